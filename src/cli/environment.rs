@@ -1,0 +1,92 @@
+//! The environment variables that kb knows, and what they resolve to.
+
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use super::options::CommonOptions;
+use crate::core::cluster::KubeconfigSource;
+use crate::core::cluster::kubeconfig::ProxyVariables;
+
+/// Kubeconfig files, separated as `PATH` is.
+pub const KUBECONFIG: &str = "KUBECONFIG";
+/// The home directory, for `~/.kube/config`.
+pub const HOME: &str = "HOME";
+/// The `.sops.yaml` to use, as for sops.
+pub const SOPS_CONFIG: &str = "SOPS_CONFIG";
+/// Set in a pod: the API server's host.
+pub const KUBERNETES_SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
+/// Set in a pod: the API server's port.
+pub const KUBERNETES_SERVICE_PORT: &str = "KUBERNETES_SERVICE_PORT";
+/// The proxy for `https://` servers; the lower-case name counts too.
+pub const HTTPS_PROXY: &str = "HTTPS_PROXY";
+/// The proxy for `http://` servers; the lower-case name counts too.
+pub const HTTP_PROXY: &str = "HTTP_PROXY";
+/// Hosts to reach without a proxy; the lower-case name counts too.
+pub const NO_PROXY: &str = "NO_PROXY";
+
+/// The environment as it was when kb started.
+pub struct Environment(Vec<(OsString, OsString)>);
+
+impl Environment {
+    /// Takes the variables.
+    pub fn new(variables: Vec<(OsString, OsString)>) -> Self {
+        Self(variables)
+    }
+
+    /// All of it, for a program that kb starts.
+    pub fn variables(&self) -> Vec<(OsString, OsString)> {
+        self.0.clone()
+    }
+
+    /// The value of a variable; an empty one counts as unset.
+    fn get(&self, name: &str) -> Option<&OsStr> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found
+            .map(|(_, value)| value.as_os_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    fn text(&self, name: &str) -> String {
+        let lower = name.to_ascii_lowercase();
+        let value = self.get(name).or_else(|| self.get(&lower));
+        value.unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The `.sops.yaml` that was named, by `--config` or `SOPS_CONFIG`.
+    pub fn named_config(&self, options: &CommonOptions) -> Option<PathBuf> {
+        let variable = || self.get(SOPS_CONFIG).map(PathBuf::from);
+        options.config.clone().or_else(variable)
+    }
+
+    /// Where to look for the cluster.
+    pub fn kubeconfig(&self, options: &CommonOptions) -> KubeconfigSource {
+        let listed = || {
+            let list = self.get(KUBECONFIG).unwrap_or_default();
+            let paths = std::env::split_paths(list);
+            paths.filter(|path| !path.as_os_str().is_empty()).collect()
+        };
+        let pod = |name| {
+            self.get(name)
+                .map(|value| value.to_string_lossy().into_owned())
+        };
+        KubeconfigSource {
+            named: match &options.kubeconfig {
+                Some(path) => vec![path.clone()],
+                None => listed(),
+            },
+            must_exist: options.kubeconfig.is_some(),
+            default: self
+                .get(HOME)
+                .map(|home| PathBuf::from(home).join(".kube/config")),
+            context: options.context.clone(),
+            in_cluster: pod(KUBERNETES_SERVICE_HOST).zip(pod(KUBERNETES_SERVICE_PORT)),
+            proxy: ProxyVariables {
+                https: self.text(HTTPS_PROXY),
+                http: self.text(HTTP_PROXY),
+                no: self.text(NO_PROXY),
+            },
+            terminal: std::io::stdin().is_terminal(),
+        }
+    }
+}

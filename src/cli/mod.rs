@@ -1,0 +1,152 @@
+//! The command line: arguments and environment in, words and an exit code out.
+//!
+//! The folders below are the command's words: `kb k secrets init` is
+//! [`k::secrets::init`]. A leaf holds its arguments, calls the core and prints.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`environment`] | reads the variables that kb knows |
+//! | [`options`] | the options that every command takes |
+//! | [`report`] | writes to stderr: the only place that does |
+//! | [`stdout`] | writes what was asked for to stdout: the only place that does |
+//! | [`failure`] | gives each error its exit code and its hints |
+
+pub mod environment;
+pub mod failure;
+pub mod k;
+pub mod options;
+pub mod report;
+pub mod stdout;
+
+use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use environment::Environment;
+use failure::Failure;
+use options::CommonOptions;
+use report::Report;
+use stdout::Stdout;
+
+/// It is done.
+pub const EXIT_DONE: u8 = 0;
+/// It failed.
+pub const EXIT_FAILED: u8 = 1;
+/// The command line is wrong.
+pub const EXIT_USAGE: u8 = 2;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the message says why and what to do
+  2  wrong usage";
+
+/// Kubernetes secrets in Git, encrypted with SOPS and one age key per cluster
+#[derive(Parser, Debug)]
+#[command(name = "kb", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    common: CommonOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Work with a Kubernetes cluster
+    #[command(name = "k", visible_alias = "kubernetes", subcommand)]
+    K(k::K),
+}
+
+/// Everything that kb takes from the process it runs in.
+pub struct Process {
+    /// The command line, the program's name first.
+    pub arguments: Vec<OsString>,
+    /// The environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The working directory, or why there is none.
+    pub directory: std::io::Result<PathBuf>,
+    /// Whether stdout was closed from the start.
+    pub stdout_was_closed: bool,
+}
+
+/// What every command gets beside its own arguments.
+pub struct Context {
+    /// The options that every command takes.
+    pub common: CommonOptions,
+    /// The environment, resolved.
+    pub environment: Environment,
+    /// The working directory.
+    pub directory: PathBuf,
+    /// Where words go.
+    pub report: Report,
+    /// Where the answer goes.
+    pub stdout: Stdout,
+}
+
+/// Runs kb, and turns whatever happens into one of the documented exit codes.
+pub fn main(process: Process) -> ExitCode {
+    forbid_core_dumps();
+    std::panic::set_hook(Box::new(|panic| report::defect(panic.location())));
+    let code = std::panic::catch_unwind(AssertUnwindSafe(|| run(process))).unwrap_or(EXIT_FAILED);
+    ExitCode::from(code)
+}
+
+/// A core dump would put keys and plaintext on disk. The limit passes on to
+/// sops; where it cannot be set, there is nothing else to do.
+fn forbid_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
+    // A handler in core_pattern gets dumps whatever the limit says.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+fn run(process: Process) -> u8 {
+    let cli = match parse(process.arguments) {
+        Ok(cli) => cli,
+        Err(error) => return report::usage(&error),
+    };
+    let Ok(directory) = process.directory else {
+        let report = Report::new(&cli.common, PathBuf::new());
+        return report.failure(
+            &Failure::new("the working directory is gone").hint("cd to another directory"),
+        );
+    };
+    let context = Context {
+        report: Report::new(&cli.common, directory.clone()),
+        stdout: Stdout::new(process.stdout_was_closed),
+        environment: Environment::new(process.environment),
+        directory,
+        common: cli.common,
+    };
+    let result = match cli.command {
+        Command::K(k) => k.run(&context),
+    };
+    match result {
+        Ok(()) => EXIT_DONE,
+        Err(failure) => context.report.failure(&failure),
+    }
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

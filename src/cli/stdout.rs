@@ -1,0 +1,123 @@
+//! Writes what was asked for to stdout. Nothing else in kb does.
+//!
+//! What goes there is a private key or plaintext, and rule 2 is that neither
+//! touches a disk. So a stdout that is a file is looked at before anything is
+//! done: one on a disk is a warning, one in a Git working tree is refused.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
+
+use super::failure::Failure;
+use super::report::Report;
+use crate::core::disk;
+use crate::core::repository::git_root;
+
+/// Where the answer goes.
+pub struct Stdout {
+    was_closed: bool,
+}
+
+/// What stdout is, as far as rule 2 is concerned.
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    /// A terminal, a pipe, a device, or a file in memory.
+    Fine,
+    /// A file on a disk, and its name where the system tells it.
+    OnDisk(Option<PathBuf>),
+}
+
+impl Stdout {
+    /// `was_closed`: whether it was closed when kb was started.
+    pub fn new(was_closed: bool) -> Self {
+        Self { was_closed }
+    }
+
+    /// Checks that a secret may be written there. `what` is what it is, as in
+    /// "the plaintext"; `repository` is the top of the repository at work.
+    ///
+    /// # Errors
+    /// When stdout is closed, or is a file in a Git working tree or in the
+    /// repository, where it would be committed one day.
+    pub fn check_for_secret(
+        &self,
+        what: &str,
+        repository: &Path,
+        allow_disk: bool,
+        report: &Report,
+    ) -> Result<(), Failure> {
+        if self.was_closed {
+            return Err(
+                Failure::new(format!("stdout is closed, and {what} would go there"))
+                    .hint("leave stdout open, or redirect it to a pipe"),
+            );
+        }
+        let Kind::OnDisk(path) = kind() else {
+            return Ok(());
+        };
+        let name = path
+            .as_deref()
+            .map_or("a file on a disk".to_owned(), |path| {
+                path.display().to_string()
+            });
+        let committed = path.as_deref().is_some_and(|path| {
+            path.starts_with(repository) || path.parent().and_then(git_root).is_some()
+        });
+        if committed && !allow_disk {
+            return Err(Failure::new(format!(
+                "stdout is {name}: {what} would stand in a repository, to be committed one day"
+            ))
+            .hint("pipe it to the program that needs it, or write to a file in /dev/shm")
+            .hint("--allow-disk writes it there all the same"));
+        }
+        report.warning(
+            &format!("stdout is {name}: {what} will be on a disk"),
+            Some("pipe it to the program that needs it, or write to a file in /dev/shm"),
+        );
+        Ok(())
+    }
+
+    /// Writes all of it, and flushes.
+    ///
+    /// # Errors
+    /// When the reader is gone, or the disk is full.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
+        stdout.flush()
+    }
+}
+
+fn kind() -> Kind {
+    let stdout = rustix::stdio::stdout();
+    let Ok(stat) = rustix::fs::fstat(stdout) else {
+        return Kind::Fine;
+    };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Kind::Fine;
+    }
+    if disk::in_memory(stdout).unwrap_or(false) {
+        return Kind::Fine;
+    }
+    Kind::OnDisk(path_of_stdout())
+}
+
+#[cfg(target_os = "linux")]
+fn path_of_stdout() -> Option<PathBuf> {
+    std::fs::read_link("/proc/self/fd/1").ok()
+}
+
+#[cfg(target_vendor = "apple")]
+fn path_of_stdout() -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let path = rustix::fs::getpath(rustix::stdio::stdout()).ok()?;
+    Some(PathBuf::from(std::ffi::OsString::from_vec(
+        path.into_bytes(),
+    )))
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn path_of_stdout() -> Option<PathBuf> {
+    None
+}

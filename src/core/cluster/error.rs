@@ -1,0 +1,237 @@
+//! What can go wrong between kb and the API server, told apart by what a
+//! person can do about it.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use super::exec_plugin::PluginError;
+use super::kubeconfig::Target;
+
+/// A request, for the message that it was denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// The Kubernetes verb, such as `get`.
+    pub verb: &'static str,
+    /// The resource, such as `secrets`.
+    pub resource: &'static str,
+    /// The namespace, or `None` for a resource of the whole cluster.
+    pub namespace: Option<String>,
+}
+
+/// Why a request got no answer, or not the one that was wanted. Each variant
+/// says only its own part; what lies beneath is its source.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// kb's own runtime did not start.
+    #[error("the network runtime did not start")]
+    Runtime(#[source] io::Error),
+    /// The kubeconfig's certificates, key or token do not load.
+    #[error("the credentials of context \"{context}\" do not load")]
+    Credentials {
+        /// The context.
+        context: String,
+        /// kube's reason.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A login through the kubeconfig's `auth-provider` failed.
+    #[error("logging in with context \"{context}\" failed")]
+    Login {
+        /// The context.
+        context: String,
+        /// kube's reason.
+        #[source]
+        source: kube::client::AuthError,
+    },
+    /// The credential plugin gave no credentials.
+    #[error("the credential plugin \"{command}\" of the kubeconfig gave no credentials")]
+    Plugin {
+        /// The plugin's program.
+        command: String,
+        /// Why.
+        #[source]
+        source: PluginError,
+    },
+    /// Nobody answers there.
+    #[error("cannot reach the API server {server}")]
+    Unreachable {
+        /// Its URL.
+        server: String,
+        /// The connection's error.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The server did not answer in time.
+    #[error("the API server {server} did not answer within {}", seconds(.limit))]
+    Timeout {
+        /// Its URL.
+        server: String,
+        /// How long kb waited.
+        limit: Duration,
+    },
+    /// The server's certificate is not one that the kubeconfig trusts.
+    #[error("the certificate of the API server {server} is not trusted")]
+    Untrusted {
+        /// Its URL.
+        server: String,
+        /// What is wrong with it.
+        #[source]
+        source: rustls::Error,
+    },
+    /// HTTP 401: the server does not know who asks.
+    #[error("the API server {server} does not accept the credentials of context \"{context}\"")]
+    Unauthorized {
+        /// Its URL.
+        server: String,
+        /// The context.
+        context: String,
+    },
+    /// HTTP 403: the server knows who asks, and says no.
+    #[error("the API server denies it: {message}")]
+    Forbidden {
+        /// The server's words: who may not do what.
+        message: String,
+        /// What was asked.
+        denied: Denied,
+    },
+    /// HTTP 404 for the namespace of an object that is to be created.
+    #[error("the namespace {namespace} is not there")]
+    NamespaceMissing {
+        /// The namespace.
+        namespace: String,
+    },
+    /// HTTP 404.
+    #[error("the API server says: {message}")]
+    NotFound {
+        /// The server's words.
+        message: String,
+    },
+    /// HTTP 409 for something to be created.
+    #[error("the API server says: {message}")]
+    AlreadyExists {
+        /// The server's words.
+        message: String,
+    },
+    /// Any other refusal.
+    #[error("the API server refuses it (HTTP {code}): {message}")]
+    Refused {
+        /// The HTTP status.
+        code: u16,
+        /// The server's words.
+        message: String,
+    },
+    /// The answer is not what a Kubernetes API server says.
+    #[error("{server} does not answer like a Kubernetes API server")]
+    Answer {
+        /// Its URL.
+        server: String,
+        /// kube's reason.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+fn seconds(limit: &Duration) -> String {
+    format!("{} s", limit.as_secs_f64())
+}
+
+impl ClusterError {
+    pub(super) fn from_kube(error: kube::Error, target: &Target, denied: Denied) -> Self {
+        let server = target.server();
+        match error {
+            kube::Error::Api(status) => Self::from_status(&status, target, denied),
+            kube::Error::Service(source) => Self::from_connection(source, target),
+            kube::Error::HyperError(source) => Self::Unreachable {
+                server,
+                source: source.into(),
+            },
+            other => Self::Answer {
+                server,
+                source: Box::new(other),
+            },
+        }
+    }
+
+    fn from_status(status: &kube::core::Status, target: &Target, denied: Denied) -> Self {
+        let message = status.message.clone();
+        // `details` says which kind of thing is missing or there already.
+        let kind = status
+            .details
+            .as_ref()
+            .map_or("", |details| details.kind.as_str());
+        match status.code {
+            401 => Self::Unauthorized {
+                server: target.server(),
+                context: target.context.clone(),
+            },
+            403 => Self::Forbidden { message, denied },
+            404 if kind == "namespaces" && denied.resource != "namespaces" => {
+                Self::NamespaceMissing {
+                    namespace: denied.namespace.unwrap_or_default(),
+                }
+            }
+            404 => Self::NotFound { message },
+            409 if status.reason == "AlreadyExists" => Self::AlreadyExists { message },
+            code => Self::Refused { code, message },
+        }
+    }
+
+    /// A request that never got an HTTP answer. The causes are nested several
+    /// layers deep; the innermost that says something is kept.
+    fn from_connection(source: tower::BoxError, target: &Target) -> Self {
+        let server = target.server();
+        let source = match source.downcast::<kube::client::AuthError>() {
+            Ok(login) => {
+                return Self::Login {
+                    context: target.context.clone(),
+                    source: *login,
+                };
+            }
+            Err(other) => other,
+        };
+        let mut layer: Option<&(dyn StdError + 'static)> = Some(source.as_ref());
+        while let Some(error) = layer {
+            if let Some(tls) = tls_error(error) {
+                return Self::from_tls(tls.clone(), server);
+            }
+            layer = error.source();
+        }
+        let mut cause: Box<dyn StdError + Send + Sync> = source;
+        let mut innermost = None;
+        let mut layer: Option<&(dyn StdError + 'static)> = Some(cause.as_ref());
+        while let Some(error) = layer {
+            innermost = Some(error.to_string());
+            layer = error.source();
+        }
+        if let Some(text) = innermost {
+            cause = text.into();
+        }
+        Self::Unreachable {
+            server,
+            source: cause,
+        }
+    }
+
+    fn from_tls(error: rustls::Error, server: String) -> Self {
+        if matches!(error, rustls::Error::InvalidCertificate(_)) {
+            return Self::Untrusted {
+                server,
+                source: error,
+            };
+        }
+        Self::Unreachable {
+            server,
+            source: error.into(),
+        }
+    }
+}
+
+/// rustls's error, which hyper carries inside an [`io::Error`].
+fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    error.downcast_ref::<rustls::Error>().or_else(|| {
+        let io = error.downcast_ref::<io::Error>()?;
+        let inner = io.get_ref()?;
+        inner.downcast_ref::<rustls::Error>()
+    })
+}

@@ -1,0 +1,130 @@
+//! Credential plugins: the `exec` section of a kubeconfig's user.
+//!
+//! Specification: `client.authentication.k8s.io/v1`,
+//! <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>.
+//!
+//! kube would run the plugin itself, but three times per client, and a cloud
+//! login takes seconds. Here it runs once, and what it answers is put into the
+//! configuration as if it had stood in the kubeconfig.
+
+use std::process::{Command, Stdio};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kube::config::{ExecConfig, ExecInteractiveMode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::error::ClusterError;
+use super::kubeconfig::Target;
+
+/// Why a plugin gave no credentials. What it printed on stdout is never shown:
+/// it may hold a token.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// The program is not there.
+    #[error("it is not installed")]
+    NotInstalled {
+        /// The kubeconfig's `installHint`.
+        install_hint: Option<String>,
+    },
+    /// The program could not be started for another reason.
+    #[error("it cannot be started")]
+    Start(#[source] std::io::Error),
+    /// It ended with an error; its own words are on stderr already.
+    #[error("it failed ({0})")]
+    Failed(std::process::ExitStatus),
+    /// It must ask a person, and there is no terminal.
+    #[error("it needs a terminal (interactiveMode: Always), and stdin is none")]
+    NoTerminal,
+    /// Its answer is no ExecCredential.
+    #[error("its answer is no ExecCredential with a token or a client certificate")]
+    Answer,
+}
+
+#[derive(Deserialize)]
+struct ExecCredential {
+    status: Option<Status>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    token: Option<SecretString>,
+    client_certificate_data: Option<String>,
+    client_key_data: Option<SecretString>,
+}
+
+/// Runs the plugin of `target`, if it has one and no other credentials, and
+/// puts its answer in the plugin's place.
+pub(super) fn resolve(target: &mut Target) -> Result<(), ClusterError> {
+    let user = &mut target.config.auth_info;
+    let other = user.token.is_some() || user.token_file.is_some() || user.auth_provider.is_some();
+    let Some(exec) = user.exec.take().filter(|_| !other) else {
+        return Ok(());
+    };
+    let failed = |source| ClusterError::Plugin {
+        command: exec.command.clone().unwrap_or_default(),
+        source,
+    };
+    let status = run(&exec, target.terminal).map_err(failed)?;
+    user.token = status.token;
+    if let (Some(certificate), Some(key)) = (status.client_certificate_data, status.client_key_data)
+    {
+        // The plugin answers in PEM; a kubeconfig holds base64 of PEM.
+        user.client_certificate_data = Some(STANDARD.encode(certificate));
+        user.client_key_data = Some(SecretString::from(STANDARD.encode(key.expose_secret())));
+    } else if user.token.is_none() {
+        return Err(failed(PluginError::Answer));
+    }
+    Ok(())
+}
+
+fn run(exec: &ExecConfig, terminal: bool) -> Result<Status, PluginError> {
+    // An interactive plugin may use the terminal, but never swallows a stdin
+    // that somebody pipes into kb.
+    let interactive = match exec.interactive_mode {
+        Some(ExecInteractiveMode::Never) => false,
+        Some(ExecInteractiveMode::Always) if !terminal => return Err(PluginError::NoTerminal),
+        Some(ExecInteractiveMode::Always | ExecInteractiveMode::IfAvailable) | None => terminal,
+    };
+    let mut spec = serde_json::json!({ "interactive": interactive });
+    if let Some(cluster) = exec.cluster.as_ref().filter(|_| exec.provide_cluster_info) {
+        spec["cluster"] = serde_json::to_value(cluster).unwrap_or_default();
+    }
+    let info = serde_json::json!({
+        "apiVersion": exec.api_version,
+        "kind": "ExecCredential",
+        "spec": spec,
+    });
+    let mut command = Command::new(exec.command.as_deref().unwrap_or_default());
+    command
+        .args(exec.args.iter().flatten())
+        .env("KUBERNETES_EXEC_INFO", info.to_string())
+        .stdin(if interactive {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
+        })
+        .stdout(Stdio::piped())
+        // As with kubectl, so that "open this page and enter the code" is seen.
+        .stderr(Stdio::inherit());
+    for variable in exec.env.iter().flatten() {
+        if let (Some(name), Some(value)) = (variable.get("name"), variable.get("value")) {
+            command.env(name, value);
+        }
+    }
+    let output = command.output().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => PluginError::NotInstalled {
+            install_hint: exec.install_hint.clone(),
+        },
+        _ => PluginError::Start(error),
+    })?;
+    if !output.status.success() {
+        return Err(PluginError::Failed(output.status));
+    }
+    // YAML, because client-go's codec takes it too and some plugins print it.
+    let credential: ExecCredential =
+        serde_saphyr::from_slice(&output.stdout).map_err(|_| PluginError::Answer)?;
+    credential.status.ok_or(PluginError::Answer)
+}

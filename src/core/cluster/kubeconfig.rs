@@ -1,0 +1,399 @@
+//! Where the API server is and who asks: the kubeconfig, or a pod's own
+//! credentials.
+//!
+//! Rules: <https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/>.
+//! kube reads and merges the files. The choice among them and the proxy are
+//! kb's own: kube reads both from the process environment, and holds
+//! `NO_PROXY` against the proxy's address instead of the server's.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper_util::client::proxy::matcher::Matcher;
+use kube::config::{AuthInfo, Cluster, Config, ExecAuthCluster, Kubeconfig};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+/// Where Kubernetes puts a pod's credentials.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// The environment's part in the connection, as plain values.
+#[derive(Clone, Debug, Default)]
+pub struct KubeconfigSource {
+    /// The files that were named: by `--kubeconfig`, or in `KUBECONFIG`.
+    pub named: Vec<PathBuf>,
+    /// Whether each named file must be there. `KUBECONFIG` may list files that
+    /// do not exist, as for kubectl; `--kubeconfig` may not.
+    pub must_exist: bool,
+    /// The file to use when none is named, `~/.kube/config`.
+    pub default: Option<PathBuf>,
+    /// `--context`; `None` for the current one.
+    pub context: Option<String>,
+    /// `KUBERNETES_SERVICE_HOST` and `_PORT`: set in a pod.
+    pub in_cluster: Option<(String, String)>,
+    /// The proxy variables.
+    pub proxy: ProxyVariables,
+    /// Whether a credential plugin may ask on the terminal: stdin is one.
+    pub terminal: bool,
+}
+
+/// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; empty where unset.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyVariables {
+    /// For `https://` servers.
+    pub https: String,
+    /// For `http://` servers.
+    pub http: String,
+    /// Hosts to reach directly.
+    pub no: String,
+}
+
+/// One cluster, chosen: its context, its server, and how to connect.
+pub struct Target {
+    /// The context's name; `in-cluster` for a pod's own credentials.
+    pub context: String,
+    pub(super) config: Config,
+    pub(super) terminal: bool,
+}
+
+impl Target {
+    /// The API server's URL, without a path's final slash.
+    pub fn server(&self) -> String {
+        self.config
+            .cluster_url
+            .to_string()
+            .trim_end_matches('/')
+            .to_owned()
+    }
+}
+
+/// Why there is no cluster to talk to.
+#[derive(Debug, thiserror::Error)]
+pub enum KubeconfigError {
+    /// Neither a kubeconfig nor a pod's credentials.
+    #[error("no kubeconfig: {} is not there", list(.looked_at))]
+    None {
+        /// The files that were looked for.
+        looked_at: Vec<PathBuf>,
+    },
+    /// A file that was named is not there, or cannot be read.
+    #[error("cannot read the kubeconfig {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file is no kubeconfig.
+    #[error("{place} is no kubeconfig")]
+    Parse {
+        /// `FILE`, or `FILE:LINE:COLUMN`. No excerpt: a kubeconfig holds tokens.
+        place: String,
+    },
+    /// The files cannot be read as one.
+    #[error("{} does not fit the kubeconfigs before it", .path.display())]
+    Merge {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: kube::config::KubeconfigError,
+    },
+    /// No context is named or current.
+    #[error("the kubeconfig has no current context")]
+    NoCurrentContext {
+        /// The contexts there are.
+        contexts: Vec<String>,
+    },
+    /// The context is not there.
+    #[error("the kubeconfig has no context \"{context}\"")]
+    UnknownContext {
+        /// The one that was asked for.
+        context: String,
+        /// The ones there are.
+        contexts: Vec<String>,
+    },
+    /// The context names a cluster that is not there, or that has no server.
+    #[error("the cluster \"{cluster}\" of context \"{context}\" has no server in the kubeconfig")]
+    NoServer {
+        /// The context.
+        context: String,
+        /// The cluster that it names.
+        cluster: String,
+    },
+    /// The context names a user that is not there.
+    #[error("the user \"{user}\" of context \"{context}\" is not in the kubeconfig")]
+    NoUser {
+        /// The context.
+        context: String,
+        /// The user that it names.
+        user: String,
+    },
+    /// A URL in the kubeconfig or the environment is none.
+    #[error("{what} is no URL: {value}")]
+    Url {
+        /// Where it stands.
+        what: &'static str,
+        /// What stands there.
+        value: String,
+    },
+    /// The certificate authority does not load.
+    #[error("the certificate authority of context \"{context}\" does not load: {reason}")]
+    CertificateAuthority {
+        /// The context.
+        context: String,
+        /// Why.
+        reason: String,
+    },
+    /// A pod's credentials do not load.
+    #[error("the pod's own credentials do not load: {}", .path.display())]
+    InCluster {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    shown.join(", ")
+}
+
+/// Chooses the cluster: from the named files, else the default one, else the
+/// pod that kb runs in.
+///
+/// # Errors
+/// See [`KubeconfigError`].
+pub fn load(source: &KubeconfigSource) -> Result<Target, KubeconfigError> {
+    let files: Vec<PathBuf> = match source.named.as_slice() {
+        [] => source.default.clone().into_iter().collect(),
+        named => named.to_vec(),
+    };
+    let mut merged: Option<Kubeconfig> = None;
+    for path in &files {
+        if !source.must_exist && !path.exists() {
+            continue;
+        }
+        let next = read(path)?;
+        let both = merged.unwrap_or_default().merge(next);
+        merged = Some(both.map_err(|source| KubeconfigError::Merge {
+            path: path.clone(),
+            source,
+        })?);
+    }
+    match (merged, &source.in_cluster) {
+        (Some(kubeconfig), _) => from_kubeconfig(&kubeconfig, source),
+        (None, Some((host, port))) if source.context.is_none() => {
+            in_cluster(host, port, source.terminal)
+        }
+        (None, _) => Err(KubeconfigError::None { looked_at: files }),
+    }
+}
+
+fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
+    Kubeconfig::read_from(path).map_err(|error| match error {
+        kube::config::KubeconfigError::ReadConfig(source, path) => {
+            KubeconfigError::Read { path, source }
+        }
+        kube::config::KubeconfigError::Parse(error) => KubeconfigError::Parse {
+            place: match error.location() {
+                Some(at) => format!("{}:{}:{}", path.display(), at.line(), at.column()),
+                None => path.display().to_string(),
+            },
+        },
+        source => KubeconfigError::Merge {
+            path: path.to_owned(),
+            source,
+        },
+    })
+}
+
+fn from_kubeconfig(
+    kubeconfig: &Kubeconfig,
+    source: &KubeconfigSource,
+) -> Result<Target, KubeconfigError> {
+    let contexts = || kubeconfig.contexts.iter().map(|c| c.name.clone()).collect();
+    let current = kubeconfig
+        .current_context
+        .clone()
+        .filter(|name| !name.is_empty());
+    let Some(name) = source.context.clone().or(current) else {
+        return Err(KubeconfigError::NoCurrentContext {
+            contexts: contexts(),
+        });
+    };
+    let found = kubeconfig
+        .contexts
+        .iter()
+        .find(|context| context.name == name);
+    let Some(context) = found.and_then(|named| named.context.as_ref()) else {
+        return Err(KubeconfigError::UnknownContext {
+            context: name,
+            contexts: contexts(),
+        });
+    };
+    let found = kubeconfig
+        .clusters
+        .iter()
+        .find(|cluster| cluster.name == context.cluster);
+    let cluster = found.and_then(|named| named.cluster.as_ref());
+    let Some((cluster, server)) = cluster.and_then(|c| Some((c, c.server.as_deref()?))) else {
+        return Err(KubeconfigError::NoServer {
+            context: name,
+            cluster: context.cluster.clone(),
+        });
+    };
+    // No user at all is allowed (a proxy may authenticate); a wrong name is not.
+    let user = match context.user.as_deref() {
+        None | Some("") => AuthInfo::default(),
+        Some(user) => match kubeconfig.auth_infos.iter().find(|info| info.name == user) {
+            Some(named) => named.auth_info.clone().unwrap_or_default(),
+            None => {
+                return Err(KubeconfigError::NoUser {
+                    context: name,
+                    user: user.to_owned(),
+                });
+            }
+        },
+    };
+    let mut config = Config::new(url("the server in the kubeconfig", server)?);
+    config.root_cert = certificate_authority(&name, cluster)?;
+    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
+    config.tls_server_name = cluster.tls_server_name.clone();
+    config.proxy_url = proxy(cluster, &config.cluster_url, &source.proxy)?;
+    config.auth_info = user;
+    if let Some(exec) = &mut config.auth_info.exec
+        && exec.provide_cluster_info
+    {
+        exec.cluster = ExecAuthCluster::try_from(cluster).ok();
+    }
+    Ok(Target {
+        context: name,
+        config,
+        terminal: source.terminal,
+    })
+}
+
+fn in_cluster(host: &str, port: &str, terminal: bool) -> Result<Target, KubeconfigError> {
+    let credentials = Path::new(SERVICE_ACCOUNT);
+    let authority = match host.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) => format!("[{host}]:{port}"),
+        _ => format!("{host}:{port}"),
+    };
+    let ca_path = credentials.join("ca.crt");
+    let ca = std::fs::read(&ca_path).map_err(|source| KubeconfigError::InCluster {
+        path: ca_path,
+        source,
+    })?;
+    let context = "in-cluster";
+    let mut config = Config::new(url(
+        "KUBERNETES_SERVICE_HOST",
+        &format!("https://{authority}"),
+    )?);
+    config.root_cert = Some(certificates(context, &ca)?);
+    config.auth_info.token_file = credentials.join("token").to_str().map(ToOwned::to_owned);
+    Ok(Target {
+        context: context.to_owned(),
+        config,
+        terminal,
+    })
+}
+
+fn url(what: &'static str, value: &str) -> Result<http::Uri, KubeconfigError> {
+    let error = || KubeconfigError::Url {
+        what,
+        value: value.to_owned(),
+    };
+    let uri: http::Uri = value.parse().map_err(|_| error())?;
+    // kubectl takes a server without a scheme as http://; kb would rather ask,
+    // because a private key is about to travel there.
+    if uri.scheme().is_none() || uri.host().is_none() {
+        return Err(error());
+    }
+    Ok(uri)
+}
+
+fn certificate_authority(
+    context: &str,
+    cluster: &Cluster,
+) -> Result<Option<Vec<Vec<u8>>>, KubeconfigError> {
+    let error = |reason: String| KubeconfigError::CertificateAuthority {
+        context: context.to_owned(),
+        reason,
+    };
+    let pem = match (
+        &cluster.certificate_authority_data,
+        &cluster.certificate_authority,
+    ) {
+        (Some(data), _) if !data.is_empty() => STANDARD
+            .decode(data)
+            .map_err(|source| error(format!("certificate-authority-data: {source}")))?,
+        (_, Some(path)) if !path.is_empty() => {
+            std::fs::read(path).map_err(|source| error(format!("{path}: {source}")))?
+        }
+        _ => return Ok(None),
+    };
+    certificates(context, &pem).map(Some)
+}
+
+fn certificates(context: &str, pem: &[u8]) -> Result<Vec<Vec<u8>>, KubeconfigError> {
+    let error = |reason: String| KubeconfigError::CertificateAuthority {
+        context: context.to_owned(),
+        reason,
+    };
+    let certificates = CertificateDer::pem_slice_iter(pem)
+        .map(|certificate| certificate.map(|der| der.as_ref().to_vec()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|source| error(source.to_string()))?;
+    if certificates.is_empty() {
+        return Err(error("there is no certificate in it".to_owned()));
+    }
+    Ok(certificates)
+}
+
+/// The proxy as kubectl chooses it: the kubeconfig's `proxy-url` always, else
+/// the environment's, from which loopback and `NO_PROXY` hosts are excepted.
+fn proxy(
+    cluster: &Cluster,
+    server: &http::Uri,
+    variables: &ProxyVariables,
+) -> Result<Option<http::Uri>, KubeconfigError> {
+    if let Some(value) = cluster
+        .proxy_url
+        .as_deref()
+        .filter(|value| !value.is_empty())
+    {
+        return url("the proxy-url in the kubeconfig", value).map(Some);
+    }
+    let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
+    if host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+        return Ok(None);
+    }
+    let (what, value) = match server.scheme_str() {
+        Some("http") => ("HTTP_PROXY", &variables.http),
+        _ => ("HTTPS_PROXY", &variables.https),
+    };
+    let matcher = Matcher::builder()
+        .http(variables.http.as_str())
+        .https(variables.https.as_str())
+        .no(variables.no.as_str())
+        .build();
+    if value.is_empty() || matcher.intercept(server).is_none() {
+        return Ok(None);
+    }
+    let full = if value.contains("://") {
+        value.clone()
+    } else {
+        format!("http://{value}")
+    };
+    url(what, &full).map(Some)
+}

@@ -1,0 +1,259 @@
+//! The Kubernetes API server, by way of kube. Nothing else talks to it.
+//!
+//! [`kubeconfig`] finds out where the server is and who asks, [`exec_plugin`]
+//! runs a credential plugin once, [`client`] opens the connection, and
+//! [`Cluster`] has the few requests that kb makes.
+
+mod client;
+mod error;
+mod exec_plugin;
+pub mod kubeconfig;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
+use secrecy::{ExposeSecret, SecretString};
+
+pub use error::{ClusterError, Denied};
+pub use exec_plugin::PluginError;
+pub use kubeconfig::{KubeconfigError, KubeconfigSource, Target};
+
+use super::flux_secret::{CURRENT_ENTRY, SecretName};
+
+/// Flux reconciles again as soon as a Secret with this label changes; without
+/// it a new key is noticed only at the next interval.
+const FLUX_WATCH_LABEL: (&str, &str) = ("reconcile.fluxcd.io/watch", "Enabled");
+const MANAGED_BY_LABEL: (&str, &str) = ("app.kubernetes.io/managed-by", "kb");
+
+/// A request that is only tried, with the server's `dryRun=All`, or one that is
+/// carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The server validates, authorizes and admits it, and stores nothing.
+    DryRun,
+    /// It is carried out.
+    Persist,
+}
+
+/// What became of a request to create something.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is there now, with this uid (in [`Mode::DryRun`]: it would be).
+    New {
+        /// The object's `metadata.uid`.
+        uid: String,
+    },
+    /// An object of that name is there already, and is as it was.
+    AlreadyThere,
+}
+
+/// A connection to one cluster.
+pub struct Cluster {
+    target: Target,
+    client: kube::Client,
+    runtime: Option<tokio::runtime::Runtime>,
+    timeout: Option<Duration>,
+}
+
+impl Cluster {
+    /// Prepares the connection: runs the credential plugin if the kubeconfig
+    /// asks for one. The first request opens it.
+    ///
+    /// `timeout` bounds each request as a whole; `None` waits forever.
+    ///
+    /// # Errors
+    /// When the plugin fails, or the kubeconfig's certificates do not load.
+    pub fn connect(mut target: Target, timeout: Option<Duration>) -> Result<Self, ClusterError> {
+        exec_plugin::resolve(&mut target)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(ClusterError::Runtime)?;
+        let client = {
+            let _inside = runtime.enter();
+            client::build(&target)?
+        };
+        Ok(Self {
+            target,
+            client,
+            runtime: Some(runtime),
+            timeout,
+        })
+    }
+
+    /// The context and server that this connection goes to.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The data of a Secret, decoded, or `None` if there is no such Secret (or
+    /// no such namespace: see [`Self::namespace_exists`]).
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub fn secret_data(
+        &self,
+        name: &SecretName,
+    ) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
+        let api = self.secrets(name);
+        let found = self.ask(
+            "get",
+            "secrets",
+            Some(&name.namespace),
+            api.get_opt(&name.name),
+        )?;
+        Ok(found.map(|secret| {
+            let data = secret.data.unwrap_or_default();
+            data.into_iter()
+                .map(|(key, ByteString(value))| (key, value))
+                .collect()
+        }))
+    }
+
+    /// Creates the Secret with `entry` as its `age.agekey`; never changes one
+    /// that is there. The server decides, so of several at once one wins.
+    ///
+    /// # Errors
+    /// [`ClusterError::NamespaceMissing`], and see [`ClusterError`].
+    pub fn create_secret(
+        &self,
+        name: &SecretName,
+        entry: &SecretString,
+        mode: Mode,
+    ) -> Result<Created, ClusterError> {
+        let labels = [FLUX_WATCH_LABEL, MANAGED_BY_LABEL];
+        let value = ByteString(entry.expose_secret().as_bytes().to_vec());
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(name.name.clone()),
+                namespace: Some(name.namespace.clone()),
+                labels: Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+                ..ObjectMeta::default()
+            },
+            data: Some(BTreeMap::from([(CURRENT_ENTRY.to_owned(), value)])),
+            type_: Some("Opaque".to_owned()),
+            ..Secret::default()
+        };
+        let api = self.secrets(name);
+        let params = post_params(mode);
+        let request = api.create(&params, &secret);
+        created(self.ask("create", "secrets", Some(&name.namespace), request))
+    }
+
+    /// Deletes the Secret if it is still the one with this uid. One that is
+    /// gone already is no error.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub fn delete_secret(&self, name: &SecretName, uid: &str) -> Result<(), ClusterError> {
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let api = self.secrets(name);
+        let request = api.delete(&name.name, &params);
+        match self.ask("delete", "secrets", Some(&name.namespace), request) {
+            Ok(_) | Err(ClusterError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the namespace is there. The API server answers "not found" for a
+    /// Secret of a missing namespace too, so this is asked afterwards.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub fn namespace_exists(&self, namespace: &str) -> Result<bool, ClusterError> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let found = self.ask("get", "namespaces", None, api.get_metadata_opt(namespace))?;
+        Ok(found.is_some())
+    }
+
+    /// Creates the namespace.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub fn create_namespace(&self, namespace: &str, mode: Mode) -> Result<Created, ClusterError> {
+        let object = Namespace {
+            metadata: ObjectMeta {
+                name: Some(namespace.to_owned()),
+                ..ObjectMeta::default()
+            },
+            ..Namespace::default()
+        };
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let params = post_params(mode);
+        created(self.ask("create", "namespaces", None, api.create(&params, &object)))
+    }
+
+    fn secrets(&self, name: &SecretName) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &name.namespace)
+    }
+
+    /// Waits for one request, at most as long as the time limit allows.
+    fn ask<T>(
+        &self,
+        verb: &'static str,
+        resource: &'static str,
+        namespace: Option<&str>,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, ClusterError> {
+        // Present from `connect` to `drop`.
+        let Some(runtime) = &self.runtime else {
+            return Err(ClusterError::Runtime(std::io::ErrorKind::Other.into()));
+        };
+        let denied = Denied {
+            verb,
+            resource,
+            namespace: namespace.map(ToOwned::to_owned),
+        };
+        let answer = runtime.block_on(async {
+            match self.timeout {
+                None => Ok(request.await),
+                Some(limit) => tokio::time::timeout(limit, request).await,
+            }
+        });
+        match answer {
+            Ok(result) => {
+                result.map_err(|error| ClusterError::from_kube(error, &self.target, denied))
+            }
+            Err(_) => Err(ClusterError::Timeout {
+                server: self.target.server(),
+                limit: self.timeout.unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A name look-up that hangs has its own thread: it must not hold up the
+        // end of kb after the time limit.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn post_params(mode: Mode) -> PostParams {
+    PostParams {
+        dry_run: mode == Mode::DryRun,
+        field_manager: Some("kb".to_owned()),
+    }
+}
+
+fn created<T: kube::ResourceExt>(answer: Result<T, ClusterError>) -> Result<Created, ClusterError> {
+    match answer {
+        Ok(object) => Ok(Created::New {
+            uid: object.uid().unwrap_or_default(),
+        }),
+        Err(ClusterError::AlreadyExists { .. }) => Ok(Created::AlreadyThere),
+        Err(error) => Err(error),
+    }
+}

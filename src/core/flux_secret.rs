@@ -1,0 +1,261 @@
+//! What stands in the Secret that Flux's kustomize-controller decrypts with.
+//!
+//! Flux reads every data entry whose name ends in `.agekey`; each may hold
+//! several identities and comments. All of them are the cluster's keys.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrecy::SecretString;
+
+use super::identity::{Identity, IdentityError, KeyFile, Recipient};
+
+/// The data entry of the current key.
+pub const CURRENT_ENTRY: &str = "age.agekey";
+/// The ending of the data entries that Flux reads as age identities.
+pub const ENTRY_ENDING: &str = ".agekey";
+/// Flux's most reported mistake: an entry of this name is not read.
+pub const MISNAMED_ENTRY: &str = "age.key";
+
+/// A Secret's place in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretName {
+    /// The namespace, `flux-system` by default.
+    pub namespace: String,
+    /// The Secret's name, `sops-age` by default.
+    pub name: String,
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A line of a `.agekey` entry that is no identity. Flux refuses the whole
+/// Secret for it; kb passes the good lines on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadLine {
+    /// The data entry.
+    pub entry: String,
+    /// The line in it, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: IdentityError,
+}
+
+/// The keys that a cluster holds: all identities of all `.agekey` entries.
+#[derive(Debug)]
+pub struct ClusterKeys {
+    entries: BTreeMap<String, Vec<Identity>>,
+    /// Lines that are no identity.
+    pub bad_lines: Vec<BadLine>,
+}
+
+/// Why a Secret gives no key.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeysError {
+    /// No entry ends in `.agekey`.
+    #[error("the Secret {secret} has no data entry that ends in {ENTRY_ENDING}")]
+    NoEntry {
+        /// The Secret.
+        secret: SecretName,
+        /// The entries that are there instead.
+        entries: Vec<String>,
+    },
+    /// The entry that holds the key is called `age.key`, which Flux ignores.
+    #[error("the Secret {secret} holds its key as {MISNAMED_ENTRY}, which Flux does not read")]
+    Misnamed {
+        /// The Secret.
+        secret: SecretName,
+    },
+    /// There are such entries, and no identity in any of them.
+    #[error("the Secret {secret} holds no usable key: {}", first_reason(.bad_lines, .entries))]
+    NoIdentity {
+        /// The Secret.
+        secret: SecretName,
+        /// The `.agekey` entries.
+        entries: Vec<String>,
+        /// What stands in them.
+        bad_lines: Vec<BadLine>,
+    },
+}
+
+fn first_reason(bad_lines: &[BadLine], entries: &[String]) -> String {
+    match bad_lines.first() {
+        Some(bad) => format!("{}, line {}: {}", bad.entry, bad.line, bad.reason),
+        None => format!("{} is empty", entries.join(", ")),
+    }
+}
+
+impl ClusterKeys {
+    /// Reads the decoded data of a Secret.
+    ///
+    /// # Errors
+    /// [`KeysError`] when there is not one identity to work with.
+    pub fn read(secret: &SecretName, data: &BTreeMap<String, Vec<u8>>) -> Result<Self, KeysError> {
+        let mut entries = BTreeMap::new();
+        let mut bad_lines = Vec::new();
+        for (entry, bytes) in data.iter().filter(|(name, _)| name.ends_with(ENTRY_ENDING)) {
+            let file = KeyFile::parse(bytes);
+            bad_lines.extend(file.bad_lines.into_iter().map(|(line, reason)| BadLine {
+                entry: entry.clone(),
+                line,
+                reason,
+            }));
+            entries.insert(entry.clone(), file.identities);
+        }
+        let secret = || secret.clone();
+        if entries.values().any(|identities| !identities.is_empty()) {
+            return Ok(Self { entries, bad_lines });
+        }
+        let misnamed = data
+            .get(MISNAMED_ENTRY)
+            .is_some_and(|bytes| !KeyFile::parse(bytes).identities.is_empty());
+        if misnamed {
+            return Err(KeysError::Misnamed { secret: secret() });
+        }
+        if entries.is_empty() {
+            return Err(KeysError::NoEntry {
+                secret: secret(),
+                entries: data.keys().cloned().collect(),
+            });
+        }
+        Err(KeysError::NoIdentity {
+            secret: secret(),
+            entries: entries.into_keys().collect(),
+            bad_lines,
+        })
+    }
+
+    /// All identities, those of the current entry first.
+    pub fn identities(&self) -> impl Iterator<Item = &Identity> {
+        let others = self
+            .entries
+            .iter()
+            .filter(|(name, _)| *name != CURRENT_ENTRY);
+        self.current()
+            .iter()
+            .chain(others.flat_map(|(_, keys)| keys))
+    }
+
+    /// The identities of [`CURRENT_ENTRY`].
+    pub fn current(&self) -> &[Identity] {
+        self.entries.get(CURRENT_ENTRY).map_or(&[], Vec::as_slice)
+    }
+
+    /// The identities that new files are to be encrypted for: the current
+    /// entry's, or all where a person gave the entry another name.
+    pub fn active(&self) -> impl Iterator<Item = &Identity> {
+        let only_current = !self.current().is_empty();
+        let count = if only_current {
+            self.current().len()
+        } else {
+            usize::MAX
+        };
+        self.identities().take(count)
+    }
+
+    /// The recipients of all identities whose recipient is known.
+    pub fn recipients(&self) -> Vec<Recipient> {
+        let all = self.identities().filter_map(Identity::recipient);
+        all.cloned().collect()
+    }
+
+    /// Whether there is an identity whose recipient kb cannot compute.
+    pub fn has_unknown_recipients(&self) -> bool {
+        self.identities()
+            .any(|identity| identity.recipient().is_none())
+    }
+
+    /// The identities as `SOPS_AGE_KEY` takes them, one per line. Only good
+    /// ones: sops drops all of them for one bad word.
+    pub fn for_sops(&self) -> SecretString {
+        let keys: Vec<&str> = self
+            .identities()
+            .map(|identity| identity.key().expose())
+            .collect();
+        SecretString::from(keys.join("\n"))
+    }
+}
+
+/// The value of [`CURRENT_ENTRY`] for a new key, as `age-keygen` writes a key
+/// file, so that a person who looks at the Secret sees which key it is.
+pub fn entry_text(identity: &Identity) -> SecretString {
+    let comment = identity
+        .recipient()
+        .map(|recipient| format!("# public key: {recipient}\n"))
+        .unwrap_or_default();
+    SecretString::from(format!("{comment}{}\n", identity.key().expose()))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn name() -> SecretName {
+        SecretName {
+            namespace: "flux-system".into(),
+            name: "sops-age".into(),
+        }
+    }
+
+    fn data(entries: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
+        entries
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn every_agekey_entry_counts_and_the_current_one_comes_first() {
+        let (old, new, other) = (
+            Identity::generate(),
+            Identity::generate(),
+            Identity::generate(),
+        );
+        let keys = ClusterKeys::read(
+            &name(),
+            &data(&[
+                ("aaa.agekey", other.key().expose()),
+                ("age.agekey", new.key().expose()),
+                ("age.previous.agekey", old.key().expose()),
+                ("age.agekey.previous", "not read by Flux"),
+            ]),
+        )
+        .expect("three identities");
+        let expected = [&new, &other, &old].map(|identity| identity.recipient().cloned());
+        assert_eq!(keys.recipients(), expected.map(|r| r.expect("x25519")));
+        assert_eq!(keys.current().len(), 1);
+    }
+
+    #[test]
+    fn sops_gets_only_the_good_lines() {
+        let good = Identity::generate();
+        let text = format!("nonsense\n{}\n", good.key().expose());
+        let keys = ClusterKeys::read(&name(), &data(&[("age.agekey", &text)])).expect("one good");
+        assert_eq!(keys.for_sops().expose_secret(), good.key().expose());
+        assert_eq!(keys.bad_lines.len(), 1);
+    }
+
+    #[test]
+    fn the_misnamed_entry_is_named_only_if_it_holds_a_key() {
+        let key = Identity::generate();
+        let misnamed = ClusterKeys::read(&name(), &data(&[("age.key", key.key().expose())]));
+        assert_eq!(misnamed.err(), Some(KeysError::Misnamed { secret: name() }));
+        let other = ClusterKeys::read(&name(), &data(&[("age.key", "x"), ("b", "y")]));
+        assert!(
+            matches!(other, Err(KeysError::NoEntry { entries, .. }) if entries == ["age.key", "b"])
+        );
+    }
+
+    #[test]
+    fn the_entry_text_reads_back_as_the_same_identity() {
+        let identity = Identity::generate();
+        let file = KeyFile::parse(entry_text(&identity).expose_secret().as_bytes());
+        assert!(file.bad_lines.is_empty());
+        assert_eq!(file.identities[0].recipient(), identity.recipient());
+    }
+}

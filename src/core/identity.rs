@@ -1,0 +1,298 @@
+//! age identities (private keys) and recipients (public keys) as text.
+//!
+//! Formats: the age specification, <https://age-encryption.org/v1>, and the
+//! key file of `age-keygen`: one identity per line, `#` starts a comment line.
+
+use std::fmt;
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// Length of an X25519 recipient in characters: `age1` and 58 of Bech32.
+const X25519_RECIPIENT_LENGTH: usize = 62;
+
+/// A private key in its text form, `AGE-SECRET-KEY-1…`.
+///
+/// There is no `Display`, and `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct PrivateKey(SecretString);
+
+impl PrivateKey {
+    /// The key itself. Every caller is a place where the key leaves kb's hands:
+    /// the Secret, the environment of `sops`, or stdout.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey([REDACTED])")
+    }
+}
+
+/// What kind of key stands behind a recipient's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecipientKind {
+    /// `age1…`: the native kind that a cluster holds.
+    X25519,
+    /// `age1pq1…`: native and post-quantum (age 1.3). A cluster may hold one;
+    /// kb cannot compute the recipient of its identity.
+    PostQuantum,
+    /// `age1NAME1…`: a plugin's key, such as a hardware token. A person's.
+    Plugin,
+    /// `ssh-ed25519 …` or `ssh-rsa …`: a developer's own key.
+    Ssh,
+}
+
+/// A public key as it stands in `.sops.yaml` and in a file's SOPS metadata.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Recipient(String);
+
+impl Recipient {
+    /// The text form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Which kind of key it is.
+    pub fn kind(&self) -> RecipientKind {
+        let text = self.as_str();
+        if text.starts_with("ssh-") {
+            RecipientKind::Ssh
+        } else if text.starts_with("age1pq1") {
+            RecipientKind::PostQuantum
+        } else if text["age1".len()..].contains('1') {
+            RecipientKind::Plugin
+        } else {
+            RecipientKind::X25519
+        }
+    }
+
+    /// Whether an identity in a cluster's Secret could belong to it. A plugin's
+    /// or an ssh key is a person's own and never stands in for a cluster's.
+    pub fn may_be_a_clusters(&self) -> bool {
+        matches!(
+            self.kind(),
+            RecipientKind::X25519 | RecipientKind::PostQuantum
+        )
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text is no recipient.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RecipientError {
+    /// It does not begin as any kind of recipient does.
+    #[error("it is no age recipient (age1…) and no ssh public key")]
+    Unknown,
+    /// It begins as an age recipient, and its length or checksum is wrong.
+    #[error("it begins like an age recipient, but is mistyped or cut short")]
+    Damaged,
+}
+
+impl FromStr for Recipient {
+    type Err = RecipientError;
+
+    /// Accepts what sops 3.13 accepts, in `age/keysource.go`. The checksum is
+    /// verified for X25519 recipients; of the other kinds only the characters.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let recipient = || Recipient(text.to_owned());
+        if text.starts_with("ssh-ed25519 ") || text.starts_with("ssh-rsa ") {
+            return Ok(recipient());
+        }
+        let Some(rest) = text.strip_prefix("age1") else {
+            return Err(RecipientError::Unknown);
+        };
+        let bech32 = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if rest.is_empty() || !rest.chars().all(bech32) {
+            return Err(RecipientError::Damaged);
+        }
+        if recipient().kind() == RecipientKind::X25519 {
+            age::x25519::Recipient::from_str(text).map_err(|_| RecipientError::Damaged)?;
+            debug_assert_eq!(text.len(), X25519_RECIPIENT_LENGTH);
+        }
+        Ok(recipient())
+    }
+}
+
+/// An identity: a private key, and its recipient where kb can compute it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    key: PrivateKey,
+    recipient: Option<Recipient>,
+}
+
+impl Identity {
+    /// Makes a new X25519 keypair from the operating system's randomness.
+    pub fn generate() -> Self {
+        Self::from_x25519(&age::x25519::Identity::generate())
+    }
+
+    fn from_x25519(identity: &age::x25519::Identity) -> Self {
+        Self {
+            key: PrivateKey(identity.to_string()),
+            recipient: Some(Recipient(identity.to_public().to_string())),
+        }
+    }
+
+    /// The private key.
+    pub fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
+    /// The recipient, or `None` for a post-quantum identity
+    /// (`AGE-SECRET-KEY-PQ-1…`), which the age crate does not know yet.
+    pub fn recipient(&self) -> Option<&Recipient> {
+        self.recipient.as_ref()
+    }
+}
+
+/// Why a line is no identity. It never carries the line.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+pub enum IdentityError {
+    /// A public key stands where a private one belongs.
+    #[error("it is a public key (age1…), not a private one")]
+    PublicKey,
+    /// It begins as a private key, and its length or checksum is wrong.
+    #[error("it begins like a private key, but is mistyped or cut short")]
+    Damaged,
+    /// A plugin's identity works only where the plugin and its hardware are.
+    #[error("it is the identity of an age plugin, which Flux cannot use")]
+    Plugin,
+    /// Anything else.
+    #[error("it is no age private key (AGE-SECRET-KEY-1…)")]
+    Unknown,
+}
+
+impl FromStr for Identity {
+    type Err = IdentityError;
+
+    fn from_str(line: &str) -> Result<Self, Self::Err> {
+        if line.starts_with("AGE-SECRET-KEY-PQ-1") {
+            let key = PrivateKey(SecretString::from(line));
+            return Ok(Self {
+                key,
+                recipient: None,
+            });
+        }
+        if line.starts_with("AGE-PLUGIN-") {
+            return Err(IdentityError::Plugin);
+        }
+        if line.starts_with("AGE-SECRET-KEY-1") {
+            let identity =
+                age::x25519::Identity::from_str(line).map_err(|_| IdentityError::Damaged)?;
+            return Ok(Self::from_x25519(&identity));
+        }
+        if line.starts_with("age1") {
+            return Err(IdentityError::PublicKey);
+        }
+        Err(IdentityError::Unknown)
+    }
+}
+
+/// A key file's lines, good and bad apart.
+#[derive(Debug, Default)]
+pub struct KeyFile {
+    /// The identities, in order.
+    pub identities: Vec<Identity>,
+    /// Line numbers (from 1) that hold no identity, and why.
+    pub bad_lines: Vec<(usize, IdentityError)>,
+}
+
+impl KeyFile {
+    /// Reads what `age-keygen` writes. Bytes that are not UTF-8 make a bad line.
+    pub fn parse(bytes: &[u8]) -> Self {
+        let mut file = Self::default();
+        for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            let line = std::str::from_utf8(line)
+                .map(str::trim)
+                .unwrap_or("\u{fffd}");
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            match line.parse() {
+                Ok(identity) => file.identities.push(identity),
+                Err(error) => file.bad_lines.push((number + 1, error)),
+            }
+        }
+        file
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_an_identity_omits_the_private_key() {
+        let identity = Identity::generate();
+        let text = format!("{identity:?} {:?}", identity.key());
+        assert!(!text.contains(identity.key().expose()), "{text}");
+        assert!(!text.contains("AGE-SECRET-KEY"), "{text}");
+        assert!(text.contains("REDACTED"), "{text}");
+    }
+
+    #[test]
+    fn a_generated_identity_survives_its_text_form() {
+        let identity = Identity::generate();
+        let again: Identity = identity.key().expose().parse().expect("own text form");
+        assert_eq!(again.recipient(), identity.recipient());
+        assert!(identity.key().expose().starts_with("AGE-SECRET-KEY-1"));
+    }
+
+    #[test]
+    fn recipients_are_told_apart_by_kind() {
+        let x25519 = Identity::generate().recipient().cloned().expect("x25519");
+        assert_eq!(x25519.kind(), RecipientKind::X25519);
+        assert!(x25519.may_be_a_clusters());
+        for (text, kind) in [
+            ("age1pq1qqqq", RecipientKind::PostQuantum),
+            ("age1yubikey1qqqq", RecipientKind::Plugin),
+            ("ssh-ed25519 AAAA dev@example", RecipientKind::Ssh),
+        ] {
+            assert_eq!(text.parse::<Recipient>().expect(text).kind(), kind);
+        }
+    }
+
+    #[test]
+    fn a_mistyped_recipient_is_refused() {
+        let mut text = Identity::generate()
+            .recipient()
+            .expect("x25519")
+            .to_string();
+        let last = text.pop().expect("not empty");
+        assert_eq!(text.parse::<Recipient>(), Err(RecipientError::Damaged));
+        text.push(if last == 'q' { 'p' } else { 'q' });
+        assert_eq!(text.parse::<Recipient>(), Err(RecipientError::Damaged));
+        assert_eq!("age1".parse::<Recipient>(), Err(RecipientError::Damaged));
+        assert_eq!("AGE1".parse::<Recipient>(), Err(RecipientError::Unknown));
+    }
+
+    #[test]
+    fn a_key_file_keeps_good_lines_beside_bad_ones() {
+        let good = Identity::generate();
+        let text = format!(
+            "# created: today\r\n\n{}\r\nage1abc\nAGE-SECRET-KEY-1SHORT\n\u{0}\nAGE-PLUGIN-X-1\n",
+            good.key().expose()
+        );
+        let file = KeyFile::parse(text.as_bytes());
+        assert_eq!(file.identities.len(), 1);
+        assert_eq!(file.identities[0].recipient(), good.recipient());
+        assert_eq!(
+            file.bad_lines,
+            [
+                (4, IdentityError::PublicKey),
+                (5, IdentityError::Damaged),
+                (6, IdentityError::Unknown),
+                (7, IdentityError::Plugin),
+            ]
+        );
+        assert_eq!(KeyFile::parse(b"\xff\xfe").bad_lines.len(), 1);
+    }
+}

@@ -1,0 +1,27 @@
+//! The work, without a terminal: every outside thing has one owner here.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`identity`] | the text forms of age identities and recipients |
+//! | [`cluster`] | the Kubernetes API server, by way of kube |
+//! | [`flux_secret`] | what stands in the Secret that Flux decrypts with |
+//! | [`sops`] | the `sops` process |
+//! | [`sops_config`] | `.sops.yaml` |
+//! | [`sops_file`] | the metadata of an encrypted file |
+//! | [`repository`] | which directory is the repository, which config applies |
+//! | [`replace`] | writing to disk: nothing else in kb writes a file |
+//! | [`disk`] | which files lie in memory and which on a disk |
+//!
+//! [`init`] and [`decrypt`] put them together, one module per command.
+
+pub mod cluster;
+pub mod decrypt;
+pub mod disk;
+pub mod flux_secret;
+pub mod identity;
+pub mod init;
+pub mod replace;
+pub mod repository;
+pub mod sops;
+pub mod sops_config;
+pub mod sops_file;

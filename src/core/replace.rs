@@ -1,0 +1,246 @@
+//! The one writer of files. A file is replaced, never written in place: a full
+//! disk or a kill leaves the old or the new one, whole.
+//!
+//! The new content waits in a temporary file beside the target, synced, and
+//! [`Staged::commit`] renames it. Everything that can fail early (permissions,
+//! space) fails in [`stage`], before anything else has been changed.
+
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Temporary files are called `.NAME.kb-XXXXXX`. The lock on one says that its
+/// process lives.
+const INFIX: &str = ".kb-";
+
+/// The mode of a file that was not there before.
+const NEW_FILE_MODE: u32 = 0o644;
+
+/// Why a file was not replaced. It is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceError {
+    /// Reading or writing failed.
+    #[error("cannot write {}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Someone else changed the file after it was read.
+    #[error("{} was changed by someone else meanwhile", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// New content that waits to take a file's place. Dropping it leaves the file
+/// as it was.
+pub struct Staged {
+    /// The file as it was named, for messages.
+    path: PathBuf,
+    /// The file itself, where `path` is a link to it.
+    target: PathBuf,
+    before: Option<Vec<u8>>,
+    temporary: tempfile::TempPath,
+    /// Holds the lock.
+    _file: File,
+}
+
+/// Writes `content` beside `path`, to take its place later. `before` is the
+/// content that was read and planned with, `None` if there was no such file.
+///
+/// # Errors
+/// [`ReplaceError`]; nothing is left behind.
+pub fn stage(path: &Path, before: Option<&[u8]>, content: &[u8]) -> Result<Staged, ReplaceError> {
+    let error = |source| ReplaceError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    // A link stays a link: its target is what is replaced.
+    let target = match path.canonicalize() {
+        Ok(target) => target,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(source) => return Err(error(source)),
+    };
+    clear_stale(&target);
+    let (file, temporary) = create_locked(&target).map_err(error)?;
+    let mode = match std::fs::metadata(&target) {
+        Ok(metadata) => metadata.mode() & 0o7777,
+        Err(_) => NEW_FILE_MODE,
+    };
+    let write = |mut file: &File| -> io::Result<()> {
+        file.write_all(content)?;
+        if before.is_some() {
+            file.set_permissions(Permissions::from_mode(mode))?;
+        }
+        file.sync_all()
+    };
+    write(&file).map_err(error)?;
+    Ok(Staged {
+        path: path.to_owned(),
+        target,
+        before: before.map(<[u8]>::to_vec),
+        temporary,
+        _file: file,
+    })
+}
+
+impl Staged {
+    /// Puts the new content in the file's place, if the file is still as it was
+    /// when it was read.
+    ///
+    /// # Errors
+    /// [`ReplaceError::Changed`], [`ReplaceError::Io`]
+    pub fn commit(self) -> Result<(), ReplaceError> {
+        let error = |source| ReplaceError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        let directory = File::open(directory_of(&self.target)).map_err(error)?;
+        // Between the look and the rename no other kb may do the same.
+        directory.lock().map_err(error)?;
+        let now = match std::fs::read(&self.target) {
+            Ok(now) => Some(now),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(error(source)),
+        };
+        if now != self.before {
+            return Err(ReplaceError::Changed { path: self.path });
+        }
+        self.temporary
+            .persist(&self.target)
+            .map_err(|failed| ReplaceError::Io {
+                path: self.path.clone(),
+                source: failed.error,
+            })?;
+        directory.sync_all().map_err(|source| ReplaceError::Io {
+            path: self.path,
+            source,
+        })
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+/// The beginning of the names of temporary files for `target`.
+fn prefix(target: &Path) -> String {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{}{INFIX}", name.trim_start_matches('.'))
+}
+
+fn create_locked(target: &Path) -> io::Result<(File, tempfile::TempPath)> {
+    loop {
+        let temporary = tempfile::Builder::new().prefix(&prefix(target)).make_in(
+            directory_of(target),
+            |path| {
+                // Created with the mode that the process's umask allows.
+                OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(NEW_FILE_MODE)
+                    .open(path)
+            },
+        )?;
+        let (file, path) = temporary.into_parts();
+        file.lock()?;
+        // Another run may have taken it for a dead one's before it was locked.
+        if file.metadata()?.nlink() > 0 {
+            return Ok((file, path));
+        }
+    }
+}
+
+/// Removes temporary files for `target` whose process is gone. What cannot be
+/// read or removed is left: clearing is a courtesy, not the task.
+fn clear_stale(target: &Path) {
+    let prefix = prefix(target);
+    let Ok(entries) = std::fs::read_dir(directory_of(target)) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let named = entry.file_name().to_string_lossy().starts_with(&prefix);
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !named || !is_file {
+            continue;
+        }
+        let Ok(file) = File::open(entry.path()) else {
+            continue;
+        };
+        match file.try_lock() {
+            Ok(()) => {
+                let _ = std::fs::remove_file(entry.path());
+            }
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(dir).expect("read_dir").flatten();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_mode_stays_and_a_symlink_stays_a_link() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        std::fs::write(&real, "old").expect("write");
+        std::fs::set_permissions(&real, Permissions::from_mode(0o640)).expect("chmod");
+        symlink(&real, &link).expect("symlink");
+        stage(&link, Some(b"old"), b"new")
+            .expect("stage")
+            .commit()
+            .expect("commit");
+        assert_eq!(std::fs::read(&real).expect("read"), b"new");
+        assert_eq!(
+            std::fs::metadata(&real).expect("stat").mode() & 0o7777,
+            0o640
+        );
+        assert!(link.is_symlink());
+        assert_eq!(names(dir.path()), ["link", "real"]);
+    }
+
+    #[test]
+    fn a_file_changed_meanwhile_is_not_overwritten() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("file");
+        let staged = stage(&path, None, b"mine").expect("stage");
+        std::fs::write(&path, "theirs").expect("write");
+        assert!(matches!(staged.commit(), Err(ReplaceError::Changed { .. })));
+        assert_eq!(std::fs::read(&path).expect("read"), b"theirs");
+        assert_eq!(names(dir.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_dead_runs_temporary_file_is_cleared_and_a_live_ones_stays() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join(".sops.yaml");
+        std::fs::write(dir.path().join(".sops.yaml.kb-dead00"), "stray").expect("write");
+        let live = stage(&path, None, b"first").expect("stage");
+        let second = stage(&path, None, b"second").expect("stage");
+        assert_eq!(names(dir.path()).len(), 2, "{:?}", names(dir.path()));
+        live.commit().expect("commit");
+        drop(second);
+        assert_eq!(names(dir.path()), [".sops.yaml"]);
+    }
+}

@@ -1,0 +1,365 @@
+//! Reads the creation rules of a `.sops.yaml`.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_saphyr::{Location, Spanned};
+
+use crate::core::identity::{Recipient, RecipientError};
+
+/// Why a `.sops.yaml` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not YAML, or not a `.sops.yaml`.
+    #[error("{place}: {reason}")]
+    Parse {
+        /// `FILE:LINE:COLUMN`.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A `path_regex` does not compile.
+    #[error("{place}: the path_regex is no regular expression: {reason}")]
+    Regex {
+        /// `FILE:LINE:COLUMN`.
+        place: String,
+        /// The part of the expression that is wrong.
+        reason: String,
+    },
+    /// Something stands as a recipient that is none, and no placeholder either.
+    #[error("{place}: \"{value}\" is no recipient")]
+    Recipient {
+        /// `FILE:LINE:COLUMN`.
+        place: String,
+        /// What stands there.
+        value: String,
+        /// What is wrong with it.
+        #[source]
+        source: RecipientError,
+    },
+}
+
+/// A place in the file, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The line.
+    pub line: u64,
+    /// The column, in characters.
+    pub column: u64,
+}
+
+impl Position {
+    /// `FILE:LINE:COLUMN`
+    pub fn in_file(self, path: &Path) -> String {
+        format!("{}:{}:{}", path.display(), self.line, self.column)
+    }
+}
+
+impl From<Location> for Position {
+    fn from(location: Location) -> Self {
+        Self {
+            line: location.line(),
+            column: location.column(),
+        }
+    }
+}
+
+/// What stands where an age recipient belongs.
+#[derive(Clone, Debug)]
+pub struct KeyText {
+    /// The text, without the spaces around it.
+    pub text: String,
+    /// Where it stands (for an alias: where it is defined).
+    pub position: Position,
+}
+
+/// Positions move with every edit; two texts are the same key all the same.
+impl PartialEq for KeyText {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for KeyText {}
+
+impl KeyText {
+    /// A text that a template leaves for the reader to fill in: `<…>`, or
+    /// `age1` followed by something that no key has, as in `age1abc...`.
+    pub fn is_placeholder(&self) -> bool {
+        let text = &self.text;
+        let no_key = |rest: &str| rest.contains(|c: char| !matches!(c, 'a'..='z' | '0'..='9'));
+        (text.starts_with('<') && text.ends_with('>'))
+            || text
+                .strip_prefix("age1")
+                .is_some_and(|rest| no_key(rest) && text.parse::<Recipient>().is_err())
+    }
+}
+
+/// One creation rule.
+#[derive(Clone, Debug)]
+pub struct CreationRule {
+    /// Where it begins.
+    pub position: Position,
+    /// The regular expression of its paths and where it stands; `None` (or an
+    /// empty one, as sops has it) matches every path.
+    pub path_regex: Option<(String, Position)>,
+    /// What stands as age recipients, placeholders included: the rule's own
+    /// `age`, or the `age` of its key groups, which sops prefers.
+    pub age: Vec<KeyText>,
+    /// Whether it has a key that is not age's: PGP, a cloud's KMS, Vault.
+    pub other_keys: bool,
+    /// Whether its keys stand in `key_groups`.
+    pub key_groups: bool,
+}
+
+impl PartialEq for CreationRule {
+    fn eq(&self, other: &Self) -> bool {
+        let regex = |rule: &Self| rule.path_regex.as_ref().map(|(text, _)| text.clone());
+        regex(self) == regex(other)
+            && self.age == other.age
+            && self.other_keys == other.other_keys
+            && self.key_groups == other.key_groups
+    }
+}
+
+impl Eq for CreationRule {}
+
+impl CreationRule {
+    /// Whether the rule encrypts to nobody yet.
+    pub fn has_no_key(&self) -> bool {
+        !self.other_keys && self.age.iter().all(KeyText::is_placeholder)
+    }
+
+    /// Whether files under this rule are encrypted to `recipient`.
+    pub fn names(&self, recipient: &Recipient) -> bool {
+        self.age.iter().any(|key| key.text == recipient.as_str())
+    }
+}
+
+/// The creation rules, in the order in which sops tries them.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RuleSet {
+    /// The rules.
+    pub rules: Vec<CreationRule>,
+}
+
+impl RuleSet {
+    /// Reads the text of the file at `path`, which is only named in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError::Parse`]
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let options = serde_saphyr::options! { with_snippet: false };
+        // A file of nothing but comments is an empty document.
+        let raw: Option<RawConfig> =
+            serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+                let position = error
+                    .location()
+                    .map_or(Position { line: 1, column: 1 }, Into::into);
+                ConfigError::Parse {
+                    place: position.in_file(path),
+                    reason: reason(&error),
+                }
+            })?;
+        let rules = raw.and_then(|raw| raw.creation_rules).unwrap_or_default();
+        Ok(Self {
+            rules: rules.into_iter().map(CreationRule::from).collect(),
+        })
+    }
+
+    /// Checks what sops would stumble over later: that every `path_regex`
+    /// compiles and that every recipient is one (or a placeholder).
+    ///
+    /// # Errors
+    /// [`ConfigError::Regex`], [`ConfigError::Recipient`]
+    pub fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        for rule in &self.rules {
+            if let Some((expression, position)) = &rule.path_regex {
+                Regex::new(expression).map_err(|error| ConfigError::Regex {
+                    place: position.in_file(path),
+                    reason: last_line(&error.to_string()),
+                })?;
+            }
+            for key in rule.age.iter().filter(|key| !key.is_placeholder()) {
+                key.text
+                    .parse::<Recipient>()
+                    .map_err(|source| ConfigError::Recipient {
+                        place: key.position.in_file(path),
+                        value: key.text.clone(),
+                        source,
+                    })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether any rule encrypts to `recipient`.
+    pub fn name(&self, recipient: &Recipient) -> bool {
+        self.rules.iter().any(|rule| rule.names(recipient))
+    }
+}
+
+/// serde-saphyr's message without its own "at line, column".
+fn reason(error: &serde_saphyr::Error) -> String {
+    let text = error.without_snippet().to_string();
+    let text = text.split(" at line ").next().unwrap_or(&text);
+    text.trim().to_owned()
+}
+
+/// The regex crate draws the expression over several lines; the last one says
+/// what is wrong.
+fn last_line(text: &str) -> String {
+    let last = text.lines().last().unwrap_or(text);
+    last.trim_start_matches("error: ").to_owned()
+}
+
+#[derive(Deserialize)]
+struct RawConfig {
+    #[serde(default)]
+    creation_rules: Option<Vec<Spanned<RawRule>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawRule {
+    path_regex: Option<Spanned<String>>,
+    age: Option<Spanned<KeyField>>,
+    pgp: Option<KeyField>,
+    kms: Option<KeyField>,
+    gcp_kms: Option<KeyField>,
+    hckms: Option<KeyField>,
+    azure_keyvault: Option<KeyField>,
+    hc_vault_transit_uri: Option<KeyField>,
+    key_groups: Option<Vec<RawKeyGroup>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawKeyGroup {
+    merge: Option<Vec<RawKeyGroup>>,
+    age: Option<Vec<Spanned<String>>>,
+    pgp: Option<Vec<IgnoredAny>>,
+    kms: Option<Vec<IgnoredAny>>,
+    gcp_kms: Option<Vec<IgnoredAny>>,
+    hckms: Option<Vec<IgnoredAny>>,
+    azure_keyvault: Option<Vec<IgnoredAny>>,
+    hc_vault: Option<Vec<IgnoredAny>>,
+}
+
+/// A string with commas, or a list of strings.
+struct KeyField(Vec<(String, Option<Position>)>);
+
+impl<'de> Deserialize<'de> for KeyField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StringOrList;
+        impl<'de> Visitor<'de> for StringOrList {
+            type Value = KeyField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string of keys separated by commas, or a list of keys")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<KeyField, E> {
+                let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
+                Ok(KeyField(keys.map(|key| (key.to_owned(), None)).collect()))
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<KeyField, E> {
+                Ok(KeyField(Vec::new()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<KeyField, A::Error> {
+                let mut keys = Vec::new();
+                while let Some(key) = list.next_element::<Spanned<String>>()? {
+                    // sops joins the list and splits it again at commas.
+                    let position = key.defined.into();
+                    for part in key.value.split(',') {
+                        keys.push((part.trim().to_owned(), Some(position)));
+                    }
+                }
+                Ok(KeyField(keys))
+            }
+        }
+        deserializer.deserialize_any(StringOrList)
+    }
+}
+
+impl From<Spanned<RawRule>> for CreationRule {
+    fn from(spanned: Spanned<RawRule>) -> Self {
+        let position = spanned.defined.into();
+        let rule = spanned.value;
+        let groups = rule.key_groups.unwrap_or_default();
+        let own = [rule.pgp, rule.kms, rule.gcp_kms];
+        let more = [rule.hckms, rule.azure_keyvault, rule.hc_vault_transit_uri];
+        let mut other_keys = own
+            .iter()
+            .chain(&more)
+            .flatten()
+            .any(|keys| !keys.0.is_empty());
+        let mut age = Vec::new();
+        if groups.is_empty() {
+            if let Some(field) = rule.age {
+                let whole = Position::from(field.defined);
+                age.extend(field.value.0.into_iter().map(|(text, position)| KeyText {
+                    text,
+                    position: position.unwrap_or(whole),
+                }));
+            }
+        } else {
+            other_keys = false;
+        }
+        let key_groups = !groups.is_empty();
+        for group in groups {
+            other_keys |= group.collect(&mut age);
+        }
+        Self {
+            position,
+            path_regex: rule
+                .path_regex
+                .filter(|regex| !regex.value.is_empty())
+                .map(|regex| (regex.value, regex.defined.into())),
+            age,
+            other_keys,
+            key_groups,
+        }
+    }
+}
+
+impl RawKeyGroup {
+    /// Collects the age keys, and tells whether there are others.
+    fn collect(self, age: &mut Vec<KeyText>) -> bool {
+        for key in self.age.into_iter().flatten() {
+            let position = Position::from(key.defined);
+            age.extend(key.value.split(',').map(|part| KeyText {
+                text: part.trim().to_owned(),
+                position,
+            }));
+        }
+        let lists = [
+            self.pgp,
+            self.kms,
+            self.gcp_kms,
+            self.hckms,
+            self.azure_keyvault,
+            self.hc_vault,
+        ];
+        let mut others = lists.iter().flatten().any(|keys| !keys.is_empty());
+        for group in self.merge.into_iter().flatten() {
+            others |= group.collect(age);
+        }
+        others
+    }
+}

@@ -1,0 +1,307 @@
+//! The metadata of an encrypted file: who can open it.
+//!
+//! Only the `sops` metadata is read here; the values are sops's business. The
+//! format is that of sops 3.13, `stores/` in its source: YAML and JSON hold
+//! the metadata as a mapping under `sops`, of several YAML documents the first
+//! counts; binary files are JSON; dotenv and ini hold it flattened.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::identity::Recipient;
+
+/// The formats that sops tells apart, by the end of the file's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `.yaml`, `.yml`
+    Yaml,
+    /// `.json`
+    Json,
+    /// `.env`
+    Dotenv,
+    /// `.ini`
+    Ini,
+    /// Anything else: the encrypted form is JSON with one value.
+    Binary,
+}
+
+impl Format {
+    /// The format that sops takes a file of this name for.
+    pub fn of(path: &Path) -> Self {
+        let name = path.as_os_str().as_encoded_bytes();
+        let ends = |ending: &str| name.ends_with(ending.as_bytes());
+        if ends(".yaml") || ends(".yml") {
+            Self::Yaml
+        } else if ends(".json") {
+            Self::Json
+        } else if ends(".env") {
+            Self::Dotenv
+        } else if ends(".ini") {
+            Self::Ini
+        } else {
+            Self::Binary
+        }
+    }
+}
+
+/// Why a file cannot be taken for an encrypted one.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is not there.
+    #[error("there is no file {}", .path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It is a directory, a pipe or a device.
+    #[error("{} is {kind}, not a file", .path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// It cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It has no content.
+    #[error("{} is empty", .path.display())]
+    Empty {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It has no SOPS metadata.
+    #[error("{} is not encrypted", .path.display())]
+    Plaintext {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It does not parse, or its metadata is not sops's. The reason quotes
+    /// nothing: what does not parse may be plaintext.
+    #[error("{place} is damaged: {reason}")]
+    Damaged {
+        /// `FILE`, or `FILE:LINE:COLUMN`.
+        place: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+}
+
+/// Who can open a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// The age recipients of all key groups, in order.
+    pub recipients: Vec<Recipient>,
+    /// Whether a key that is not age's (PGP, a cloud's KMS, Vault) opens it too.
+    pub other_keys: bool,
+}
+
+impl Metadata {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    pub fn read(path: &Path) -> Result<Self, FileError> {
+        let read_error = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => FileError::Missing {
+                path: path.to_owned(),
+            },
+            _ => FileError::Read {
+                path: path.to_owned(),
+                source,
+            },
+        };
+        let kind = std::fs::metadata(path).map_err(read_error)?.file_type();
+        if !kind.is_file() {
+            // Reading a pipe could wait forever, and sops would find it empty.
+            return Err(FileError::NotAFile {
+                path: path.to_owned(),
+                kind: if kind.is_dir() {
+                    "a directory"
+                } else {
+                    "a pipe or device"
+                },
+            });
+        }
+        let bytes = std::fs::read(path).map_err(read_error)?;
+        Self::parse(path, &bytes)
+    }
+
+    /// Reads the content of the file at `path`, whose name tells the format.
+    ///
+    /// # Errors
+    /// [`FileError::Empty`], [`FileError::Plaintext`], [`FileError::Damaged`].
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(FileError::Empty {
+                path: path.to_owned(),
+            });
+        }
+        let found = match Format::of(path) {
+            Format::Yaml => from_yaml(bytes),
+            Format::Json => from_json(bytes),
+            // What is not JSON at all was never encrypted as a binary.
+            Format::Binary => from_json(bytes).or(Ok(None)),
+            Format::Dotenv => Ok(from_lines(bytes, "sops_", None)),
+            Format::Ini => Ok(from_lines(bytes, "", Some("[sops]"))),
+        };
+        match found {
+            Ok(Some(metadata)) if metadata.recipients.is_empty() && !metadata.other_keys => {
+                Err(FileError::Damaged {
+                    place: path.display().to_string(),
+                    reason: "its sops metadata names no key",
+                })
+            }
+            Ok(Some(metadata)) => Ok(metadata),
+            Ok(None) => Err(FileError::Plaintext {
+                path: path.to_owned(),
+            }),
+            Err((line, column, reason)) => Err(FileError::Damaged {
+                place: format!("{}:{line}:{column}", path.display()),
+                reason,
+            }),
+        }
+    }
+
+    /// Whether only people's own keys open the file, and no cluster's could.
+    pub fn is_personal(&self) -> bool {
+        !self.recipients.iter().any(Recipient::may_be_a_clusters)
+    }
+}
+
+/// Line, column and reason of what does not parse.
+type Damage = (u64, u64, &'static str);
+
+const NOT_PARSED: &str = "it does not parse";
+const NOT_METADATA: &str = "its sops metadata is not as sops writes it";
+
+#[derive(Deserialize)]
+struct Document {
+    sops: Option<RawMetadata>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawMetadata {
+    #[serde(flatten)]
+    keys: RawKeyGroup,
+    key_groups: Option<Vec<RawKeyGroup>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawKeyGroup {
+    age: Option<Vec<RawAge>>,
+    pgp: Option<Vec<serde::de::IgnoredAny>>,
+    kms: Option<Vec<serde::de::IgnoredAny>>,
+    gcp_kms: Option<Vec<serde::de::IgnoredAny>>,
+    hckms: Option<Vec<serde::de::IgnoredAny>>,
+    azure_kv: Option<Vec<serde::de::IgnoredAny>>,
+    hc_vault: Option<Vec<serde::de::IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+struct RawAge {
+    recipient: String,
+}
+
+impl RawMetadata {
+    fn into_metadata(self) -> Option<Metadata> {
+        let mut metadata = Metadata::default();
+        for group in std::iter::once(self.keys).chain(self.key_groups.into_iter().flatten()) {
+            let others = [group.pgp, group.kms, group.gcp_kms, group.hckms];
+            let more = [group.azure_kv, group.hc_vault];
+            metadata.other_keys |= others
+                .iter()
+                .chain(&more)
+                .flatten()
+                .any(|keys| !keys.is_empty());
+            for age in group.age.into_iter().flatten() {
+                metadata.recipients.push(age.recipient.trim().parse().ok()?);
+            }
+        }
+        Some(metadata)
+    }
+}
+
+fn from_yaml(bytes: &[u8]) -> Result<Option<Metadata>, Damage> {
+    let options = serde_saphyr::options! {
+        // No bounds on size: the file is the person's own, and Flux allows
+        // 5 MiB of it.
+        budget: None,
+        with_snippet: false,
+    };
+    let documents: Vec<Document> = serde_saphyr::from_slice_multiple_with_options(bytes, options)
+        .map_err(|error| {
+        let at = error.location();
+        let (line, column) = at.map_or((1, 1), |at| (at.line(), at.column()));
+        (line, column, NOT_PARSED)
+    })?;
+    let first = documents
+        .into_iter()
+        .next()
+        .and_then(|document| document.sops);
+    first
+        .map(|raw| raw.into_metadata().ok_or((1, 1, NOT_METADATA)))
+        .transpose()
+}
+
+fn from_json(bytes: &[u8]) -> Result<Option<Metadata>, Damage> {
+    let document: Document = serde_json::from_slice(bytes).map_err(|error| {
+        let reason = if error.is_data() {
+            NOT_METADATA
+        } else {
+            NOT_PARSED
+        };
+        (error.line() as u64, error.column() as u64, reason)
+    })?;
+    let raw = document.sops;
+    raw.map(|raw| raw.into_metadata().ok_or((1, 1, NOT_METADATA)))
+        .transpose()
+}
+
+/// The flattened form: `sops_age__list_0__map_recipient=age1…` in dotenv, and
+/// in ini the same without the prefix, in the section `[sops]`.
+fn from_lines(bytes: &[u8], prefix: &str, section: Option<&str>) -> Option<Metadata> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut metadata = Metadata::default();
+    let mut here = section.is_none();
+    let mut found = false;
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            here = section.is_none_or(|section| section == line);
+        }
+        let Some((key, value)) = line.split_once('=').filter(|_| here) else {
+            continue;
+        };
+        let Some(key) = key.trim().strip_prefix(prefix) else {
+            continue;
+        };
+        found |= matches!(key, "mac" | "version" | "lastmodified");
+        // A recipient may stand in a key group: key_groups__list_0__map_age__list_0__…
+        let key = key.rsplit_once("__map_age__").map_or(key, |_| "age__");
+        let others = [
+            "pgp__",
+            "kms__",
+            "gcp_kms__",
+            "hckms__",
+            "azure_kv__",
+            "hc_vault__",
+        ];
+        metadata.other_keys |= others.iter().any(|other| key.starts_with(other));
+        if key.starts_with("age__")
+            && let Ok(recipient) = value.trim().trim_matches('"').parse()
+        {
+            metadata.recipients.push(recipient);
+        }
+    }
+    found.then_some(metadata)
+}

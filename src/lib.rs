@@ -1,0 +1,14 @@
+//! `kb` manages Kubernetes secrets that are encrypted with SOPS and age, for
+//! people who run Flux on several clusters.
+//!
+//! Two rules govern everything here: each cluster has its own age keypair, and
+//! plaintext or a private key never touches disk.
+//!
+//! [`core`] does the work. It never prints and never reads the environment or
+//! the working directory by itself. [`cli`] is the command tree: it turns
+//! arguments and environment into plain values, calls the core, and prints.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod core;

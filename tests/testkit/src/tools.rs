@@ -1,0 +1,67 @@
+//! Where the real programs are: sops, age, etcd, kube-apiserver, kubectl.
+
+mod build;
+mod catalog;
+mod search;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use catalog::Tool;
+use search::Places;
+
+/// The programs that the tests run for real.
+///
+/// Each is taken from `$KUBEBUILDER_ASSETS` (the convention of
+/// controller-runtime), else from `PATH`, else from a cache outside the
+/// clone, into which it is built once, with Go, from the module that pins its
+/// version under `tests/tools`.
+#[derive(Debug)]
+pub struct Tools {
+    /// sops, not older than [`Tools::OLDEST_SOPS`].
+    pub sops: PathBuf,
+    /// age-keygen.
+    pub age_keygen: PathBuf,
+    /// age.
+    pub age: PathBuf,
+    /// etcd.
+    pub etcd: PathBuf,
+    /// kube-apiserver.
+    pub kube_apiserver: PathBuf,
+}
+
+impl Tools {
+    /// The oldest sops that the tests accept: the one whose messages, exit
+    /// codes and options they pin.
+    pub const OLDEST_SOPS: (u64, u64, u64) = search::OLDEST_SOPS;
+
+    /// All programs but kubectl, found or built once per process.
+    ///
+    /// # Panics
+    /// If one is nowhere and cannot be built; the text says what to do.
+    pub fn get() -> &'static Self {
+        static TOOLS: OnceLock<Tools> = OnceLock::new();
+        TOOLS.get_or_init(|| {
+            let places = Places::from_env();
+            Self {
+                sops: places.locate(Tool::Sops),
+                age_keygen: places.locate(Tool::AgeKeygen),
+                age: places.locate(Tool::Age),
+                etcd: places.locate(Tool::Etcd),
+                kube_apiserver: places.locate(Tool::KubeApiserver),
+            }
+        })
+    }
+
+    /// kubectl, which only the benchmark's peer pipeline needs: it is looked
+    /// for, and if need be built, when it is first asked for.
+    ///
+    /// # Panics
+    /// As [`Tools::get`].
+    pub fn kubectl(&self) -> PathBuf {
+        static KUBECTL: OnceLock<PathBuf> = OnceLock::new();
+        KUBECTL
+            .get_or_init(|| Places::from_env().locate(Tool::Kubectl))
+            .clone()
+    }
+}
