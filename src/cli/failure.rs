@@ -124,6 +124,7 @@ impl From<KubeconfigError> for Failure {
             }
             KubeconfigError::NoServer { .. }
             | KubeconfigError::NoUser { .. }
+            | KubeconfigError::Token { .. }
             | KubeconfigError::CertificateAuthority { .. } => {
                 failure.hint("kubectl config view shows what stands there")
             }

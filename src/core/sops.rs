@@ -275,7 +275,8 @@ fn without_values(stderr: &str) -> String {
         ("invalid dotenv input line: ", "\n"),
         ("key-value delimiter not found: ", "\n"),
     ];
-    let mut text = stderr.trim().to_owned();
+    let lines: Vec<&str> = stderr.trim().lines().map(message_of).collect();
+    let mut text = lines.join("\n");
     for (before, after) in QUOTING {
         let mut from = 0;
         while let Some(start) = text[from..].find(before).map(|at| from + at + before.len()) {
@@ -287,6 +288,24 @@ fn without_values(stderr: &str) -> String {
         }
     }
     text
+}
+
+/// The message of a line of sops's log, `… level=warning msg="…" comment="…"`.
+/// The fields behind it quote the file.
+fn message_of(line: &str) -> &str {
+    let Some((_, rest)) = line
+        .split_once(" msg=\"")
+        .filter(|_| line.contains(" level="))
+    else {
+        return line;
+    };
+    let mut escaped = false;
+    let end = rest.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    &rest[..end.unwrap_or(rest.len())]
 }
 
 #[cfg(test)]
@@ -318,6 +337,12 @@ mod tests {
         assert_eq!(
             without_values("invalid dotenv input line: PASSWORD hunter2"),
             "invalid dotenv input line: [value]"
+        );
+        assert_eq!(
+            without_values(
+                "[SOPS]\t time=\"now\" level=warning msg=\"A \\\"b\\\".\" comment=\"hunter2\""
+            ),
+            "A \\\"b\\\"."
         );
     }
 }

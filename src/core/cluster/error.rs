@@ -190,48 +190,29 @@ impl ClusterError {
             }
             Err(other) => other,
         };
-        let mut layer: Option<&(dyn StdError + 'static)> = Some(source.as_ref());
-        while let Some(error) = layer {
-            if let Some(tls) = tls_error(error) {
-                return Self::from_tls(tls.clone(), server);
-            }
-            layer = error.source();
-        }
-        let mut cause: Box<dyn StdError + Send + Sync> = source;
-        let mut innermost = None;
-        let mut layer: Option<&(dyn StdError + 'static)> = Some(cause.as_ref());
-        while let Some(error) = layer {
-            innermost = Some(error.to_string());
-            layer = error.source();
-        }
-        if let Some(text) = innermost {
-            cause = text.into();
-        }
-        Self::Unreachable {
-            server,
-            source: cause,
-        }
-    }
-
-    fn from_tls(error: rustls::Error, server: String) -> Self {
-        if matches!(error, rustls::Error::InvalidCertificate(_)) {
+        let cause = innermost(source.as_ref());
+        if let Some(tls @ rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
             return Self::Untrusted {
                 server,
-                source: error,
+                source: tls.clone(),
             };
         }
         Self::Unreachable {
             server,
-            source: error.into(),
+            source: cause.to_string().into(),
         }
     }
 }
 
-/// rustls's error, which hyper carries inside an [`io::Error`].
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    error.downcast_ref::<rustls::Error>().or_else(|| {
-        let io = error.downcast_ref::<io::Error>()?;
-        let inner = io.get_ref()?;
-        inner.downcast_ref::<rustls::Error>()
-    })
+/// The error at the bottom. An [`io::Error`] made from another error does not
+/// name that one as its source, but is a shell around it.
+fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let inside = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match (inside, error.source()) {
+        (Some(inside), _) => innermost(inside),
+        (None, Some(source)) => innermost(source),
+        (None, None) => error,
+    }
 }

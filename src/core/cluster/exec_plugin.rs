@@ -59,7 +59,7 @@ struct Status {
 /// puts its answer in the plugin's place.
 pub(super) fn resolve(target: &mut Target) -> Result<(), ClusterError> {
     let user = &mut target.config.auth_info;
-    let other = user.token.is_some() || user.token_file.is_some() || user.auth_provider.is_some();
+    let other = user.token.is_some() || user.auth_provider.is_some();
     let Some(exec) = user.exec.take().filter(|_| !other) else {
         return Ok(());
     };

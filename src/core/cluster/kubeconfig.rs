@@ -16,6 +16,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{AuthInfo, Cluster, Config, ExecAuthCluster, Kubeconfig};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use secrecy::{ExposeSecret, SecretString};
 
 /// Where Kubernetes puts a pod's credentials.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -140,6 +141,15 @@ pub enum KubeconfigError {
         what: &'static str,
         /// What stands there.
         value: String,
+    },
+    /// The token file does not load.
+    #[error("cannot read the token file {}", .path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// The certificate authority does not load.
     #[error("the certificate authority of context \"{context}\" does not load: {reason}")]
@@ -271,6 +281,13 @@ fn from_kubeconfig(
     config.tls_server_name = cluster.tls_server_name.clone();
     config.proxy_url = proxy(cluster, &config.cluster_url, &source.proxy)?;
     config.auth_info = user;
+    let token_is_empty = |token: &mut SecretString| token.expose_secret().is_empty();
+    config.auth_info.token.take_if(token_is_empty);
+    if let Some(path) = config.auth_info.token_file.take()
+        && config.auth_info.token.is_none()
+    {
+        config.auth_info.token = Some(token(Path::new(&path))?);
+    }
     if let Some(exec) = &mut config.auth_info.exec
         && exec.provide_cluster_info
     {
@@ -300,12 +317,22 @@ fn in_cluster(host: &str, port: &str, terminal: bool) -> Result<Target, Kubeconf
         &format!("https://{authority}"),
     )?);
     config.root_cert = Some(certificates(context, &ca)?);
-    config.auth_info.token_file = credentials.join("token").to_str().map(ToOwned::to_owned);
+    config.auth_info.token = Some(token(&credentials.join("token"))?);
     Ok(Target {
         context: context.to_owned(),
         config,
         terminal,
     })
+}
+
+/// Reads a token file, without the line ending that most of them have and
+/// kube would send.
+fn token(path: &Path) -> Result<SecretString, KubeconfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| KubeconfigError::Token {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(SecretString::from(text.trim()))
 }
 
 fn url(what: &'static str, value: &str) -> Result<http::Uri, KubeconfigError> {

@@ -36,7 +36,7 @@ impl HttpProxy {
         let targets = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&targets);
         let user_info = login.map_or_else(String::new, |(user, password)| {
-            format!("{user}:{password}@")
+            format!("{}:{}@", percent_encoded(user), percent_encoded(password))
         });
         let expected = login.map(|(user, password)| {
             let login = STANDARD.encode(format!("{user}:{password}"));
@@ -72,6 +72,15 @@ impl HttpProxy {
         let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         targets.clone()
     }
+}
+
+/// As RFC 3986 wants it before an `@`: every byte that is not plain, escaped.
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }
 
 fn serve(

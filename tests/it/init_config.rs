@@ -1,0 +1,167 @@
+//! `init` and the `.sops.yaml` that is there already.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use crate::{Setup, assert_fails, keypair};
+
+/// Runs init over a `.sops.yaml` and returns what became of it, with `KEY` for
+/// the new recipient.
+fn after_init(setup: &Setup, config: &str) -> String {
+    setup.world.write(".sops.yaml", config);
+    let run = setup.init(&[]);
+    run.assert_code(0);
+    let recipient = crate::recipient_of(&setup.world, run.out());
+    setup.world.read(".sops.yaml").replace(&recipient, "KEY")
+}
+
+#[test]
+fn the_only_rule_without_a_key_gets_it_and_every_other_byte_stays() {
+    let setup = Setup::new("evident");
+    let (_, other) = keypair(&setup.world);
+    let config = format!(
+        "# our clusters\ncreation_rules:\n  - path_regex: ^prod/   # taken\n    age: {other}\n\n  \
+         - path_regex: ^staging/\n    age: age1abc...  # put the key here\n  # the end\n"
+    );
+    let after = after_init(&setup, &config);
+    assert_eq!(after, config.replace("age1abc...", "KEY"));
+}
+
+#[test]
+fn a_file_of_comments_gets_its_first_rule() {
+    let setup = Setup::new("comments");
+    let after = after_init(&setup, "# nothing yet\n");
+    assert!(
+        after.starts_with("# nothing yet\ncreation_rules:\n  - path_regex: "),
+        "{after}"
+    );
+    assert!(after.ends_with("    age: KEY\n"), "{after}");
+}
+
+#[test]
+fn rules_that_are_all_taken_are_listed_with_the_two_options() {
+    let setup = Setup::new("taken");
+    let (_, other) = keypair(&setup.world);
+    let config = format!(
+        "creation_rules:\n  - path_regex: ^prod/\n    age: {other}\n  - path_regex: \\.env\\.json$\n    \
+         age: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPXXZ4nSOWAwt1s3yk9lb6vP4kY7ZbY8rYrK4cP8zWkN dev\n  \
+         - pgp: FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4\n"
+    );
+    setup.world.write(".sops.yaml", &config);
+    let run = setup.init(&[]);
+    insta::assert_snapshot!(run.snapshot(), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: .sops.yaml does not say which of its rules the new cluster's key is for
+      line 2: ^prod/: [RECIPIENT]
+      line 4: \.env\.json$: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPXXZ4nSOWAwt1s3yk9lb6vP4kY7ZbY8rYrK4cP8zWkN dev
+      line 6: (every path): keys of another kind
+    hint: --path-regex RE names the rule, or makes a new one
+    hint: --replace age1… puts the new key where that one stands, if this cluster was rebuilt
+    ");
+    assert_eq!(setup.entry("age.agekey"), None);
+    assert_eq!(setup.world.read(".sops.yaml"), config);
+}
+
+#[test]
+fn two_rules_without_a_key_are_not_evident() {
+    let setup = Setup::new("two");
+    let config = "creation_rules:\n  - path_regex: a\n    age: <key>\n  - path_regex: b\n";
+    setup.world.write(".sops.yaml", config);
+    assert_fails(
+        &setup.init(&[]),
+        1,
+        &["line 2: a: <key>", "line 4: b: no key", "--path-regex"],
+    );
+    assert_eq!(setup.entry("age.agekey"), None);
+}
+
+#[test]
+fn the_mode_and_the_link_of_the_config_stay() {
+    let setup = Setup::new("mode");
+    let real = setup
+        .world
+        .write("shared/sops-config", "creation_rules: []\n");
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o664)).expect("chmod");
+    symlink(&real, setup.world.path(".sops.yaml")).expect("symlink");
+    setup.init(&[]).assert_code(0);
+    assert!(setup.world.path(".sops.yaml").is_symlink());
+    assert_eq!(
+        std::fs::metadata(&real).expect("stat").mode() & 0o777,
+        0o664
+    );
+    assert!(setup.world.read("shared/sops-config").contains("age: age1"));
+}
+
+#[test]
+fn a_broken_config_is_placed_before_the_cluster_is_asked() {
+    let setup = Setup::new("broken");
+    // Nobody listens there: a kb that asked first would say so.
+    let nowhere = format!("https://127.0.0.1:{}", testkit::net::refused_port());
+    let kubeconfig = setup.cluster.kubeconfig().cluster_field("server", nowhere);
+    setup.world.kubeconfig(&kubeconfig.to_yaml());
+    let cases = [
+        ("creation_rules:\n  - path_regex: [a\n", ".sops.yaml:2:17"),
+        ("creation_rules:\n\t- path_regex: a\n", ".sops.yaml:2:"),
+        ("- a\n- b\n", ".sops.yaml:1:1"),
+        ("creation_rules: 7\n", ".sops.yaml:1:17"),
+        (
+            "creation_rules:\n  - path_regex: a\n    path_regex: b\n",
+            ".sops.yaml:3:5",
+        ),
+        ("creation_rules:\n  - path_regex: a(\n", ".sops.yaml:2:17"),
+        ("creation_rules:\n  - age: age1qqqq\n", ".sops.yaml:2:10"),
+        (
+            "creation_rules:\n  - age:\n      - nonsense\n",
+            ".sops.yaml:3:9",
+        ),
+    ];
+    for (config, place) in cases {
+        setup.world.write(".sops.yaml", config);
+        let run = setup.init(&[]);
+        assert_fails(&run, 1, &[place]);
+        assert!(!run.err().contains("127.0.0.1"), "{}", run.err());
+        assert_eq!(setup.world.read(".sops.yaml"), config);
+    }
+}
+
+#[test]
+fn a_new_config_goes_to_the_top_of_the_repository() {
+    let setup = Setup::new("top");
+    std::fs::create_dir_all(setup.world.path("apps/db")).expect("mkdir");
+    let mut command = setup.command(&["init"]);
+    command.current_dir(setup.world.path("apps/db"));
+    setup.world.run(command).assert_code(0);
+    assert!(setup.world.path(".sops.yaml").exists());
+}
+
+#[test]
+fn a_config_above_the_repository_is_left_alone() {
+    let setup = Setup::new("above");
+    let outer = setup.world.root().join(".sops.yaml");
+    std::fs::write(&outer, "creation_rules: []\n").expect("write");
+    let run = setup.init(&[]);
+    run.assert_code(0);
+    assert!(run.err().contains("warning: "), "{}", run.err());
+    assert_eq!(
+        std::fs::read_to_string(&outer).expect("read"),
+        "creation_rules: []\n"
+    );
+    assert!(setup.world.path(".sops.yaml").exists());
+}
+
+#[test]
+fn a_named_config_is_changed_wherever_it_is() {
+    let mut setup = Setup::new("named");
+    let outside = setup.world.tmp().join("clusters.yaml");
+    std::fs::write(&outside, "# outside\n").expect("write");
+    setup.world.env("SOPS_CONFIG", &outside);
+    setup.init(&[]).assert_code(0);
+    assert!(!setup.world.path(".sops.yaml").exists());
+    let text = std::fs::read_to_string(&outside).expect("read");
+    assert!(text.starts_with("# outside\ncreation_rules:"), "{text}");
+    // And the option, over the variable.
+    let run = setup.secrets(&["init", "--config", "other.yaml", "--secret-name", "second"]);
+    run.assert_code(0);
+    assert!(setup.world.path("other.yaml").exists());
+}

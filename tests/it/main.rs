@@ -1,0 +1,180 @@
+//! kb as its users run it: the real binary in a closed world, against a real
+//! API server, with the real sops and age. One cluster for all, a namespace
+//! for each test.
+
+mod connection;
+mod connection_errors;
+mod decrypt;
+mod decrypt_errors;
+mod init;
+mod init_config;
+mod init_errors;
+mod stdout;
+mod usage;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use testkit::{Cluster, Run, World};
+
+/// A closed world, the shared cluster, and a namespace of it.
+struct Setup {
+    world: World,
+    cluster: &'static Cluster,
+    namespace: String,
+}
+
+/// A Secret as people keep it in Git.
+const SECRET: &str = "\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: db
+  namespace: apps
+stringData:
+  # who and how
+  user: admin
+  password: hunter2-canary
+";
+
+/// The plaintext that must never be on a disk.
+const CANARY: &str = "hunter2-canary";
+
+impl Setup {
+    /// kb finds the shared cluster by `~/.kube/config`, as admin.
+    fn new(prefix: &str) -> Self {
+        let cluster = Cluster::shared();
+        let setup = Self {
+            world: bare_world(),
+            cluster,
+            namespace: cluster.new_namespace(prefix),
+        };
+        setup.world.kubeconfig(&cluster.kubeconfig().to_yaml());
+        setup
+    }
+
+    /// As `new`, and `init` has been run.
+    fn initialized(prefix: &str) -> Self {
+        let setup = Self::new(prefix);
+        setup.init(&[]).assert_code(0);
+        setup
+    }
+
+    /// `kb k secrets …` in this setup's namespace.
+    fn secrets<A: AsRef<OsStr>>(&self, args: &[A]) -> Run {
+        self.world.run(self.command(args))
+    }
+
+    fn command<A: AsRef<OsStr>>(&self, args: &[A]) -> std::process::Command {
+        let mut command = self.world.kb_cmd(["k", "secrets", "-n", &self.namespace]);
+        command.args(args);
+        command
+    }
+
+    fn init(&self, args: &[&str]) -> Run {
+        self.secrets(&[&["init"], args].concat())
+    }
+
+    fn decrypt(&self, args: &[&str]) -> Run {
+        self.secrets(&[&["decrypt"], args].concat())
+    }
+
+    /// The text of an entry of the cluster's Secret.
+    fn entry(&self, name: &str) -> Option<String> {
+        let data = self.cluster.secret(&self.namespace, "sops-age")?;
+        Some(String::from_utf8(data.get(name)?.clone()).expect("text"))
+    }
+
+    fn put_key(&self, data: &[(&str, &str)]) {
+        let data: Vec<(&str, &[u8])> = data.iter().map(|(k, v)| (*k, v.as_bytes())).collect();
+        self.cluster.put_secret(&self.namespace, "sops-age", &data);
+    }
+
+    /// Writes a plaintext file and encrypts it with plain sops, by the rules of
+    /// the repository's `.sops.yaml`.
+    fn encrypt(&self, name: &str, plaintext: &str) {
+        self.world.write(name, plaintext);
+        self.world
+            .tool("sops", ["encrypt", "--in-place", name])
+            .assert_code(0);
+    }
+
+    /// Encrypts with plain sops for one recipient, without any `.sops.yaml`.
+    fn encrypt_for(&self, recipient: &str, name: &str, plaintext: &str) {
+        self.world.write(name, plaintext);
+        let config = self.world.tmp().join("no-rules.yaml");
+        std::fs::write(&config, "{}").expect("write");
+        let config = config.to_str().expect("UTF-8");
+        let run = self.world.tool(
+            "sops",
+            [
+                "--config",
+                config,
+                "encrypt",
+                "--age",
+                recipient,
+                "--in-place",
+                name,
+            ],
+        );
+        run.assert_code(0);
+    }
+}
+
+fn bare_world() -> World {
+    World::new(Path::new(env!("CARGO_BIN_EXE_kb")))
+}
+
+/// A keypair by the real age-keygen: private key and recipient.
+fn keypair(world: &World) -> (String, String) {
+    let run = world.tool("age-keygen", [] as [&str; 0]);
+    let line = |start: &str| {
+        let found = run.out().lines().find(|line| line.starts_with(start));
+        found.expect("a line of age-keygen").to_owned()
+    };
+    let recipient = line("# public key: ").replace("# public key: ", "");
+    (line("AGE-SECRET-KEY-1"), recipient)
+}
+
+/// What the real age-keygen makes of a private key.
+fn recipient_of(world: &World, private_key: &str) -> String {
+    let command = world.tool_cmd("age-keygen", ["-y"]);
+    let run = world.run_with_stdin(command, private_key.as_bytes());
+    run.assert_code(0).out().trim().to_owned()
+}
+
+/// Checks that a failed command had the exit code, named what went wrong, and
+/// said what to do.
+#[track_caller]
+fn assert_fails(run: &Run, code: i32, words: &[&str]) {
+    run.assert_code(code);
+    let err = run.err();
+    assert!(
+        err.lines().any(|line| line.starts_with("error: ")),
+        "no error:\n{err}"
+    );
+    assert!(
+        err.lines().any(|line| line.starts_with("hint: ")),
+        "no hint:\n{err}"
+    );
+    for word in words {
+        assert!(err.contains(word), "no {word:?} in:\n{err}");
+    }
+    assert!(
+        run.stdout.is_empty(),
+        "stdout: {}",
+        String::from_utf8_lossy(&run.stdout)
+    );
+}
+
+/// The options with which `unshare` gives a command its own mounts. Without
+/// root, a user namespace gives the right to mount.
+fn mount_namespace() -> Vec<&'static str> {
+    use std::os::unix::fs::MetadataExt;
+    let root = std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0);
+    if root {
+        vec!["--mount"]
+    } else {
+        vec!["--mount", "--user", "--map-root-user"]
+    }
+}
