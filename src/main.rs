@@ -4,6 +4,10 @@ mod closed_stdout;
 
 use std::process::ExitCode;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment and the working directory"
+)]
 fn main() -> ExitCode {
     kb::cli::main(kb::cli::Process {
         arguments: std::env::args_os().collect(),

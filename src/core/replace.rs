@@ -5,6 +5,8 @@
 //! [`Staged::commit`] renames it. Everything that can fail early (permissions,
 //! space) fails in [`stage`], before anything else has been changed.
 
+#![expect(clippy::disallowed_methods, reason = "this is the one writer")]
+
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};

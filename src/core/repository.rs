@@ -83,6 +83,7 @@ pub fn locate(directory: &Path, named: Option<&Path>) -> (Repository, ConfigLoca
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests arrange files")]
 mod tests {
     use super::*;
 

@@ -19,9 +19,9 @@ fn the_cluster_and_the_config_get_the_two_halves_of_one_key() {
     A new age key for the cluster of context "test" (https://127.0.0.1:[PORT]):
       public key  [RECIPIENT]
       Secret      [NS]/sops-age, new
-      .sops.yaml  .sops.yaml: a new file, with a rule for files named *secret*.yaml
-    Done. The private key above was shown this once: keep it in your password manager.
-    Commit .sops.yaml, and encrypt with: sops encrypt --in-place PATH
+      config      .sops.yaml: a new file, with a rule for files named *secret*.yaml
+    Done. The private key was shown this once: keep it in your password manager.
+    Commit .sops.yaml. By its rules, sops now encrypts for this cluster.
     "#);
     let printed = run.out().trim();
     let recipient = recipient_of(&setup.world, printed);
@@ -150,7 +150,7 @@ fn a_dry_run_shows_the_change_and_makes_none() {
     A new age key for the cluster of context "test" (https://127.0.0.1:[PORT]):
       public key  [RECIPIENT]
       Secret      [NS]/sops-age, new
-      .sops.yaml  .sops.yaml: gets the public key
+      config      .sops.yaml: gets the public key
     --- .sops.yaml
     +++ .sops.yaml
     @@ -1,3 +1,4 @@

@@ -8,7 +8,8 @@ use crate::{Setup, assert_fails, keypair};
 fn a_secret_without_a_usable_key_is_named_and_left_as_it_is() {
     let setup = Setup::new("unusable");
     let (key, _) = keypair(&setup.world);
-    let cases: [(&[(&str, &str)], &[&str]); 5] = [
+    type Entries<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Entries, &[&str]); 5] = [
         (
             &[("age.key", &key)],
             &["age.key", "Flux does not read", "age.agekey"],
@@ -195,7 +196,7 @@ fn a_config_written_by_someone_else_meanwhile_takes_the_secret_back() {
     A new age key for the cluster of context "test" (https://127.0.0.1:[PORT]):
       public key  [RECIPIENT]
       Secret      [NS]/sops-age, new
-      .sops.yaml  .sops.yaml: a new file, with a rule for files named *secret*.yaml
+      config      .sops.yaml: a new file, with a rule for files named *secret*.yaml
     error: the new Secret [NS]/sops-age was taken back, because .sops.yaml was not written: .sops.yaml was changed by someone else meanwhile
     hint: nothing was changed; look at .sops.yaml, and run it again
     "#);

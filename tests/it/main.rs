@@ -2,6 +2,11 @@
 //! API server, with the real sops and age. One cluster for all, a namespace
 //! for each test.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests arrange files and environments"
+)]
+
 mod connection;
 mod connection_errors;
 mod decrypt;

@@ -115,7 +115,7 @@ fn say_plan(context: &Context, cluster: &Cluster, plan: &CreatePlan) {
         "A new age key for the cluster of context \"{}\" ({}):\n  \
          public key  {}\n  \
          Secret      {}, new{namespace}\n  \
-         .sops.yaml  {}: {what}",
+         config      {}: {what}",
         target.context,
         target.server(),
         plan.recipient,
@@ -154,8 +154,8 @@ fn show_key(context: &Context, identity: &Identity) -> Result<(), Failure> {
         .hint(format!("to see it: {}", failure::show_key_command(&secret)))
     })?;
     context.report.say(
-        "Done. The private key above was shown this once: keep it in your password manager.\n\
-         Commit .sops.yaml, and encrypt with: sops encrypt --in-place PATH",
+        "Done. The private key was shown this once: keep it in your password manager.\n\
+         Commit .sops.yaml. By its rules, sops now encrypts for this cluster.",
     );
     Ok(())
 }

@@ -1,0 +1,115 @@
+//! The whole workflow on a throwaway cluster, as a transcript: `cargo demo`.
+//!
+//! Everything in it is real: the API server, sops, age and kb. It is a test
+//! too: a command that fails ends it with an error.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a transcript is what the demo is for"
+)]
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use testkit::{Cluster, World};
+
+const SECRET: &str = "\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: db
+  namespace: apps
+stringData:
+  user: admin
+  password: correct-horse-battery-staple
+";
+
+fn main() -> ExitCode {
+    let keep = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
+        [] => false,
+        [option] if option == "--keep" => true,
+        // A test runner's own options, as in `cargo test -- --nocapture NAME`.
+        _ => return ExitCode::SUCCESS,
+    };
+    match run(keep) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(keep: bool) -> Result<()> {
+    say("Starting a throwaway cluster: etcd and kube-apiserver on loopback.");
+    let cluster = Cluster::start();
+    cluster.create_namespace("flux-system");
+    let world = World::new(Path::new(env!("CARGO_BIN_EXE_kb")));
+    let kubeconfig = world.kubeconfig(&cluster.kubeconfig().context_name("demo").to_yaml());
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kb"), world.bin().join("kb"))
+        .context("linking kb into the demo's PATH")?;
+    let demo = Demo { world };
+
+    say("The cluster gets its age key. The private half is shown once, here.");
+    demo.type_in("kb k secrets init")?;
+    say("The public half stands in .sops.yaml, which sops reads.");
+    demo.type_in("cat .sops.yaml")?;
+
+    say("A Secret is encrypted by that rule, with plain sops, from a pipe to a file.");
+    std::fs::create_dir(demo.world.path("apps"))?;
+    demo.type_in(&format!(
+        "sops encrypt --filename-override apps/db-secret.yaml > apps/db-secret.yaml <<'EOF'\n{SECRET}EOF"
+    ))?;
+    let encrypted = demo.type_in("head -n 9 apps/db-secret.yaml")?;
+    ensure!(
+        encrypted.contains("ENC[AES256_GCM,"),
+        "the Secret is not encrypted"
+    );
+
+    say("Whoever may read the cluster's Secret can decrypt it. No key is on this disk.");
+    let plaintext = demo.type_in("kb k secrets decrypt apps/db-secret.yaml")?;
+    ensure!(
+        plaintext.contains("correct-horse"),
+        "the plaintext did not come back"
+    );
+    demo.type_in(
+        "kb k secrets decrypt apps/db-secret.yaml --extract '[\"stringData\"][\"password\"]'; echo",
+    )?;
+
+    say("A second init changes nothing.");
+    demo.type_in("kb k secrets init")?;
+
+    if keep {
+        let bin = demo.world.bin();
+        say("The cluster goes on until you press Ctrl-C here. In another terminal:");
+        println!("export KUBECONFIG={}", kubeconfig.display());
+        println!("export PATH={}:$PATH", bin.display());
+        println!("cd {}", demo.world.repo().display());
+        loop {
+            std::thread::park();
+        }
+    }
+    say("Done. The cluster and everything in it is gone again.");
+    Ok(())
+}
+
+struct Demo {
+    world: World,
+}
+
+impl Demo {
+    /// Shows a command, runs it, and shows what it wrote. Returns its stdout.
+    fn type_in(&self, line: &str) -> Result<String> {
+        println!("\n$ {line}");
+        let run = self.world.tool("sh", ["-c", line]);
+        print!("{}{}", run.out(), run.err());
+        ensure!(run.code == Some(0), "`{line}` ended with {}", run.status);
+        Ok(run.out().to_owned())
+    }
+}
+
+fn say(text: &str) {
+    println!("\n# {text}");
+}
