@@ -224,14 +224,19 @@ impl From<FileError> for Failure {
                 _ => "write it to a file first: it is encrypted, so a disk is fine",
             }),
             FileError::Read { .. } => failure.hint("ls -l shows who may read it"),
-            FileError::Empty { .. } => failure.hint("git log -p -- PATH shows what it was"),
+            FileError::Empty { path } => failure.hint(history_command(&path)),
             FileError::Plaintext { path } => failure.hint(format!(
                 "to encrypt it by the rules of .sops.yaml: sops encrypt --in-place {}",
                 quoted(&path)
             )),
-            FileError::Damaged { .. } => failure.hint("git log -p -- PATH shows how it was before"),
+            FileError::Damaged { path, .. } => failure.hint(history_command(&path)),
         }
     }
+}
+
+/// What a file was before.
+fn history_command(path: &std::path::Path) -> String {
+    format!("to see how it was before: git log -p -- {}", quoted(path))
 }
 
 /// A path as a shell takes it.
@@ -313,16 +318,14 @@ impl From<SopsError> for Failure {
             SopsError::TooOld { .. } | SopsError::NotSops { .. } => failure.hint(format!(
                 "put sops {MINIMUM_VERSION} or newer first on the PATH: mise use -g sops"
             )),
-            SopsError::MacMismatch { .. } => failure
-                .hint("git log -p -- PATH shows who changed it")
+            SopsError::MacMismatch { file } => failure
+                .hint(history_command(&file))
                 .hint("--ignore-mac prints it all the same"),
             SopsError::NoKey { said, .. } => failure.hint(format!("sops says: {said}")),
             SopsError::Extract { .. } => failure.hint(
                 "the form is '[\"data\"][\"password\"]', with the keys as they stand in the file",
             ),
-            SopsError::Failed { .. } => {
-                failure.hint("git log -p -- PATH shows how the file was before")
-            }
+            SopsError::Failed { file, .. } => failure.hint(history_command(&file)),
         }
     }
 }

@@ -86,10 +86,12 @@ pub enum FileError {
     },
     /// It does not parse, or its metadata is not sops's. The reason quotes
     /// nothing: what does not parse may be plaintext.
-    #[error("{place} is damaged: {reason}")]
+    #[error("{}{} is damaged: {reason}", .path.display(), place(.line_column))]
     Damaged {
-        /// `FILE`, or `FILE:LINE:COLUMN`.
-        place: String,
+        /// The path.
+        path: PathBuf,
+        /// Line and column, from 1, where they are known.
+        line_column: Option<(u64, u64)>,
         /// What is wrong.
         reason: &'static str,
     },
@@ -156,7 +158,8 @@ impl Metadata {
         match found {
             Ok(Some(metadata)) if metadata.recipients.is_empty() && !metadata.other_keys => {
                 Err(FileError::Damaged {
-                    place: path.display().to_string(),
+                    path: path.to_owned(),
+                    line_column: None,
                     reason: "its sops metadata names no key",
                 })
             }
@@ -164,8 +167,9 @@ impl Metadata {
             Ok(None) => Err(FileError::Plaintext {
                 path: path.to_owned(),
             }),
-            Err((line, column, reason)) => Err(FileError::Damaged {
-                place: format!("{}:{line}:{column}", path.display()),
+            Err((line_column, reason)) => Err(FileError::Damaged {
+                path: path.to_owned(),
+                line_column,
                 reason,
             }),
         }
@@ -177,8 +181,13 @@ impl Metadata {
     }
 }
 
-/// Line, column and reason of what does not parse.
-type Damage = (u64, u64, &'static str);
+/// Line and column, and the reason, of what does not parse.
+type Damage = (Option<(u64, u64)>, &'static str);
+
+fn place(line_column: &Option<(u64, u64)>) -> String {
+    let known = line_column.map(|(line, column)| format!(":{line}:{column}"));
+    known.unwrap_or_default()
+}
 
 const NOT_PARSED: &str = "it does not parse";
 const NOT_METADATA: &str = "its sops metadata is not as sops writes it";
@@ -241,16 +250,15 @@ fn from_yaml(bytes: &[u8]) -> Result<Option<Metadata>, Damage> {
     };
     let documents: Vec<Document> = serde_saphyr::from_slice_multiple_with_options(bytes, options)
         .map_err(|error| {
-        let at = error.location();
-        let (line, column) = at.map_or((1, 1), |at| (at.line(), at.column()));
-        (line, column, NOT_PARSED)
+        let place = error.location().map(|at| (at.line(), at.column()));
+        (place, NOT_PARSED)
     })?;
     let first = documents
         .into_iter()
         .next()
         .and_then(|document| document.sops);
     first
-        .map(|raw| raw.into_metadata().ok_or((1, 1, NOT_METADATA)))
+        .map(|raw| raw.into_metadata().ok_or((None, NOT_METADATA)))
         .transpose()
 }
 
@@ -261,10 +269,10 @@ fn from_json(bytes: &[u8]) -> Result<Option<Metadata>, Damage> {
         } else {
             NOT_PARSED
         };
-        (error.line() as u64, error.column() as u64, reason)
+        (Some((error.line() as u64, error.column() as u64)), reason)
     })?;
     let raw = document.sops;
-    raw.map(|raw| raw.into_metadata().ok_or((1, 1, NOT_METADATA)))
+    raw.map(|raw| raw.into_metadata().ok_or((None, NOT_METADATA)))
         .transpose()
 }
 
@@ -286,8 +294,11 @@ fn from_lines(bytes: &[u8], prefix: &str, section: Option<&str>) -> Option<Metad
             continue;
         };
         found |= matches!(key, "mac" | "version" | "lastmodified");
-        // A recipient may stand in a key group: key_groups__list_0__map_age__list_0__…
-        let key = key.rsplit_once("__map_age__").map_or(key, |_| "age__");
+        // In a key group: key_groups__list_0__map_age__list_0__map_recipient.
+        let key = match key.strip_prefix("key_groups__list_") {
+            Some(group) => group.split_once("__map_").map_or("", |(_, key)| key),
+            None => key,
+        };
         let others = [
             "pgp__",
             "kms__",
@@ -304,4 +315,65 @@ fn from_lines(bytes: &[u8], prefix: &str, section: Option<&str>) -> Option<Metad
         }
     }
     found.then_some(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SSH: &str = "ssh-ed25519 AAAAC3Nz dev@example.org";
+
+    fn parse(name: &str, text: &str) -> Metadata {
+        Metadata::parse(Path::new(name), text.as_bytes()).expect(text)
+    }
+
+    /// As sops 3.13 writes them, with two key groups.
+    #[test]
+    fn recipients_of_all_key_groups_are_read_in_every_format() {
+        let groups = format!(
+            r#"{{"a":"ENC[]","sops":{{"key_groups":[{{"age":[{{"recipient":"{SSH}","enc":"x"}}]}},{{"pgp":[{{"fp":"F"}}],"age":[]}}],"mac":"m"}}}}"#
+        );
+        let expected = Metadata {
+            recipients: vec![SSH.parse().expect("ssh")],
+            other_keys: true,
+        };
+        assert_eq!(parse("a.json", &groups), expected);
+        assert_eq!(parse("a.yaml", &groups), expected);
+        assert_eq!(parse("a.bin", &groups), expected);
+        let flat = |prefix: &str| {
+            format!(
+                "{prefix}key_groups__list_0__map_age__list_0__map_recipient={SSH}\n\
+                 {prefix}key_groups__list_1__map_pgp__list_0__map_fp=F\n{prefix}mac=m\n"
+            )
+        };
+        assert_eq!(
+            parse("a.env", &format!("A=ENC[]\n{}", flat("sops_"))),
+            expected
+        );
+        assert_eq!(
+            parse("a.ini", &format!("[a]\nb = ENC[]\n[sops]\n{}", flat(""))),
+            expected
+        );
+    }
+
+    #[test]
+    fn the_first_document_tells_who_opens_a_yaml_file() {
+        let text = format!("a: 1\nsops:\n  age:\n  - recipient: {SSH}\n---\nb: 2\nsops: {{}}\n");
+        assert!(parse("a.yaml", &text).is_personal());
+    }
+
+    #[test]
+    fn a_recipient_in_prose_makes_no_encrypted_file() {
+        for (name, text) in [
+            ("a.yaml", "sops_note: age1x\n"),
+            ("a.env", "NOTE=sops_mac=\n"),
+            ("a", "sops"),
+        ] {
+            let parsed = Metadata::parse(Path::new(name), text.as_bytes());
+            assert!(
+                matches!(parsed, Err(FileError::Plaintext { .. })),
+                "{name}: {parsed:?}"
+            );
+        }
+    }
 }

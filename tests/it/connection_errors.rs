@@ -209,7 +209,7 @@ fn a_certificate_that_is_not_trusted() {
     exit code: 1
     ----- stdout -----
     ----- stderr -----
-    error: the certificate of the API server https://127.0.0.1:[PORT] is not trusted: invalid peer certificate: BadSignature
+    error: the certificate of the API server https://127.0.0.1:[PORT] is not trusted: no authority that is trusted issued it
     hint: the kubeconfig's certificate-authority must have issued it, for the host in its server
     ");
 }

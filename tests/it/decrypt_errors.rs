@@ -134,7 +134,7 @@ fn a_mac_that_does_not_match_is_told_and_can_be_ignored() {
     ----- stdout -----
     ----- stderr -----
     error: the MAC of my-secret.yaml does not match: it was changed without sops
-    hint: git log -p -- PATH shows who changed it
+    hint: to see how it was before: git log -p -- my-secret.yaml
     hint: --ignore-mac prints it all the same
     ");
     let run = setup.decrypt(&["my-secret.yaml", "--ignore-mac"]);

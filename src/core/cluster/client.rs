@@ -24,7 +24,10 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// # Errors
 /// When the kubeconfig's certificates, key or server name do not load.
 pub(super) fn build(target: &Target) -> Result<kube::Client, ClusterError> {
-    let config = target.config.clone();
+    let mut config = target.config.clone();
+    // A creation that is repeated after a lost answer would find its own Secret
+    // and take it for someone else's. A person can repeat the command.
+    config.default_retry = false;
     let invalid = |source| ClusterError::Credentials {
         context: target.context.clone(),
         source: Box::new(source),

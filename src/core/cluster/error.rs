@@ -71,13 +71,12 @@ pub enum ClusterError {
         limit: Duration,
     },
     /// The server's certificate is not one that the kubeconfig trusts.
-    #[error("the certificate of the API server {server} is not trusted")]
+    #[error("the certificate of the API server {server} is not trusted: {}", reason(.error))]
     Untrusted {
         /// Its URL.
         server: String,
         /// What is wrong with it.
-        #[source]
-        source: rustls::Error,
+        error: rustls::CertificateError,
     },
     /// HTTP 401: the server does not know who asks.
     #[error("the API server {server} does not accept the credentials of context \"{context}\"")]
@@ -136,6 +135,18 @@ fn seconds(limit: &Duration) -> String {
     format!("{} s", limit.as_secs_f64())
 }
 
+/// rustls names most of these with the word of its own source code.
+fn reason(error: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as E;
+    match error {
+        E::UnknownIssuer | E::BadSignature => "no authority that is trusted issued it".to_owned(),
+        E::Expired | E::ExpiredContext { .. } => "it has expired".to_owned(),
+        E::NotValidYet | E::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
+        E::Revoked => "it was revoked".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 impl ClusterError {
     pub(super) fn from_kube(error: kube::Error, target: &Target, denied: Denied) -> Self {
         let server = target.server();
@@ -191,10 +202,10 @@ impl ClusterError {
             Err(other) => other,
         };
         let cause = innermost(source.as_ref());
-        if let Some(tls @ rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
+        if let Some(rustls::Error::InvalidCertificate(error)) = cause.downcast_ref() {
             return Self::Untrusted {
                 server,
-                source: tls.clone(),
+                error: error.clone(),
             };
         }
         Self::Unreachable {
