@@ -5,8 +5,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use super::options::CommonOptions;
-use crate::core::cluster::KubeconfigSource;
-use crate::core::cluster::kubeconfig::ProxyVariables;
+use crate::core::cluster::{KubeconfigSource, ProxyVariables};
 
 /// Kubeconfig files, separated as `PATH` is.
 pub const KUBECONFIG: &str = "KUBECONFIG";

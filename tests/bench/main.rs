@@ -12,22 +12,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use testkit::sample::SECRET;
 use testkit::{Cluster, Tools, World};
 
 /// Turns of each competitor; the first ones warm the caches and do not count.
 const ROUNDS: usize = 60;
 const WARM_UP: usize = 5;
-
-const SECRET: &str = "\
-apiVersion: v1
-kind: Secret
-metadata:
-  name: db
-  namespace: apps
-stringData:
-  user: admin
-  password: correct-horse-battery-staple
-";
 
 fn main() -> Result<()> {
     let bench = Bench::new()?;

@@ -13,18 +13,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use testkit::sample::{CANARY, SECRET};
 use testkit::{Cluster, World};
-
-const SECRET: &str = "\
-apiVersion: v1
-kind: Secret
-metadata:
-  name: db
-  namespace: apps
-stringData:
-  user: admin
-  password: correct-horse-battery-staple
-";
 
 fn main() -> ExitCode {
     let keep = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
@@ -71,7 +61,7 @@ fn run(keep: bool) -> Result<()> {
     say("Whoever may read the cluster's Secret can decrypt it. No key is on this disk.");
     let plaintext = demo.type_in("kb k secrets decrypt apps/db-secret.yaml")?;
     ensure!(
-        plaintext.contains("correct-horse"),
+        plaintext.contains(CANARY),
         "the plaintext did not come back"
     );
     demo.type_in(

@@ -66,7 +66,7 @@ fn a_kubeconfig_that_does_not_hold_together() {
         ),
         (
             whole().cluster_field("server", "127.0.0.1").to_yaml(),
-            "is no URL",
+            "is no URL that begins with https:// or http://",
         ),
         (
             whole()
@@ -184,12 +184,10 @@ fn a_proxy_that_stays_silent() {
     let kubeconfig = setup
         .cluster
         .kubeconfig()
-        .cluster_field("proxy-url", "ftp://127.0.0.1:1");
-    assert_fails(
-        &decrypt_with(&setup, &kubeconfig.to_yaml(), &[]),
-        1,
-        &["ftp://"],
-    );
+        .cluster_field("proxy-url", "ftp://me:pass@127.0.0.1:1");
+    let run = decrypt_with(&setup, &kubeconfig.to_yaml(), &[]);
+    assert_fails(&run, 1, &["the proxy-url in the kubeconfig", "socks5://"]);
+    assert!(!run.err().contains("pass"), "{}", run.err());
 }
 
 #[test]

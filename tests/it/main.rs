@@ -20,6 +20,7 @@ mod usage;
 use std::ffi::OsStr;
 use std::path::Path;
 
+use testkit::sample::{CANARY, SECRET};
 use testkit::{Cluster, Run, World};
 
 /// A closed world, the shared cluster, and a namespace of it.
@@ -28,22 +29,6 @@ struct Setup {
     cluster: &'static Cluster,
     namespace: String,
 }
-
-/// A Secret as people keep it in Git.
-const SECRET: &str = "\
-apiVersion: v1
-kind: Secret
-metadata:
-  name: db
-  namespace: apps
-stringData:
-  # who and how
-  user: admin
-  password: hunter2-canary
-";
-
-/// The plaintext that must never be on a disk.
-const CANARY: &str = "hunter2-canary";
 
 impl Setup {
     /// kb finds the shared cluster by `~/.kube/config`, as admin.

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use super::exec_plugin::PluginError;
+use super::exec_plugin::PluginFailure;
 use super::kubeconfig::Target;
 
 /// A request, for the message that it was denied.
@@ -45,14 +45,8 @@ pub enum ClusterError {
         source: kube::client::AuthError,
     },
     /// The credential plugin gave no credentials.
-    #[error("the credential plugin \"{command}\" of the kubeconfig gave no credentials")]
-    Plugin {
-        /// The plugin's program.
-        command: String,
-        /// Why.
-        #[source]
-        source: PluginError,
-    },
+    #[error(transparent)]
+    Plugin(#[from] PluginFailure),
     /// Nobody answers there.
     #[error("cannot reach the API server {server}")]
     Unreachable {

@@ -15,7 +15,6 @@ use kube::config::{ExecConfig, ExecInteractiveMode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::error::ClusterError;
 use super::kubeconfig::Target;
 
 /// Why a plugin gave no credentials. What it printed on stdout is never shown:
@@ -55,15 +54,25 @@ struct Status {
     client_key_data: Option<SecretString>,
 }
 
+/// A plugin that gave no credentials.
+#[derive(Debug, thiserror::Error)]
+#[error("the credential plugin \"{command}\" of the kubeconfig gave no credentials")]
+pub struct PluginFailure {
+    /// The plugin's program.
+    pub command: String,
+    /// Why.
+    pub source: PluginError,
+}
+
 /// Runs the plugin of `target`, if it has one and no other credentials, and
 /// puts its answer in the plugin's place.
-pub(super) fn resolve(target: &mut Target) -> Result<(), ClusterError> {
+pub(super) fn resolve(target: &mut Target) -> Result<(), PluginFailure> {
     let user = &mut target.config.auth_info;
     let other = user.token.is_some() || user.auth_provider.is_some();
     let Some(exec) = user.exec.take().filter(|_| !other) else {
         return Ok(());
     };
-    let failed = |source| ClusterError::Plugin {
+    let failed = |source| PluginFailure {
         command: exec.command.clone().unwrap_or_default(),
         source,
     };

@@ -2,9 +2,8 @@
 //! credentials.
 //!
 //! Rules: <https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/>.
-//! kube reads and merges the files. The choice among them and the proxy are
-//! kb's own: kube reads both from the process environment, and holds
-//! `NO_PROXY` against the proxy's address instead of the server's.
+//! kube reads and merges the files. The choice among them is kb's own: kube
+//! takes it from the process environment.
 
 use std::io;
 use std::net::IpAddr;
@@ -12,14 +11,17 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{AuthInfo, Cluster, Config, ExecAuthCluster, Kubeconfig};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::proxy::{self, ProxyVariables};
+
 /// Where Kubernetes puts a pod's credentials.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+const SERVER_SCHEMES: &[&str] = &["https", "http"];
 
 /// The environment's part in the connection, as plain values.
 #[derive(Clone, Debug, Default)]
@@ -39,17 +41,6 @@ pub struct KubeconfigSource {
     pub proxy: ProxyVariables,
     /// Whether a credential plugin may ask on the terminal: stdin is one.
     pub terminal: bool,
-}
-
-/// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; empty where unset.
-#[derive(Clone, Debug, Default)]
-pub struct ProxyVariables {
-    /// For `https://` servers.
-    pub https: String,
-    /// For `http://` servers.
-    pub http: String,
-    /// Hosts to reach directly.
-    pub no: String,
 }
 
 /// One cluster, chosen: its context, its server, and how to connect.
@@ -134,13 +125,14 @@ pub enum KubeconfigError {
         /// The user that it names.
         user: String,
     },
-    /// A URL in the kubeconfig or the environment is none.
-    #[error("{what} is no URL: {value}")]
+    /// A URL in the kubeconfig or the environment is none, or not of a kind
+    /// that can be used. It is not repeated: a proxy's may hold a password.
+    #[error("{what} is no URL that begins with {}", alternatives(.schemes))]
     Url {
         /// Where it stands.
         what: &'static str,
-        /// What stands there.
-        value: String,
+        /// What it may begin with.
+        schemes: &'static [&'static str],
     },
     /// The token file does not load.
     #[error("cannot read the token file {}", .path.display())]
@@ -168,6 +160,14 @@ pub enum KubeconfigError {
         #[source]
         source: io::Error,
     },
+}
+
+fn alternatives(schemes: &[&str]) -> String {
+    let shown: Vec<String> = schemes
+        .iter()
+        .map(|scheme| format!("{scheme}://"))
+        .collect();
+    shown.join(" or ")
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -275,11 +275,17 @@ fn from_kubeconfig(
             }
         },
     };
-    let mut config = Config::new(url("the server in the kubeconfig", server)?);
+    let mut config = Config::new(url("the server in the kubeconfig", SERVER_SCHEMES, server)?);
     config.root_cert = certificate_authority(&name, cluster)?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     config.tls_server_name = cluster.tls_server_name.clone();
-    config.proxy_url = proxy(cluster, &config.cluster_url, &source.proxy)?;
+    let in_kubeconfig = cluster.proxy_url.as_deref();
+    if let Some((what, value)) = proxy::choose(in_kubeconfig, &config.cluster_url, &source.proxy) {
+        // What Go calls socks5 leaves looking up names to the proxy, as socks5h
+        // says; so does kube's.
+        let value = value.replacen("socks5h://", "socks5://", 1);
+        config.proxy_url = Some(url(what, &["http", "https", "socks5"], &value)?);
+    }
     config.auth_info = user;
     let token_is_empty = |token: &mut SecretString| token.expose_secret().is_empty();
     config.auth_info.token.take_if(token_is_empty);
@@ -314,6 +320,7 @@ fn in_cluster(host: &str, port: &str, terminal: bool) -> Result<Target, Kubeconf
     let context = "in-cluster";
     let mut config = Config::new(url(
         "KUBERNETES_SERVICE_HOST",
+        SERVER_SCHEMES,
         &format!("https://{authority}"),
     )?);
     config.root_cert = Some(certificates(context, &ca)?);
@@ -335,18 +342,20 @@ fn token(path: &Path) -> Result<SecretString, KubeconfigError> {
     Ok(SecretString::from(text.trim()))
 }
 
-fn url(what: &'static str, value: &str) -> Result<http::Uri, KubeconfigError> {
-    let error = || KubeconfigError::Url {
-        what,
-        value: value.to_owned(),
+/// Reads a URL. kubectl takes a server without a scheme as http://; kb rather
+/// asks, because a private key is about to travel there.
+fn url(
+    what: &'static str,
+    schemes: &'static [&'static str],
+    value: &str,
+) -> Result<http::Uri, KubeconfigError> {
+    let uri: Option<http::Uri> = value.parse().ok();
+    let known = |uri: &http::Uri| {
+        let scheme = uri.scheme_str().unwrap_or_default();
+        schemes.contains(&scheme) && uri.host().is_some()
     };
-    let uri: http::Uri = value.parse().map_err(|_| error())?;
-    // kubectl takes a server without a scheme as http://; kb would rather ask,
-    // because a private key is about to travel there.
-    if uri.scheme().is_none() || uri.host().is_none() {
-        return Err(error());
-    }
-    Ok(uri)
+    uri.filter(known)
+        .ok_or(KubeconfigError::Url { what, schemes })
 }
 
 fn certificate_authority(
@@ -385,42 +394,4 @@ fn certificates(context: &str, pem: &[u8]) -> Result<Vec<Vec<u8>>, KubeconfigErr
         return Err(error("there is no certificate in it".to_owned()));
     }
     Ok(certificates)
-}
-
-/// The proxy as kubectl chooses it: the kubeconfig's `proxy-url` always, else
-/// the environment's, from which loopback and `NO_PROXY` hosts are excepted.
-fn proxy(
-    cluster: &Cluster,
-    server: &http::Uri,
-    variables: &ProxyVariables,
-) -> Result<Option<http::Uri>, KubeconfigError> {
-    if let Some(value) = cluster
-        .proxy_url
-        .as_deref()
-        .filter(|value| !value.is_empty())
-    {
-        return url("the proxy-url in the kubeconfig", value).map(Some);
-    }
-    let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
-    if host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
-        return Ok(None);
-    }
-    let (what, value) = match server.scheme_str() {
-        Some("http") => ("HTTP_PROXY", &variables.http),
-        _ => ("HTTPS_PROXY", &variables.https),
-    };
-    let matcher = Matcher::builder()
-        .http(variables.http.as_str())
-        .https(variables.https.as_str())
-        .no(variables.no.as_str())
-        .build();
-    if value.is_empty() || matcher.intercept(server).is_none() {
-        return Ok(None);
-    }
-    let full = if value.contains("://") {
-        value.clone()
-    } else {
-        format!("http://{value}")
-    };
-    url(what, &full).map(Some)
 }

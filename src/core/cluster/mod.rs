@@ -8,6 +8,7 @@ mod client;
 mod error;
 mod exec_plugin;
 pub mod kubeconfig;
+mod proxy;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,8 +19,9 @@ use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{ClusterError, Denied};
-pub use exec_plugin::PluginError;
+pub use exec_plugin::{PluginError, PluginFailure};
 pub use kubeconfig::{KubeconfigError, KubeconfigSource, Target};
+pub use proxy::ProxyVariables;
 
 use super::flux_secret::{CURRENT_ENTRY, SecretName};
 

@@ -15,6 +15,7 @@ mod cluster;
 mod kubeconfig;
 pub mod net;
 mod pki;
+pub mod sample;
 mod supervise;
 mod tools;
 mod world;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use secrecy::ExposeSecret;
 
-use super::{connect, find_sops};
+use super::{connect, find_sops, warn_of_bad_line};
 use crate::cli::Context;
 use crate::cli::failure::Failure;
 use crate::core::decrypt;
@@ -63,7 +63,7 @@ impl Decrypt {
         let secret = context.common.secret();
         let decrypted = decrypt::decrypt(&request, &secret, &sops, || connect(context))?;
         for bad in &decrypted.bad_lines {
-            context.report.bad_line(&secret, bad);
+            warn_of_bad_line(context, &secret, bad);
         }
         if !decrypted.sops_warnings.is_empty() {
             let text = format!("sops says: {}", decrypted.sops_warnings);

@@ -3,7 +3,7 @@
 use clap::Args;
 use similar::TextDiff;
 
-use super::{connect, find_sops};
+use super::{connect, find_sops, warn_of_bad_line};
 use crate::cli::Context;
 use crate::cli::failure::{self, Failure};
 use crate::core::cluster::Cluster;
@@ -96,7 +96,7 @@ fn say_in_line(context: &Context, in_line: &InLine) {
         in_line.recipient
     ));
     for bad in &in_line.bad_lines {
-        context.report.bad_line(&secret, bad);
+        warn_of_bad_line(context, &secret, bad);
     }
 }
 

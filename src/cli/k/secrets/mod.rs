@@ -10,6 +10,7 @@ use clap::Subcommand;
 use crate::cli::Context;
 use crate::cli::failure::Failure;
 use crate::core::cluster::{Cluster, kubeconfig};
+use crate::core::flux_secret::{BadLine, SecretName};
 use crate::core::sops::Sops;
 
 /// The words after `kb k secrets`.
@@ -46,4 +47,18 @@ fn find_sops(context: &Context) -> Result<Sops, Failure> {
     let config: Option<PathBuf> = context.common.config.clone();
     let config = config.map(|path| context.directory.join(path));
     Ok(Sops::find(context.environment.variables(), config)?)
+}
+
+/// Warns of a line in the Secret for which Flux refuses all of it.
+fn warn_of_bad_line(context: &Context, secret: &SecretName, bad: &BadLine) {
+    context.report.warning(
+        &format!(
+            "the Secret {secret}, {}, line {}: {}; Flux refuses the whole Secret for it",
+            bad.entry, bad.line, bad.reason
+        ),
+        Some(&format!(
+            "kubectl -n {} edit secret {} takes the line out (the entry is base64)",
+            secret.namespace, secret.name
+        )),
+    );
 }

@@ -1,0 +1,39 @@
+//! Hints for what goes wrong with `.sops.yaml`.
+
+use super::Failure;
+use crate::core::replace::ReplaceError;
+use crate::core::sops_config::{ConfigError, EditError};
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            ConfigError::Read { .. } => failure.hint("ls -l shows who may read it"),
+            ConfigError::Parse { .. } => failure.hint("the file's form: https://getsops.io/docs/#using-sopsyaml-conf-to-select-kms-pgp-and-age-for-new-files"),
+            ConfigError::Regex { .. } => failure.hint("the syntax is that of https://github.com/google/re2/wiki/Syntax"),
+            ConfigError::Recipient { .. } => failure.hint("age-keygen -y prints the recipient of a private key"),
+        }
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            EditError::Form { .. } | EditError::Unintended { .. } => failure
+                .hint("write the rule by hand with a placeholder, age: <key>, and run it again"),
+        }
+    }
+}
+
+impl From<ReplaceError> for Failure {
+    fn from(error: ReplaceError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            ReplaceError::Io { .. } => {
+                failure.hint("is the disk full, or the directory write-protected?")
+            }
+            ReplaceError::Changed { .. } => failure.hint("look at it, and run it again"),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Hints for what goes wrong with encrypted files and the sops that opens them.
+
+use std::path::Path;
+
+use super::Failure;
+use crate::core::sops::{MINIMUM_VERSION, SopsError};
+use crate::core::sops_file::FileError;
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            FileError::Missing { .. } => {
+                failure.hint("is the path right? It is taken from the working directory")
+            }
+            FileError::NotAFile { kind, .. } => failure.hint(match kind {
+                "a directory" => "name one file in it",
+                _ => "write it to a file first: it is encrypted, so a disk is fine",
+            }),
+            FileError::Read { .. } => failure.hint("ls -l shows who may read it"),
+            FileError::Empty { path } => failure.hint(history_command(&path)),
+            FileError::Plaintext { path } => failure.hint(format!(
+                "to encrypt it by the rules of .sops.yaml: sops encrypt --in-place {}",
+                quoted(&path)
+            )),
+            FileError::Damaged { path, .. } => failure.hint(history_command(&path)),
+        }
+    }
+}
+
+impl From<SopsError> for Failure {
+    fn from(error: SopsError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            SopsError::NotInstalled => failure.hint(
+                "mise use -g sops, brew install sops, or https://github.com/getsops/sops/releases",
+            ),
+            SopsError::Start { program, .. } => {
+                failure.hint(format!("is {} executable?", program.display()))
+            }
+            SopsError::TooOld { .. } | SopsError::NotSops { .. } => failure.hint(format!(
+                "put sops {MINIMUM_VERSION} or newer first on the PATH: mise use -g sops"
+            )),
+            SopsError::MacMismatch { file } => failure
+                .hint(history_command(&file))
+                .hint("--ignore-mac prints it all the same"),
+            SopsError::NoKey { said, .. } => failure.hint(format!("sops says: {said}")),
+            SopsError::Extract { .. } => failure.hint(
+                "the form is '[\"data\"][\"password\"]', with the keys as they stand in the file",
+            ),
+            SopsError::Failed { file, .. } => failure.hint(history_command(&file)),
+        }
+    }
+}
+
+/// What a file was before.
+fn history_command(path: &Path) -> String {
+    format!("to see how it was before: git log -p -- {}", quoted(path))
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
