@@ -8,6 +8,10 @@ use clap::{Args, ValueEnum};
 
 use crate::core::flux_secret::SecretName;
 
+/// Where Flux's own documentation puts the Secret.
+const DEFAULT_NAMESPACE: &str = "flux-system";
+const DEFAULT_SECRET_NAME: &str = "sops-age";
+
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ColorWhen {
@@ -36,7 +40,7 @@ pub struct CommonOptions {
         long,
         global = true,
         value_name = "NAMESPACE",
-        default_value = "flux-system",
+        default_value = DEFAULT_NAMESPACE,
         help_heading = "Cluster"
     )]
     pub namespace: String,
@@ -46,7 +50,7 @@ pub struct CommonOptions {
         long,
         global = true,
         value_name = "NAME",
-        default_value = "sops-age",
+        default_value = DEFAULT_SECRET_NAME,
         help_heading = "Cluster"
     )]
     pub secret_name: String,
@@ -100,6 +104,46 @@ impl CommonOptions {
             namespace: self.namespace.clone(),
             name: self.secret_name.clone(),
         }
+    }
+}
+
+impl CommonOptions {
+    /// The options with which kubectl goes where this command line goes, each
+    /// after a space; empty where none was given.
+    pub fn same_context(&self) -> String {
+        let mut options = String::new();
+        if let Some(path) = &self.kubeconfig {
+            options.push_str(&format!(
+                " --kubeconfig {}",
+                quoted(&path.to_string_lossy())
+            ));
+        }
+        if let Some(context) = &self.context {
+            options.push_str(&format!(" --context {}", quoted(context)));
+        }
+        options
+    }
+
+    /// The same for kb, which takes the Secret's name and namespace as well.
+    pub fn same_cluster(&self) -> String {
+        let mut options = self.same_context();
+        if self.namespace != DEFAULT_NAMESPACE {
+            options.push_str(&format!(" -n {}", quoted(&self.namespace)));
+        }
+        if self.secret_name != DEFAULT_SECRET_NAME {
+            options.push_str(&format!(" --secret-name {}", quoted(&self.secret_name)));
+        }
+        options
+    }
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

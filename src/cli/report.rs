@@ -9,9 +9,10 @@ use std::path::PathBuf;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::{AnsiColor, Style};
+use clap::error::ErrorKind;
 
 use super::EXIT_USAGE;
-use super::failure::Failure;
+use super::failure::{Failure, SAME_CLUSTER, SAME_CONTEXT};
 use super::options::{ColorWhen, CommonOptions};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -24,6 +25,8 @@ pub struct Report {
     quiet: bool,
     verbose: bool,
     directory: PathBuf,
+    same_cluster: String,
+    same_context: String,
 }
 
 impl Report {
@@ -37,6 +40,8 @@ impl Report {
             },
             quiet: options.quiet,
             verbose: options.verbose,
+            same_cluster: options.same_cluster(),
+            same_context: options.same_context(),
             directory,
         }
     }
@@ -59,7 +64,7 @@ impl Report {
     pub fn warning(&self, text: &str, hint: Option<&str>) {
         self.line(Some(("warning:", WARNING)), text);
         if let Some(hint) = hint {
-            self.line(Some(("hint:", HINT)), hint);
+            self.hint(hint);
         }
     }
 
@@ -69,9 +74,15 @@ impl Report {
             self.line(Some(("error:", ERROR)), message);
         }
         for hint in failure.hints() {
-            self.line(Some(("hint:", HINT)), hint);
+            self.hint(hint);
         }
         failure.exit_code()
+    }
+
+    fn hint(&self, hint: &str) {
+        let hint = hint.replace(SAME_CLUSTER, &self.same_cluster);
+        let hint = hint.replace(SAME_CONTEXT, &self.same_context);
+        self.line(Some(("hint:", HINT)), &hint);
     }
 
     fn line(&self, label: Option<(&str, Style)>, text: &str) {
@@ -104,7 +115,11 @@ pub fn usage(error: &clap::Error) -> u8 {
     }
     let text = safe(text.trim_end());
     let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "{text}\nhint: --help shows what the command takes");
+    let _ = match error.kind() {
+        // The words that were left out are the message.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => writeln!(stderr, "{text}"),
+        _ => writeln!(stderr, "{text}\nhint: --help shows what the command takes"),
+    };
     EXIT_USAGE
 }
 

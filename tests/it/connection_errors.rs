@@ -227,7 +227,7 @@ fn credentials_that_are_not_accepted() {
     ----- stdout -----
     ----- stderr -----
     error: the API server https://127.0.0.1:[PORT] does not accept the credentials of context "test"
-    hint: log in again, then try: kubectl --context test auth whoami
+    hint: log in again, then try: kubectl auth whoami
     "#);
     // No user at all is anonymous.
     let run = decrypt_with(

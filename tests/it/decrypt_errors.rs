@@ -208,13 +208,13 @@ fn a_missing_secret_or_namespace_leads_to_init() {
     ----- stderr -----
     error: the cluster has no Secret [NS]/sops-age
     hint: --context chooses another cluster, -n and --secret-name another Secret
-    hint: to give this cluster its key: kb k secrets init
+    hint: to give this cluster its key: kb k secrets init -n [NS]
     ");
     setup.namespace = "never-made".to_owned();
     assert_fails(
         &setup.decrypt(&["s.yaml"]),
         1,
-        &["no namespace never-made", "kb k secrets init"],
+        &["no namespace never-made", "kb k secrets init -n never-made"],
     );
 }
 

@@ -1,6 +1,6 @@
 //! Hints for what goes wrong between kb and the API server.
 
-use super::Failure;
+use super::{Failure, SAME_CONTEXT};
 use crate::core::cluster::{ClusterError, KubeconfigError, PluginError};
 
 impl From<KubeconfigError> for Failure {
@@ -10,9 +10,9 @@ impl From<KubeconfigError> for Failure {
             KubeconfigError::None { .. } => failure
                 .hint("--kubeconfig FILE, or KUBECONFIG=FILE, names the kubeconfig of the cluster"),
             KubeconfigError::Read { .. } => failure.hint("--kubeconfig names another file"),
-            KubeconfigError::Parse { .. } | KubeconfigError::Merge { .. } => {
-                failure.hint("kubectl config view shows what kubectl makes of it")
-            }
+            KubeconfigError::Parse { .. } | KubeconfigError::Merge { .. } => failure.hint(format!(
+                "kubectl{SAME_CONTEXT} config view shows what kubectl makes of it"
+            )),
             KubeconfigError::NoCurrentContext { contexts } => {
                 failure.hint(one_of("--context NAME chooses one of", &contexts))
             }
@@ -22,12 +22,12 @@ impl From<KubeconfigError> for Failure {
             KubeconfigError::NoServer { .. }
             | KubeconfigError::NoUser { .. }
             | KubeconfigError::Token { .. }
-            | KubeconfigError::CertificateAuthority { .. } => {
-                failure.hint("kubectl config view shows what stands there")
-            }
-            KubeconfigError::Url { .. } => {
-                failure.hint("kubectl config view shows what stands there")
-            }
+            | KubeconfigError::CertificateAuthority { .. } => failure.hint(format!(
+                "kubectl{SAME_CONTEXT} config view shows what stands there"
+            )),
+            KubeconfigError::Url { .. } => failure.hint(format!(
+                "kubectl{SAME_CONTEXT} config view shows what stands there"
+            )),
             KubeconfigError::InCluster { .. } => failure
                 .hint("the pod needs a service account token: automountServiceAccountToken: true"),
         }
@@ -47,10 +47,10 @@ impl From<ClusterError> for Failure {
         match error {
             ClusterError::Runtime(_) => failure.hint("the system is short of memory or files"),
             ClusterError::Credentials { .. } => {
-                failure.hint("kubectl config view shows what stands in the kubeconfig")
+                failure.hint(format!("kubectl{SAME_CONTEXT} config view shows what stands in the kubeconfig"))
             }
-            ClusterError::Login { context, .. } => failure.hint(format!(
-                "log in again with the tool that wrote the kubeconfig, then try: kubectl --context {context} get namespaces"
+            ClusterError::Login { .. } => failure.hint(format!(
+                "log in again with the tool that wrote the kubeconfig, then try: kubectl{SAME_CONTEXT} get namespaces"
             )),
             ClusterError::Plugin(plugin) => plugin_hint(failure, &plugin.command, &plugin.source),
             ClusterError::Unreachable { .. } => failure.hint(
@@ -62,8 +62,8 @@ impl From<ClusterError> for Failure {
             ClusterError::Untrusted { .. } => failure.hint(
                 "the kubeconfig's certificate-authority must have issued it, for the host in its server",
             ),
-            ClusterError::Unauthorized { context, .. } => {
-                failure.hint(format!("log in again, then try: kubectl --context {context} auth whoami"))
+            ClusterError::Unauthorized { .. } => {
+                failure.hint(format!("log in again, then try: kubectl{SAME_CONTEXT} auth whoami"))
             }
             ClusterError::Forbidden { denied, .. } => {
                 let place = denied.namespace.map(|name| format!(" in the namespace {name}"));

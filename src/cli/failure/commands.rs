@@ -1,7 +1,7 @@
 //! Hints for the errors of whole commands.
 
-use super::Failure;
 use super::secret::show_key_command;
+use super::{Failure, SAME_CLUSTER, SAME_CONTEXT};
 use crate::core::decrypt::DecryptError;
 use crate::core::identity::Recipient;
 use crate::core::init::InitError;
@@ -29,7 +29,9 @@ impl From<DecryptError> for Failure {
                 };
                 failure
                     .hint("--context chooses another cluster, -n and --secret-name another Secret")
-                    .hint("to give this cluster its key: kb k secrets init")
+                    .hint(format!(
+                        "to give this cluster its key: kb k secrets init{SAME_CLUSTER}"
+                    ))
             }
             DecryptError::OtherCluster {
                 recipients,
@@ -83,7 +85,7 @@ impl From<InitError> for Failure {
                 failure.hint("nothing was changed; look at .sops.yaml, and run it again")
             }
             InitError::LeftBehind { secret, .. } => failure.hint(format!(
-                "nobody has seen its key, so delete it: kubectl -n {} delete secret {}",
+                "nobody has seen its key, so delete it: kubectl{SAME_CONTEXT} -n {} delete secret {}",
                 secret.namespace, secret.name
             )),
         }

@@ -1,6 +1,9 @@
 //! Hints for what goes wrong with `.sops.yaml`.
 
+use std::io::ErrorKind;
+
 use super::Failure;
+use crate::cli::options::quoted;
 use crate::core::replace::ReplaceError;
 use crate::core::sops_config::{ConfigError, EditError};
 
@@ -30,8 +33,16 @@ impl From<ReplaceError> for Failure {
     fn from(error: ReplaceError) -> Self {
         let failure = Self::from_error(&error);
         match error {
-            ReplaceError::Io { .. } => {
-                failure.hint("is the disk full, or the directory write-protected?")
+            ReplaceError::Io { path, source } => {
+                let directory = path.parent().unwrap_or(&path).to_string_lossy();
+                let directory = quoted(&directory);
+                failure.hint(match source.kind() {
+                    ErrorKind::NotFound => format!("mkdir -p {directory}"),
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                        format!("df {directory} shows what is left on the disk")
+                    }
+                    _ => format!("ls -ld {directory} shows who may write there"),
+                })
             }
             ReplaceError::Changed { .. } => failure.hint("look at it, and run it again"),
         }

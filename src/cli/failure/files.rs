@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::Failure;
+use crate::cli::options::quoted;
 use crate::core::sops::{MINIMUM_VERSION, SopsError};
+use crate::core::sops_config;
 use crate::core::sops_file::FileError;
 
 impl From<FileError> for Failure {
@@ -19,9 +21,12 @@ impl From<FileError> for Failure {
             }),
             FileError::Read { .. } => failure.hint("ls -l shows who may read it"),
             FileError::Empty { path } => failure.hint(history_command(&path)),
+            FileError::Plaintext { path } if path.ends_with(sops_config::FILE_NAME) => {
+                failure.hint("it is sops's configuration, which must stay readable")
+            }
             FileError::Plaintext { path } => failure.hint(format!(
                 "to encrypt it by the rules of .sops.yaml: sops encrypt --in-place {}",
-                quoted(&path)
+                quoted(&path.to_string_lossy())
             )),
             FileError::Damaged { path, .. } => failure.hint(history_command(&path)),
         }
@@ -55,16 +60,8 @@ impl From<SopsError> for Failure {
 
 /// What a file was before.
 fn history_command(path: &Path) -> String {
-    format!("to see how it was before: git log -p -- {}", quoted(path))
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
-    if text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    format!(
+        "to see how it was before: git log -p -- {}",
+        quoted(&path.to_string_lossy())
+    )
 }

@@ -16,6 +16,12 @@ use super::EXIT_FAILED;
 
 pub use secret::show_key_command;
 
+/// In a hint, behind a command of kb: the options that name the cluster as the
+/// person named it. A command typed from a hint must not end up elsewhere.
+pub const SAME_CLUSTER: &str = "{cluster}";
+/// In a hint, behind `kubectl`: the same for its options.
+pub const SAME_CONTEXT: &str = "{context}";
+
 /// What is said when kb gives up.
 #[derive(Debug)]
 pub struct Failure {

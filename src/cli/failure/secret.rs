@@ -1,6 +1,6 @@
 //! Hints for what goes wrong with the cluster's Secret.
 
-use super::Failure;
+use super::{Failure, SAME_CONTEXT};
 use crate::core::flux_secret::{CURRENT_ENTRY, KeysError, SecretName};
 
 impl From<KeysError> for Failure {
@@ -8,7 +8,7 @@ impl From<KeysError> for Failure {
         let failure = Self::from_error(&error);
         match error {
             KeysError::Misnamed { secret } => failure.hint(format!(
-                "the entry must be called {CURRENT_ENTRY}: kubectl -n {} edit secret {}",
+                "the entry must be called {CURRENT_ENTRY}: kubectl{SAME_CONTEXT} -n {} edit secret {}",
                 secret.namespace, secret.name
             )),
             KeysError::NoEntry { entries, .. } => {
@@ -27,7 +27,7 @@ impl From<KeysError> for Failure {
 /// The command that prints the private key that a cluster holds.
 pub fn show_key_command(secret: &SecretName) -> String {
     format!(
-        "kubectl -n {} get secret {} -o jsonpath='{{.data.age\\.agekey}}' | base64 -d",
+        "kubectl{SAME_CONTEXT} -n {} get secret {} -o jsonpath='{{.data.age\\.agekey}}' | base64 -d",
         secret.namespace, secret.name
     )
 }

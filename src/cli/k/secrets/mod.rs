@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use crate::cli::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, SAME_CONTEXT};
 use crate::core::cluster::{Cluster, kubeconfig};
 use crate::core::flux_secret::{BadLine, SecretName};
 use crate::core::sops::Sops;
@@ -57,7 +57,7 @@ fn warn_of_bad_line(context: &Context, secret: &SecretName, bad: &BadLine) {
             bad.entry, bad.line, bad.reason
         ),
         Some(&format!(
-            "kubectl -n {} edit secret {} takes the line out (the entry is base64)",
+            "kubectl{SAME_CONTEXT} -n {} edit secret {} takes the line out (the entry is base64)",
             secret.namespace, secret.name
         )),
     );
