@@ -1,4 +1,5 @@
-//! Notices that kb was started with a closed stdout (`kb … >&-`).
+//! Notices that kb was started with a stdout that cannot be written to:
+//! closed (`kb … >&-`), or opened for reading.
 //!
 //! Before `main`, the standard library opens `/dev/null` in place of a closed
 //! stdout, so that everything written there vanishes without an error. `init`
@@ -6,16 +7,19 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::fs::OFlags;
+
 static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Whether stdout was closed when the process started.
+/// Whether nothing could be written to stdout when the process started.
 pub(crate) fn was_closed() -> bool {
     WAS_CLOSED.load(Ordering::Relaxed)
 }
 
 extern "C" fn look() {
-    let closed = rustix::io::fcntl_getfd(rustix::stdio::stdout()).is_err();
-    WAS_CLOSED.store(closed, Ordering::Relaxed);
+    let flags = rustix::fs::fcntl_getfl(rustix::stdio::stdout());
+    let writable = flags.is_ok_and(|flags| flags.intersection(OFlags::RWMODE) != OFlags::RDONLY);
+    WAS_CLOSED.store(!writable, Ordering::Relaxed);
 }
 
 /// The loader calls what stands in this section before it calls `main`. The

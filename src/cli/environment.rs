@@ -86,6 +86,7 @@ impl Environment {
                 no: self.text(NO_PROXY),
             },
             terminal: std::io::stdin().is_terminal(),
+            environment: self.variables(),
         }
     }
 }

@@ -5,17 +5,21 @@
 //!
 //! | module | does |
 //! | --- | --- |
+//! | [`context`] | what every command gets beside its own arguments |
 //! | [`environment`] | reads the variables that kb knows |
 //! | [`options`] | the options that every command takes |
 //! | [`report`] | writes to stderr: the only place that does |
+//! | [`signals`] | holds INT, TERM and HUP where stopping would lose something |
 //! | [`stdout`] | writes what was asked for to stdout: the only place that does |
-//! | [`failure`] | gives each error its exit code and its hints |
+//! | [`failure`] | gives each error its hints |
 
+pub mod context;
 pub mod environment;
 pub mod failure;
 pub mod k;
 pub mod options;
 pub mod report;
+pub mod signals;
 pub mod stdout;
 
 use std::ffi::OsString;
@@ -23,8 +27,9 @@ use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
+use context::Context;
 use environment::Environment;
 use failure::Failure;
 use options::CommonOptions;
@@ -73,20 +78,6 @@ pub struct Process {
     pub stdout_was_closed: bool,
 }
 
-/// What every command gets beside its own arguments.
-pub struct Context {
-    /// The options that every command takes.
-    pub common: CommonOptions,
-    /// The environment, resolved.
-    pub environment: Environment,
-    /// The working directory.
-    pub directory: PathBuf,
-    /// Where words go.
-    pub report: Report,
-    /// Where the answer goes.
-    pub stdout: Stdout,
-}
-
 /// Runs kb, and turns whatever happens into one of the documented exit codes.
 pub fn main(process: Process) -> ExitCode {
     forbid_core_dumps();
@@ -110,7 +101,7 @@ fn forbid_core_dumps() {
 }
 
 fn run(process: Process) -> u8 {
-    let cli = match parse(process.arguments) {
+    let cli = match Cli::try_parse_from(process.arguments) {
         Ok(cli) => cli,
         Err(error) => return report::usage(&error),
     };
@@ -136,13 +127,10 @@ fn run(process: Process) -> u8 {
     }
 }
 
-fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
-    let matches = Cli::command().try_get_matches_from(arguments)?;
-    Cli::from_arg_matches(&matches)
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

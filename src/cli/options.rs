@@ -4,24 +4,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ColorChoice};
 
-use crate::core::flux_secret::SecretName;
+use crate::core::cluster::SecretName;
 
 /// Where Flux's own documentation puts the Secret.
 const DEFAULT_NAMESPACE: &str = "flux-system";
 const DEFAULT_SECRET_NAME: &str = "sops-age";
-
-/// When to use colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorWhen {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
 
 /// Options of every command.
 #[derive(Args, Debug, Clone)]
@@ -41,6 +30,7 @@ pub struct CommonOptions {
         global = true,
         value_name = "NAMESPACE",
         default_value = DEFAULT_NAMESPACE,
+        value_parser = parse_name,
         help_heading = "Cluster"
     )]
     pub namespace: String,
@@ -51,6 +41,7 @@ pub struct CommonOptions {
         global = true,
         value_name = "NAME",
         default_value = DEFAULT_SECRET_NAME,
+        value_parser = parse_name,
         help_heading = "Cluster"
     )]
     pub secret_name: String,
@@ -94,7 +85,7 @@ pub struct CommonOptions {
         help_heading = "Output",
         long_help = "When to use colour on stderr: auto (on a terminal, unless NO_COLOR is set), always, never"
     )]
-    pub color: ColorWhen,
+    pub color: ColorChoice,
 }
 
 impl CommonOptions {
@@ -151,6 +142,20 @@ pub fn quoted(word: &str) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(pub Option<Duration>);
 
+/// A Kubernetes name: a DNS subdomain (RFC 1123) of at most 253 characters.
+fn parse_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label = |label: &str| {
+        label.starts_with(plain)
+            && label.ends_with(plain)
+            && label.chars().all(|c| plain(c) || c == '-')
+    };
+    if text.len() <= 253 && text.split('.').all(label) {
+        return Ok(text.to_owned());
+    }
+    Err("a name has lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit".to_owned())
+}
+
 /// As kubectl reads it: a number with a unit, or a bare number of seconds.
 fn parse_timeout(text: &str) -> Result<Timeout, String> {
     let expected =
@@ -168,6 +173,27 @@ fn parse_timeout(text: &str) -> Result<Timeout, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_those_that_kubernetes_takes() {
+        for good in ["flux-system", "a", "a.b-c.9"] {
+            assert_eq!(parse_name(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a b",
+            "A",
+            "-a",
+            "a-",
+            "a..b",
+            "a/b",
+            &"a".repeat(254),
+        ] {
+            assert!(parse_name(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn time_limits_are_read_as_kubectl_reads_them() {

@@ -4,16 +4,21 @@
 //! safe for a terminal here, and anything that looks like a private key is
 //! taken out, wherever it came from.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the one writer to stderr"
+)]
+
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::{AnsiColor, Style};
 use clap::error::ErrorKind;
 
-use super::EXIT_USAGE;
-use super::failure::{Failure, SAME_CLUSTER, SAME_CONTEXT};
-use super::options::{ColorWhen, CommonOptions};
+use super::failure::{Failure, Hint, Program};
+use super::options::CommonOptions;
+use super::{EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -34,9 +39,9 @@ impl Report {
     pub fn new(options: &CommonOptions, directory: PathBuf) -> Self {
         Self {
             color: match options.color {
-                ColorWhen::Auto => ColorChoice::Auto,
-                ColorWhen::Always => ColorChoice::Always,
-                ColorWhen::Never => ColorChoice::Never,
+                clap::ColorChoice::Auto => ColorChoice::Auto,
+                clap::ColorChoice::Always => ColorChoice::Always,
+                clap::ColorChoice::Never => ColorChoice::Never,
             },
             quiet: options.quiet,
             verbose: options.verbose,
@@ -53,6 +58,13 @@ impl Report {
         }
     }
 
+    /// Says what stands in a file, as it stands there. Silent with `--quiet`.
+    pub fn say_verbatim(&self, text: &str) {
+        if !self.quiet {
+            self.write(None, text);
+        }
+    }
+
     /// Says more about what is done. Silent without `--verbose`.
     pub fn detail(&self, text: &str) {
         if self.verbose {
@@ -61,7 +73,7 @@ impl Report {
     }
 
     /// Warns, with what to do about it where there is something.
-    pub fn warning(&self, text: &str, hint: Option<&str>) {
+    pub fn warning(&self, text: &str, hint: Option<&Hint>) {
         self.line(Some(("warning:", WARNING)), text);
         if let Some(hint) = hint {
             self.hint(hint);
@@ -76,22 +88,43 @@ impl Report {
         for hint in failure.hints() {
             self.hint(hint);
         }
-        failure.exit_code()
+        EXIT_FAILED
     }
 
-    fn hint(&self, hint: &str) {
-        let hint = hint.replace(SAME_CLUSTER, &self.same_cluster);
-        let hint = hint.replace(SAME_CONTEXT, &self.same_context);
-        self.line(Some(("hint:", HINT)), &hint);
+    fn hint(&self, hint: &Hint) {
+        let text = match hint {
+            Hint::Text(text) => text.clone(),
+            Hint::Command {
+                purpose,
+                program,
+                arguments,
+            } => match program {
+                Program::Kb => format!("{purpose} kb {arguments}{}", self.same_cluster),
+                Program::Kubectl => format!("{purpose} kubectl{} {arguments}", self.same_context),
+            },
+        };
+        self.line(Some(("hint:", HINT)), &text);
     }
 
     fn line(&self, label: Option<(&str, Style)>, text: &str) {
-        let here = format!("{}/", self.directory.display());
-        let text = match here.as_str() {
-            "/" | "//" => text.to_owned(),
-            here => text.replace(here, ""),
-        };
-        let text = safe(&text);
+        let text = shortened(text, &self.directory);
+        // A name with a line end in it must not begin a line that looks like
+        // one of kb's own.
+        let mut lines = text.lines();
+        let mut indented = lines.next().unwrap_or_default().to_owned();
+        for line in lines {
+            let indent = if label.is_none() || line.starts_with("  ") {
+                ""
+            } else {
+                "  "
+            };
+            indented.push_str(&format!("\n{indent}{line}"));
+        }
+        self.write(label, &indented);
+    }
+
+    fn write(&self, label: Option<(&str, Style)>, text: &str) {
+        let text = safe(text);
         let mut stderr = AutoStream::new(std::io::stderr().lock(), self.color);
         // A stderr that is gone is no reason to stop.
         let _ = match label {
@@ -101,13 +134,37 @@ impl Report {
     }
 }
 
+/// Names the files below the working directory from there. A path begins where
+/// a word does, or a quote; elsewhere, as in a URL, it is something else.
+fn shortened(text: &str, directory: &Path) -> String {
+    let here = format!("{}/", directory.display());
+    if here.len() < 3 {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(&here) {
+        let (before, found) = rest.split_at(at);
+        out.push_str(before);
+        let begins = |c: char| c.is_whitespace() || "'\"(=".contains(c);
+        rest = &found[here.len()..];
+        if !out.chars().next_back().is_none_or(begins) {
+            out.push_str(&here);
+        } else if rest.starts_with('-') {
+            // Else a command in a hint would take it for an option.
+            out.push_str("./");
+        }
+    }
+    out + rest
+}
+
 /// Says what is wrong with the command line, or shows the help or version that
 /// was asked for. Returns the exit code.
 pub fn usage(error: &clap::Error) -> u8 {
     if !error.use_stderr() {
         // Asked for, so it goes to stdout; a closed pipe is the reader's choice.
         let _ = error.print();
-        return super::EXIT_DONE;
+        return EXIT_DONE;
     }
     let mut text = error.render().to_string();
     if let Some(start) = text.find("\nFor more information") {
@@ -138,24 +195,20 @@ pub fn defect(place: Option<&std::panic::Location<'_>>) {
 /// Text that neither moves the cursor, nor hides what stands there, nor holds
 /// a private key. Line ends stay.
 pub fn safe(text: &str) -> String {
-    const KEY: &str = "AGE-SECRET-KEY-";
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let is_key = rest
-            .get(..KEY.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(KEY));
-        if is_key {
+        if let Some(length) = private_key_at(rest) {
             out.push_str("[private key]");
-            let end = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
-            rest = &rest[rest.find(end).unwrap_or(rest.len())..];
+            rest = &rest[length..];
             continue;
         }
         match c {
-            '\n' => out.push(c),
+            '\n' | '\t' => out.push(c),
+            '\r' if rest.starts_with("\r\n") => out.push(c),
             // Control characters, and those that reorder or hide text.
             _ if c.is_control()
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
                     | '\u{2066}'..='\u{2069}' | '\u{feff}') =>
             {
                 out.extend(c.escape_unicode());
@@ -167,9 +220,20 @@ pub fn safe(text: &str) -> String {
     out
 }
 
+/// The length of the private key that the text begins with. The words
+/// "AGE-SECRET-KEY-1…" in one of kb's own messages are none.
+fn private_key_at(text: &str) -> Option<usize> {
+    const PREFIX: &str = "AGE-SECRET-KEY-";
+    const SHORTEST: usize = PREFIX.len() + 8;
+    let start = text.get(..PREFIX.len())?;
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    let length = end.unwrap_or(text.len());
+    (start.eq_ignore_ascii_case(PREFIX) && length >= SHORTEST).then_some(length)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::safe;
+    use super::*;
 
     #[test]
     fn foreign_text_cannot_drive_the_terminal() {
@@ -181,10 +245,23 @@ mod tests {
     }
 
     #[test]
+    fn paths_are_shortened_where_they_begin_and_nowhere_else() {
+        let here = Path::new("/a/b");
+        let text = "cannot read /a/b/c.yaml: https://host/a/b/c '/a/b/d e'";
+        assert_eq!(
+            shortened(text, here),
+            "cannot read c.yaml: https://host/a/b/c 'd e'"
+        );
+        assert_eq!(shortened("/etc/x", Path::new("/")), "/etc/x");
+    }
+
+    #[test]
     fn a_private_key_is_never_repeated() {
         assert_eq!(
-            safe("unexpected 'AGE-SECRET-KEY-1QQQ' and age-secret-key-pq-1xyz."),
+            safe("unexpected 'AGE-SECRET-KEY-1QQQQQQQ' and age-secret-key-pq-1xyzxyz."),
             "unexpected '[private key]' and [private key]."
         );
+        let own = "a line AGE-SECRET-KEY-1…, as age-keygen writes it";
+        assert_eq!(safe(own), own);
     }
 }

@@ -2,17 +2,20 @@
 //!
 //! What goes there is a private key or plaintext, and rule 2 is that neither
 //! touches a disk. So a stdout that is a file is looked at before anything is
-//! done: one on a disk is a warning, one in a Git working tree is refused.
+//! done: one on a disk is a warning, one in a repository is refused.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
-use super::failure::Failure;
+use super::failure::{Failure, Hint};
 use super::report::Report;
 use crate::core::disk;
-use crate::core::repository::git_root;
+use crate::core::repository;
+
+const ELSEWHERE: &str = "pipe it to the program that needs it, or write to a file in /dev/shm";
 
 /// Where the answer goes.
 pub struct Stdout {
@@ -35,23 +38,22 @@ impl Stdout {
     }
 
     /// Checks that a secret may be written there. `what` is what it is, as in
-    /// "the plaintext"; `repository` is the top of the repository at work.
+    /// "the plaintext".
     ///
     /// # Errors
-    /// When stdout is closed, or is a file in a Git working tree or in the
-    /// repository, where it would be committed one day.
+    /// When stdout is closed, or is a file in a repository, where it would be
+    /// committed one day.
     pub fn check_for_secret(
         &self,
         what: &str,
-        repository: &Path,
         allow_disk: bool,
         report: &Report,
     ) -> Result<(), Failure> {
         if self.was_closed {
-            return Err(
-                Failure::new(format!("stdout is closed, and {what} would go there"))
-                    .hint("leave stdout open, or redirect it to a pipe"),
-            );
+            return Err(Failure::new(format!(
+                "stdout is closed or not open for writing, and {what} would go there"
+            ))
+            .hint("leave stdout open, or redirect it to a pipe"));
         }
         let Kind::OnDisk(path) = kind() else {
             return Ok(());
@@ -61,31 +63,30 @@ impl Stdout {
             .map_or("a file on a disk".to_owned(), |path| {
                 path.display().to_string()
             });
-        let committed = path.as_deref().is_some_and(|path| {
-            path.starts_with(repository) || path.parent().and_then(git_root).is_some()
-        });
+        let directory = path.as_deref().and_then(Path::parent);
+        let committed = directory.and_then(repository::root).is_some();
         if committed && !allow_disk {
             return Err(Failure::new(format!(
                 "stdout is {name}: {what} would stand in a repository, to be committed one day"
             ))
-            .hint("pipe it to the program that needs it, or write to a file in /dev/shm")
+            .hint(ELSEWHERE)
             .hint("--allow-disk writes it there all the same"));
         }
         report.warning(
             &format!("stdout is {name}: {what} will be on a disk"),
-            Some("pipe it to the program that needs it, or write to a file in /dev/shm"),
+            Some(&Hint::Text(ELSEWHERE.to_owned())),
         );
         Ok(())
     }
 
-    /// Writes all of it, and flushes.
+    /// Writes all of it.
     ///
     /// # Errors
     /// When the reader is gone, or the disk is full.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes)?;
-        stdout.flush()
+        // The standard library's stdout takes a bad descriptor for a success.
+        let stdout = rustix::io::dup(rustix::stdio::stdout())?;
+        File::from(stdout).write_all(bytes)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::{SecretBox, SecretString};
+use secrecy::SecretBox;
 
-use super::cluster::{Cluster, ClusterError};
-use super::flux_secret::{BadLine, ClusterKeys, KeysError, SecretName};
-use super::identity::Recipient;
+use super::cluster::{Cluster, SecretName};
+use super::flux_secret::{self, BadLine, ClusterKeys, FetchError};
+use super::identity::{Recipient, RecipientKind};
 use super::sops::{Decrypt, Keys, Sops, SopsError};
-use super::sops_file::{FileError, Metadata};
+use super::sops_file::Metadata;
 
 /// The plaintext, and what was noticed on the way.
 pub struct Decrypted {
@@ -17,18 +17,15 @@ pub struct Decrypted {
     /// Lines in the cluster's Secret that are no identity.
     pub bad_lines: Vec<BadLine>,
     /// What sops said beside it, on success.
-    pub sops_warnings: String,
+    pub sops_warnings: Vec<String>,
 }
 
 /// Why there is no plaintext.
 #[derive(Debug, thiserror::Error)]
 pub enum DecryptError {
-    /// The file.
+    /// Asking the cluster for its keys.
     #[error(transparent)]
-    File(#[from] FileError),
-    /// The API server.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
+    Fetch(#[from] FetchError),
     /// The cluster has no such Secret.
     #[error("the cluster has no Secret {secret}")]
     SecretMissing {
@@ -37,9 +34,6 @@ pub enum DecryptError {
         /// Whether the namespace is there; `None` where that may not be asked.
         namespace_exists: Option<bool>,
     },
-    /// The Secret holds no key.
-    #[error(transparent)]
-    Keys(#[from] KeysError),
     /// None of the cluster's keys opens the file.
     #[error("{} is encrypted for another cluster", .file.display())]
     OtherCluster {
@@ -49,6 +43,8 @@ pub enum DecryptError {
         recipients: Vec<Recipient>,
         /// What the cluster holds.
         held: Vec<Recipient>,
+        /// What stands among its keys and is none.
+        bad_lines: Vec<BadLine>,
         /// The Secret that holds it.
         secret: SecretName,
     },
@@ -57,33 +53,30 @@ pub enum DecryptError {
     Sops(#[from] SopsError),
 }
 
-/// Decrypts the file of `request`. `connect` is called only if a cluster's key
-/// could open the file: one for developers' own keys asks no cluster.
+/// Decrypts the file of `request`, whose `metadata` was read before. With a
+/// `cluster`, its keys are used and no other age key; without one, the keys
+/// that sops finds: right only where [`Metadata::is_personal`].
 ///
 /// # Errors
 /// See [`DecryptError`].
-pub fn decrypt<E: From<DecryptError>>(
+pub fn decrypt(
     request: &Decrypt<'_>,
-    secret: &SecretName,
+    metadata: &Metadata,
+    cluster: Option<(&Cluster, &SecretName)>,
     sops: &Sops,
-    connect: impl FnOnce() -> Result<Cluster, E>,
-) -> Result<Decrypted, E> {
-    let metadata = Metadata::read(request.file).map_err(DecryptError::from)?;
-    let keys = if metadata.is_personal() {
-        None
-    } else {
-        let cluster = connect()?;
-        Some(fetch_keys(&cluster, secret, request.file, &metadata)?)
+) -> Result<Decrypted, DecryptError> {
+    let keys = match cluster {
+        Some((cluster, secret)) => Some(fetch_keys(cluster, secret, request.file, metadata)?),
+        None => None,
     };
-    let (identities, bad_lines): (Option<SecretString>, _) = match keys {
-        Some(keys) => (Some(keys.for_sops()), keys.bad_lines),
-        None => (None, Vec::new()),
-    };
-    let keys = identities.as_ref().map_or(Keys::Own, Keys::Cluster);
-    let decrypted = sops.decrypt(request, keys).map_err(DecryptError::from)?;
+    let identities = keys.as_ref().map(ClusterKeys::for_sops);
+    let decrypted = sops.decrypt(
+        request,
+        identities.as_ref().map_or(Keys::Own, Keys::Cluster),
+    )?;
     Ok(Decrypted {
         plaintext: decrypted.plaintext,
-        bad_lines,
+        bad_lines: keys.map(|keys| keys.bad_lines).unwrap_or_default(),
         sops_warnings: decrypted.warnings,
     })
 }
@@ -95,26 +88,26 @@ fn fetch_keys(
     file: &Path,
     metadata: &Metadata,
 ) -> Result<ClusterKeys, DecryptError> {
-    let Some(data) = cluster.secret_data(secret)? else {
+    let Some(keys) = flux_secret::fetch(cluster, secret)? else {
         return Err(DecryptError::SecretMissing {
             secret: secret.clone(),
             namespace_exists: cluster.namespace_exists(&secret.namespace).ok(),
         });
     };
-    let keys = ClusterKeys::read(secret, &data)?;
     let held = keys.recipients();
-    let opens = metadata
-        .recipients
-        .iter()
-        .any(|recipient| held.contains(recipient));
-    // Of an identity whose recipient is unknown, only sops can tell.
-    if !opens && !keys.has_unknown_recipients() {
-        return Err(DecryptError::OtherCluster {
-            file: file.to_owned(),
-            recipients: metadata.recipients.clone(),
-            held,
-            secret: secret.clone(),
-        });
+    // Whether a post-quantum identity fits its recipient, only sops can tell.
+    let opens = |recipient: &Recipient| {
+        let unknown = recipient.kind() == RecipientKind::PostQuantum;
+        held.contains(recipient) || (unknown && keys.has_unknown_recipients())
+    };
+    if metadata.recipients.iter().any(opens) {
+        return Ok(keys);
     }
-    Ok(keys)
+    Err(DecryptError::OtherCluster {
+        file: file.to_owned(),
+        recipients: metadata.recipients.clone(),
+        held,
+        bad_lines: keys.bad_lines,
+        secret: secret.clone(),
+    })
 }

@@ -17,11 +17,6 @@ pub fn in_memory(file: impl AsFd) -> io::Result<bool> {
     let kind = rustix::fs::fstatfs(file)?.f_type;
     // The field's width differs from one architecture to another; the magic
     // numbers have 32 bits.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "see above"
-    )]
     let kind = kind as u32;
     Ok(kind == TMPFS || kind == RAMFS)
 }

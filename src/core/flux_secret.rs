@@ -4,10 +4,10 @@
 //! several identities and comments. All of them are the cluster's keys.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use secrecy::SecretString;
 
+use super::cluster::{Cluster, ClusterError, Created, Mode, SecretName, StoredSecret};
 use super::identity::{Identity, IdentityError, KeyFile, Recipient};
 
 /// The data entry of the current key.
@@ -17,20 +17,10 @@ pub const ENTRY_ENDING: &str = ".agekey";
 /// Flux's most reported mistake: an entry of this name is not read.
 pub const MISNAMED_ENTRY: &str = "age.key";
 
-/// A Secret's place in the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretName {
-    /// The namespace, `flux-system` by default.
-    pub namespace: String,
-    /// The Secret's name, `sops-age` by default.
-    pub name: String,
-}
-
-impl fmt::Display for SecretName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
+/// Flux reconciles again as soon as a Secret with this label changes; without
+/// it a new key is noticed only at the next interval.
+const WATCH_LABEL: (&str, &str) = ("reconcile.fluxcd.io/watch", "Enabled");
+const MANAGED_BY_LABEL: (&str, &str) = ("app.kubernetes.io/managed-by", "kb");
 
 /// A line of a `.agekey` entry that is no identity. Flux refuses the whole
 /// Secret for it; kb passes the good lines on.
@@ -48,6 +38,8 @@ pub struct BadLine {
 #[derive(Debug)]
 pub struct ClusterKeys {
     entries: BTreeMap<String, Vec<Identity>>,
+    /// The uid of the Secret they were read from.
+    pub uid: String,
     /// Lines that are no identity.
     pub bad_lines: Vec<BadLine>,
 }
@@ -93,7 +85,8 @@ impl ClusterKeys {
     ///
     /// # Errors
     /// [`KeysError`] when there is not one identity to work with.
-    pub fn read(secret: &SecretName, data: &BTreeMap<String, Vec<u8>>) -> Result<Self, KeysError> {
+    fn read(secret: &SecretName, stored: &StoredSecret) -> Result<Self, KeysError> {
+        let data = &stored.data;
         let mut entries = BTreeMap::new();
         let mut bad_lines = Vec::new();
         for (entry, bytes) in data.iter().filter(|(name, _)| name.ends_with(ENTRY_ENDING)) {
@@ -107,7 +100,11 @@ impl ClusterKeys {
         }
         let secret = || secret.clone();
         if entries.values().any(|identities| !identities.is_empty()) {
-            return Ok(Self { entries, bad_lines });
+            return Ok(Self {
+                entries,
+                uid: stored.uid.clone(),
+                bad_lines,
+            });
         }
         let misnamed = data
             .get(MISNAMED_ENTRY)
@@ -179,9 +176,46 @@ impl ClusterKeys {
     }
 }
 
+/// Why the cluster's keys are not at hand.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The API server.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The Secret is there, and holds no key.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+}
+
+/// The keys that the cluster holds, or `None` if it has no such Secret (or no
+/// such namespace: the server does not tell which).
+///
+/// # Errors
+/// See [`FetchError`].
+pub fn fetch(cluster: &Cluster, secret: &SecretName) -> Result<Option<ClusterKeys>, FetchError> {
+    let stored = cluster.secret(secret)?;
+    Ok(stored
+        .map(|stored| ClusterKeys::read(secret, &stored))
+        .transpose()?)
+}
+
+/// Creates the Secret for a new key, as Flux wants it.
+///
+/// # Errors
+/// See [`Cluster::create_secret`].
+pub fn create(
+    cluster: &Cluster,
+    secret: &SecretName,
+    identity: &Identity,
+    mode: Mode,
+) -> Result<Created, ClusterError> {
+    let labels = [WATCH_LABEL, MANAGED_BY_LABEL];
+    cluster.create_secret(secret, &labels, CURRENT_ENTRY, &entry_text(identity), mode)
+}
+
 /// The value of [`CURRENT_ENTRY`] for a new key, as `age-keygen` writes a key
 /// file, so that a person who looks at the Secret sees which key it is.
-pub fn entry_text(identity: &Identity) -> SecretString {
+fn entry_text(identity: &Identity) -> SecretString {
     let comment = identity
         .recipient()
         .map(|recipient| format!("# public key: {recipient}\n"))
@@ -202,20 +236,20 @@ mod tests {
         }
     }
 
-    fn data(entries: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
-        entries
+    fn data(entries: &[(&str, &str)]) -> StoredSecret {
+        let entries = entries
             .iter()
             .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()))
-            .collect()
+            .collect();
+        StoredSecret {
+            uid: "u".to_owned(),
+            data: entries,
+        }
     }
 
     #[test]
     fn every_agekey_entry_counts_and_the_current_one_comes_first() {
-        let (old, new, other) = (
-            Identity::generate(),
-            Identity::generate(),
-            Identity::generate(),
-        );
+        let [old, new, other] = [(); 3].map(|()| Identity::generate().0);
         let keys = ClusterKeys::read(
             &name(),
             &data(&[
@@ -233,7 +267,7 @@ mod tests {
 
     #[test]
     fn sops_gets_only_the_good_lines() {
-        let good = Identity::generate();
+        let good = Identity::generate().0;
         let text = format!("nonsense\n{}\n", good.key().expose());
         let keys = ClusterKeys::read(&name(), &data(&[("age.agekey", &text)])).expect("one good");
         assert_eq!(keys.for_sops().expose_secret(), good.key().expose());
@@ -242,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_misnamed_entry_is_named_only_if_it_holds_a_key() {
-        let key = Identity::generate();
+        let key = Identity::generate().0;
         let misnamed = ClusterKeys::read(&name(), &data(&[("age.key", key.key().expose())]));
         assert_eq!(misnamed.err(), Some(KeysError::Misnamed { secret: name() }));
         let other = ClusterKeys::read(&name(), &data(&[("age.key", "x"), ("b", "y")]));
@@ -253,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_entry_text_reads_back_as_the_same_identity() {
-        let identity = Identity::generate();
+        let identity = Identity::generate().0;
         let file = KeyFile::parse(entry_text(&identity).expose_secret().as_bytes());
         assert!(file.bad_lines.is_empty());
         assert_eq!(file.identities[0].recipient(), identity.recipient());

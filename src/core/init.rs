@@ -5,14 +5,20 @@
 //! decides who of several wins, and the others find the Secret there.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::cluster::{Cluster, ClusterError, Created, Mode};
-use super::flux_secret::{self, BadLine, ClusterKeys, KeysError, SecretName};
+use super::cluster::{Cluster, ClusterError, Created, Mode, SecretName};
+use super::flux_secret::{self, BadLine, ClusterKeys, FetchError};
 use super::identity::{Identity, Recipient};
 use super::replace::{self, ReplaceError};
 use super::sops_config::{
-    self, ConfigError, EditError, NotEvident, Place, RuleSummary, SopsConfig, evident,
+    ConfigError, EditError, NotEvident, Place, RuleSummary, SopsConfig, evident,
 };
+
+/// How often, and how long apart, the loser of a race looks whether the winner
+/// has written `.sops.yaml`.
+const WINNER_TRIES: u32 = 10;
+const WINNER_PAUSE: Duration = Duration::from_millis(100);
 
 /// What `init` is to bring about.
 pub struct Request {
@@ -20,10 +26,8 @@ pub struct Request {
     pub secret: SecretName,
     /// Whether a missing namespace is created.
     pub create_namespace: bool,
-    /// The `.sops.yaml` to change, or to make.
-    pub config_path: PathBuf,
-    /// Its content, or `None` if there is none yet.
-    pub config: Option<SopsConfig>,
+    /// The `.sops.yaml` to change, or to make; checked.
+    pub config: SopsConfig,
 }
 
 /// What there is to do.
@@ -49,8 +53,8 @@ pub struct CreatePlan {
     identity: Identity,
     /// The new public key.
     pub recipient: Recipient,
-    /// Where it goes in `.sops.yaml`; `None` makes a new file.
-    pub place: Option<Place>,
+    /// Where it goes in `.sops.yaml`.
+    pub place: Place,
     /// The content of `.sops.yaml` afterwards.
     pub config_text: String,
     /// Whether the namespace is made first.
@@ -66,7 +70,8 @@ pub enum Outcome {
     InLine(InLine),
 }
 
-/// Why `init` stopped. Unless a variant says otherwise, nothing was changed.
+/// Why `init` stopped. Unless a variant says otherwise, nothing was changed but
+/// that a namespace which was to be created may be there now.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The API server.
@@ -81,9 +86,9 @@ pub enum InitError {
     /// Writing `.sops.yaml`, before anything else was changed.
     #[error(transparent)]
     Replace(#[from] ReplaceError),
-    /// The Secret is there, and holds no key.
+    /// Asking the cluster for its keys.
     #[error(transparent)]
-    Keys(#[from] KeysError),
+    Fetch(#[from] FetchError),
     /// The Secret is there and has a key, and `.sops.yaml` does not name it.
     #[error(
         "the cluster has its key already ({secret}: {recipient}), and {} does not name it",
@@ -125,24 +130,37 @@ pub enum InitError {
         /// The Secret.
         secret: SecretName,
     },
+    /// The server did not answer when the Secret was to be created: it may be
+    /// there. Nobody has seen its key, and `.sops.yaml` does not name it.
+    #[error("it is not certain whether the Secret {secret} was created")]
+    Uncertain {
+        /// The Secret.
+        secret: SecretName,
+        /// Why there was no answer.
+        #[source]
+        source: Box<ClusterError>,
+    },
     /// `.sops.yaml` could not be written after the Secret was created. The
     /// Secret is gone again, and nobody has seen its key.
     #[error("the new Secret {secret} was taken back, because .sops.yaml was not written")]
     TakenBack {
         /// The Secret.
         secret: SecretName,
+        /// The `.sops.yaml`.
+        config_path: PathBuf,
         /// Why.
         #[source]
         source: ReplaceError,
     },
     /// The same, and the Secret could not be deleted either: it is still there.
-    #[error("{source}, and the new Secret {secret} could not be taken back: {cleanup}")]
+    #[error("the new Secret {secret} could not be taken back after this: {write}")]
     LeftBehind {
         /// The Secret.
         secret: SecretName,
         /// Why `.sops.yaml` was not written.
-        source: ReplaceError,
+        write: ReplaceError,
         /// Why the Secret was not deleted.
+        #[source]
         cleanup: Box<ClusterError>,
     },
 }
@@ -152,36 +170,20 @@ pub enum InitError {
 /// # Errors
 /// See [`InitError`]. Nothing has been changed.
 pub fn plan(cluster: &Cluster, request: Request) -> Result<Plan, InitError> {
-    if let Some(in_line) = existing(
-        cluster,
-        &request.secret,
-        &request.config_path,
-        request.config.as_ref(),
-    )? {
+    let config = &request.config;
+    if let Some(in_line) = existing(cluster, &request.secret, config)? {
         return Ok(Plan::InLine(in_line));
     }
-    let identity = Identity::generate();
-    let recipient = identity
-        .recipient()
-        .cloned()
-        .ok_or_else(|| InitError::UnknownRecipient {
-            secret: request.secret.clone(),
-        })?;
-    let (place, config_text) = match &request.config {
-        None => (None, sops_config::new_file(&recipient)),
-        Some(config) => {
-            config.rules.check(&config.path)?;
-            let place = evident(config).map_err(|NotEvident { rules }| InitError::NotEvident {
-                config_path: config.path.clone(),
-                rules,
-            })?;
-            (Some(place), config.with_recipient(place, &recipient)?)
-        }
-    };
-    let entry = flux_secret::entry_text(&identity);
+    let (identity, recipient) = Identity::generate();
+    let place = evident(config).map_err(|NotEvident { rules }| InitError::NotEvident {
+        config_path: config.path.clone(),
+        rules,
+    })?;
+    let config_text = config.with_recipient(place, &recipient)?;
     let mut new_namespace = false;
-    match cluster.create_secret(&request.secret, &entry, Mode::DryRun) {
+    match flux_secret::create(cluster, &request.secret, &identity, Mode::DryRun) {
         Ok(_) => {}
+        // The Secret itself cannot be tried where its namespace is missing.
         Err(ClusterError::NamespaceMissing { .. }) if request.create_namespace => {
             cluster.create_namespace(&request.secret.namespace, Mode::DryRun)?;
             new_namespace = true;
@@ -205,29 +207,29 @@ pub fn plan(cluster: &Cluster, request: Request) -> Result<Plan, InitError> {
 fn existing(
     cluster: &Cluster,
     secret: &SecretName,
-    config_path: &std::path::Path,
-    config: Option<&SopsConfig>,
+    config: &SopsConfig,
 ) -> Result<Option<InLine>, InitError> {
-    let Some(data) = cluster.secret_data(secret)? else {
+    let Some(keys) = flux_secret::fetch(cluster, secret)? else {
         return Ok(None);
     };
-    let keys = ClusterKeys::read(secret, &data)?;
-    let active: Vec<&Recipient> = keys.active().filter_map(Identity::recipient).collect();
-    let Some(first) = active.first() else {
+    let mut active = keys.active().filter_map(Identity::recipient);
+    let Some(first) = active.next() else {
         return Err(InitError::UnknownRecipient {
             secret: secret.clone(),
         });
     };
-    let named = |recipient: &&&Recipient| config.is_some_and(|config| config.rules.name(recipient));
-    match active.iter().find(named) {
+    let named = std::iter::once(first)
+        .chain(active)
+        .find(|recipient| config.names(recipient));
+    match named {
         Some(recipient) => Ok(Some(InLine {
-            recipient: (*recipient).clone(),
-            bad_lines: keys.bad_lines,
+            recipient: recipient.clone(),
+            bad_lines: keys.bad_lines.clone(),
         })),
         None => Err(InitError::NotNamed {
             secret: secret.clone(),
-            recipient: (*first).clone(),
-            config_path: config_path.to_owned(),
+            recipient: first.clone(),
+            config_path: config.path.clone(),
         }),
     }
 }
@@ -238,17 +240,9 @@ impl CreatePlan {
         &self.request.secret
     }
 
-    /// The `.sops.yaml` to be changed or made.
-    pub fn config_path(&self) -> &std::path::Path {
-        &self.request.config_path
-    }
-
-    /// The content of `.sops.yaml` now, or `None` if there is none.
-    pub fn config_before(&self) -> Option<&str> {
-        self.request
-            .config
-            .as_ref()
-            .map(|config| config.text.as_str())
+    /// The `.sops.yaml` as it is now.
+    pub fn config(&self) -> &SopsConfig {
+        &self.request.config
     }
 
     /// Creates the Secret, then puts the recipient into `.sops.yaml`. The new
@@ -257,40 +251,74 @@ impl CreatePlan {
     /// # Errors
     /// See [`InitError`].
     pub fn execute(self, cluster: &Cluster) -> Result<Outcome, InitError> {
-        let secret = &self.request.secret;
-        let path = &self.request.config_path;
-        let before = self.config_before().map(str::as_bytes);
-        let staged = replace::stage(path, before, self.config_text.as_bytes())?;
+        let (secret, config) = (self.secret(), self.config());
+        let before = config.exists.then_some(config.text.as_bytes());
+        let staged = replace::stage(&config.path, before, self.config_text.as_bytes())?;
         if self.new_namespace {
             cluster.create_namespace(&secret.namespace, Mode::Persist)?;
         }
-        let entry = flux_secret::entry_text(&self.identity);
-        let uid = match cluster.create_secret(secret, &entry, Mode::Persist)? {
-            Created::New { uid } => uid,
-            Created::AlreadyThere => {
+        let uid = match flux_secret::create(cluster, secret, &self.identity, Mode::Persist) {
+            Ok(Created::New { uid }) => uid,
+            Ok(Created::AlreadyThere) => {
                 drop(staged);
-                let config = path.exists().then(|| SopsConfig::load(path)).transpose()?;
-                let found = existing(cluster, secret, path, config.as_ref())?;
-                return found
-                    .map(Outcome::InLine)
-                    .ok_or_else(|| InitError::Vanished {
+                return self.lost_race(cluster);
+            }
+            Err(error @ (ClusterError::Timeout { .. } | ClusterError::Unreachable { .. })) => {
+                self.look_for_own(cluster, error)?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Err(write) = staged.commit() else {
+            return Ok(Outcome::Created(self.identity));
+        };
+        Err(match cluster.delete_secret(secret, &uid) {
+            Ok(()) => InitError::TakenBack {
+                secret: secret.clone(),
+                config_path: config.path.clone(),
+                source: write,
+            },
+            Err(cleanup) => InitError::LeftBehind {
+                secret: secret.clone(),
+                write,
+                cleanup: Box::new(cleanup),
+            },
+        })
+    }
+
+    /// Someone else has created the Secret: it is as if it had been there. The
+    /// winner may be about to write the same `.sops.yaml`.
+    fn lost_race(&self, cluster: &Cluster) -> Result<Outcome, InitError> {
+        let (secret, path) = (self.secret(), &self.config().path);
+        let mut tries = 0;
+        loop {
+            let now = SopsConfig::load_or_empty(path)?;
+            match existing(cluster, secret, &now) {
+                Err(InitError::NotNamed { .. }) if tries < WINNER_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(WINNER_PAUSE);
+                }
+                Err(error) => return Err(error),
+                Ok(Some(in_line)) => return Ok(Outcome::InLine(in_line)),
+                Ok(None) => {
+                    return Err(InitError::Vanished {
                         secret: secret.clone(),
                     });
+                }
             }
-        };
-        match staged.commit() {
-            Ok(()) => Ok(Outcome::Created(self.identity)),
-            Err(source) => match cluster.delete_secret(secret, &uid) {
-                Ok(()) => Err(InitError::TakenBack {
-                    secret: secret.clone(),
-                    source,
-                }),
-                Err(cleanup) => Err(InitError::LeftBehind {
-                    secret: secret.clone(),
-                    source,
-                    cleanup: Box::new(cleanup),
-                }),
-            },
+        }
+    }
+
+    /// The server did not say whether it created the Secret: looks whether this
+    /// very key is there. Returns the Secret's uid.
+    fn look_for_own(&self, cluster: &Cluster, error: ClusterError) -> Result<String, InitError> {
+        let keys = flux_secret::fetch(cluster, self.secret());
+        let own = |keys: &ClusterKeys| keys.recipients().contains(&self.recipient);
+        match keys {
+            Ok(Some(keys)) if own(&keys) => Ok(keys.uid),
+            _ => Err(InitError::Uncertain {
+                secret: self.secret().clone(),
+                source: Box::new(error),
+            }),
         }
     }
 }

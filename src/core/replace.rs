@@ -7,10 +7,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the one writer")]
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Gid, Uid};
 
 /// Temporary files are called `.NAME.kb-XXXXXX`. The lock on one says that its
 /// process lives.
@@ -68,16 +70,16 @@ pub fn stage(path: &Path, before: Option<&[u8]>, content: &[u8]) -> Result<Stage
         Err(source) if source.kind() == io::ErrorKind::NotFound => path.to_owned(),
         Err(source) => return Err(error(source)),
     };
-    clear_stale(&target);
+    clear_stale(path);
     let (file, temporary) = create_locked(&target).map_err(error)?;
-    let mode = match std::fs::metadata(&target) {
-        Ok(metadata) => metadata.mode() & 0o7777,
-        Err(_) => NEW_FILE_MODE,
-    };
+    let old = std::fs::metadata(&target).ok();
     let write = |mut file: &File| -> io::Result<()> {
         file.write_all(content)?;
-        if before.is_some() {
-            file.set_permissions(Permissions::from_mode(mode))?;
+        if let Some(old) = &old {
+            // Where kb may not give the file away, it becomes the runner's.
+            let (user, group) = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
+            let _ = rustix::fs::fchown(file, Some(user), Some(group));
+            file.set_permissions(old.permissions())?;
         }
         file.sync_all()
     };
@@ -98,32 +100,63 @@ impl Staged {
     /// # Errors
     /// [`ReplaceError::Changed`], [`ReplaceError::Io`]
     pub fn commit(self) -> Result<(), ReplaceError> {
+        let Self {
+            path,
+            target,
+            before,
+            temporary,
+            ..
+        } = self;
         let error = |source| ReplaceError::Io {
-            path: self.path.clone(),
+            path: path.clone(),
             source,
         };
-        let directory = File::open(directory_of(&self.target)).map_err(error)?;
-        // Between the look and the rename no other kb may do the same.
-        directory.lock().map_err(error)?;
-        let now = match std::fs::read(&self.target) {
-            Ok(now) => Some(now),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => return Err(error(source)),
+        let Some(before) = before else {
+            return match temporary.persist_noclobber(&target) {
+                Ok(()) => sync_directory(&target).map_err(error),
+                Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+                    Err(ReplaceError::Changed { path })
+                }
+                Err(failed) => Err(error(failed.error)),
+            };
         };
-        if now != self.before {
-            return Err(ReplaceError::Changed { path: self.path });
+        let is_as_before = |file: &Path| Ok(std::fs::read(file)? == before);
+        if !is_as_before(&target).map_err(error)? {
+            return Err(ReplaceError::Changed { path });
         }
-        self.temporary
-            .persist(&self.target)
-            .map_err(|failed| ReplaceError::Io {
-                path: self.path.clone(),
-                source: failed.error,
-            })?;
-        directory.sync_all().map_err(|source| ReplaceError::Io {
-            path: self.path,
-            source,
-        })
+        if exchange(&temporary, &target).is_ok() {
+            // What was the file until now is the temporary one, to be looked at
+            // without haste. If someone was faster, it goes back.
+            if !is_as_before(&temporary).map_err(error)? {
+                exchange(&temporary, &target).map_err(|errno| error(errno.into()))?;
+                return Err(ReplaceError::Changed { path });
+            }
+            temporary.close().map_err(error)?;
+        } else {
+            // A file system that cannot exchange two files: a moment stays open
+            // between the look and the rename.
+            temporary
+                .persist(&target)
+                .map_err(|failed| error(failed.error))?;
+        }
+        sync_directory(&target).map_err(error)
     }
+}
+
+/// Swaps two files in one step.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn exchange(one: &Path, other: &Path) -> rustix::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn exchange(_one: &Path, _other: &Path) -> rustix::io::Result<()> {
+    Err(rustix::io::Errno::NOSYS)
+}
+
+fn sync_directory(file: &Path) -> io::Result<()> {
+    File::open(directory_of(file))?.sync_all()
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -162,11 +195,13 @@ fn create_locked(target: &Path) -> io::Result<(File, tempfile::TempPath)> {
     }
 }
 
-/// Removes temporary files for `target` whose process is gone. What cannot be
-/// read or removed is left: clearing is a courtesy, not the task.
-fn clear_stale(target: &Path) {
-    let prefix = prefix(target);
-    let Ok(entries) = std::fs::read_dir(directory_of(target)) else {
+/// Removes temporary files beside `path` whose process is gone: a kill leaves
+/// one. What cannot be read or removed stays, since clearing is a courtesy and
+/// not the task.
+pub fn clear_stale(path: &Path) {
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let prefix = prefix(&target);
+    let Ok(entries) = std::fs::read_dir(directory_of(&target)) else {
         return;
     };
     for entry in entries.flatten() {
@@ -189,7 +224,8 @@ fn clear_stale(target: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 

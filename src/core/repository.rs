@@ -8,16 +8,6 @@ use super::sops_config::FILE_NAME;
 /// directory upward (`config/config.go`, `maxDepth`).
 const SOPS_SEARCH_DEPTH: usize = 100;
 
-/// The repository that a command works on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repository {
-    /// Its top: the Git working tree's; outside Git, the directory of the
-    /// `.sops.yaml` found, else the directory it was looked for from.
-    pub root: PathBuf,
-    /// Whether it is a Git working tree.
-    pub is_git: bool,
-}
-
 /// Where the config is, and whether kb may change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigLocation {
@@ -38,7 +28,7 @@ impl ConfigLocation {
 
 /// The top of the Git working tree around `directory`: the nearest directory
 /// upward that has a `.git` (a file in submodules and worktrees).
-pub fn git_root(directory: &Path) -> Option<&Path> {
+fn git_root(directory: &Path) -> Option<&Path> {
     directory.ancestors().find(|dir| dir.join(".git").exists())
 }
 
@@ -55,31 +45,28 @@ pub fn find_config(directory: &Path, named: Option<&Path>) -> Option<PathBuf> {
     })
 }
 
-/// Finds the repository and its config, from an absolute `directory`.
-pub fn locate(directory: &Path, named: Option<&Path>) -> (Repository, ConfigLocation) {
+/// The top of the repository around an absolute `directory`: the Git working
+/// tree's; outside Git, the directory of the `.sops.yaml` found.
+pub fn root(directory: &Path) -> Option<PathBuf> {
+    let config = || find_config(directory, None);
+    match git_root(directory) {
+        Some(root) => Some(root.to_owned()),
+        None => config()?.parent().map(Path::to_owned),
+    }
+}
+
+/// Finds the config for an absolute `directory`; see [`find_config`].
+pub fn locate(directory: &Path, named: Option<&Path>) -> ConfigLocation {
     let found = find_config(directory, named);
-    let repository = match git_root(directory) {
-        Some(root) => Repository {
-            root: root.to_owned(),
-            is_git: true,
-        },
-        None => Repository {
-            root: found
-                .as_deref()
-                .and_then(Path::parent)
-                .unwrap_or(directory)
-                .to_owned(),
-            is_git: false,
-        },
-    };
+    let root = root(directory).unwrap_or_else(|| directory.to_owned());
     let ours = found
         .as_ref()
-        .filter(|path| named.is_some() || path.starts_with(&repository.root));
+        .filter(|path| named.is_some() || path.starts_with(&root));
     let target = match ours {
         Some(path) => path.clone(),
-        None => repository.root.join(FILE_NAME),
+        None => root.join(FILE_NAME),
     };
-    (repository, ConfigLocation { found, target })
+    ConfigLocation { found, target }
 }
 
 #[cfg(test)]
@@ -100,8 +87,11 @@ mod tests {
     #[test]
     fn a_config_above_the_git_top_is_left_alone() {
         let dir = tree(&[".sops.yaml", "repo/.git/HEAD", "repo/apps/x"]);
-        let (repository, config) = locate(&dir.path().join("repo/apps"), None);
-        assert_eq!(repository.root, dir.path().join("repo"));
+        let config = locate(&dir.path().join("repo/apps"), None);
+        assert_eq!(
+            root(&dir.path().join("repo/apps")),
+            Some(dir.path().join("repo"))
+        );
         assert_eq!(config.target, dir.path().join("repo/.sops.yaml"));
         assert_eq!(
             config.shadowed(),
@@ -112,7 +102,7 @@ mod tests {
     #[test]
     fn a_named_config_is_the_target_wherever_it_is() {
         let dir = tree(&["else/where.yaml", "repo/.git/HEAD"]);
-        let (_, config) = locate(
+        let config = locate(
             &dir.path().join("repo"),
             Some(Path::new("../else/where.yaml")),
         );
@@ -123,16 +113,18 @@ mod tests {
     #[test]
     fn outside_git_the_config_marks_the_repository() {
         let dir = tree(&["repo/.sops.yaml", "repo/apps/x"]);
-        let (repository, config) = locate(&dir.path().join("repo/apps"), None);
-        assert_eq!(repository.root, dir.path().join("repo"));
-        assert!(!repository.is_git);
+        let config = locate(&dir.path().join("repo/apps"), None);
+        assert_eq!(
+            root(&dir.path().join("repo/apps")),
+            Some(dir.path().join("repo"))
+        );
         assert_eq!(config.target, dir.path().join("repo/.sops.yaml"));
     }
 
     #[test]
     fn the_nearest_config_in_a_git_tree_is_the_one() {
         let dir = tree(&["repo/.git/HEAD", "repo/.sops.yaml", "repo/apps/.sops.yaml"]);
-        let (_, config) = locate(&dir.path().join("repo/apps"), None);
+        let config = locate(&dir.path().join("repo/apps"), None);
         assert_eq!(config.target, dir.path().join("repo/apps/.sops.yaml"));
     }
 }

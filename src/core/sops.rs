@@ -2,6 +2,8 @@
 //! this module starts it, gives it the cluster's keys, and tells its failures
 //! apart by exit code (`cmd/sops/codes` in its source).
 
+#![expect(clippy::disallowed_methods, reason = "this is what runs sops")]
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -65,11 +67,11 @@ pub enum SopsError {
         file: PathBuf,
     },
     /// Exit 128: none of the keys opened it.
-    #[error("sops cannot open {} with any key it found", .file.display())]
+    #[error("sops cannot open {} with any key it found:\n{said}", .file.display())]
     NoKey {
         /// The file.
         file: PathBuf,
-        /// What sops said.
+        /// What sops said of each key: recipients and reasons.
         said: String,
     },
     /// `--extract` names something that is not in the file, or is no path.
@@ -79,18 +81,18 @@ pub enum SopsError {
         file: PathBuf,
         /// What was asked for.
         expression: String,
-        /// What sops said.
-        said: String,
     },
-    /// Anything else.
-    #[error("sops failed on {} ({status}): {said}", .file.display())]
+    /// Anything else. What sops said is not repeated: many of its messages
+    /// quote the file, and where a person typed a plaintext into an encrypted
+    /// file that is the plaintext.
+    #[error("sops cannot decrypt {}: {reason} ({status})", .file.display())]
     Failed {
         /// The file.
         file: PathBuf,
         /// How it ended.
         status: ExitStatus,
-        /// What it said.
-        said: String,
+        /// What the exit code means.
+        reason: &'static str,
     },
 }
 
@@ -117,8 +119,8 @@ pub struct Decrypt<'a> {
 pub struct Decrypted {
     /// The plaintext, byte for byte as from sops.
     pub plaintext: SecretBox<Vec<u8>>,
-    /// sops's own lines on stderr, safe to show.
-    pub warnings: String,
+    /// The messages of sops's log, without the fields that quote the file.
+    pub warnings: Vec<String>,
 }
 
 /// The program, and the environment it runs in.
@@ -192,15 +194,19 @@ impl Sops {
         }
         command.arg(request.file);
         let output = self.output(command)?;
-        let said = without_values(&String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stderr);
         if output.status.success() {
             return Ok(Decrypted {
                 plaintext: SecretBox::new(Box::new(output.stdout)),
-                warnings: said,
+                warnings: said
+                    .lines()
+                    .filter_map(log_message)
+                    .map(ToOwned::to_owned)
+                    .collect(),
             });
         }
         self.require_version()?;
-        Err(failure(request, output.status, said))
+        Err(failure(request, output.status, &said))
     }
 
     /// The one place that builds a sops command. Its `Debug` would print the
@@ -215,8 +221,12 @@ impl Sops {
                 command.env(name, value);
             }
         }
+        // Whatever it says, the answer to --version must not come from the net.
+        command.env_remove("SOPS_DISABLE_VERSION_CHECK");
         if let Keys::Cluster(identities) = keys {
             command.env(KEY_VARIABLE, identities.expose_secret());
+            // Below it sops would find the person's own sops/age/keys.txt.
+            command.env("XDG_CONFIG_HOME", "/nonexistent");
         }
         command
             .stdin(Stdio::null())
@@ -237,24 +247,41 @@ fn starts_with(name: &OsStr, prefix: &str) -> bool {
     name.as_encoded_bytes().starts_with(prefix.as_bytes())
 }
 
-fn failure(request: &Decrypt<'_>, status: ExitStatus, said: String) -> SopsError {
+fn failure(request: &Decrypt<'_>, status: ExitStatus, said: &str) -> SopsError {
     let file = request.file.to_owned();
-    match (status.code(), request.extract) {
-        (Some(51), _) => SopsError::MacMismatch { file },
-        (Some(128), _) => SopsError::NoKey { file, said },
-        (Some(91), Some(expression)) => SopsError::Extract {
-            file,
-            expression: expression.to_owned(),
-            said,
-        },
-        (Some(1), Some(expression)) if said.contains("error truncating tree") => {
-            SopsError::Extract {
+    let code = status.code();
+    if let Some(expression) = request.extract {
+        let names_nothing = match code {
+            Some(91) => true,
+            Some(1) => said.contains("error truncating tree"),
+            // A path through a scalar makes sops panic, which is exit 2.
+            Some(2) => said.contains("panic: "),
+            _ => false,
+        };
+        if names_nothing {
+            return SopsError::Extract {
                 file,
                 expression: expression.to_owned(),
-                said,
-            }
+            };
         }
-        _ => SopsError::Failed { file, status, said },
+    }
+    let reason = match code {
+        Some(51) => return SopsError::MacMismatch { file },
+        Some(128) => {
+            let said = said.trim().to_owned();
+            return SopsError::NoKey { file, said };
+        }
+        Some(1) => "it cannot read the file or its sops metadata",
+        Some(4) => "the plaintext does not fit the file's format",
+        Some(24) => "its MAC is damaged",
+        Some(25) => "a value in it was damaged, or typed in without sops",
+        Some(52) => "it has no MAC",
+        _ => "it does not say why by its exit code",
+    };
+    SopsError::Failed {
+        file,
+        status,
+        reason,
     }
 }
 
@@ -267,45 +294,19 @@ fn parse_version(text: &str) -> Option<Version> {
     Some(Version(next()?, next()?, next()?))
 }
 
-/// What sops said, without the values that some of its messages quote: where a
-/// person typed a plaintext into an encrypted file, sops repeats it.
-fn without_values(stderr: &str) -> String {
-    const QUOTING: [(&str, &str); 3] = [
-        ("Input string ", " does not match sops' data format"),
-        ("invalid dotenv input line: ", "\n"),
-        ("key-value delimiter not found: ", "\n"),
-    ];
-    let lines: Vec<&str> = stderr.trim().lines().map(message_of).collect();
-    let mut text = lines.join("\n");
-    for (before, after) in QUOTING {
-        let mut from = 0;
-        while let Some(start) = text[from..].find(before).map(|at| from + at + before.len()) {
-            let end = text[start..]
-                .find(after)
-                .map_or(text.len(), |at| start + at);
-            text.replace_range(start..end, "[value]");
-            from = start + "[value]".len();
-        }
-    }
-    text
-}
-
-/// The message of a line of sops's log, `… level=warning msg="…" comment="…"`.
-/// The fields behind it quote the file.
-fn message_of(line: &str) -> &str {
-    let Some((_, rest)) = line
+/// The message of a line of sops's log, `… level=warning msg="…" comment="…"`,
+/// or `None` for any other line. The fields behind the message quote the file.
+fn log_message(line: &str) -> Option<&str> {
+    let (_, rest) = line
         .split_once(" msg=\"")
-        .filter(|_| line.contains(" level="))
-    else {
-        return line;
-    };
+        .filter(|_| line.contains(" level="))?;
     let mut escaped = false;
     let end = rest.find(|c| {
         let ends = c == '"' && !escaped;
         escaped = c == '\\' && !escaped;
         ends
     });
-    &rest[..end.unwrap_or(rest.len())]
+    Some(&rest[..end.unwrap_or(rest.len())])
 }
 
 #[cfg(test)]
@@ -326,23 +327,9 @@ mod tests {
     }
 
     #[test]
-    fn quoted_values_are_taken_out_of_what_sops_said() {
-        let said = without_values(
-            "Error walking tree: Input string hunter2 of two\nlines does not match sops' data format\n",
-        );
-        assert_eq!(
-            said,
-            "Error walking tree: Input string [value] does not match sops' data format"
-        );
-        assert_eq!(
-            without_values("invalid dotenv input line: PASSWORD hunter2"),
-            "invalid dotenv input line: [value]"
-        );
-        assert_eq!(
-            without_values(
-                "[SOPS]\t time=\"now\" level=warning msg=\"A \\\"b\\\".\" comment=\"hunter2\""
-            ),
-            "A \\\"b\\\"."
-        );
+    fn of_a_log_line_only_the_message_is_kept() {
+        let line = r#"[SOPS]	 time="now" level=warning msg="A \"b\"." comment="hunter2""#;
+        assert_eq!(log_message(line), Some(r#"A \"b\"."#));
+        assert_eq!(log_message("Input string hunter2 does not match"), None);
     }
 }

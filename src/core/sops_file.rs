@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::identity::Recipient;
 
@@ -55,13 +56,17 @@ pub enum FileError {
         /// The path.
         path: PathBuf,
     },
-    /// It is a directory, a pipe or a device.
-    #[error("{} is {kind}, not a file", .path.display())]
+    /// It is a directory.
+    #[error("{} is a directory, not a file", .path.display())]
+    Directory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It is a pipe or a device, which could be read only once, or never ends.
+    #[error("{} is a pipe or a device, not a file", .path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What it is.
-        kind: &'static str,
     },
     /// It cannot be read.
     #[error("cannot read {}", .path.display())]
@@ -122,16 +127,12 @@ impl Metadata {
             },
         };
         let kind = std::fs::metadata(path).map_err(read_error)?.file_type();
+        let owned = || path.to_owned();
+        if kind.is_dir() {
+            return Err(FileError::Directory { path: owned() });
+        }
         if !kind.is_file() {
-            // Reading a pipe could wait forever, and sops would find it empty.
-            return Err(FileError::NotAFile {
-                path: path.to_owned(),
-                kind: if kind.is_dir() {
-                    "a directory"
-                } else {
-                    "a pipe or device"
-                },
-            });
+            return Err(FileError::NotAFile { path: owned() });
         }
         let bytes = std::fs::read(path).map_err(read_error)?;
         Self::parse(path, &bytes)
@@ -150,10 +151,13 @@ impl Metadata {
         let found = match Format::of(path) {
             Format::Yaml => from_yaml(bytes),
             Format::Json => from_json(bytes),
-            // What is not JSON at all was never encrypted as a binary.
-            Format::Binary => from_json(bytes).or(Ok(None)),
-            Format::Dotenv => Ok(from_lines(bytes, "sops_", None)),
-            Format::Ini => Ok(from_lines(bytes, "", Some("[sops]"))),
+            Format::Binary => match from_json(bytes) {
+                // What does not even look like sops's JSON is any binary file.
+                Err(_) if !looks_encrypted(bytes) => Ok(None),
+                other => other,
+            },
+            Format::Dotenv => from_lines(bytes, "sops_", None),
+            Format::Ini => from_lines(bytes, "", Some("[sops]")),
         };
         match found {
             Ok(Some(metadata)) if metadata.recipients.is_empty() && !metadata.other_keys => {
@@ -194,7 +198,24 @@ const NOT_METADATA: &str = "its sops metadata is not as sops writes it";
 
 #[derive(Deserialize)]
 struct Document {
-    sops: Option<RawMetadata>,
+    sops: Option<serde_json::Value>,
+}
+
+impl Document {
+    /// A `sops` that is no mapping is somebody's own value.
+    fn metadata(self) -> Result<Option<Metadata>, Damage> {
+        let Some(raw) = self.sops.filter(serde_json::Value::is_object) else {
+            return Ok(None);
+        };
+        let raw: RawMetadata = serde_json::from_value(raw).map_err(|_| (None, NOT_METADATA))?;
+        raw.into_metadata().ok_or((None, NOT_METADATA)).map(Some)
+    }
+}
+
+/// Whether bytes that are no JSON may be what is left of an encrypted file.
+fn looks_encrypted(bytes: &[u8]) -> bool {
+    let has = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    bytes.trim_ascii_start().starts_with(b"{") && (has(b"\"sops\"") || has(b"ENC[AES256_GCM,"))
 }
 
 #[derive(Deserialize, Default)]
@@ -209,12 +230,12 @@ struct RawMetadata {
 #[serde(default)]
 struct RawKeyGroup {
     age: Option<Vec<RawAge>>,
-    pgp: Option<Vec<serde::de::IgnoredAny>>,
-    kms: Option<Vec<serde::de::IgnoredAny>>,
-    gcp_kms: Option<Vec<serde::de::IgnoredAny>>,
-    hckms: Option<Vec<serde::de::IgnoredAny>>,
-    azure_kv: Option<Vec<serde::de::IgnoredAny>>,
-    hc_vault: Option<Vec<serde::de::IgnoredAny>>,
+    pgp: Option<Vec<IgnoredAny>>,
+    kms: Option<Vec<IgnoredAny>>,
+    gcp_kms: Option<Vec<IgnoredAny>>,
+    hckms: Option<Vec<IgnoredAny>>,
+    azure_kv: Option<Vec<IgnoredAny>>,
+    hc_vault: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Deserialize)]
@@ -242,43 +263,45 @@ impl RawMetadata {
 }
 
 fn from_yaml(bytes: &[u8]) -> Result<Option<Metadata>, Damage> {
-    let options = serde_saphyr::options! {
-        // No bounds on size: the file is the person's own, and Flux allows
-        // 5 MiB of it.
-        budget: None,
-        with_snippet: false,
-    };
-    let documents: Vec<Document> = serde_saphyr::from_slice_multiple_with_options(bytes, options)
-        .map_err(|error| {
-        let place = error.location().map(|at| (at.line(), at.column()));
-        (place, NOT_PARSED)
-    })?;
-    let first = documents
-        .into_iter()
-        .next()
-        .and_then(|document| document.sops);
-    first
-        .map(|raw| raw.into_metadata().ok_or((None, NOT_METADATA)))
-        .transpose()
+    // No bounds on size: the file is the person's own, and Flux allows 5 MiB.
+    let options = || serde_saphyr::options! { budget: None, with_snippet: false };
+    let documents: Result<Vec<Document>, _> =
+        serde_saphyr::from_slice_multiple_with_options(bytes, options());
+    match documents {
+        Ok(documents) => {
+            let first = documents.into_iter().next();
+            first.map_or(Ok(None), Document::metadata)
+        }
+        Err(error) => {
+            // YAML that is a list or a scalar is no encrypted file, and whole.
+            let any: Result<Vec<IgnoredAny>, _> =
+                serde_saphyr::from_slice_multiple_with_options(bytes, options());
+            let place = error.location().map(|at| (at.line(), at.column()));
+            any.map(|_| None).map_err(|_| (place, NOT_PARSED))
+        }
+    }
 }
 
 fn from_json(bytes: &[u8]) -> Result<Option<Metadata>, Damage> {
-    let document: Document = serde_json::from_slice(bytes).map_err(|error| {
-        let reason = if error.is_data() {
-            NOT_METADATA
-        } else {
-            NOT_PARSED
-        };
-        (Some((error.line() as u64, error.column() as u64)), reason)
-    })?;
-    let raw = document.sops;
-    raw.map(|raw| raw.into_metadata().ok_or((None, NOT_METADATA)))
-        .transpose()
+    let document: Result<Document, _> = serde_json::from_slice(bytes);
+    match document {
+        Ok(document) => document.metadata(),
+        // JSON that is a list or a scalar.
+        Err(error) if error.is_data() => Ok(None),
+        Err(error) => {
+            let place = (error.line() as u64, error.column() as u64);
+            Err((Some(place), NOT_PARSED))
+        }
+    }
 }
 
 /// The flattened form: `sops_age__list_0__map_recipient=age1…` in dotenv, and
 /// in ini the same without the prefix, in the section `[sops]`.
-fn from_lines(bytes: &[u8], prefix: &str, section: Option<&str>) -> Option<Metadata> {
+fn from_lines(
+    bytes: &[u8],
+    prefix: &str,
+    section: Option<&str>,
+) -> Result<Option<Metadata>, Damage> {
     let text = String::from_utf8_lossy(bytes);
     let mut metadata = Metadata::default();
     let mut here = section.is_none();
@@ -308,13 +331,14 @@ fn from_lines(bytes: &[u8], prefix: &str, section: Option<&str>) -> Option<Metad
             "hc_vault__",
         ];
         metadata.other_keys |= others.iter().any(|other| key.starts_with(other));
-        if key.starts_with("age__")
-            && let Ok(recipient) = value.trim().trim_matches('"').parse()
-        {
-            metadata.recipients.push(recipient);
+        if key.starts_with("age__") && key.ends_with("recipient") {
+            let recipient = value.trim().trim_matches('"').parse();
+            metadata
+                .recipients
+                .push(recipient.map_err(|_| (None, NOT_METADATA))?);
         }
     }
-    found.then_some(metadata)
+    Ok(found.then_some(metadata))
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a transcript is what the demo is for"
+    clippy::disallowed_methods,
+    reason = "a transcript is what the demo is for, and it arranges files"
 )]
 
 use std::path::Path;
@@ -17,11 +18,16 @@ use testkit::sample::{CANARY, SECRET};
 use testkit::{Cluster, World};
 
 fn main() -> ExitCode {
-    let keep = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let keep = match arguments.as_slice() {
         [] => false,
         [option] if option == "--keep" => true,
-        // A test runner's own options, as in `cargo test -- --nocapture NAME`.
-        _ => return ExitCode::SUCCESS,
+        // `cargo test -- …` hands every test program the same words, and those
+        // are for others.
+        _ => {
+            eprintln!("The demo was not run: its only option is --keep.");
+            return ExitCode::SUCCESS;
+        }
     };
     match run(keep) {
         Ok(()) => ExitCode::SUCCESS,

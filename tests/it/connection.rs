@@ -152,19 +152,44 @@ fn base64(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
+/// It is renewed, so it goes before a token that stands beside it.
 #[test]
 fn a_token_file() {
     let setup = ready("token");
     setup
         .world
         .write_home(".kube/token", format!("{}\n", setup.cluster.admin_token()));
-    assert_decrypts(
-        &setup,
-        &setup
-            .cluster
-            .kubeconfig()
-            .user(json!({"tokenFile": "token"})),
-    );
+    let user = json!({"tokenFile": "token", "token": "stale"});
+    assert_decrypts(&setup, &setup.cluster.kubeconfig().user(user));
+}
+
+/// What kubectl does not mind: fields that are empty, and base64 in lines.
+#[test]
+fn empty_fields_and_wrapped_base64() {
+    let setup = ready("wild");
+    let wrapped = |text: &str| {
+        let encoded = base64(text).into_bytes();
+        let lines: Vec<_> = encoded.chunks(64).map(String::from_utf8_lossy).collect();
+        lines.join("\n")
+    };
+    let user = json!({
+        "token": setup.cluster.admin_token(),
+        "username": "", "password": "", "tokenFile": "",
+        "client-certificate": "", "client-key": "",
+        "client-certificate-data": "", "client-key-data": "",
+    });
+    let ca = wrapped(setup.cluster.ca_pem());
+    let kubeconfig = setup
+        .cluster
+        .kubeconfig()
+        .cluster_field("certificate-authority-data", ca);
+    let kubeconfig = kubeconfig.cluster_field("tls-server-name", "");
+    assert_decrypts(&setup, &kubeconfig.user(user));
+    let user = json!({
+        "client-certificate-data": wrapped(setup.cluster.client_cert_pem()),
+        "client-key-data": wrapped(setup.cluster.client_key_pem()),
+    });
+    assert_decrypts(&setup, &setup.cluster.kubeconfig().user(user));
 }
 
 #[test]

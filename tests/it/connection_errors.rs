@@ -208,7 +208,8 @@ fn a_certificate_that_is_not_trusted() {
     ----- stdout -----
     ----- stderr -----
     error: the certificate of the API server https://127.0.0.1:[PORT] is not trusted: no authority that is trusted issued it
-    hint: the kubeconfig's certificate-authority must have issued it, for the host in its server
+    hint: certificate-authority must name who issued it, and server a host it is for
+    hint: to see what stands in the kubeconfig: kubectl config view
     ");
 }
 
@@ -227,7 +228,8 @@ fn credentials_that_are_not_accepted() {
     ----- stdout -----
     ----- stderr -----
     error: the API server https://127.0.0.1:[PORT] does not accept the credentials of context "test"
-    hint: log in again, then try: kubectl auth whoami
+    hint: log in again with the tool that wrote the kubeconfig
+    hint: then try: kubectl auth whoami
     "#);
     // No user at all is anonymous.
     let run = decrypt_with(
@@ -345,4 +347,58 @@ fn a_server_that_is_no_api_server() {
     let run = decrypt_with(&setup, &kubeconfig.to_yaml(), &[]);
     assert_fails(&run, 1, &["does not answer like a Kubernetes API server"]);
     server.join().expect("server");
+}
+
+/// A file that is there and cannot be read may hold the context that is meant:
+/// the next one must not stand in for it.
+#[test]
+fn an_unreadable_kubeconfig_is_not_passed_over() {
+    let mut setup = ready("private");
+    let private = setup.world.write_home("private", "clusters: []");
+    let next = setup
+        .world
+        .kubeconfig(&setup.cluster.kubeconfig().to_yaml());
+    std::fs::set_permissions(
+        &private,
+        std::os::unix::fs::PermissionsExt::from_mode(0o000),
+    )
+    .expect("chmod");
+    let list = std::env::join_paths([&private, &next]).expect("join");
+    setup.world.env("KUBECONFIG", list);
+    let run = crate::as_ordinary_user(&setup, &["k", "secrets", "decrypt", "my-secret.yaml"]);
+    assert_fails(
+        &run,
+        1,
+        &["cannot read the kubeconfig", "private", "Permission denied"],
+    );
+}
+
+/// A token with a line end in it cannot stand in a header.
+#[test]
+fn a_token_that_is_none_is_told() {
+    let setup = ready("badtoken");
+    for user in [json!({"token": "a\nb"}), json!({"tokenFile": "token"})] {
+        setup.world.write_home(".kube/token", "a\nb\n");
+        let run = decrypt_with(
+            &setup,
+            &setup.cluster.kubeconfig().user(user).to_yaml(),
+            &[],
+        );
+        assert_fails(
+            &run,
+            1,
+            &["the token of context \"test\" does not load", "a line end"],
+        );
+    }
+}
+
+#[test]
+fn a_proxy_variable_that_is_no_url_is_told_and_not_gone_around() {
+    let mut setup = ready("badproxy");
+    let server = format!("https://kb-test.example:{}", setup.cluster.port());
+    setup.world.env("HTTPS_PROXY", "ftp://user:pass@proxy");
+    let kubeconfig = setup.cluster.kubeconfig().cluster_field("server", server);
+    let run = decrypt_with(&setup, &kubeconfig.to_yaml(), &[]);
+    assert_fails(&run, 1, &["HTTPS_PROXY is no URL that begins with"]);
+    assert!(!run.err().contains("pass"), "{}", run.err());
 }

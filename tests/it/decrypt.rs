@@ -192,3 +192,80 @@ fn the_stores_settings_of_the_config_hold() {
         run.out()
     );
 }
+
+/// What sops itself reads without a complaint when it decrypts.
+#[test]
+fn a_config_that_only_encryption_would_stumble_over_is_no_obstacle() {
+    let setup = Setup::initialized("lenient");
+    setup.encrypt("my-secret.yaml", SECRET);
+    for config in [
+        "creation_rules:\n  - age: 5\n",
+        "creation_rules:\n  -\n",
+        "creation_rules:\n  - path_regex: a(\n",
+        "creation_rules: []\n---\nother: document\n",
+    ] {
+        setup.world.write(".sops.yaml", config);
+        let mut sops = setup.world.tool_cmd("sops", ["decrypt", "my-secret.yaml"]);
+        sops.env(
+            "SOPS_AGE_KEY",
+            setup
+                .entry("age.agekey")
+                .expect("a key")
+                .lines()
+                .last()
+                .expect("a line"),
+        );
+        setup.world.run(sops).assert_code(0);
+        assert!(
+            setup
+                .decrypt(&["my-secret.yaml"])
+                .assert_code(0)
+                .out()
+                .contains(CANARY),
+            "{config}"
+        );
+    }
+}
+
+/// A post-quantum key in the cluster goes to sops as it is, and does not open
+/// the door for a person's own key.
+#[test]
+fn a_post_quantum_key_opens_its_own_files_only() {
+    let setup = Setup::new("pq");
+    let run = setup.world.tool("age-keygen", ["-pq"]);
+    let line = |start: &str| {
+        let found = run.out().lines().find(|line| line.starts_with(start));
+        found.expect("a line of age-keygen").to_owned()
+    };
+    let recipient = line("# public key: ").replace("# public key: ", "");
+    setup.put_key(&[("age.agekey", &line("AGE-SECRET-KEY-PQ-1"))]);
+    setup.encrypt_for(&recipient, "s.yaml", SECRET);
+    assert!(
+        setup
+            .decrypt(&["s.yaml"])
+            .assert_code(0)
+            .out()
+            .contains(CANARY)
+    );
+
+    let (personal, other) = keypair(&setup.world);
+    setup
+        .world
+        .write_home(".config/sops/age/keys.txt", personal);
+    setup.encrypt_for(&other, "other.yaml", SECRET);
+    let run = setup.decrypt(&["other.yaml"]);
+    crate::assert_fails(&run, 1, &["other.yaml is encrypted for another cluster"]);
+    // A damaged one beside a good key is left out, and told.
+    let (good, recipient) = keypair(&setup.world);
+    setup.put_key(&[(
+        "age.agekey",
+        &format!("{good}\nAGE-SECRET-KEY-PQ-1GARBAGE\n"),
+    )]);
+    setup.encrypt_for(&recipient, "s.yaml", SECRET);
+    let run = setup.decrypt(&["s.yaml"]);
+    assert!(
+        run.assert_code(0).err().contains("age.agekey, line 2"),
+        "{}",
+        run.err()
+    );
+}

@@ -40,7 +40,7 @@ fn what_is_no_encrypted_file_is_told_before_the_cluster_is_asked() {
     let cases: [(&str, &[&str]); 14] = [
         ("gone.yaml", &["there is no file gone.yaml"]),
         (".", &["is a directory"]),
-        ("pipe.yaml", &["pipe.yaml is a pipe or device"]),
+        ("pipe.yaml", &["pipe.yaml is a pipe or a device"]),
         (
             "plain.yaml",
             &[
@@ -59,7 +59,7 @@ fn what_is_no_encrypted_file_is_told_before_the_cluster_is_asked() {
             &["damaged.yaml:3:", "is damaged", "git log -p"],
         ),
         ("damaged.json", &["damaged.json:2:", "is damaged"]),
-        ("other.yaml", &["other.yaml:1:", "is damaged"]),
+        ("other.yaml", &["other.yaml is not encrypted"]),
         ("nokey.yaml", &["nokey.yaml", "names no key"]),
     ];
     for (name, words) in cases {
@@ -75,20 +75,7 @@ fn a_file_that_may_not_be_read_is_told() {
     let setup = without_cluster("unreadable");
     let file = setup.world.path("my-secret.yaml");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).expect("chmod");
-    // Root reads everything, so the run gives up that right.
-    let kb = env!("CARGO_BIN_EXE_kb");
-    let run = setup.world.tool(
-        "setpriv",
-        [
-            "--bounding-set=-dac_override,-dac_read_search",
-            "--inh-caps=-all",
-            kb,
-            "k",
-            "secrets",
-            "decrypt",
-            "my-secret.yaml",
-        ],
-    );
+    let run = crate::as_ordinary_user(&setup, &["k", "secrets", "decrypt", "my-secret.yaml"]);
     assert_fails(
         &run,
         1,
@@ -153,7 +140,11 @@ fn a_plaintext_typed_into_an_encrypted_file_is_not_repeated() {
     let text = format!("{}{CANARY}{}", &text[..start], &text[end..]);
     setup.world.write("my-secret.yaml", text);
     let run = setup.decrypt(&["my-secret.yaml"]);
-    assert_fails(&run, 1, &["sops failed on my-secret.yaml"]);
+    assert_fails(
+        &run,
+        1,
+        &["sops cannot decrypt my-secret.yaml: a value in it was damaged"],
+    );
     assert!(!run.err().contains(CANARY), "{}", run.err());
 }
 
@@ -172,7 +163,7 @@ fn a_damaged_value_and_a_damaged_key_are_told() {
     assert_fails(
         &setup.decrypt(&["my-secret.yaml"]),
         1,
-        &["sops failed on my-secret.yaml"],
+        &["sops cannot decrypt my-secret.yaml: a value in it was damaged"],
     );
     let start = whole.find("-----BEGIN AGE").expect("armor") + 60;
     let mut broken = whole.clone();
@@ -189,11 +180,76 @@ fn a_damaged_value_and_a_damaged_key_are_told() {
 fn an_expression_that_names_nothing_is_told() {
     let setup = Setup::initialized("expr");
     setup.encrypt("my-secret.yaml", SECRET);
-    for expression in ["[\"stringData\"][\"nope\"]", "stringData.password"] {
+    let through_a_scalar = "[\"stringData\"][\"password\"][\"x\"]";
+    for expression in [
+        "[\"stringData\"][\"nope\"]",
+        "stringData.password",
+        through_a_scalar,
+    ] {
         let run = setup.decrypt(&["my-secret.yaml", "--extract", expression]);
-        assert_fails(&run, 1, &["--extract", expression]);
+        assert_fails(&run, 1, &["names nothing in my-secret.yaml", expression]);
         assert!(!run.err().contains(CANARY), "{}", run.err());
+        assert!(!run.err().contains("goroutine"), "{}", run.err());
     }
+}
+
+/// What a person types into an encrypted file by mistake is quoted by many of
+/// sops's messages, and by none of kb's.
+#[test]
+fn whatever_is_typed_into_an_encrypted_file_is_not_repeated() {
+    let setup = Setup::initialized("quoted");
+    let recipient = setup.world.read(".sops.yaml");
+    let recipient = recipient
+        .split("age: ")
+        .nth(1)
+        .expect("a key")
+        .trim()
+        .to_owned();
+    setup.encrypt_for(&recipient, "s.ini", "[db]\nuser = x\n");
+    setup.encrypt_for(&recipient, "s.env", "USER=x\n");
+    setup.encrypt_for(&recipient, "s.yaml", "user: x\n");
+    for (name, line) in [
+        ("s.ini", format!("\"{CANARY} = x")),
+        ("s.ini", format!("a = `{CANARY}")),
+        ("s.ini", format!("[{CANARY}")),
+        ("s.ini", format!("= {CANARY}")),
+        ("s.env", CANARY.to_owned()),
+        (
+            "s.yaml",
+            format!("a: {CANARY} does not match sops' data format {CANARY}"),
+        ),
+        (
+            "s.yaml",
+            format!("a: ENC[AES256_GCM,data:AAAA,iv:AAAA,tag:AAAA,type:{CANARY}]"),
+        ),
+        ("s.yaml", format!("{CANARY}: [")),
+    ] {
+        let whole = setup.world.read(name);
+        setup.world.write(name, format!("{line}\n{whole}"));
+        let run = setup.decrypt(&[name]);
+        assert_fails(&run, 1, &[name]);
+        assert!(!run.err().contains(CANARY), "{line}: {}", run.err());
+        setup.world.write(name, whole);
+    }
+}
+
+/// Cut short, it is still no plaintext: the hint must not be to encrypt it.
+#[test]
+fn a_binary_file_that_was_cut_short_is_damaged() {
+    let setup = Setup::initialized("cut");
+    let recipient = setup.world.read(".sops.yaml");
+    let recipient = recipient
+        .split("age: ")
+        .nth(1)
+        .expect("a key")
+        .trim()
+        .to_owned();
+    setup.encrypt_for(&recipient, "s.bin", CANARY);
+    let half = setup.world.read("s.bin")[..200].to_owned();
+    setup.world.write("s.bin", half);
+    let run = setup.decrypt(&["s.bin"]);
+    assert_fails(&run, 1, &["is damaged", "git log -p"]);
+    assert!(!run.err().contains("sops encrypt"), "{}", run.err());
 }
 
 #[test]
@@ -229,7 +285,7 @@ fn a_secret_without_a_usable_key_is_told() {
     ----- stdout -----
     ----- stderr -----
     error: the Secret [NS]/sops-age holds its key as age.key, which Flux does not read
-    hint: the entry must be called age.agekey: kubectl -n [NS] edit secret sops-age
+    hint: to rename the entry to age.agekey: kubectl -n [NS] edit secret sops-age
     ");
     setup.put_key(&[("age.agekey", &recipient)]);
     assert_fails(

@@ -3,8 +3,6 @@
 use std::sync::Barrier;
 use std::thread;
 
-use serde_json::Value;
-
 use crate::{CANARY, SECRET, Setup, assert_fails, recipient_of};
 
 #[test]
@@ -150,9 +148,9 @@ fn a_dry_run_shows_the_change_and_makes_none() {
     A new age key for the cluster of context "test" (https://127.0.0.1:[PORT]):
       public key  [RECIPIENT]
       Secret      [NS]/sops-age, new
-      config      .sops.yaml: gets the public key
-    --- .sops.yaml
-    +++ .sops.yaml
+      config      .sops.yaml: the rule in line 3: x
+    --- [REPO]/.sops.yaml
+    +++ [REPO]/.sops.yaml
     @@ -1,3 +1,4 @@
      # ours
      creation_rules:
@@ -231,16 +229,52 @@ fn quiet_leaves_only_the_key() {
 }
 
 #[test]
-fn other_data_of_the_cluster_is_left_alone() {
+fn other_secrets_of_the_namespace_are_left_alone() {
     let setup = Setup::new("other");
-    let before = list(&setup);
+    setup
+        .cluster
+        .put_secret(&setup.namespace, "theirs", &[("key", b"value")]);
+    let path = format!("/api/v1/namespaces/{}/secrets/theirs", setup.namespace);
+    let before = setup.cluster.get(&path);
     setup.init(&[]).assert_code(0);
-    let after = list(&setup);
-    assert_eq!(before.len() + 1, after.len());
+    assert_eq!(setup.cluster.get(&path), before);
 }
 
-fn list(setup: &Setup) -> Vec<Value> {
-    let path = format!("/api/v1/namespaces/{}/secrets", setup.namespace);
-    let list = setup.cluster.get(&path).expect("a list");
-    list["items"].as_array().cloned().unwrap_or_default()
+/// Three clusters, one repository with one placeholder: whoever comes first
+/// gets it, and the others take their Secrets back.
+#[test]
+fn of_three_clusters_at_once_one_gets_the_only_placeholder() {
+    let setup = Setup::new("three");
+    setup
+        .world
+        .write(".sops.yaml", "creation_rules:\n  - age: <key>\n");
+    let start = Barrier::new(3);
+    let runs: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = ["one", "two", "three"]
+            .map(|name| {
+                let (setup, start) = (&setup, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    (name, setup.init(&["--secret-name", name]))
+                })
+            })
+            .into_iter()
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a run"))
+            .collect()
+    });
+    let config = setup.world.read(".sops.yaml");
+    let mut winners = 0;
+    for (name, run) in &runs {
+        let there = setup.cluster.secret(&setup.namespace, name).is_some();
+        assert_eq!(there, run.code == Some(0), "{name}: {}", run.err());
+        if there {
+            winners += 1;
+            let recipient = recipient_of(&setup.world, run.out());
+            assert_eq!(config, format!("creation_rules:\n  - age: {recipient}\n"));
+        }
+    }
+    assert_eq!(winners, 1);
 }

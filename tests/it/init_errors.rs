@@ -2,6 +2,7 @@
 
 use testkit::UserKind;
 
+use crate::slow_proxy::SlowProxy;
 use crate::{Setup, assert_fails, keypair};
 
 #[test]
@@ -198,9 +199,95 @@ fn a_config_written_by_someone_else_meanwhile_takes_the_secret_back() {
       Secret      [NS]/sops-age, new
       config      .sops.yaml: a new file, with a rule for files named *secret*.yaml
     error: the new Secret [NS]/sops-age was taken back, because .sops.yaml was not written: .sops.yaml was changed by someone else meanwhile
-    hint: nothing was changed; look at .sops.yaml, and run it again
+    hint: look at .sops.yaml, and run it again
     "#);
     assert_fails(&run, 1, &["was taken back", "changed by someone else"]);
     assert_eq!(setup.entry("age.agekey"), None);
     assert_eq!(setup.world.read(".sops.yaml"), "# theirs\n");
+}
+
+/// A kill -9 between the Secret and the rename leaves a temporary file: the next
+/// run clears it, whatever else it finds.
+#[test]
+fn a_stray_file_of_a_killed_run_is_cleared_by_the_next() {
+    let setup = Setup::new("stray");
+    let (key, _) = keypair(&setup.world);
+    setup.put_key(&[("age.agekey", &key)]);
+    let stray = setup.world.write(".sops.yaml.kb-AbCdEf", "half");
+    assert_fails(&setup.init(&[]), 1, &["--use-existing"]);
+    assert!(!stray.exists());
+}
+
+#[test]
+fn a_lock_that_someone_holds_on_the_directory_does_not_hang_kb() {
+    let setup = Setup::new("flock");
+    let directory = std::fs::File::open(setup.world.repo()).expect("open");
+    directory.lock().expect("lock");
+    setup.init(&[]).assert_code(0);
+}
+
+#[test]
+fn a_pipe_in_place_of_the_config_does_not_hang_kb() {
+    let setup = Setup::new("pipe");
+    setup.world.tool("mkfifo", [".sops.yaml"]).assert_code(0);
+    assert_fails(&setup.init(&[]), 1, &["cannot read .sops.yaml", "a pipe"]);
+}
+
+/// Ctrl-C and TERM while the server takes its time with the real creation: kb
+/// finishes, because the key would be lost otherwise.
+#[test]
+fn a_signal_between_the_secret_and_the_key_does_not_lose_the_key() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let setup = Setup::new("signal");
+        let proxy = SlowProxy::start(setup.cluster);
+        let kubeconfig = setup
+            .cluster
+            .kubeconfig()
+            .cluster_field("server", proxy.url());
+        setup.world.kubeconfig(&kubeconfig.to_yaml());
+        let mut child = setup.command(&["init"]).spawn().expect("kb");
+        proxy.wait_for_stall();
+        let pid = child.id().to_string();
+        setup
+            .world
+            .tool("kill", [&format!("-{signal}"), &pid])
+            .assert_code(0);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        proxy.go_on();
+        let status = child.wait().expect("kb ends");
+        assert_eq!(status.code(), Some(0), "{signal}");
+        let mut out = String::new();
+        std::io::Read::read_to_string(&mut child.stdout.take().expect("stdout"), &mut out)
+            .expect("text");
+        assert!(out.starts_with("AGE-SECRET-KEY-1"), "{signal}");
+        assert!(
+            setup
+                .entry("age.agekey")
+                .expect("the entry")
+                .contains(out.trim())
+        );
+        assert!(setup.world.path(".sops.yaml").exists());
+    }
+}
+
+/// The connection dies after the server has created the Secret: kb looks, finds
+/// its own key there, and goes on.
+#[test]
+fn an_answer_that_got_lost_is_looked_for() {
+    let setup = Setup::new("lost");
+    let proxy = SlowProxy::start(setup.cluster);
+    let kubeconfig = setup
+        .cluster
+        .kubeconfig()
+        .cluster_field("server", proxy.url());
+    setup.world.kubeconfig(&kubeconfig.to_yaml());
+    let run = setup.init(&["--request-timeout", "2s"]);
+    let printed = run.assert_code(0).out().trim();
+    assert!(
+        setup
+            .entry("age.agekey")
+            .expect("the entry")
+            .contains(printed)
+    );
+    assert!(setup.world.path(".sops.yaml").exists());
 }

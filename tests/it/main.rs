@@ -14,6 +14,7 @@ mod decrypt_errors;
 mod init;
 mod init_config;
 mod init_errors;
+mod slow_proxy;
 mod stdout;
 mod usage;
 
@@ -167,4 +168,15 @@ fn mount_namespace() -> Vec<&'static str> {
     } else {
         vec!["--mount", "--user", "--map-root-user"]
     }
+}
+
+/// Runs kb without root's right to read what its mode forbids.
+fn as_ordinary_user(setup: &Setup, arguments: &[&str]) -> Run {
+    let drop = [
+        "--bounding-set=-dac_override,-dac_read_search",
+        "--inh-caps=-all",
+    ];
+    let mut command = setup.world.tool_cmd("setpriv", drop);
+    command.arg(env!("CARGO_BIN_EXE_kb")).args(arguments);
+    setup.world.run(command)
 }

@@ -118,9 +118,14 @@ fn memory_pipes_and_dev_null_are_fine() {
 fn a_closed_stdout_is_told_before_anything_is_done() {
     let setup = Setup::new("closed");
     let kb = env!("CARGO_BIN_EXE_kb");
-    let script = format!("exec '{kb}' k secrets init -n {} >&-", setup.namespace);
-    let run = setup.world.tool("sh", ["-c", &script]);
-    assert_fails(&run, 1, &["stdout is closed", "the private key"]);
+    for redirection in [">&-", "1</dev/null"] {
+        let script = format!(
+            "exec '{kb}' k secrets init -n {} {redirection}",
+            setup.namespace
+        );
+        let run = setup.world.tool("sh", ["-c", &script]);
+        assert_fails(&run, 1, &["stdout is closed", "the private key"]);
+    }
     assert_eq!(setup.entry("age.agekey"), None);
     assert!(!setup.world.path(".sops.yaml").exists());
 }
@@ -168,8 +173,8 @@ fn a_full_disk_behind_stdout_is_told() {
     );
 }
 
-/// What the kernel says of the running kb: no core dump, and no other process
-/// of the same user may look into its memory.
+/// What the kernel says of the running kb: no core dump, and that kb's memory is
+/// not for other processes of the same user.
 #[test]
 fn a_running_kb_dumps_no_core() {
     let setup = Setup::new("core");

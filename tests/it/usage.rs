@@ -26,14 +26,24 @@ fn a_private_key_on_the_command_line_is_not_repeated() {
 }
 
 #[test]
-fn help_and_version_go_to_stdout() {
-    let world = bare_world();
-    let run = world.kb(["--version"]);
+fn the_version_goes_to_stdout() {
+    let run = bare_world().kb(["--version"]);
     assert_eq!(
         run.assert_code(0).out(),
         concat!("kb ", env!("CARGO_PKG_VERSION"), "\n")
     );
-    insta::assert_snapshot!(world.kb(["--help"]).snapshot(), @"
+}
+
+/// The help of a command, without the options that all of them have.
+fn own_help(arguments: &[&str]) -> String {
+    let run = bare_world().kb([arguments, &["--help"]].concat());
+    let text = run.assert_code(0).out();
+    text[..text.find("Cluster:").expect("common options")].to_owned()
+}
+
+#[test]
+fn every_command_and_option_is_described() {
+    insta::assert_snapshot!(bare_world().kb(["--help"]).snapshot(), @"
     exit code: 0
     ----- stdout -----
     Kubernetes secrets in Git, encrypted with SOPS and one age key per cluster
@@ -95,9 +105,20 @@ fn help_and_version_go_to_stdout() {
       2  wrong usage
     ----- stderr -----
     ");
-    insta::assert_snapshot!(world.kb(["k", "secrets", "--help"]).snapshot(), @"
-    exit code: 0
-    ----- stdout -----
+    insta::assert_snapshot!(own_help(&["k"]), @"
+    Work with a Kubernetes cluster
+
+    Usage: kb k [OPTIONS] <COMMAND>
+
+    Commands:
+      secrets  Manage the secrets of a cluster
+      help     Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(own_help(&["k", "secrets"]), @"
     Manage the secrets of a cluster
 
     Usage: kb k secrets [OPTIONS] <COMMAND>
@@ -110,49 +131,8 @@ fn help_and_version_go_to_stdout() {
     Options:
       -h, --help
               Print help (see a summary with '-h')
-
-    Cluster:
-          --context <NAME>
-              Kubeconfig context to use, instead of the current one
-
-          --kubeconfig <FILE>
-              Kubeconfig file to use, instead of $KUBECONFIG or ~/.kube/config
-
-      -n, --namespace <NAMESPACE>
-              Namespace of the Secret that holds the cluster's key
-              
-              [default: flux-system]
-
-          --secret-name <NAME>
-              Name of the Secret that holds the cluster's key
-              
-              [default: sops-age]
-
-          --request-timeout <TIME>
-              Longest time to wait for one answer of the API server, such as 5s or 1m; 0 waits forever
-              
-              [default: 10s]
-
-    Repository:
-          --config <FILE>
-              The .sops.yaml to use, instead of $SOPS_CONFIG or the nearest one upward
-
-    Output:
-      -q, --quiet
-              Say only what went wrong
-
-      -v, --verbose
-              Say more about what is done
-
-          --color <WHEN>
-              When to use colour on stderr: auto (on a terminal, unless NO_COLOR is set), always, never
-              
-              [default: auto]
-    ----- stderr -----
     ");
-    insta::assert_snapshot!(world.kb(["k", "secrets", "init", "--help"]).snapshot(), @"
-    exit code: 0
-    ----- stdout -----
+    insta::assert_snapshot!(own_help(&["k", "secrets", "init"]), @"
     Give the cluster its age key, and .sops.yaml the public half
 
     Usage: kb k secrets init [OPTIONS]
@@ -169,49 +149,8 @@ fn help_and_version_go_to_stdout() {
 
       -h, --help
               Print help (see a summary with '-h')
-
-    Cluster:
-          --context <NAME>
-              Kubeconfig context to use, instead of the current one
-
-          --kubeconfig <FILE>
-              Kubeconfig file to use, instead of $KUBECONFIG or ~/.kube/config
-
-      -n, --namespace <NAMESPACE>
-              Namespace of the Secret that holds the cluster's key
-              
-              [default: flux-system]
-
-          --secret-name <NAME>
-              Name of the Secret that holds the cluster's key
-              
-              [default: sops-age]
-
-          --request-timeout <TIME>
-              Longest time to wait for one answer of the API server, such as 5s or 1m; 0 waits forever
-              
-              [default: 10s]
-
-    Repository:
-          --config <FILE>
-              The .sops.yaml to use, instead of $SOPS_CONFIG or the nearest one upward
-
-    Output:
-      -q, --quiet
-              Say only what went wrong
-
-      -v, --verbose
-              Say more about what is done
-
-          --color <WHEN>
-              When to use colour on stderr: auto (on a terminal, unless NO_COLOR is set), always, never
-              
-              [default: auto]
-    ----- stderr -----
     ");
-    insta::assert_snapshot!(world.kb(["k", "secrets", "decrypt", "--help"]).snapshot(), @r#"
-    exit code: 0
-    ----- stdout -----
+    insta::assert_snapshot!(own_help(&["k", "secrets", "decrypt"]), @r#"
     Print the plaintext of an encrypted file
 
     Usage: kb k secrets decrypt [OPTIONS] <PATH>
@@ -232,66 +171,56 @@ fn help_and_version_go_to_stdout() {
 
       -h, --help
               Print help (see a summary with '-h')
-
-    Cluster:
-          --context <NAME>
-              Kubeconfig context to use, instead of the current one
-
-          --kubeconfig <FILE>
-              Kubeconfig file to use, instead of $KUBECONFIG or ~/.kube/config
-
-      -n, --namespace <NAMESPACE>
-              Namespace of the Secret that holds the cluster's key
-              
-              [default: flux-system]
-
-          --secret-name <NAME>
-              Name of the Secret that holds the cluster's key
-              
-              [default: sops-age]
-
-          --request-timeout <TIME>
-              Longest time to wait for one answer of the API server, such as 5s or 1m; 0 waits forever
-              
-              [default: 10s]
-
-    Repository:
-          --config <FILE>
-              The .sops.yaml to use, instead of $SOPS_CONFIG or the nearest one upward
-
-    Output:
-      -q, --quiet
-              Say only what went wrong
-
-      -v, --verbose
-              Say more about what is done
-
-          --color <WHEN>
-              When to use colour on stderr: auto (on a terminal, unless NO_COLOR is set), always, never
-              
-              [default: auto]
-    ----- stderr -----
     "#);
+}
+
+#[test]
+fn a_name_that_kubernetes_does_not_take_is_wrong_usage() {
+    let world = bare_world();
+    for name in ["", "..", "a b", "A"] {
+        assert_fails(
+            &world.kb(["k", "secrets", "init", "-n", name]),
+            2,
+            &["a name has"],
+        );
+        assert_fails(
+            &world.kb(["k", "secrets", "init", "--secret-name", name]),
+            2,
+            &["a name has"],
+        );
+    }
 }
 
 #[test]
 fn colour_comes_only_where_it_is_wanted() {
     let mut world = bare_world();
-    let escape = '\u{1b}';
-    assert!(!world.kb(["k", "secrets", "init"]).err().contains(escape));
-    assert!(
-        world
-            .kb(["k", "secrets", "init", "--color", "always"])
-            .err()
-            .contains(escape)
-    );
-    world.env("NO_COLOR", "1").env("CLICOLOR_FORCE", "1");
-    assert!(
-        !world
-            .kb(["k", "secrets", "init", "--color", "never"])
-            .err()
-            .contains(escape)
-    );
+    let is_coloured = |run: testkit::Run| run.err().contains('\u{1b}');
+    let init = ["k", "secrets", "init"];
+    assert!(!is_coloured(world.kb(init)), "no terminal");
+    assert!(is_coloured(
+        world.kb([&init[..], &["--color", "always"]].concat())
+    ));
+    world.env("CLICOLOR_FORCE", "1");
+    assert!(is_coloured(world.kb(init)));
+    assert!(!is_coloured(
+        world.kb([&init[..], &["--color", "never"]].concat())
+    ));
+    world.env("NO_COLOR", "1");
+    assert!(!is_coloured(world.kb(init)));
+}
+
+/// The names of files and contexts come from outside: a line end in one must
+/// not begin a line that looks like kb's own.
+#[test]
+fn foreign_names_cannot_forge_a_hint() {
+    let world = bare_world();
+    let name = "x.yaml is fine\nhint: rm -rf ~\nerror: y.yaml";
+    let run = world.kb(["k", "secrets", "decrypt", name]);
+    assert_fails(&run, 1, &["x.yaml is fine"]);
+    assert!(!run.err().contains("\nhint: rm"), "{}", run.err());
+    world.write("-x.yaml", "a: b\n");
+    let run = world.kb(["k", "secrets", "decrypt", "--", "-x.yaml"]);
+    assert_fails(&run, 1, &["sops encrypt --in-place ./-x.yaml"]);
 }
 
 #[test]

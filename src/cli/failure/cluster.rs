@@ -1,7 +1,9 @@
 //! Hints for what goes wrong between kb and the API server.
 
-use super::{Failure, SAME_CONTEXT};
-use crate::core::cluster::{ClusterError, KubeconfigError, PluginError};
+use super::{Failure, Program};
+use crate::core::cluster::{ClusterError, KubeconfigError, PluginError, PluginFailure, Request};
+
+const LOG_IN_AGAIN: &str = "log in again with the tool that wrote the kubeconfig";
 
 impl From<KubeconfigError> for Failure {
     fn from(error: KubeconfigError) -> Self {
@@ -10,27 +12,29 @@ impl From<KubeconfigError> for Failure {
             KubeconfigError::None { .. } => failure
                 .hint("--kubeconfig FILE, or KUBECONFIG=FILE, names the kubeconfig of the cluster"),
             KubeconfigError::Read { .. } => failure.hint("--kubeconfig names another file"),
-            KubeconfigError::Parse { .. } | KubeconfigError::Merge { .. } => failure.hint(format!(
-                "kubectl{SAME_CONTEXT} config view shows what kubectl makes of it"
-            )),
             KubeconfigError::NoCurrentContext { contexts } => {
                 failure.hint(one_of("--context NAME chooses one of", &contexts))
             }
             KubeconfigError::UnknownContext { contexts, .. } => {
                 failure.hint(one_of("the contexts there are:", &contexts))
             }
-            KubeconfigError::NoServer { .. }
+            KubeconfigError::Parse { .. }
+            | KubeconfigError::Merge { .. }
+            | KubeconfigError::NoServer { .. }
             | KubeconfigError::NoUser { .. }
             | KubeconfigError::Token { .. }
-            | KubeconfigError::CertificateAuthority { .. } => failure.hint(format!(
-                "kubectl{SAME_CONTEXT} config view shows what stands there"
-            )),
-            KubeconfigError::Url { .. } => failure.hint(format!(
-                "kubectl{SAME_CONTEXT} config view shows what stands there"
-            )),
+            | KubeconfigError::CertificateAuthority { .. }
+            | KubeconfigError::Url { .. } => failure.view_config(),
             KubeconfigError::InCluster { .. } => failure
                 .hint("the pod needs a service account token: automountServiceAccountToken: true"),
         }
+    }
+}
+
+impl Failure {
+    fn view_config(self) -> Self {
+        let purpose = "to see what stands in the kubeconfig:";
+        self.hint_command(purpose, Program::Kubectl, "config view")
     }
 }
 
@@ -45,63 +49,68 @@ impl From<ClusterError> for Failure {
     fn from(error: ClusterError) -> Self {
         let failure = Self::from_error(&error);
         match error {
-            ClusterError::Runtime(_) => failure.hint("the system is short of memory or files"),
-            ClusterError::Credentials { .. } => {
-                failure.hint(format!("kubectl{SAME_CONTEXT} config view shows what stands in the kubeconfig"))
-            }
-            ClusterError::Login { .. } => failure.hint(format!(
-                "log in again with the tool that wrote the kubeconfig, then try: kubectl{SAME_CONTEXT} get namespaces"
-            )),
-            ClusterError::Plugin(plugin) => plugin_hint(failure, &plugin.command, &plugin.source),
-            ClusterError::Unreachable { .. } => failure.hint(
-                "is the cluster up, and the VPN on? --context chooses another cluster",
+            ClusterError::Runtime(_) => failure.hint("ulimit -a shows what kb may use"),
+            ClusterError::Credentials { .. } => failure.view_config(),
+            ClusterError::Login { .. } => failure.hint(LOG_IN_AGAIN).hint_command(
+                "then try:",
+                Program::Kubectl,
+                "get namespaces",
             ),
+            ClusterError::Plugin(plugin) => plugin_hint(failure, &plugin),
+            ClusterError::Unreachable { .. } => {
+                failure.hint("is the cluster up, and the VPN on? --context chooses another cluster")
+            }
             ClusterError::Timeout { .. } => failure.hint(
                 "is the VPN on? --request-timeout waits longer, --context chooses another cluster",
             ),
-            ClusterError::Untrusted { .. } => failure.hint(
-                "the kubeconfig's certificate-authority must have issued it, for the host in its server",
+            ClusterError::Untrusted { .. } => failure
+                .hint("certificate-authority must name who issued it, and server a host it is for")
+                .view_config(),
+            ClusterError::Unauthorized { .. } => failure.hint(LOG_IN_AGAIN).hint_command(
+                "then try:",
+                Program::Kubectl,
+                "auth whoami",
             ),
-            ClusterError::Unauthorized { .. } => {
-                failure.hint(format!("log in again, then try: kubectl{SAME_CONTEXT} auth whoami"))
-            }
-            ClusterError::Forbidden { denied, .. } => {
-                let place = denied.namespace.map(|name| format!(" in the namespace {name}"));
-                failure.hint(format!(
-                    "ask for a Role with the verb {} on {}{}",
-                    denied.verb,
-                    denied.resource,
-                    place.unwrap_or_default()
-                ))
-            }
+            ClusterError::Forbidden { request, .. } => failure.hint(missing_right(&request)),
             ClusterError::NamespaceMissing { .. } => {
                 failure.hint("-n names another namespace, --context another cluster")
             }
             ClusterError::NotFound { .. } | ClusterError::AlreadyExists { .. } => {
-                failure.hint("someone else changed it meanwhile: try again")
+                failure.hint("run it again: someone else changed it meanwhile")
             }
             ClusterError::Refused { .. } => {
                 failure.hint("the cluster's own rules refuse it: its administrator knows which")
             }
-            ClusterError::Answer { .. } => {
-                failure.hint("does the kubeconfig's server name a Kubernetes API server?")
-            }
+            ClusterError::Answer { .. } => failure.view_config(),
         }
     }
 }
 
-fn plugin_hint(failure: Failure, command: &str, source: &PluginError) -> Failure {
-    match source {
+fn missing_right(request: &Request) -> String {
+    let (verb, resource) = (request.verb, request.resource);
+    match &request.namespace {
+        Some(namespace) => {
+            format!(
+                "ask for a Role with the verb {verb} on {resource} in the namespace {namespace}"
+            )
+        }
+        None => format!("ask for a ClusterRole with the verb {verb} on {resource}"),
+    }
+}
+
+fn plugin_hint(failure: Failure, plugin: &PluginFailure) -> Failure {
+    let command = &plugin.command;
+    match &plugin.source {
         PluginError::NotInstalled {
             install_hint: Some(hint),
         } => failure.hint(hint.trim()),
         PluginError::NotInstalled { install_hint: None } => {
             failure.hint(format!("install {command}, or put it on the PATH"))
         }
-        PluginError::Start(_) => failure.hint(format!("is {command} executable?")),
-        PluginError::Failed(_) | PluginError::Answer => {
-            failure.hint("log in again with the tool that wrote the kubeconfig")
+        PluginError::Start(_) => {
+            failure.hint(format!("ls -l shows whether {command} is executable"))
         }
+        PluginError::Failed(_) | PluginError::Answer => failure.hint(LOG_IN_AGAIN),
         PluginError::NoTerminal => failure.hint("run kb on a terminal"),
     }
 }

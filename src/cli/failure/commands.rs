@@ -1,7 +1,7 @@
 //! Hints for the errors of whole commands.
 
-use super::secret::show_key_command;
-use super::{Failure, SAME_CLUSTER, SAME_CONTEXT};
+use super::secret::show_key_arguments;
+use super::{Failure, Program};
 use crate::core::decrypt::DecryptError;
 use crate::core::identity::Recipient;
 use crate::core::init::InitError;
@@ -11,9 +11,7 @@ impl From<DecryptError> for Failure {
     fn from(error: DecryptError) -> Self {
         let failure = Self::from_error(&error);
         match error {
-            DecryptError::File(error) => error.into(),
-            DecryptError::Cluster(error) => error.into(),
-            DecryptError::Keys(error) => error.into(),
+            DecryptError::Fetch(error) => error.into(),
             DecryptError::Sops(error) => error.into(),
             DecryptError::SecretMissing {
                 secret,
@@ -29,30 +27,40 @@ impl From<DecryptError> for Failure {
                 };
                 failure
                     .hint("--context chooses another cluster, -n and --secret-name another Secret")
-                    .hint(format!(
-                        "to give this cluster its key: kb k secrets init{SAME_CLUSTER}"
-                    ))
+                    .hint_command(
+                        "to give this cluster its key:",
+                        Program::Kb,
+                        "k secrets init",
+                    )
             }
             DecryptError::OtherCluster {
                 recipients,
                 held,
+                bad_lines,
                 secret,
                 ..
             } => {
-                let list = |keys: Vec<Recipient>| {
-                    let texts: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                    texts.join(", ")
-                };
                 let message = failure.message.unwrap_or_default();
-                Self::new(format!(
+                let mut text = format!(
                     "{message}\n  it opens for     {}\n  this cluster has {} ({secret})",
-                    list(recipients),
-                    list(held),
-                ))
-                .hint("--context chooses another cluster")
+                    list(&recipients),
+                    list(&held),
+                );
+                for bad in bad_lines {
+                    text.push_str(&format!(
+                        "\n  and, not usable, {}, line {}: {}",
+                        bad.entry, bad.line, bad.reason
+                    ));
+                }
+                Self::new(text).hint("--context chooses another cluster")
             }
         }
     }
+}
+
+fn list(keys: &[Recipient]) -> String {
+    let texts: Vec<&str> = keys.iter().map(Recipient::as_str).collect();
+    texts.join(", ")
 }
 
 impl From<InitError> for Failure {
@@ -60,17 +68,18 @@ impl From<InitError> for Failure {
         let failure = Self::from_error(&error);
         match error {
             InitError::Cluster(error) => error.into(),
+            InitError::Fetch(error) => error.into(),
             InitError::Config(error) => error.into(),
             InitError::Edit(error) => error.into(),
             InitError::Replace(error) => error.into(),
-            InitError::Keys(error) => error.into(),
             InitError::NotNamed { .. } => failure
                 .hint("--use-existing brings .sops.yaml in line with the cluster")
                 .hint("--context chooses another cluster, if this is the wrong one"),
-            InitError::UnknownRecipient { secret } => failure.hint(format!(
-                "to compare its recipient with .sops.yaml: {} | age-keygen -y",
-                show_key_command(&secret)
-            )),
+            InitError::UnknownRecipient { secret } => failure.hint_command(
+                "to compare its recipient with .sops.yaml:",
+                Program::Kubectl,
+                format!("{} | age-keygen -y", show_key_arguments(&secret)),
+            ),
             InitError::NotEvident { rules, .. } => {
                 let message = failure.message.unwrap_or_default();
                 Self::new(format!("{message}{}", rule_list(&rules)))
@@ -81,13 +90,22 @@ impl From<InitError> for Failure {
                 .hint("--create-namespace creates it; flux bootstrap does too")
                 .hint("--context chooses another cluster, if this is the wrong one"),
             InitError::Vanished { .. } => failure.hint("run it again"),
-            InitError::TakenBack { .. } => {
-                failure.hint("nothing was changed; look at .sops.yaml, and run it again")
-            }
-            InitError::LeftBehind { secret, .. } => failure.hint(format!(
-                "nobody has seen its key, so delete it: kubectl{SAME_CONTEXT} -n {} delete secret {}",
-                secret.namespace, secret.name
+            InitError::Uncertain { secret, .. } => failure
+                .hint("run it again when the cluster answers: nobody has seen the key, if it is there")
+                .hint_command(
+                    "to see whether it is there:",
+                    Program::Kubectl,
+                    format!("-n {} get secret {}", secret.namespace, secret.name),
+                ),
+            InitError::TakenBack { config_path, .. } => failure.hint(format!(
+                "look at {}, and run it again",
+                config_path.display()
             )),
+            InitError::LeftBehind { secret, .. } => failure.hint_command(
+                "nobody has seen its key, so delete it:",
+                Program::Kubectl,
+                format!("-n {} delete secret {}", secret.namespace, secret.name),
+            ),
         }
     }
 }
@@ -95,7 +113,6 @@ impl From<InitError> for Failure {
 fn rule_list(rules: &[RuleSummary]) -> String {
     let mut text = String::new();
     for rule in rules {
-        let regex = rule.path_regex.as_deref().unwrap_or("(every path)");
         let mut keys = rule.keys.clone();
         if rule.other_keys {
             keys.push("keys of another kind".to_owned());
@@ -103,11 +120,7 @@ fn rule_list(rules: &[RuleSummary]) -> String {
         if keys.is_empty() {
             keys.push("no key".to_owned());
         }
-        text.push_str(&format!(
-            "\n  line {}: {regex}: {}",
-            rule.position.line,
-            keys.join(", ")
-        ));
+        text.push_str(&format!("\n  {rule}: {}", keys.join(", ")));
     }
     text
 }

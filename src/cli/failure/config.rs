@@ -13,8 +13,9 @@ impl From<ConfigError> for Failure {
         match error {
             ConfigError::Read { .. } => failure.hint("ls -l shows who may read it"),
             ConfigError::Parse { .. } => failure.hint("the file's form: https://getsops.io/docs/#using-sopsyaml-conf-to-select-kms-pgp-and-age-for-new-files"),
-            ConfigError::Regex { .. } => failure.hint("the syntax is that of https://github.com/google/re2/wiki/Syntax"),
-            ConfigError::Recipient { .. } => failure.hint("age-keygen -y prints the recipient of a private key"),
+            ConfigError::Recipient { .. } => failure
+                .hint("age-keygen -y prints the recipient of a private key")
+                .hint("a key that is still to be filled in is written <key>"),
         }
     }
 }

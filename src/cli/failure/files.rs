@@ -15,10 +15,10 @@ impl From<FileError> for Failure {
             FileError::Missing { .. } => {
                 failure.hint("is the path right? It is taken from the working directory")
             }
-            FileError::NotAFile { kind, .. } => failure.hint(match kind {
-                "a directory" => "name one file in it",
-                _ => "write it to a file first: it is encrypted, so a disk is fine",
-            }),
+            FileError::Directory { .. } => failure.hint("name one file in it"),
+            FileError::NotAFile { .. } => {
+                failure.hint("write it to a file first: it is encrypted, so a disk is fine")
+            }
             FileError::Read { .. } => failure.hint("ls -l shows who may read it"),
             FileError::Empty { path } => failure.hint(history_command(&path)),
             FileError::Plaintext { path } if path.ends_with(sops_config::FILE_NAME) => {
@@ -40,16 +40,22 @@ impl From<SopsError> for Failure {
             SopsError::NotInstalled => failure.hint(
                 "mise use -g sops, brew install sops, or https://github.com/getsops/sops/releases",
             ),
-            SopsError::Start { program, .. } => {
-                failure.hint(format!("is {} executable?", program.display()))
+            SopsError::Start { source, .. }
+                if source.kind() == std::io::ErrorKind::ArgumentListTooLong =>
+            {
+                failure.hint("the Secret holds more keys than one program can be given")
             }
+            SopsError::Start { program, .. } => failure.hint(format!(
+                "ls -l {} shows whether it is executable",
+                quoted(&program.to_string_lossy())
+            )),
             SopsError::TooOld { .. } | SopsError::NotSops { .. } => failure.hint(format!(
                 "put sops {MINIMUM_VERSION} or newer first on the PATH: mise use -g sops"
             )),
             SopsError::MacMismatch { file } => failure
                 .hint(history_command(&file))
                 .hint("--ignore-mac prints it all the same"),
-            SopsError::NoKey { said, .. } => failure.hint(format!("sops says: {said}")),
+            SopsError::NoKey { file, .. } => failure.hint(history_command(&file)),
             SopsError::Extract { .. } => failure.hint(
                 "the form is '[\"data\"][\"password\"]', with the keys as they stand in the file",
             ),

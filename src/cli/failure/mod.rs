@@ -1,4 +1,4 @@
-//! Gives each error of the core its exit code and its hints: what to type next.
+//! Gives each error of the core its hints: what to type next.
 //!
 //! Every `match` here names all variants, so that a new error cannot forget
 //! its hint.
@@ -12,22 +12,40 @@ mod secret;
 use std::error::Error as StdError;
 use std::io;
 
-use super::EXIT_FAILED;
+pub use secret::{edit_arguments, show_key_arguments};
 
-pub use secret::show_key_command;
+/// What to type next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Words, or a command that does not go to a cluster.
+    Text(String),
+    /// A command that goes to the cluster that the person named. `Report` puts
+    /// the options in that name it: typed without them, the command would end
+    /// up at another cluster.
+    Command {
+        /// What the command is for, with the colon.
+        purpose: String,
+        /// kb or kubectl.
+        program: Program,
+        /// What stands behind the program and those options.
+        arguments: String,
+    },
+}
 
-/// In a hint, behind a command of kb: the options that name the cluster as the
-/// person named it. A command typed from a hint must not end up elsewhere.
-pub const SAME_CLUSTER: &str = "{cluster}";
-/// In a hint, behind `kubectl`: the same for its options.
-pub const SAME_CONTEXT: &str = "{context}";
+/// The program of a command in a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// kb itself.
+    Kb,
+    /// kubectl.
+    Kubectl,
+}
 
 /// What is said when kb gives up.
 #[derive(Debug)]
 pub struct Failure {
     message: Option<String>,
-    hints: Vec<String>,
-    exit_code: u8,
+    hints: Vec<Hint>,
 }
 
 impl Failure {
@@ -36,7 +54,6 @@ impl Failure {
         Self {
             message: Some(message.into()),
             hints: Vec::new(),
-            exit_code: EXIT_FAILED,
         }
     }
 
@@ -45,7 +62,11 @@ impl Failure {
         let mut message = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
-            message = format!("{message}: {error}");
+            // Some libraries repeat their cause in their own words.
+            let text = error.to_string();
+            if !message.ends_with(&text) {
+                message = format!("{message}: {text}");
+            }
             cause = error.source();
         }
         Self::new(message)
@@ -64,10 +85,26 @@ impl Failure {
             .hint("what was written so far is not whole")
     }
 
-    /// Adds what to type next.
+    /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.hints.push(Hint::Text(hint.into()));
+        self
+    }
+
+    /// Adds a command to type that goes to the same cluster.
+    #[must_use]
+    pub fn hint_command(
+        mut self,
+        purpose: &str,
+        program: Program,
+        arguments: impl Into<String>,
+    ) -> Self {
+        self.hints.push(Hint::Command {
+            purpose: purpose.to_owned(),
+            program,
+            arguments: arguments.into(),
+        });
         self
     }
 
@@ -77,12 +114,7 @@ impl Failure {
     }
 
     /// What to do about it.
-    pub fn hints(&self) -> &[String] {
+    pub fn hints(&self) -> &[Hint] {
         &self.hints
-    }
-
-    /// The exit code.
-    pub fn exit_code(&self) -> u8 {
-        self.exit_code
     }
 }

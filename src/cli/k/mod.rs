@@ -4,7 +4,7 @@ pub mod secrets;
 
 use clap::Subcommand;
 
-use super::Context;
+use super::context::Context;
 use super::failure::Failure;
 
 /// The words after `kb k`.

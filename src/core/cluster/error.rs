@@ -10,7 +10,7 @@ use super::kubeconfig::Target;
 
 /// A request, for the message that it was denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denied {
+pub struct Request {
     /// The Kubernetes verb, such as `get`.
     pub verb: &'static str,
     /// The resource, such as `secrets`.
@@ -86,7 +86,7 @@ pub enum ClusterError {
         /// The server's words: who may not do what.
         message: String,
         /// What was asked.
-        denied: Denied,
+        request: Request,
     },
     /// HTTP 404 for the namespace of an object that is to be created.
     #[error("the namespace {namespace} is not there")]
@@ -137,15 +137,21 @@ fn reason(error: &rustls::CertificateError) -> String {
         E::Expired | E::ExpiredContext { .. } => "it has expired".to_owned(),
         E::NotValidYet | E::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
         E::Revoked => "it was revoked".to_owned(),
-        other => other.to_string(),
+        E::NotValidForName | E::NotValidForNameContext { .. } => error.to_string(),
+        E::UnsupportedSignatureAlgorithmContext { .. }
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "it is signed in a way that kb does not know (P-521, for instance)".to_owned()
+        }
+        _ => "it is of a kind that kb does not take (a certificate authority's own, for instance)"
+            .to_owned(),
     }
 }
 
 impl ClusterError {
-    pub(super) fn from_kube(error: kube::Error, target: &Target, denied: Denied) -> Self {
+    pub(super) fn from_kube(error: kube::Error, target: &Target, request: Request) -> Self {
         let server = target.server();
         match error {
-            kube::Error::Api(status) => Self::from_status(&status, target, denied),
+            kube::Error::Api(status) => Self::from_status(&status, target, request),
             kube::Error::Service(source) => Self::from_connection(source, target),
             kube::Error::HyperError(source) => Self::Unreachable {
                 server,
@@ -158,7 +164,7 @@ impl ClusterError {
         }
     }
 
-    fn from_status(status: &kube::core::Status, target: &Target, denied: Denied) -> Self {
+    fn from_status(status: &kube::core::Status, target: &Target, request: Request) -> Self {
         let message = status.message.clone();
         // `details` says which kind of thing is missing or there already.
         let kind = status
@@ -170,10 +176,10 @@ impl ClusterError {
                 server: target.server(),
                 context: target.context.clone(),
             },
-            403 => Self::Forbidden { message, denied },
-            404 if kind == "namespaces" && denied.resource != "namespaces" => {
+            403 => Self::Forbidden { message, request },
+            404 if kind == "namespaces" && request.resource != "namespaces" => {
                 Self::NamespaceMissing {
-                    namespace: denied.namespace.unwrap_or_default(),
+                    namespace: request.namespace.unwrap_or_default(),
                 }
             }
             404 => Self::NotFound { message },

@@ -7,6 +7,9 @@
 //! login takes seconds. Here it runs once, and what it answers is put into the
 //! configuration as if it had stood in the kubeconfig.
 
+#![expect(clippy::disallowed_methods, reason = "this is what runs the plugins")]
+
+use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
 use base64::Engine;
@@ -16,6 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::kubeconfig::Target;
+use super::user::bearer;
 
 /// Why a plugin gave no credentials. What it printed on stdout is never shown:
 /// it may hold a token.
@@ -76,8 +80,12 @@ pub(super) fn resolve(target: &mut Target) -> Result<(), PluginFailure> {
         command: exec.command.clone().unwrap_or_default(),
         source,
     };
-    let status = run(&exec, target.terminal).map_err(failed)?;
-    user.token = status.token;
+    let status = run(&exec, target.terminal, &target.environment).map_err(failed)?;
+    let token = status
+        .token
+        .as_ref()
+        .map_or("", ExposeSecret::expose_secret);
+    user.token = bearer(token).map_err(|_| failed(PluginError::Answer))?;
     if let (Some(certificate), Some(key)) = (status.client_certificate_data, status.client_key_data)
     {
         // The plugin answers in PEM; a kubeconfig holds base64 of PEM.
@@ -89,7 +97,11 @@ pub(super) fn resolve(target: &mut Target) -> Result<(), PluginFailure> {
     Ok(())
 }
 
-fn run(exec: &ExecConfig, terminal: bool) -> Result<Status, PluginError> {
+fn run(
+    exec: &ExecConfig,
+    terminal: bool,
+    environment: &[(OsString, OsString)],
+) -> Result<Status, PluginError> {
     // An interactive plugin may use the terminal, but never swallows a stdin
     // that somebody pipes into kb.
     let interactive = match exec.interactive_mode {
@@ -109,6 +121,8 @@ fn run(exec: &ExecConfig, terminal: bool) -> Result<Status, PluginError> {
     let mut command = Command::new(exec.command.as_deref().unwrap_or_default());
     command
         .args(exec.args.iter().flatten())
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .env("KUBERNETES_EXEC_INFO", info.to_string())
         .stdin(if interactive {
             Stdio::inherit()

@@ -5,6 +5,7 @@
 //! kube reads and merges the files. The choice among them is kb's own: kube
 //! takes it from the process environment.
 
+use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,9 @@ use base64::engine::general_purpose::STANDARD;
 use kube::config::{AuthInfo, Cluster, Config, ExecAuthCluster, Kubeconfig};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use secrecy::{ExposeSecret, SecretString};
 
 use super::proxy::{self, ProxyVariables};
+use super::user::{self, TokenError, names_a_file, unwrapped};
 
 /// Where Kubernetes puts a pod's credentials.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -24,7 +25,7 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const SERVER_SCHEMES: &[&str] = &["https", "http"];
 
 /// The environment's part in the connection, as plain values.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct KubeconfigSource {
     /// The files that were named: by `--kubeconfig`, or in `KUBECONFIG`.
     pub named: Vec<PathBuf>,
@@ -41,6 +42,8 @@ pub struct KubeconfigSource {
     pub proxy: ProxyVariables,
     /// Whether a credential plugin may ask on the terminal: stdin is one.
     pub terminal: bool,
+    /// The environment that a credential plugin runs in.
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 /// One cluster, chosen: its context, its server, and how to connect.
@@ -49,6 +52,7 @@ pub struct Target {
     pub context: String,
     pub(super) config: Config,
     pub(super) terminal: bool,
+    pub(super) environment: Vec<(OsString, OsString)>,
 }
 
 impl Target {
@@ -134,14 +138,14 @@ pub enum KubeconfigError {
         /// What it may begin with.
         schemes: &'static [&'static str],
     },
-    /// The token file does not load.
-    #[error("cannot read the token file {}", .path.display())]
+    /// The user's token does not load.
+    #[error("the token of context \"{context}\" does not load")]
     Token {
-        /// The file.
-        path: PathBuf,
+        /// The context.
+        context: String,
         /// Why.
         #[source]
-        source: io::Error,
+        source: TokenError,
     },
     /// The certificate authority does not load.
     #[error("the certificate authority of context \"{context}\" does not load: {reason}")]
@@ -190,10 +194,16 @@ pub fn load(source: &KubeconfigSource) -> Result<Target, KubeconfigError> {
     };
     let mut merged: Option<Kubeconfig> = None;
     for path in &files {
-        if !source.must_exist && !path.exists() {
-            continue;
-        }
-        let next = read(path)?;
+        let next = match read(path) {
+            // As for kubectl, a listed file may be missing. One that is there
+            // and cannot be read may hold the context that is meant.
+            Err(KubeconfigError::Read { source: error, .. })
+                if error.kind() == io::ErrorKind::NotFound && !source.must_exist =>
+            {
+                continue;
+            }
+            other => other?,
+        };
         let both = merged.unwrap_or_default().merge(next);
         merged = Some(both.map_err(|source| KubeconfigError::Merge {
             path: path.clone(),
@@ -202,9 +212,7 @@ pub fn load(source: &KubeconfigSource) -> Result<Target, KubeconfigError> {
     }
     match (merged, &source.in_cluster) {
         (Some(kubeconfig), _) => from_kubeconfig(&kubeconfig, source),
-        (None, Some((host, port))) if source.context.is_none() => {
-            in_cluster(host, port, source.terminal)
-        }
+        (None, Some((host, port))) if source.context.is_none() => in_cluster(host, port),
         (None, _) => Err(KubeconfigError::None { looked_at: files }),
     }
 }
@@ -278,7 +286,10 @@ fn from_kubeconfig(
     let mut config = Config::new(url("the server in the kubeconfig", SERVER_SCHEMES, server)?);
     config.root_cert = certificate_authority(&name, cluster)?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
-    config.tls_server_name = cluster.tls_server_name.clone();
+    config.tls_server_name = cluster
+        .tls_server_name
+        .clone()
+        .filter(|name| !name.is_empty());
     let in_kubeconfig = cluster.proxy_url.as_deref();
     if let Some((what, value)) = proxy::choose(in_kubeconfig, &config.cluster_url, &source.proxy) {
         // What Go calls socks5 leaves looking up names to the proxy, as socks5h
@@ -286,14 +297,10 @@ fn from_kubeconfig(
         let value = value.replacen("socks5h://", "socks5://", 1);
         config.proxy_url = Some(url(what, &["http", "https", "socks5"], &value)?);
     }
-    config.auth_info = user;
-    let token_is_empty = |token: &mut SecretString| token.expose_secret().is_empty();
-    config.auth_info.token.take_if(token_is_empty);
-    if let Some(path) = config.auth_info.token_file.take()
-        && config.auth_info.token.is_none()
-    {
-        config.auth_info.token = Some(token(Path::new(&path))?);
-    }
+    config.auth_info = user::resolve(user).map_err(|source| KubeconfigError::Token {
+        context: name.clone(),
+        source,
+    })?;
     if let Some(exec) = &mut config.auth_info.exec
         && exec.provide_cluster_info
     {
@@ -303,10 +310,11 @@ fn from_kubeconfig(
         context: name,
         config,
         terminal: source.terminal,
+        environment: source.environment.clone(),
     })
 }
 
-fn in_cluster(host: &str, port: &str, terminal: bool) -> Result<Target, KubeconfigError> {
+fn in_cluster(host: &str, port: &str) -> Result<Target, KubeconfigError> {
     let credentials = Path::new(SERVICE_ACCOUNT);
     let authority = match host.parse::<IpAddr>() {
         Ok(IpAddr::V6(_)) => format!("[{host}]:{port}"),
@@ -324,22 +332,18 @@ fn in_cluster(host: &str, port: &str, terminal: bool) -> Result<Target, Kubeconf
         &format!("https://{authority}"),
     )?);
     config.root_cert = Some(certificates(context, &ca)?);
-    config.auth_info.token = Some(token(&credentials.join("token"))?);
+    config.auth_info.token =
+        user::token_file(&credentials.join("token")).map_err(|source| KubeconfigError::Token {
+            context: context.to_owned(),
+            source,
+        })?;
     Ok(Target {
         context: context.to_owned(),
         config,
-        terminal,
+        // There is no plugin to run.
+        terminal: false,
+        environment: Vec::new(),
     })
-}
-
-/// Reads a token file, without the line ending that most of them have and
-/// kube would send.
-fn token(path: &Path) -> Result<SecretString, KubeconfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| KubeconfigError::Token {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(SecretString::from(text.trim()))
 }
 
 /// Reads a URL. kubectl takes a server without a scheme as http://; kb rather
@@ -371,9 +375,9 @@ fn certificate_authority(
         &cluster.certificate_authority,
     ) {
         (Some(data), _) if !data.is_empty() => STANDARD
-            .decode(data)
+            .decode(unwrapped(data))
             .map_err(|source| error(format!("certificate-authority-data: {source}")))?,
-        (_, Some(path)) if !path.is_empty() => {
+        (_, Some(path)) if names_a_file(path) => {
             std::fs::read(path).map_err(|source| error(format!("{path}: {source}")))?
         }
         _ => return Ok(None),

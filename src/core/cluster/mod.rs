@@ -9,8 +9,10 @@ mod error;
 mod exec_plugin;
 pub mod kubeconfig;
 mod proxy;
+mod user;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
@@ -18,17 +20,35 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
 use secrecy::{ExposeSecret, SecretString};
 
-pub use error::{ClusterError, Denied};
+pub use error::{ClusterError, Request};
 pub use exec_plugin::{PluginError, PluginFailure};
 pub use kubeconfig::{KubeconfigError, KubeconfigSource, Target};
 pub use proxy::ProxyVariables;
+pub use user::TokenError;
 
-use super::flux_secret::{CURRENT_ENTRY, SecretName};
+/// A Secret's place in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretName {
+    /// The namespace, `flux-system` by default.
+    pub namespace: String,
+    /// The Secret's name, `sops-age` by default.
+    pub name: String,
+}
 
-/// Flux reconciles again as soon as a Secret with this label changes; without
-/// it a new key is noticed only at the next interval.
-const FLUX_WATCH_LABEL: (&str, &str) = ("reconcile.fluxcd.io/watch", "Enabled");
-const MANAGED_BY_LABEL: (&str, &str) = ("app.kubernetes.io/managed-by", "kb");
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A Secret as it is in the cluster. It may hold private keys, so it has no
+/// `Debug`.
+pub struct StoredSecret {
+    /// `metadata.uid`: another Secret of the same name has another one.
+    pub uid: String,
+    /// Its data, decoded.
+    pub data: BTreeMap<String, Vec<u8>>,
+}
 
 /// A request that is only tried, with the server's `dryRun=All`, or one that is
 /// carried out.
@@ -91,15 +111,12 @@ impl Cluster {
         &self.target
     }
 
-    /// The data of a Secret, decoded, or `None` if there is no such Secret (or
-    /// no such namespace: see [`Self::namespace_exists`]).
+    /// A Secret, or `None` if there is none of that name (or no such namespace:
+    /// see [`Self::namespace_exists`]).
     ///
     /// # Errors
     /// See [`ClusterError`].
-    pub fn secret_data(
-        &self,
-        name: &SecretName,
-    ) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
+    pub fn secret(&self, name: &SecretName) -> Result<Option<StoredSecret>, ClusterError> {
         let api = self.secrets(name);
         let found = self.ask(
             "get",
@@ -108,34 +125,39 @@ impl Cluster {
             api.get_opt(&name.name),
         )?;
         Ok(found.map(|secret| {
-            let data = secret.data.unwrap_or_default();
-            data.into_iter()
-                .map(|(key, ByteString(value))| (key, value))
-                .collect()
+            let data = secret.data.unwrap_or_default().into_iter();
+            StoredSecret {
+                uid: secret.metadata.uid.unwrap_or_default(),
+                data: data.map(|(key, ByteString(value))| (key, value)).collect(),
+            }
         }))
     }
 
-    /// Creates the Secret with `entry` as its `age.agekey`; never changes one
-    /// that is there. The server decides, so of several at once one wins.
+    /// Creates a Secret with one data entry; never changes one that is there.
+    /// The server decides, so of several at once one wins.
     ///
     /// # Errors
     /// [`ClusterError::NamespaceMissing`], and see [`ClusterError`].
     pub fn create_secret(
         &self,
         name: &SecretName,
-        entry: &SecretString,
+        labels: &[(&str, &str)],
+        entry: &str,
+        value: &SecretString,
         mode: Mode,
     ) -> Result<Created, ClusterError> {
-        let labels = [FLUX_WATCH_LABEL, MANAGED_BY_LABEL];
-        let value = ByteString(entry.expose_secret().as_bytes().to_vec());
+        let labels = labels
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let value = ByteString(value.expose_secret().as_bytes().to_vec());
         let secret = Secret {
             metadata: ObjectMeta {
                 name: Some(name.name.clone()),
                 namespace: Some(name.namespace.clone()),
-                labels: Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+                labels: Some(labels.collect()),
                 ..ObjectMeta::default()
             },
-            data: Some(BTreeMap::from([(CURRENT_ENTRY.to_owned(), value)])),
+            data: Some(BTreeMap::from([(entry.to_owned(), value)])),
             type_: Some("Opaque".to_owned()),
             ..Secret::default()
         };
@@ -210,7 +232,7 @@ impl Cluster {
         let Some(runtime) = &self.runtime else {
             return Err(ClusterError::Runtime(std::io::ErrorKind::Other.into()));
         };
-        let denied = Denied {
+        let asked = Request {
             verb,
             resource,
             namespace: namespace.map(ToOwned::to_owned),
@@ -223,7 +245,7 @@ impl Cluster {
         });
         match answer {
             Ok(result) => {
-                result.map_err(|error| ClusterError::from_kube(error, &self.target, denied))
+                result.map_err(|error| ClusterError::from_kube(error, &self.target, asked))
             }
             Err(_) => Err(ClusterError::Timeout {
                 server: self.target.server(),

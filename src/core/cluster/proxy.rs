@@ -37,12 +37,15 @@ pub(super) fn choose(
         Some("http") => ("HTTP_PROXY", &variables.http),
         _ => ("HTTPS_PROXY", &variables.https),
     };
+    // It passes over a proxy that is no URL; only its reading of NO_PROXY is
+    // wanted, so that such a proxy is told instead of being gone around.
     let matcher = Matcher::builder()
-        .http(variables.http.as_str())
-        .https(variables.https.as_str())
+        .all("http://proxy.invalid")
         .no(variables.no.as_str())
         .build();
-    matcher.intercept(server)?;
+    if url.is_empty() || matcher.intercept(server).is_none() {
+        return None;
+    }
     let scheme = if url.contains("://") { "" } else { "http://" };
     Some((what, format!("{scheme}{url}")))
 }

@@ -1,7 +1,9 @@
 //! Splices a recipient into the text of a `.sops.yaml`.
 
+use serde_json::{Value, json};
+
 use super::evident::Place;
-use super::model::{CreationRule, KeyText, RuleSet};
+use super::model::{self, CreationRule};
 use super::tree::{self, Kind, Node};
 use super::{DEFAULT_PATH_REGEX, SECRET_VALUES, SopsConfig};
 use crate::core::identity::Recipient;
@@ -32,11 +34,6 @@ struct Splice {
     with: String,
 }
 
-/// The text of a new file with one rule.
-pub(super) fn new_file(recipient: &Recipient) -> String {
-    format!("creation_rules:\n{}\n", rule_lines(recipient, "  ", "\n"))
-}
-
 pub(super) fn with_recipient(
     config: &SopsConfig,
     place: Place,
@@ -57,7 +54,7 @@ pub(super) fn with_recipient(
         form: "YAML of this form",
     })?;
     let splice = match (place, &root) {
-        (Place::FirstRule, None) => append_to_text(text, &new_file_lines(recipient, text)),
+        (Place::FirstRule, None) => append_to_text(text, &first_rule_lines(recipient, text)),
         (Place::FirstRule, Some(root)) => first_rule(text, root, recipient, form)?,
         (Place::Rule(index), root) => {
             let rules = root.as_ref().and_then(|root| root.get("creation_rules"));
@@ -67,11 +64,11 @@ pub(super) fn with_recipient(
             });
             let Some(rule) = rule else {
                 return Err(EditError::Form {
-                    place: config.rules.rules[index].position.in_file(&config.path),
+                    place: config.rules[index].position.in_file(&config.path),
                     form: "creation_rules that stand elsewhere in the file",
                 });
             };
-            key_of_rule(text, rule, &config.rules.rules[index], recipient, form)?
+            key_of_rule(text, rule, &config.rules[index], recipient, form)?
         }
     };
     let mut edited = text.clone();
@@ -80,40 +77,55 @@ pub(super) fn with_recipient(
     Ok(edited)
 }
 
-/// Reads the edited text again: only the intended difference may be there.
+/// Reads the edited text again. In the rule that was meant stands the recipient
+/// and no other key, and all else (every other rule, `stores`, and what kb does
+/// not know) reads as before.
 fn verify(
     config: &SopsConfig,
     place: Place,
     recipient: &Recipient,
     edited: &str,
 ) -> Result<(), EditError> {
-    let mut expected = config.rules.clone();
-    let key = |position| KeyText {
-        text: recipient.to_string(),
-        position,
+    let read = |text: &str| {
+        let value: Option<Value> = serde_saphyr::from_str(text).ok()?;
+        let mut value = value
+            .filter(|value| !value.is_null())
+            .unwrap_or_else(|| json!({}));
+        let rules = value.as_object_mut()?.remove("creation_rules");
+        let rules = rules
+            .filter(|rules| !rules.is_null())
+            .unwrap_or_else(|| json!([]));
+        Some((value, rules.as_array()?.clone()))
     };
-    match place {
-        Place::Rule(index) => {
-            let rule = &mut expected.rules[index];
-            rule.age = vec![key(rule.position)];
+    let as_intended = || {
+        let (before, mut rules_before) = read(&config.text)?;
+        let (after, mut rules_after) = read(edited)?;
+        let index = match place {
+            Place::Rule(index) => index,
+            Place::FirstRule => {
+                rules_before.push(json!({
+                    "path_regex": DEFAULT_PATH_REGEX,
+                    "encrypted_regex": SECRET_VALUES,
+                }));
+                0
+            }
+        };
+        let rule = model::parse(&config.path, edited)
+            .ok()?
+            .into_iter()
+            .nth(index)?;
+        let only_key = rule.age.len() == 1 && rule.names(recipient) && !rule.other_keys;
+        for rules in [&mut rules_before, &mut rules_after] {
+            rules.get_mut(index)?.as_object_mut()?.remove("age");
         }
-        Place::FirstRule => {
-            let position = super::Position { line: 1, column: 1 };
-            expected.rules = vec![CreationRule {
-                position,
-                path_regex: Some((DEFAULT_PATH_REGEX.to_owned(), position)),
-                age: vec![key(position)],
-                other_keys: false,
-                key_groups: false,
-            }];
-        }
+        Some(only_key && before == after && rules_before == rules_after)
+    };
+    if as_intended() == Some(true) {
+        return Ok(());
     }
-    match RuleSet::parse(&config.path, edited) {
-        Ok(rules) if rules == expected => Ok(()),
-        _ => Err(EditError::Unintended {
-            path: config.path.display().to_string(),
-        }),
-    }
+    Err(EditError::Unintended {
+        path: config.path.display().to_string(),
+    })
 }
 
 /// The line ending that the file uses.
@@ -130,7 +142,7 @@ fn rule_lines(recipient: &Recipient, indent: &str, newline: &str) -> String {
     )
 }
 
-fn new_file_lines(recipient: &Recipient, text: &str) -> String {
+fn first_rule_lines(recipient: &Recipient, text: &str) -> String {
     let newline = line_ending(text);
     format!(
         "creation_rules:{newline}{}",
@@ -185,7 +197,7 @@ fn first_rule(
     };
     match (root.get("creation_rules"), flow) {
         (None, false) if root.column == 0 => {
-            Ok(append_to_text(text, &new_file_lines(recipient, text)))
+            Ok(append_to_text(text, &first_rule_lines(recipient, text)))
         }
         (None, false) => Err(form(root, "a document that is indented as a whole")),
         (None, true) => {
@@ -326,9 +338,10 @@ mod tests {
         let config = SopsConfig {
             path: path.to_owned(),
             text: text.to_owned(),
-            rules: RuleSet::parse(path, text).expect(text),
+            exists: true,
+            rules: model::parse(path, text).expect(text),
         };
-        let recipient = Identity::generate().recipient().cloned().expect("x25519");
+        let (_, recipient) = Identity::generate();
         let place = evident(&config).expect(text);
         let result = config.with_recipient(place, &recipient).expect(text);
         (result, recipient.to_string())

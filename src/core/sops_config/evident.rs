@@ -3,6 +3,8 @@
 //! kb never guesses: a key in the wrong rule lets one cluster read another's
 //! secrets.
 
+use std::fmt;
+
 use super::SopsConfig;
 use super::model::{CreationRule, Position};
 
@@ -28,14 +30,22 @@ pub struct RuleSummary {
     pub other_keys: bool,
 }
 
-impl From<&CreationRule> for RuleSummary {
-    fn from(rule: &CreationRule) -> Self {
-        Self {
-            position: rule.position,
-            path_regex: rule.path_regex.as_ref().map(|(text, _)| text.clone()),
-            keys: rule.age.iter().map(|key| key.text.clone()).collect(),
-            other_keys: rule.other_keys,
+impl CreationRule {
+    /// The rule as it is shown to a person.
+    pub fn summary(&self) -> RuleSummary {
+        RuleSummary {
+            position: self.position,
+            path_regex: self.path_regex.as_ref().map(|(text, _)| text.clone()),
+            keys: self.age.iter().map(|key| key.text.clone()).collect(),
+            other_keys: self.other_keys,
         }
+    }
+}
+
+impl fmt::Display for RuleSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = self.path_regex.as_deref().unwrap_or("(every path)");
+        write!(f, "line {}: {paths}", self.position.line)
     }
 }
 
@@ -52,7 +62,7 @@ pub struct NotEvident {
 /// # Errors
 /// [`NotEvident`] in every other case.
 pub fn evident(config: &SopsConfig) -> Result<Place, NotEvident> {
-    let rules = &config.rules.rules;
+    let rules = &config.rules;
     if rules.is_empty() {
         return Ok(Place::FirstRule);
     }
@@ -63,7 +73,7 @@ pub fn evident(config: &SopsConfig) -> Result<Place, NotEvident> {
     match (without_key.next(), without_key.next()) {
         (Some((index, _)), None) => Ok(Place::Rule(index)),
         _ => Err(NotEvident {
-            rules: rules.iter().map(RuleSummary::from).collect(),
+            rules: rules.iter().map(CreationRule::summary).collect(),
         }),
     }
 }

@@ -20,9 +20,11 @@ mod tree;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
+
 pub use edit::EditError;
 pub use evident::{NotEvident, Place, RuleSummary, evident};
-pub use model::{ConfigError, CreationRule, KeyText, Position, RuleSet};
+pub use model::{ConfigError, CreationRule, KeyText, Position};
 
 use super::identity::Recipient;
 
@@ -38,41 +40,53 @@ const DEFAULT_PATH_REGEX: &str = r"(^|/)[^/]*secret[^/]*\.ya?ml$";
 const SECRET_VALUES: &str = "^(data|stringData)$";
 
 /// A `.sops.yaml`: its text, and the rules read from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SopsConfig {
     /// Where it is.
     pub path: PathBuf,
+    /// Whether there is such a file; if not, the text is empty.
+    pub exists: bool,
     /// Its text.
     pub text: String,
-    /// Its rules.
-    pub rules: RuleSet,
+    /// Its creation rules, in the order in which sops tries them.
+    pub rules: Vec<CreationRule>,
 }
 
 impl SopsConfig {
-    /// Reads the file.
+    /// Reads the file. One that is not there is as good as an empty one.
     ///
     /// # Errors
-    /// [`ConfigError::Read`], [`ConfigError::Parse`]. What sops would accept
-    /// and then fail on (a regular expression, a recipient) is told by
-    /// [`RuleSet::check`].
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let read_error = |source| ConfigError::Read {
+    /// [`ConfigError::Read`], [`ConfigError::Parse`]. What stands as a
+    /// recipient is told by [`SopsConfig::check`].
+    pub fn load_or_empty(path: &Path) -> Result<Self, ConfigError> {
+        // A link that leads nowhere is a file that cannot be read.
+        let exists = path.try_exists().unwrap_or(true) || path.is_symlink();
+        let bytes = if exists { read(path)? } else { Vec::new() };
+        let text = String::from_utf8(bytes).map_err(|_| ConfigError::Read {
             path: path.to_owned(),
-            source,
-        };
-        let bytes = std::fs::read(path).map_err(read_error)?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            read_error(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "it is not UTF-8 text",
-            ))
+            source: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"),
         })?;
-        let rules = RuleSet::parse(path, &text)?;
         Ok(Self {
             path: path.to_owned(),
+            exists,
+            rules: model::parse(path, &text)?,
             text,
-            rules,
         })
+    }
+
+    /// Checks that what stands as a recipient is one, or a placeholder.
+    ///
+    /// # Errors
+    /// [`ConfigError::Recipient`]
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.rules
+            .iter()
+            .try_for_each(|rule| rule.check(&self.path))
+    }
+
+    /// Whether any rule encrypts to `recipient`.
+    pub fn names(&self, recipient: &Recipient) -> bool {
+        self.rules.iter().any(|rule| rule.names(recipient))
     }
 
     /// The text with `recipient` put into `place`.
@@ -85,7 +99,32 @@ impl SopsConfig {
     }
 }
 
-/// The text of a new `.sops.yaml` with one rule, for `recipient`.
-pub fn new_file(recipient: &Recipient) -> String {
-    edit::new_file(recipient)
+/// Checks that the file is YAML. Much of what stands in it is sops's business
+/// as long as sops has no use for it: `sops decrypt` reads only `stores`.
+///
+/// # Errors
+/// [`ConfigError::Read`], [`ConfigError::Parse`]
+pub fn check_form(path: &Path) -> Result<(), ConfigError> {
+    let bytes = read(path)?;
+    let options = serde_saphyr::options! { budget: None, with_snippet: false };
+    let documents: Result<Vec<IgnoredAny>, _> =
+        serde_saphyr::from_slice_multiple_with_options(&bytes, options);
+    match documents {
+        // sops reads UTF-16 too.
+        Err(error) if std::str::from_utf8(&bytes).is_ok() => Err(model::parse_error(path, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    let error = |source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    // Reading a pipe could wait forever.
+    if !std::fs::metadata(path).map_err(error)?.is_file() {
+        let source = io::Error::other("it is a directory, a pipe or a device");
+        return Err(error(source));
+    }
+    std::fs::read(path).map_err(error)
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use regex::Regex;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_saphyr::{Location, Spanned};
@@ -29,14 +28,6 @@ pub enum ConfigError {
         /// `FILE:LINE:COLUMN`.
         place: String,
         /// What is wrong.
-        reason: String,
-    },
-    /// A `path_regex` does not compile.
-    #[error("{place}: the path_regex is no regular expression: {reason}")]
-    Regex {
-        /// `FILE:LINE:COLUMN`.
-        place: String,
-        /// The part of the expression that is wrong.
         reason: String,
     },
     /// Something stands as a recipient that is none, and no placeholder either.
@@ -86,15 +77,6 @@ pub struct KeyText {
     pub position: Position,
 }
 
-/// Positions move with every edit; two texts are the same key all the same.
-impl PartialEq for KeyText {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for KeyText {}
-
 impl KeyText {
     /// A text that a template leaves for the reader to fill in: `<…>`, or
     /// `age1` followed by something that no key has, as in `age1abc...`.
@@ -125,18 +107,6 @@ pub struct CreationRule {
     pub key_groups: bool,
 }
 
-impl PartialEq for CreationRule {
-    fn eq(&self, other: &Self) -> bool {
-        let regex = |rule: &Self| rule.path_regex.as_ref().map(|(text, _)| text.clone());
-        regex(self) == regex(other)
-            && self.age == other.age
-            && self.other_keys == other.other_keys
-            && self.key_groups == other.key_groups
-    }
-}
-
-impl Eq for CreationRule {}
-
 impl CreationRule {
     /// Whether the rule encrypts to nobody yet.
     pub fn has_no_key(&self) -> bool {
@@ -147,68 +117,37 @@ impl CreationRule {
     pub fn names(&self, recipient: &Recipient) -> bool {
         self.age.iter().any(|key| key.text == recipient.as_str())
     }
-}
 
-/// The creation rules, in the order in which sops tries them.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct RuleSet {
-    /// The rules.
-    pub rules: Vec<CreationRule>,
-}
-
-impl RuleSet {
-    /// Reads the text of the file at `path`, which is only named in errors.
-    ///
-    /// # Errors
-    /// [`ConfigError::Parse`]
-    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let options = serde_saphyr::options! { with_snippet: false };
-        // A file of nothing but comments is an empty document.
-        let raw: Option<RawConfig> =
-            serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-                let position = error
-                    .location()
-                    .map_or(Position { line: 1, column: 1 }, Into::into);
-                ConfigError::Parse {
-                    place: position.in_file(path),
-                    reason: reason(&error),
-                }
-            })?;
-        let rules = raw.and_then(|raw| raw.creation_rules).unwrap_or_default();
-        Ok(Self {
-            rules: rules.into_iter().map(CreationRule::from).collect(),
-        })
-    }
-
-    /// Checks what sops would stumble over later: that every `path_regex`
-    /// compiles and that every recipient is one (or a placeholder).
-    ///
-    /// # Errors
-    /// [`ConfigError::Regex`], [`ConfigError::Recipient`]
-    pub fn check(&self, path: &Path) -> Result<(), ConfigError> {
-        for rule in &self.rules {
-            if let Some((expression, position)) = &rule.path_regex {
-                Regex::new(expression).map_err(|error| ConfigError::Regex {
-                    place: position.in_file(path),
-                    reason: last_line(&error.to_string()),
+    pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        for key in self.age.iter().filter(|key| !key.is_placeholder()) {
+            key.text
+                .parse::<Recipient>()
+                .map_err(|source| ConfigError::Recipient {
+                    place: key.position.in_file(path),
+                    value: key.text.clone(),
+                    source,
                 })?;
-            }
-            for key in rule.age.iter().filter(|key| !key.is_placeholder()) {
-                key.text
-                    .parse::<Recipient>()
-                    .map_err(|source| ConfigError::Recipient {
-                        place: key.position.in_file(path),
-                        value: key.text.clone(),
-                        source,
-                    })?;
-            }
         }
         Ok(())
     }
+}
 
-    /// Whether any rule encrypts to `recipient`.
-    pub fn name(&self, recipient: &Recipient) -> bool {
-        self.rules.iter().any(|rule| rule.names(recipient))
+/// Reads the text of the file at `path`, which is only named in errors.
+pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<CreationRule>, ConfigError> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    // A file of nothing but comments is an empty document.
+    let raw: Option<RawConfig> = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| parse_error(path, &error))?;
+    let rules = raw.and_then(|raw| raw.creation_rules).unwrap_or_default();
+    Ok(rules.into_iter().map(CreationRule::from).collect())
+}
+
+pub(super) fn parse_error(path: &Path, error: &serde_saphyr::Error) -> ConfigError {
+    let start = Position { line: 1, column: 1 };
+    let position = error.location().map_or(start, Into::into);
+    ConfigError::Parse {
+        place: position.in_file(path),
+        reason: reason(error),
     }
 }
 
@@ -219,17 +158,10 @@ fn reason(error: &serde_saphyr::Error) -> String {
     text.trim().to_owned()
 }
 
-/// The regex crate draws the expression over several lines; the last one says
-/// what is wrong.
-fn last_line(text: &str) -> String {
-    let last = text.lines().last().unwrap_or(text);
-    last.trim_start_matches("error: ").to_owned()
-}
-
 #[derive(Deserialize)]
 struct RawConfig {
     #[serde(default)]
-    creation_rules: Option<Vec<Spanned<RawRule>>>,
+    creation_rules: Option<Vec<Spanned<Option<RawRule>>>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -297,10 +229,11 @@ impl<'de> Deserialize<'de> for KeyField {
     }
 }
 
-impl From<Spanned<RawRule>> for CreationRule {
-    fn from(spanned: Spanned<RawRule>) -> Self {
+impl From<Spanned<Option<RawRule>>> for CreationRule {
+    fn from(spanned: Spanned<Option<RawRule>>) -> Self {
         let position = spanned.defined.into();
-        let rule = spanned.value;
+        // A dash with nothing behind it is a rule that matches every path.
+        let rule = spanned.value.unwrap_or_default();
         let groups = rule.key_groups.unwrap_or_default();
         let own = [rule.pgp, rule.kms, rule.gcp_kms];
         let more = [rule.hckms, rule.azure_keyvault, rule.hc_vault_transit_uri];

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use secrecy::ExposeSecret;
 
-use super::{connect, find_sops, warn_of_bad_line};
-use crate::cli::Context;
+use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::core::decrypt;
 use crate::core::repository;
 use crate::core::sops;
-use crate::core::sops_config::SopsConfig;
+use crate::core::sops_config;
+use crate::core::sops_file::Metadata;
 
 /// Print the plaintext of an encrypted file
 ///
@@ -39,35 +39,35 @@ pub struct Decrypt {
 
 impl Decrypt {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        context
+            .stdout
+            .check_for_secret("the plaintext", self.allow_disk, &context.report)?;
         let file = context.directory.join(&self.path);
-        let beside = file.parent().unwrap_or(&context.directory);
-        let (repository, _) = repository::locate(beside, None);
-        context.stdout.check_for_secret(
-            "the plaintext",
-            &repository.root,
-            self.allow_disk,
-            &context.report,
-        )?;
-        // sops reads the config too, for its `stores`, and its own message
-        // about a broken one names no place in it.
+        let metadata = Metadata::read(&file)?;
+        // sops reads its config too, for `stores`, and its own message about a
+        // broken one names no place in it.
         let named = context.environment.named_config(&context.common);
         if let Some(path) = repository::find_config(&context.directory, named.as_deref()) {
-            SopsConfig::load(&path)?;
+            sops_config::check_form(&path)?;
         }
-        let sops = find_sops(context)?;
+        let sops = context.find_sops()?;
         let request = sops::Decrypt {
             file: &file,
             extract: self.extract.as_deref(),
             ignore_mac: self.ignore_mac,
         };
         let secret = context.common.secret();
-        let decrypted = decrypt::decrypt(&request, &secret, &sops, || connect(context))?;
-        for bad in &decrypted.bad_lines {
-            warn_of_bad_line(context, &secret, bad);
-        }
-        if !decrypted.sops_warnings.is_empty() {
-            let text = format!("sops says: {}", decrypted.sops_warnings);
-            context.report.warning(&text, None);
+        let decrypted = if metadata.is_personal() {
+            decrypt::decrypt(&request, &metadata, None, &sops)?
+        } else {
+            let cluster = context.connect()?;
+            decrypt::decrypt(&request, &metadata, Some((&cluster, &secret)), &sops)?
+        };
+        context.warn_of_bad_lines(&decrypted.bad_lines);
+        for warning in &decrypted.sops_warnings {
+            context
+                .report
+                .warning(&format!("sops says: {warning}"), None);
         }
         let written = context.stdout.write(decrypted.plaintext.expose_secret());
         written.map_err(|error| Failure::stdout("the plaintext", &error))

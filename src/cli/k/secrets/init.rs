@@ -1,16 +1,19 @@
 //! `kb k secrets init`
 
+use std::path::Path;
+
 use clap::Args;
 use similar::TextDiff;
 
-use super::{connect, find_sops, warn_of_bad_line};
-use crate::cli::Context;
-use crate::cli::failure::{self, Failure};
+use crate::cli::context::Context;
+use crate::cli::failure::{Failure, Program, show_key_arguments};
+use crate::cli::signals;
 use crate::core::cluster::Cluster;
 use crate::core::identity::Identity;
 use crate::core::init::{self, CreatePlan, InLine, Outcome, Plan};
+use crate::core::replace;
 use crate::core::repository;
-use crate::core::sops_config::SopsConfig;
+use crate::core::sops_config::{Place, SopsConfig};
 
 /// Give the cluster its age key, and .sops.yaml the public half
 ///
@@ -34,34 +37,25 @@ pub struct Init {
 
 impl Init {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let named = context.environment.named_config(&context.common);
-        let (repository, location) = repository::locate(&context.directory, named.as_deref());
         if !self.dry_run {
-            context.stdout.check_for_secret(
-                "the private key",
-                &repository.root,
-                self.allow_disk,
-                &context.report,
-            )?;
+            let (stdout, report) = (&context.stdout, &context.report);
+            stdout.check_for_secret("the private key", self.allow_disk, report)?;
         }
-        let exists = location.target.exists() || location.target.is_symlink();
-        let config = exists
-            .then(|| SopsConfig::load(&location.target))
-            .transpose()?;
-        if let Some(config) = &config {
-            config.rules.check(&config.path)?;
-        }
-        find_sops(context)?.require_version()?;
-        let cluster = connect(context)?;
+        let named = context.environment.named_config(&context.common);
+        let location = repository::locate(&context.directory, named.as_deref());
+        replace::clear_stale(&location.target);
+        let config = SopsConfig::load_or_empty(&location.target)?;
+        config.check()?;
+        context.find_sops()?.require_version()?;
+        let cluster = context.connect()?;
         let request = init::Request {
             secret: context.common.secret(),
             create_namespace: self.create_namespace,
-            config_path: location.target.clone(),
             config,
         };
         let plan = match init::plan(&cluster, request)? {
             Plan::InLine(in_line) => {
-                say_in_line(context, &in_line);
+                say_in_line(context, &location.target, &in_line);
                 return Ok(());
             }
             Plan::Create(plan) => plan,
@@ -81,30 +75,46 @@ impl Init {
                 .say("Nothing was changed: this was a dry run.");
             return Ok(());
         }
-        match plan.execute(&cluster)? {
-            Outcome::InLine(in_line) => say_in_line(context, &in_line),
-            Outcome::Created(identity) => show_key(context, &identity)?,
+        let new_namespace = plan.new_namespace;
+        // From the Secret's creation until its key is printed there is no good
+        // place to stop.
+        let _held = signals::hold();
+        match plan.execute(&cluster) {
+            Ok(Outcome::InLine(in_line)) => say_in_line(context, &location.target, &in_line),
+            Ok(Outcome::Created(identity)) => show_key(context, &identity)?,
+            Err(error) => {
+                if new_namespace {
+                    let namespace = &context.common.namespace;
+                    let text =
+                        format!("the namespace {namespace} may have been created, and stays");
+                    context.report.warning(&text, None);
+                }
+                return Err(error.into());
+            }
         }
         Ok(())
     }
 }
 
-fn say_in_line(context: &Context, in_line: &InLine) {
+fn say_in_line(context: &Context, config: &Path, in_line: &InLine) {
     let secret = context.common.secret();
     context.report.say(&format!(
-        "The cluster has its key ({secret}), and .sops.yaml names it: {}\nNothing was changed.",
+        "The cluster has its key ({secret}), and {} names it: {}\nNothing was changed.",
+        config.display(),
         in_line.recipient
     ));
-    for bad in &in_line.bad_lines {
-        warn_of_bad_line(context, &secret, bad);
-    }
+    context.warn_of_bad_lines(&in_line.bad_lines);
 }
 
 fn say_plan(context: &Context, cluster: &Cluster, plan: &CreatePlan) {
     let target = cluster.target();
-    let what = match plan.config_before() {
-        None => "a new file, with a rule for files named *secret*.yaml",
-        Some(_) => "gets the public key",
+    let config = plan.config();
+    let place = match plan.place {
+        Place::FirstRule if !config.exists => {
+            "a new file, with a rule for files named *secret*.yaml".to_owned()
+        }
+        Place::FirstRule => "its first rule, for files named *secret*.yaml".to_owned(),
+        Place::Rule(index) => format!("the rule in {}", config.rules[index].summary()),
     };
     let namespace = if plan.new_namespace {
         ", in a new namespace"
@@ -115,43 +125,38 @@ fn say_plan(context: &Context, cluster: &Cluster, plan: &CreatePlan) {
         "A new age key for the cluster of context \"{}\" ({}):\n  \
          public key  {}\n  \
          Secret      {}, new{namespace}\n  \
-         config      {}: {what}",
+         config      {}: {place}",
         target.context,
         target.server(),
         plan.recipient,
         plan.secret(),
-        plan.config_path().display(),
+        config.path.display(),
     ));
 }
 
 fn say_difference(context: &Context, plan: &CreatePlan) {
-    let path = plan.config_path().display().to_string();
-    let before = plan.config_before();
-    let old_name = if before.is_some() {
+    let config = plan.config();
+    let path = config.path.display().to_string();
+    let before = if config.exists {
         path.as_str()
     } else {
         "/dev/null"
     };
-    let difference = TextDiff::from_lines(before.unwrap_or_default(), &plan.config_text);
-    let text = difference
-        .unified_diff()
-        .header(old_name, &path)
-        .to_string();
-    context.report.say(text.trim_end());
+    let difference = TextDiff::from_lines(&config.text, &plan.config_text);
+    let text = difference.unified_diff().header(before, &path).to_string();
+    context.report.say_verbatim(text.trim_end());
 }
 
 /// Prints the private key. From here on the cluster has it, so a reader who is
 /// gone loses nothing.
 fn show_key(context: &Context, identity: &Identity) -> Result<(), Failure> {
     let secret = context.common.secret();
-    let written = context
-        .stdout
-        .write(format!("{}\n", identity.key().expose()).as_bytes());
-    written.map_err(|error| {
+    let line = format!("{}\n", identity.key().expose());
+    context.stdout.write(line.as_bytes()).map_err(|error| {
         Failure::new(format!(
             "stdout did not take the private key: {error}; the cluster has it ({secret}), and .sops.yaml names it"
         ))
-        .hint(format!("to see it: {}", failure::show_key_command(&secret)))
+        .hint_command("to see it:", Program::Kubectl, show_key_arguments(&secret))
     })?;
     context.report.say(
         "Done. The private key was shown this once: keep it in your password manager.\n\

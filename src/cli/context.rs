@@ -1,0 +1,74 @@
+//! What every command gets beside its own arguments.
+
+use std::path::PathBuf;
+
+use super::environment::Environment;
+use super::failure::{Failure, Hint, Program, edit_arguments};
+use super::options::CommonOptions;
+use super::report::Report;
+use super::stdout::Stdout;
+use crate::core::cluster::{Cluster, kubeconfig};
+use crate::core::flux_secret::BadLine;
+use crate::core::sops::Sops;
+
+/// The process around a command, resolved into plain values.
+pub struct Context {
+    /// The options that every command takes.
+    pub common: CommonOptions,
+    /// The environment.
+    pub environment: Environment,
+    /// The working directory.
+    pub directory: PathBuf,
+    /// Where words go.
+    pub report: Report,
+    /// Where the answer goes.
+    pub stdout: Stdout,
+}
+
+impl Context {
+    /// Connects to the cluster that the options and the environment name.
+    ///
+    /// # Errors
+    /// When there is no such cluster, or no way to log in.
+    pub fn connect(&self) -> Result<Cluster, Failure> {
+        let source = self.environment.kubeconfig(&self.common);
+        let target = kubeconfig::load(&source)?;
+        let (name, server) = (target.context.clone(), target.server());
+        self.report.detail(&format!(
+            "asking the API server {server} (context \"{name}\")"
+        ));
+        Ok(Cluster::connect(target, self.common.request_timeout.0)?)
+    }
+
+    /// Finds sops on the `PATH`. A config that `--config` names is passed on.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn find_sops(&self) -> Result<Sops, Failure> {
+        let config = self.common.config.as_ref();
+        let config = config.map(|path| self.directory.join(path));
+        Ok(Sops::find(self.environment.variables(), config)?)
+    }
+
+    /// Warns of lines in the Secret for which Flux refuses all of it.
+    pub fn warn_of_bad_lines(&self, bad_lines: &[BadLine]) {
+        let secret = self.common.secret();
+        if let Some((bad, more)) = bad_lines.split_first() {
+            let more = match more.len() {
+                0 => String::new(),
+                more => format!(" (and {more} more such lines)"),
+            };
+            self.report.warning(
+                &format!(
+                    "the Secret {secret}, {}, line {}: {}{more}; Flux refuses the whole Secret for it",
+                    bad.entry, bad.line, bad.reason
+                ),
+                Some(&Hint::Command {
+                    purpose: "to take the line out (the entry is base64):".to_owned(),
+                    program: Program::Kubectl,
+                    arguments: edit_arguments(&secret),
+                }),
+            );
+        }
+    }
+}
