@@ -270,30 +270,14 @@ fn an_exec_plugin_gets_what_the_protocol_says() {
 fn an_oidc_id_token() {
     let setup = ready("oidc");
     let token = setup.cluster.service_account_token(&setup.namespace, "dev");
-    allow(&setup, "dev", &token);
+    let account = UserKind::ServiceAccount;
+    setup
+        .cluster
+        .grant(&setup.namespace, account, "dev", &["get"]);
     let user = json!({"auth-provider": {"name": "oidc", "config": {
         "client-id": "kb", "idp-issuer-url": "https://127.0.0.1:1", "id-token": token,
     }}});
     assert_decrypts(&setup, &setup.cluster.kubeconfig().user(user));
-}
-
-/// Lets a service account read the Secrets, and waits until it may.
-fn allow(setup: &Setup, account: &str, token: &str) {
-    setup.cluster.grant(
-        &setup.namespace,
-        UserKind::ServiceAccount,
-        account,
-        &["get"],
-    );
-    let client = setup.cluster.client_with_token(token);
-    let path = format!("/api/v1/namespaces/{}/secrets/sops-age", setup.namespace);
-    for _ in 0..100 {
-        if client.request("GET", &path, None).0 == 200 {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("the right was not granted");
 }
 
 #[test]
@@ -378,7 +362,10 @@ fn insecure_skip_tls_verify() {
 fn in_cluster() {
     let setup = ready("pod");
     let token = setup.cluster.service_account_token(&setup.namespace, "kb");
-    allow(&setup, "kb", &token);
+    let account = UserKind::ServiceAccount;
+    setup
+        .cluster
+        .grant(&setup.namespace, account, "kb", &["get"]);
     let files = setup.world.tmp().join("serviceaccount");
     std::fs::create_dir(&files).expect("mkdir");
     std::fs::write(files.join("token"), token).expect("write");

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -63,8 +65,9 @@ impl Cluster {
         token.expect("a TokenRequest has a token").to_owned()
     }
 
-    /// Lets someone do `verbs` with the Secrets of a namespace. May be called
-    /// again for the same one with other verbs, which then are added.
+    /// Lets someone do `verbs` with the Secrets of a namespace, and waits until
+    /// the server's authorizer, which learns of a Role by a watch, knows. May be
+    /// called again for the same one with other verbs, which then are added.
     pub fn grant(&self, namespace: &str, kind: UserKind, name: &str, verbs: &[&str]) {
         let role = format!("{name}-{}", verbs.join("-"));
         let rbac = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}");
@@ -95,6 +98,32 @@ impl Cluster {
                 "subjects": [subject],
             }),
         );
+        let user = match kind {
+            UserKind::User => name.to_owned(),
+            UserKind::ServiceAccount => format!("system:serviceaccount:{namespace}:{name}"),
+        };
+        for verb in verbs {
+            self.wait_until_allowed(&user, namespace, verb);
+        }
+    }
+
+    fn wait_until_allowed(&self, user: &str, namespace: &str, verb: &str) {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": user,
+                "resourceAttributes": {"namespace": namespace, "resource": "secrets", "verb": verb},
+            },
+        });
+        let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        for _ in 0..200 {
+            if self.post(reviews, &review)["status"]["allowed"] == true {
+                return;
+            }
+            thread::sleep(Duration::from_millis(25));
+        }
+        panic!("{user} may still not {verb} secrets in {namespace}");
     }
 
     /// The data of a Secret, decoded; `None` if there is no such Secret.
