@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use testkit::{Client, Cluster, UserKind};
+use testkit::{Cluster, UserKind};
 
 #[test]
 fn secret_comes_back_as_it_was_put() {
@@ -52,7 +52,7 @@ fn rights_begin_with_a_grant() {
     let nobody = cluster.client_with_token(cluster.nobody_token());
     assert_eq!(nobody.request("GET", &path, None).0, 403);
     cluster.grant(&namespace, UserKind::User, "nobody", &["get"]);
-    wait_for(&nobody, &path, 200);
+    assert_eq!(nobody.request("GET", &path, None).0, 200);
     assert_eq!(nobody.request("DELETE", &path, None).0, 403);
 
     let token = cluster.service_account_token(&namespace, "robot");
