@@ -8,6 +8,7 @@
 //! | [`context`] | what every command gets beside its own arguments |
 //! | [`environment`] | reads the variables that kb knows |
 //! | [`options`] | the options that every command takes |
+//! | [`private_key`] | takes a private key from stdin or a hidden prompt |
 //! | [`report`] | writes to stderr: the only place that does |
 //! | [`signals`] | holds INT, TERM and HUP where stopping would lose something |
 //! | [`stdout`] | writes what was asked for to stdout: the only place that does |
@@ -18,6 +19,7 @@ pub mod environment;
 pub mod failure;
 pub mod k;
 pub mod options;
+pub mod private_key;
 pub mod report;
 pub mod signals;
 pub mod stdout;

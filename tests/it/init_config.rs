@@ -52,7 +52,7 @@ fn rules_that_are_all_taken_are_listed_with_the_two_options() {
     exit code: 1
     ----- stdout -----
     ----- stderr -----
-    error: .sops.yaml does not say which of its rules the new cluster's key is for
+    error: .sops.yaml does not say which of its rules the cluster's key is for
       line 2: ^prod/: [RECIPIENT]
       line 4: \.env\.json$: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPXXZ4nSOWAwt1s3yk9lb6vP4kY7ZbY8rYrK4cP8zWkN dev
       line 6: (every path): keys of another kind

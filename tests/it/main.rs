@@ -14,6 +14,7 @@ mod decrypt_errors;
 mod init;
 mod init_config;
 mod init_errors;
+mod init_import;
 mod slow_proxy;
 mod stdout;
 mod usage;

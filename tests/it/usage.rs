@@ -138,6 +138,16 @@ fn every_command_and_option_is_described() {
     Usage: kb k secrets init [OPTIONS]
 
     Options:
+          --import
+              Use a key that was made before, read from stdin; print none
+              
+              What age-keygen writes, comments and all. On a terminal kb asks for the key without
+              showing it. For a key made by hand, or a cluster that was rebuilt and gets its old key
+              back.
+
+          --use-existing
+              Bring .sops.yaml in line with the key that the cluster has; make none
+
           --create-namespace
               Create the namespace of the Secret if it is missing
 

@@ -80,6 +80,14 @@ impl From<InitError> for Failure {
                 Program::Kubectl,
                 format!("{} | age-keygen -y", show_key_arguments(&secret)),
             ),
+            InitError::ImportUnknownRecipient => failure
+                .hint("make an X25519 key for the cluster: age-keygen | kb k secrets init --import"),
+            InitError::ImportOther { .. } => failure
+                .hint("--use-existing brings .sops.yaml in line with the key that the cluster has")
+                .hint("--context chooses another cluster, if this is the wrong one"),
+            InitError::NothingExists { .. } => failure
+                .hint_command("to give the cluster a key:", Program::Kb, "k secrets init")
+                .hint("--context chooses another cluster, -n and --secret-name another Secret"),
             InitError::NotEvident { rules, .. } => {
                 let message = failure.message.unwrap_or_default();
                 Self::new(format!("{message}{}", rule_list(&rules)))

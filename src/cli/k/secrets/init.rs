@@ -7,10 +7,11 @@ use similar::TextDiff;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program, show_key_arguments};
+use crate::cli::private_key;
 use crate::cli::signals;
 use crate::core::cluster::Cluster;
 use crate::core::identity::Identity;
-use crate::core::init::{self, CreatePlan, InLine, Outcome, Plan};
+use crate::core::init::{self, ChangePlan, InLine, KeySource, Outcome, Plan};
 use crate::core::replace;
 use crate::core::repository;
 use crate::core::sops_config::{Place, SopsConfig};
@@ -22,6 +23,18 @@ use crate::core::sops_config::{Place, SopsConfig};
 /// to stdout, once, and nowhere else. A Secret that is there is never changed.
 #[derive(Args, Debug)]
 pub struct Init {
+    /// Use a key that was made before, read from stdin; print none
+    ///
+    /// What age-keygen writes, comments and all. On a terminal kb asks for the
+    /// key without showing it. For a key made by hand, or a cluster that was
+    /// rebuilt and gets its old key back.
+    #[arg(long, conflicts_with = "use_existing")]
+    import: bool,
+
+    /// Bring .sops.yaml in line with the key that the cluster has; make none
+    #[arg(long)]
+    use_existing: bool,
+
     /// Create the namespace of the Secret if it is missing
     #[arg(long)]
     create_namespace: bool,
@@ -37,7 +50,8 @@ pub struct Init {
 
 impl Init {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        if !self.dry_run {
+        let generates = !self.import && !self.use_existing;
+        if generates && !self.dry_run {
             let (stdout, report) = (&context.stdout, &context.report);
             stdout.check_for_secret("the private key", self.allow_disk, report)?;
         }
@@ -47,18 +61,24 @@ impl Init {
         let config = SopsConfig::load_or_empty(&location.target)?;
         config.check()?;
         context.find_sops()?.require_version()?;
+        let key = match (self.import, self.use_existing) {
+            (true, _) => KeySource::Import(private_key::read()?),
+            (_, true) => KeySource::Existing,
+            _ => KeySource::Generate,
+        };
         let cluster = context.connect()?;
         let request = init::Request {
             secret: context.common.secret(),
             create_namespace: self.create_namespace,
             config,
+            key,
         };
         let plan = match init::plan(&cluster, request)? {
             Plan::InLine(in_line) => {
                 say_in_line(context, &location.target, &in_line);
                 return Ok(());
             }
-            Plan::Create(plan) => plan,
+            Plan::Change(plan) => plan,
         };
         if let Some(outer) = location.shadowed() {
             let text = format!(
@@ -75,13 +95,23 @@ impl Init {
                 .say("Nothing was changed: this was a dry run.");
             return Ok(());
         }
-        let new_namespace = plan.new_namespace;
+        let new_namespace = plan
+            .new_secret
+            .as_ref()
+            .is_some_and(|new| new.new_namespace);
         // From the Secret's creation until its key is printed there is no good
         // place to stop.
         let _held = signals::hold();
         match plan.execute(&cluster) {
             Ok(Outcome::InLine(in_line)) => say_in_line(context, &location.target, &in_line),
-            Ok(Outcome::Created(identity)) => show_key(context, &identity)?,
+            Ok(Outcome::Done {
+                generated: Some(identity),
+            }) => show_key(context, &identity)?,
+            Ok(Outcome::Done { generated: None }) => {
+                context
+                    .report
+                    .say("Done. Commit .sops.yaml if it was changed.");
+            }
             Err(error) => {
                 if new_namespace {
                     let namespace = &context.common.namespace;
@@ -106,43 +136,56 @@ fn say_in_line(context: &Context, config: &Path, in_line: &InLine) {
     context.warn_of_bad_lines(&in_line.bad_lines);
 }
 
-fn say_plan(context: &Context, cluster: &Cluster, plan: &CreatePlan) {
+fn say_plan(context: &Context, cluster: &Cluster, plan: &ChangePlan) {
     let target = cluster.target();
-    let config = plan.config();
-    let place = match plan.place {
-        Place::FirstRule if !config.exists => {
+    let config = &plan.config;
+    let place = match plan.config_change.as_ref().map(|change| change.place) {
+        None => "names the key already".to_owned(),
+        Some(Place::FirstRule) if !config.exists => {
             "a new file, with a rule for files named *secret*.yaml".to_owned()
         }
-        Place::FirstRule => "its first rule, for files named *secret*.yaml".to_owned(),
-        Place::Rule(index) => format!("the rule in {}", config.rules[index].summary()),
+        Some(Place::FirstRule) => "its first rule, for files named *secret*.yaml".to_owned(),
+        Some(Place::Rule(index)) => format!("the rule in {}", config.rules[index].summary()),
     };
-    let namespace = if plan.new_namespace {
-        ", in a new namespace"
-    } else {
-        ""
+    let (what, state) = match &plan.new_secret {
+        None => ("The age key", "there already"),
+        Some(new) => (
+            if new.generated {
+                "A new age key"
+            } else {
+                "This age key"
+            },
+            if new.new_namespace {
+                "new, in a new namespace"
+            } else {
+                "new"
+            },
+        ),
     };
     context.report.say(&format!(
-        "A new age key for the cluster of context \"{}\" ({}):\n  \
+        "{what} for the cluster of context \"{}\" ({}):\n  \
          public key  {}\n  \
-         Secret      {}, new{namespace}\n  \
+         Secret      {}, {state}\n  \
          config      {}: {place}",
         target.context,
         target.server(),
         plan.recipient,
-        plan.secret(),
+        plan.secret,
         config.path.display(),
     ));
 }
 
-fn say_difference(context: &Context, plan: &CreatePlan) {
-    let config = plan.config();
+fn say_difference(context: &Context, plan: &ChangePlan) {
+    let (config, Some(change)) = (&plan.config, &plan.config_change) else {
+        return;
+    };
     let path = config.path.display().to_string();
     let before = if config.exists {
         path.as_str()
     } else {
         "/dev/null"
     };
-    let difference = TextDiff::from_lines(&config.text, &plan.config_text);
+    let difference = TextDiff::from_lines(&config.text, &change.text);
     let text = difference.unified_diff().header(before, &path).to_string();
     context.report.say_verbatim(text.trim_end());
 }

@@ -1,0 +1,57 @@
+//! Takes a private key from the person: from a pipe, or from a prompt that does
+//! not show it. What is refused is never repeated.
+
+use std::io::{self, IsTerminal, Read};
+
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+
+use super::failure::Failure;
+use crate::core::identity::{Identity, KeyFile};
+
+/// More than any key file has, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// Reads one identity from stdin, in the form that `age-keygen` writes.
+///
+/// # Errors
+/// When it is not exactly one identity.
+pub fn read() -> Result<Identity, Failure> {
+    let stdin = io::stdin();
+    let text = if stdin.is_terminal() {
+        let answer = rpassword::prompt_password("Private key (AGE-SECRET-KEY-1…, not shown): ");
+        let answer = SecretString::from(answer.map_err(|error| unreadable(&error))?);
+        SecretBox::new(Box::new(answer.expose_secret().as_bytes().to_vec()))
+    } else {
+        let mut bytes = SecretBox::new(Box::<Vec<u8>>::default());
+        let mut limited = stdin.lock().take(LONGEST + 1);
+        let read = limited.read_to_end(secrecy::ExposeSecretMut::expose_secret_mut(&mut bytes));
+        read.map_err(|error| unreadable(&error))?;
+        bytes
+    };
+    parse(text.expose_secret())
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(format!("cannot read the private key from stdin: {error}")).hint(HOW)
+}
+
+const HOW: &str = "pipe it in: pass show prod/age | kb k secrets init --import";
+
+fn parse(bytes: &[u8]) -> Result<Identity, Failure> {
+    if bytes.len() as u64 > LONGEST {
+        return Err(Failure::new("stdin holds more than a key file does").hint(HOW));
+    }
+    let mut file = KeyFile::parse(bytes);
+    if let Some((line, reason)) = file.bad_lines.first() {
+        return Err(Failure::new(format!("stdin, line {line}: {reason}")).hint(HOW));
+    }
+    match (file.identities.pop(), file.identities.len()) {
+        (Some(identity), 0) => Ok(identity),
+        (Some(_), more) => Err(Failure::new(format!(
+            "stdin holds {} private keys, and a cluster is given one",
+            more + 1
+        ))
+        .hint("pipe in the line of the one that is meant")),
+        (None, _) => Err(Failure::new("stdin holds no private key").hint(HOW)),
+    }
+}

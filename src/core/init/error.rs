@@ -1,0 +1,125 @@
+//! What can stop `init`.
+
+use std::path::PathBuf;
+
+use crate::core::cluster::{ClusterError, SecretName};
+use crate::core::flux_secret::FetchError;
+use crate::core::identity::Recipient;
+use crate::core::replace::ReplaceError;
+use crate::core::sops_config::{ConfigError, EditError, RuleSummary};
+
+/// Why `init` stopped. Unless a variant says otherwise, nothing was changed but
+/// that a namespace which was to be created may be there now.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The API server.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Reading `.sops.yaml`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Editing `.sops.yaml`.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// Writing `.sops.yaml`, before anything else was changed.
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
+    /// Asking the cluster for its keys.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The Secret is there and has a key, and `.sops.yaml` does not name it.
+    #[error(
+        "the cluster has its key already ({secret}: {recipient}), and {} does not name it",
+        .config_path.display()
+    )]
+    NotNamed {
+        /// The Secret.
+        secret: SecretName,
+        /// The recipient of its key.
+        recipient: Recipient,
+        /// The `.sops.yaml`.
+        config_path: PathBuf,
+    },
+    /// The Secret is there and has a key whose recipient kb cannot tell.
+    #[error(
+        "the cluster has a post-quantum key already ({secret}), whose recipient kb cannot compute"
+    )]
+    UnknownRecipient {
+        /// The Secret.
+        secret: SecretName,
+    },
+    /// The key to import is a post-quantum one.
+    #[error("the key is a post-quantum one, whose recipient kb cannot compute for .sops.yaml")]
+    ImportUnknownRecipient,
+    /// The cluster has another key than the one to import.
+    #[error(
+        "the cluster has another key already ({secret}: {held}); the one to import is {imported}"
+    )]
+    ImportOther {
+        /// The Secret.
+        secret: SecretName,
+        /// The recipient of its key.
+        held: Recipient,
+        /// The recipient of the key to import.
+        imported: Recipient,
+    },
+    /// The cluster has no key that `.sops.yaml` could be brought in line with.
+    #[error("the cluster has no Secret {secret}, and so no key to bring .sops.yaml in line with")]
+    NothingExists {
+        /// The Secret.
+        secret: SecretName,
+    },
+    /// `.sops.yaml` has rules, and none is evidently this cluster's.
+    #[error("{} does not say which of its rules the cluster's key is for", .config_path.display())]
+    NotEvident {
+        /// The `.sops.yaml`.
+        config_path: PathBuf,
+        /// Its rules.
+        rules: Vec<RuleSummary>,
+    },
+    /// The namespace is missing, and was not to be made.
+    #[error("the namespace {namespace} is not there")]
+    NamespaceMissing {
+        /// The namespace.
+        namespace: String,
+    },
+    /// Someone created the Secret while kb was about to, and deleted it again.
+    #[error("the Secret {secret} came and went while kb was about to create it")]
+    Vanished {
+        /// The Secret.
+        secret: SecretName,
+    },
+    /// The server did not answer when the Secret was to be created: it may be
+    /// there. Nobody has seen its key, and `.sops.yaml` does not name it.
+    #[error("it is not certain whether the Secret {secret} was created")]
+    Uncertain {
+        /// The Secret.
+        secret: SecretName,
+        /// Why there was no answer.
+        #[source]
+        source: Box<ClusterError>,
+    },
+    /// `.sops.yaml` could not be written after the Secret was created. The
+    /// Secret is gone again, and nobody has seen its key.
+    #[error("the new Secret {secret} was taken back, because .sops.yaml was not written")]
+    TakenBack {
+        /// The Secret.
+        secret: SecretName,
+        /// The `.sops.yaml`.
+        config_path: PathBuf,
+        /// Why.
+        #[source]
+        source: ReplaceError,
+    },
+    /// The same, and the Secret could not be deleted either: it is still there.
+    #[error("the new Secret {secret} could not be taken back after this: {write}")]
+    LeftBehind {
+        /// The Secret.
+        secret: SecretName,
+        /// Why `.sops.yaml` was not written.
+        write: ReplaceError,
+        /// Why the Secret was not deleted.
+        #[source]
+        cleanup: Box<ClusterError>,
+    },
+}
