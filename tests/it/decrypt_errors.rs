@@ -198,13 +198,7 @@ fn an_expression_that_names_nothing_is_told() {
 #[test]
 fn whatever_is_typed_into_an_encrypted_file_is_not_repeated() {
     let setup = Setup::initialized("quoted");
-    let recipient = setup.world.read(".sops.yaml");
-    let recipient = recipient
-        .split("age: ")
-        .nth(1)
-        .expect("a key")
-        .trim()
-        .to_owned();
+    let recipient = setup.recipient();
     setup.encrypt_for(&recipient, "s.ini", "[db]\nuser = x\n");
     setup.encrypt_for(&recipient, "s.env", "USER=x\n");
     setup.encrypt_for(&recipient, "s.yaml", "user: x\n");
@@ -237,13 +231,7 @@ fn whatever_is_typed_into_an_encrypted_file_is_not_repeated() {
 #[test]
 fn a_binary_file_that_was_cut_short_is_damaged() {
     let setup = Setup::initialized("cut");
-    let recipient = setup.world.read(".sops.yaml");
-    let recipient = recipient
-        .split("age: ")
-        .nth(1)
-        .expect("a key")
-        .trim()
-        .to_owned();
+    let recipient = setup.recipient();
     setup.encrypt_for(&recipient, "s.bin", CANARY);
     let half = setup.world.read("s.bin")[..200].to_owned();
     setup.world.write("s.bin", half);

@@ -77,6 +77,11 @@ impl Setup {
         Some(String::from_utf8(data.get(name)?.clone()).expect("text"))
     }
 
+    /// The recipient of the cluster's key, after `init`.
+    fn recipient(&self) -> String {
+        recipient_of(&self.world, &self.entry("age.agekey").expect("the entry"))
+    }
+
     fn put_key(&self, data: &[(&str, &str)]) {
         let data: Vec<(&str, &[u8])> = data.iter().map(|(k, v)| (*k, v.as_bytes())).collect();
         self.cluster.put_secret(&self.namespace, "sops-age", &data);

@@ -1,7 +1,7 @@
 //! The Kubernetes API server, by way of kube. Nothing else talks to it.
 //!
-//! [`kubeconfig`] finds out where the server is and who asks, [`exec_plugin`]
-//! runs a credential plugin once, [`client`] opens the connection, and
+//! [`kubeconfig`] finds out where the server is and who asks, `exec_plugin` runs
+//! a credential plugin once, `client` opens the connection, and
 //! [`Cluster`] has the few requests that kb makes.
 
 mod client;

@@ -1,6 +1,6 @@
 //! `init`: gives a cluster its keypair, and `.sops.yaml` the public half.
 //!
-//! [`plan`] looks at everything and changes nothing; [`ChangePlan::execute`]
+//! [`plan()`] looks at everything and changes nothing; [`ChangePlan::execute`]
 //! carries it out. The Secret is created, never applied: the API server
 //! decides who of several wins, and the others find the Secret there.
 

@@ -1,8 +1,8 @@
 //! `.sops.yaml`: which recipients a path's files get.
 //!
 //! People write this file by hand, so kb changes it as they would: outside the
-//! value that changes, every byte stays. [`model`] reads the file, [`evident`]
-//! decides which rule a new key belongs to, [`edit`] splices the text.
+//! value that changes, every byte stays. `model` reads the file, [`evident()`]
+//! decides which rule a new key belongs to, `edit` splices the text.
 //!
 //! serde-saphyr reads and granit-parser, the parser inside it, gives the byte
 //! positions for the edit. Both were measured against generated configurations

@@ -24,8 +24,11 @@ pub struct Decrypt {
     #[arg(value_name = "PATH")]
     path: PathBuf,
 
-    /// Print only one value, as in '["data"]["password"]'
-    #[arg(long, value_name = "EXPRESSION")]
+    #[arg(
+        long,
+        value_name = "EXPRESSION",
+        help = "Print only one value, as in '[\"data\"][\"password\"]'"
+    )]
     extract: Option<String>,
 
     /// Print it even if the MAC does not match
