@@ -113,33 +113,35 @@ impl Staged {
         };
         let Some(before) = before else {
             return match temporary.persist_noclobber(&target) {
-                Ok(()) => sync_directory(&target).map_err(error),
+                Ok(()) => {
+                    sync_directory(&target);
+                    Ok(())
+                }
                 Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
                     Err(ReplaceError::Changed { path })
                 }
                 Err(failed) => Err(error(failed.error)),
             };
         };
-        let is_as_before = |file: &Path| Ok(std::fs::read(file)? == before);
+        let is_as_before = |file: &Path| std::fs::read(file).map(|now| now == before);
         if !is_as_before(&target).map_err(error)? {
             return Err(ReplaceError::Changed { path });
         }
         if exchange(&temporary, &target).is_ok() {
             // What was the file until now is the temporary one, to be looked at
             // without haste. If someone was faster, it goes back.
-            if !is_as_before(&temporary).map_err(error)? {
+            if !is_as_before(&temporary).unwrap_or(false) {
                 exchange(&temporary, &target).map_err(|errno| error(errno.into()))?;
                 return Err(ReplaceError::Changed { path });
             }
-            temporary.close().map_err(error)?;
         } else {
             // A file system that cannot exchange two files: a moment stays open
             // between the look and the rename.
-            temporary
-                .persist(&target)
-                .map_err(|failed| error(failed.error))?;
+            let renamed = temporary.persist(&target);
+            renamed.map_err(|failed| error(failed.error))?;
         }
-        sync_directory(&target).map_err(error)
+        sync_directory(&target);
+        Ok(())
     }
 }
 
@@ -155,8 +157,10 @@ fn exchange(_one: &Path, _other: &Path) -> rustix::io::Result<()> {
     Err(rustix::io::Errno::NOSYS)
 }
 
-fn sync_directory(file: &Path) -> io::Result<()> {
-    File::open(directory_of(file))?.sync_all()
+/// Makes a rename last through a power cut. The rename has happened, so a
+/// failure here must not be taken for one to replace the file.
+fn sync_directory(file: &Path) {
+    let _ = File::open(directory_of(file)).and_then(|directory| directory.sync_all());
 }
 
 fn directory_of(path: &Path) -> &Path {
