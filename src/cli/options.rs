@@ -110,7 +110,7 @@ impl CommonOptions {
             ));
         }
         if let Some(context) = &self.context {
-            options.push_str(&format!(" --context {}", quoted(context)));
+            options.push_str(&format!(" --context={}", quoted(context)));
         }
         options
     }

@@ -12,10 +12,15 @@ use signal_hook::{SigId, flag, low_level};
 #[must_use]
 pub struct Held(Vec<SigId>);
 
-/// Holds the signals. Where the system does not allow it, they stay as they are.
+/// Holds the signals. One that is ignored already, as HUP is under `nohup`, stays
+/// ignored.
 pub fn hold() -> Held {
+    let ignored = ignored_signals();
     let mut registered = Vec::new();
     for signal in [SIGINT, SIGTERM, SIGHUP] {
+        if ignored & (1 << (signal - 1)) != 0 {
+            continue;
+        }
         let came = Arc::new(AtomicBool::new(false));
         // In this order: the first signal finds the flag unset, and sets it.
         let stop = flag::register_conditional_default(signal, Arc::clone(&came));
@@ -31,4 +36,13 @@ impl Drop for Held {
             low_level::unregister(id);
         }
     }
+}
+
+/// The signals that are ignored: bit 0 for signal 1. Linux tells it in
+/// proc_pid_status(5); elsewhere none counts as ignored.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }

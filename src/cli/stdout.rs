@@ -4,11 +4,12 @@
 //! touches a disk. So a stdout that is a file is looked at before anything is
 //! done: one on a disk is a warning, one in a repository is refused.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FileType;
+use rustix::io::Errno;
 
 use super::failure::{Failure, Hint};
 use super::report::Report;
@@ -85,8 +86,21 @@ impl Stdout {
     /// When the reader is gone, or the disk is full.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         // The standard library's stdout takes a bad descriptor for a success.
-        let stdout = rustix::io::dup(rustix::stdio::stdout())?;
-        File::from(stdout).write_all(bytes)
+        let stdout = rustix::stdio::stdout();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match rustix::io::write(stdout, rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => rest = &rest[written..],
+                Err(Errno::INTR) => {}
+                // A pipe that its other end has made non-blocking.
+                Err(Errno::AGAIN) => {
+                    rustix::event::poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], None)?;
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
     }
 }
 

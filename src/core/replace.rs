@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Uid};
 
-/// Temporary files are called `.NAME.kb-XXXXXX`. The lock on one says that its
-/// process lives.
-const INFIX: &str = ".kb-";
+/// Temporary files are called `.NAME.kb-tmp-XXXXXXXX`, with so many letters and
+/// digits at the end. The lock on one says that its process lives.
+const INFIX: &str = ".kb-tmp-";
+const RANDOM_LENGTH: usize = 8;
 
 /// The mode of a file that was not there before.
 const NEW_FILE_MODE: u32 = 0o644;
@@ -76,9 +77,10 @@ pub fn stage(path: &Path, before: Option<&[u8]>, content: &[u8]) -> Result<Stage
     let write = |mut file: &File| -> io::Result<()> {
         file.write_all(content)?;
         if let Some(old) = &old {
-            // Where kb may not give the file away, it becomes the runner's.
+            // Where kb may not give the file away, the group may still keep it.
             let (user, group) = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
-            let _ = rustix::fs::fchown(file, Some(user), Some(group));
+            let _ = rustix::fs::fchown(file, Some(user), Some(group))
+                .or_else(|_| rustix::fs::fchown(file, None, Some(group)));
             file.set_permissions(old.permissions())?;
         }
         file.sync_all()
@@ -127,11 +129,15 @@ impl Staged {
         if !is_as_before(&target).map_err(error)? {
             return Err(ReplaceError::Changed { path });
         }
+        // After the exchange the old file has the temporary name, which its lock
+        // keeps from being cleared.
+        let old = File::open(&target).map_err(error)?;
+        let _ = old.try_lock();
         if exchange(&temporary, &target).is_ok() {
-            // What was the file until now is the temporary one, to be looked at
-            // without haste. If someone was faster, it goes back.
-            if !is_as_before(&temporary).unwrap_or(false) {
-                exchange(&temporary, &target).map_err(|errno| error(errno.into()))?;
+            // What was the file until now can be looked at without haste. If
+            // someone was faster, it goes back.
+            let changed = is_as_before(&temporary).is_ok_and(|as_before| !as_before);
+            if changed && exchange(&temporary, &target).is_ok() {
                 return Err(ReplaceError::Changed { path });
             }
         } else {
@@ -191,7 +197,8 @@ fn create_locked(target: &Path) -> io::Result<(File, tempfile::TempPath)> {
             },
         )?;
         let (file, path) = temporary.into_parts();
-        file.lock()?;
+        // A file system without locks has no runs to tell apart either.
+        let _ = file.lock();
         // Another run may have taken it for a dead one's before it was locked.
         if file.metadata()?.nlink() > 0 {
             return Ok((file, path));
@@ -209,7 +216,10 @@ pub fn clear_stale(path: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        let named = entry.file_name().to_string_lossy().starts_with(&prefix);
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let named = name.strip_prefix(&prefix).is_some_and(|random| {
+            random.len() == RANDOM_LENGTH && random.chars().all(|c| c.is_ascii_alphanumeric())
+        });
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
         if !named || !is_file {
             continue;
@@ -277,12 +287,19 @@ mod tests {
     fn a_dead_runs_temporary_file_is_cleared_and_a_live_ones_stays() {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join(".sops.yaml");
-        std::fs::write(dir.path().join(".sops.yaml.kb-dead00"), "stray").expect("write");
+        std::fs::write(dir.path().join(".sops.yaml.kb-tmp-dead0000"), "stray").expect("write");
         let live = stage(&path, None, b"first").expect("stage");
         let second = stage(&path, None, b"second").expect("stage");
         assert_eq!(names(dir.path()).len(), 2, "{:?}", names(dir.path()));
         live.commit().expect("commit");
         drop(second);
         assert_eq!(names(dir.path()), [".sops.yaml"]);
+        // What a person calls a file is none of these.
+        let theirs = [".sops.yaml.kb-backup", ".sops.yaml.kb-tmp-notes.txt"];
+        for name in theirs {
+            std::fs::write(dir.path().join(name), "theirs").expect("write");
+        }
+        clear_stale(&path);
+        assert_eq!(names(dir.path()).len(), 1 + theirs.len());
     }
 }

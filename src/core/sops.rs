@@ -71,7 +71,7 @@ pub enum SopsError {
     NoKey {
         /// The file.
         file: PathBuf,
-        /// What sops said of each key: recipients and reasons.
+        /// What became of each key, as sops says it.
         said: String,
     },
     /// `--extract` names something that is not in the file, or is no path.
@@ -268,7 +268,10 @@ fn failure(request: &Decrypt<'_>, status: ExitStatus, said: &str) -> SopsError {
     let reason = match code {
         Some(51) => return SopsError::MacMismatch { file },
         Some(128) => {
-            let said = said.trim().to_owned();
+            // The lines between quote the metadata, where anything may stand.
+            let of_keys = |line: &&str| line.ends_with(": FAILED") || line.ends_with(": SUCCESS");
+            let said: Vec<&str> = said.lines().filter(of_keys).collect();
+            let said = said.join("\n");
             return SopsError::NoKey { file, said };
         }
         Some(1) => "it cannot read the file or its sops metadata",

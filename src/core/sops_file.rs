@@ -89,8 +89,16 @@ pub enum FileError {
         /// The path.
         path: PathBuf,
     },
-    /// It does not parse, or its metadata is not sops's. The reason quotes
-    /// nothing: what does not parse may be plaintext.
+    /// It has no SOPS metadata, and does not parse either.
+    #[error("{}{} is not encrypted, and does not parse", .path.display(), place(.line_column))]
+    NotParsed {
+        /// The path.
+        path: PathBuf,
+        /// Line and column, from 1, where they are known.
+        line_column: Option<(u64, u64)>,
+    },
+    /// It holds encrypted values, and is not whole. The reason quotes nothing:
+    /// what does not parse may be plaintext.
     #[error("{}{} is damaged: {reason}", .path.display(), place(.line_column))]
     Damaged {
         /// The path.
@@ -151,32 +159,34 @@ impl Metadata {
         let found = match Format::of(path) {
             Format::Yaml => from_yaml(bytes),
             Format::Json => from_json(bytes),
-            Format::Binary => match from_json(bytes) {
-                // What does not even look like sops's JSON is any binary file.
-                Err(_) if !looks_encrypted(bytes) => Ok(None),
-                other => other,
-            },
+            // What is not JSON is any binary file.
+            Format::Binary => from_json(bytes).or(Ok(None)),
             Format::Dotenv => from_lines(bytes, "sops_", None),
             Format::Ini => from_lines(bytes, "", Some("[sops]")),
         };
-        match found {
-            Ok(Some(metadata)) if metadata.recipients.is_empty() && !metadata.other_keys => {
-                Err(FileError::Damaged {
-                    path: path.to_owned(),
-                    line_column: None,
-                    reason: "its sops metadata names no key",
-                })
-            }
-            Ok(Some(metadata)) => Ok(metadata),
-            Ok(None) => Err(FileError::Plaintext {
-                path: path.to_owned(),
-            }),
-            Err((line_column, reason)) => Err(FileError::Damaged {
-                path: path.to_owned(),
+        let path = || path.to_owned();
+        let keyless = |metadata: &Metadata| metadata.recipients.is_empty() && !metadata.other_keys;
+        let (line_column, reason) = match found {
+            Ok(Some(metadata)) if !keyless(&metadata) => return Ok(metadata),
+            Ok(Some(_)) => (None, "its sops metadata names no key"),
+            Ok(None) => (None, NO_METADATA),
+            Err(damage) => damage,
+        };
+        // Every encrypted file has at least one such value, its MAC.
+        if contains(bytes, b"ENC[AES256_GCM,") {
+            return Err(FileError::Damaged {
+                path: path(),
                 line_column,
                 reason,
-            }),
+            });
         }
+        if reason == NOT_PARSED {
+            return Err(FileError::NotParsed {
+                path: path(),
+                line_column,
+            });
+        }
+        Err(FileError::Plaintext { path: path() })
     }
 
     /// Whether only people's own keys open the file, and no cluster's could.
@@ -194,6 +204,8 @@ fn place(line_column: &Option<(u64, u64)>) -> String {
 }
 
 const NOT_PARSED: &str = "it does not parse";
+const NO_METADATA: &str =
+    "it holds encrypted values, and no sops metadata for a file of this name's ending";
 const NOT_METADATA: &str = "its sops metadata is not as sops writes it";
 
 #[derive(Deserialize)]
@@ -212,10 +224,8 @@ impl Document {
     }
 }
 
-/// Whether bytes that are no JSON may be what is left of an encrypted file.
-fn looks_encrypted(bytes: &[u8]) -> bool {
-    let has = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
-    bytes.trim_ascii_start().starts_with(b"{") && (has(b"\"sops\"") || has(b"ENC[AES256_GCM,"))
+fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
 }
 
 #[derive(Deserialize, Default)]
@@ -308,7 +318,7 @@ fn from_lines(
     let mut found = false;
     for line in text.lines().map(str::trim) {
         if line.starts_with('[') {
-            here = section.is_none_or(|section| section == line);
+            here = section.is_none_or(|section| line.starts_with(section));
         }
         let Some((key, value)) = line.split_once('=').filter(|_| here) else {
             continue;
@@ -332,12 +342,13 @@ fn from_lines(
         ];
         metadata.other_keys |= others.iter().any(|other| key.starts_with(other));
         if key.starts_with("age__") && key.ends_with("recipient") {
-            let recipient = value.trim().trim_matches('"').parse();
+            let recipient = value.trim().trim_matches(['"', '`']).parse();
             metadata
                 .recipients
                 .push(recipient.map_err(|_| (None, NOT_METADATA))?);
         }
     }
+    found |= metadata.other_keys || !metadata.recipients.is_empty();
     Ok(found.then_some(metadata))
 }
 

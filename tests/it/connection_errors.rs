@@ -209,7 +209,7 @@ fn a_certificate_that_is_not_trusted() {
     ----- stderr -----
     error: the certificate of the API server https://127.0.0.1:[PORT] is not trusted: no authority that is trusted issued it
     hint: certificate-authority must name who issued it, and server a host it is for
-    hint: to see what stands in the kubeconfig: kubectl config view
+    hint: to see what stands in the kubeconfig, such as its server: kubectl config view
     ");
 }
 

@@ -133,7 +133,7 @@ fn a_file_for_an_ssh_key_only_asks_no_cluster() {
     let nowhere = format!("https://127.0.0.1:{}", testkit::net::refused_port());
     let kubeconfig = setup.cluster.kubeconfig().cluster_field("server", nowhere);
     setup.world.kubeconfig(&kubeconfig.to_yaml());
-    let recipient = ssh_key(&setup);
+    let recipient = ssh_key(&setup, "dev@example.org");
     setup.encrypt_for(
         &recipient,
         ".env.json",
@@ -144,16 +144,14 @@ fn a_file_for_an_ssh_key_only_asks_no_cluster() {
 }
 
 /// Puts an ed25519 key into `~/.ssh`, where sops finds it; its public half.
-fn ssh_key(setup: &Setup) -> String {
+fn ssh_key(setup: &Setup, comment: &str) -> String {
     let path = setup
         .world
         .write_home(".ssh/placeholder", "")
         .with_file_name("id_ed25519");
     let path = path.to_str().expect("UTF-8");
-    setup
-        .world
-        .tool("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path])
-        .assert_code(0);
+    let arguments = ["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path];
+    setup.world.tool("ssh-keygen", arguments).assert_code(0);
     let public = std::fs::read_to_string(format!("{path}.pub")).expect("the public half");
     public.trim().to_owned()
 }
@@ -267,5 +265,27 @@ fn a_post_quantum_key_opens_its_own_files_only() {
         run.assert_code(0).err().contains("age.agekey, line 2"),
         "{}",
         run.err()
+    );
+}
+
+/// What kb must read as sops does: comments behind a section, and a recipient
+/// that the ini format quotes.
+#[test]
+fn metadata_of_an_ini_file_may_be_quoted() {
+    let setup = Setup::initialized("ini");
+    let person = ssh_key(&setup, "dev;x #1");
+    let both = format!("{},{person}", setup.recipient());
+    setup.encrypt_for(&both, "s.ini", "[db]\nuser = x\n");
+    let text = setup
+        .world
+        .read("s.ini")
+        .replace("[sops]", "[sops] ; metadata");
+    setup.world.write("s.ini", text);
+    assert!(
+        setup
+            .decrypt(&["s.ini"])
+            .assert_code(0)
+            .out()
+            .contains("user")
     );
 }

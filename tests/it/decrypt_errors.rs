@@ -35,7 +35,9 @@ fn what_is_no_encrypted_file_is_told_before_the_cluster_is_asked() {
         .world
         .write("damaged.json", format!("{{\"a\": \"{CANARY}\",\n"));
     setup.world.write("other.yaml", "sops: 3\n");
-    setup.world.write("nokey.yaml", "a: b\nsops:\n  mac: x\n");
+    setup
+        .world
+        .write("nokey.yaml", "a: b\nsops:\n  mac: ENC[AES256_GCM,data:x]\n");
     setup.world.tool("mkfifo", ["pipe.yaml"]).assert_code(0);
     let cases: [(&str, &[&str]); 14] = [
         ("gone.yaml", &["there is no file gone.yaml"]),
@@ -56,11 +58,14 @@ fn what_is_no_encrypted_file_is_told_before_the_cluster_is_asked() {
         ("blank.yaml", &["blank.yaml is empty"]),
         (
             "damaged.yaml",
-            &["damaged.yaml:3:", "is damaged", "git log -p"],
+            &["damaged.yaml:3:", "is not encrypted, and does not parse"],
         ),
-        ("damaged.json", &["damaged.json:2:", "is damaged"]),
+        (
+            "damaged.json",
+            &["damaged.json:2:", "is not encrypted, and does not parse"],
+        ),
         ("other.yaml", &["other.yaml is not encrypted"]),
-        ("nokey.yaml", &["nokey.yaml", "names no key"]),
+        ("nokey.yaml", &["nokey.yaml is damaged", "names no key"]),
     ];
     for (name, words) in cases {
         let run = setup.decrypt(&[name]);
@@ -229,15 +234,47 @@ fn whatever_is_typed_into_an_encrypted_file_is_not_repeated() {
 
 /// Cut short, it is still no plaintext: the hint must not be to encrypt it.
 #[test]
-fn a_binary_file_that_was_cut_short_is_damaged() {
+fn what_is_left_of_an_encrypted_file_is_damaged_and_not_plaintext() {
     let setup = Setup::initialized("cut");
+    setup.encrypt("my-secret.yaml", SECRET);
     let recipient = setup.recipient();
     setup.encrypt_for(&recipient, "s.bin", CANARY);
-    let half = setup.world.read("s.bin")[..200].to_owned();
-    setup.world.write("s.bin", half);
-    let run = setup.decrypt(&["s.bin"]);
-    assert_fails(&run, 1, &["is damaged", "git log -p"]);
-    assert!(!run.err().contains("sops encrypt"), "{}", run.err());
+    setup.encrypt_for(&recipient, "s.ini", "[db]\nuser = x\n");
+    let whole = setup.world.read("my-secret.yaml");
+    let without_metadata = &whole[..whole.find("sops:").expect("metadata")];
+    setup.world.write("cut.yaml", without_metadata);
+    setup
+        .world
+        .write("cut.bin", &setup.world.read("s.bin")[..200]);
+    let ini = setup.world.read("s.ini");
+    setup
+        .world
+        .write("cut.ini", &ini[..ini.find("[sops]").expect("metadata")]);
+    // sops tells the format by the name, so this one is binary for it.
+    setup.world.write("renamed.bak", &whole);
+    for name in ["cut.yaml", "cut.bin", "cut.ini", "renamed.bak"] {
+        let run = setup.decrypt(&[name]);
+        assert_fails(&run, 1, &["is damaged", "git log -p"]);
+        assert!(!run.err().contains("sops encrypt"), "{}", run.err());
+    }
+}
+
+/// What stands in the metadata may have been typed there, too.
+#[test]
+fn a_damaged_data_key_is_not_repeated() {
+    let setup = Setup::initialized("datakey");
+    setup.encrypt("my-secret.yaml", SECRET);
+    let whole = setup.world.read("my-secret.yaml");
+    let (start, end) = ("-----BEGIN AGE", "-----END AGE ENCRYPTED FILE-----");
+    let (from, to) = (
+        whole.find(start).expect("armor"),
+        whole.find(end).expect("armor"),
+    );
+    let typed = format!("{}{CANARY}{}", &whole[..from], &whole[to + end.len()..]);
+    setup.world.write("my-secret.yaml", typed);
+    let run = setup.decrypt(&["my-secret.yaml"]);
+    assert_fails(&run, 1, &["sops cannot open my-secret.yaml", "FAILED"]);
+    assert!(!run.err().contains(CANARY), "{}", run.err());
 }
 
 #[test]

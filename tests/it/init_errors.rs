@@ -199,7 +199,7 @@ fn a_stray_file_of_a_killed_run_is_cleared_by_the_next() {
     let setup = Setup::new("stray");
     let (key, _) = keypair(&setup.world);
     setup.put_key(&[("age.agekey", &key)]);
-    let stray = setup.world.write(".sops.yaml.kb-AbCdEf", "half");
+    let stray = setup.world.write(".sops.yaml.kb-tmp-AbCdEf12", "half");
     assert_fails(&setup.init(&[]), 1, &["--use-existing"]);
     assert!(!stray.exists());
 }

@@ -33,7 +33,7 @@ impl From<KubeconfigError> for Failure {
 
 impl Failure {
     fn view_config(self) -> Self {
-        let purpose = "to see what stands in the kubeconfig:";
+        let purpose = "to see what stands in the kubeconfig, such as its server:";
         self.hint_command(purpose, Program::Kubectl, "config view")
     }
 }
@@ -75,9 +75,16 @@ impl From<ClusterError> for Failure {
             ClusterError::NamespaceMissing { .. } => {
                 failure.hint("-n names another namespace, --context another cluster")
             }
+            ClusterError::NotFound { message } if message.contains("page not found") => {
+                failure.view_config()
+            }
             ClusterError::NotFound { .. } | ClusterError::AlreadyExists { .. } => {
                 failure.hint("run it again: someone else changed it meanwhile")
             }
+            ClusterError::Refused { code, .. } if code >= 500 => {
+                failure.hint("run it again: the server, or a proxy before it, is in trouble")
+            }
+            ClusterError::Refused { code: 400, .. } => failure.view_config(),
             ClusterError::Refused { .. } => {
                 failure.hint("the cluster's own rules refuse it: its administrator knows which")
             }

@@ -28,6 +28,9 @@ impl From<FileError> for Failure {
                 "to encrypt it by the rules of .sops.yaml: sops encrypt --in-place {}",
                 quoted(&path.to_string_lossy())
             )),
+            FileError::NotParsed { .. } => {
+                failure.hint("mend it first: sops cannot encrypt it as it is")
+            }
             FileError::Damaged { path, .. } => failure.hint(history_command(&path)),
         }
     }

@@ -148,6 +148,16 @@ fn reason(error: &rustls::CertificateError) -> String {
 }
 
 impl ClusterError {
+    /// Whether the request may have been carried out all the same: the answer
+    /// got lost, or is that of something between kb and the server.
+    pub fn leaves_open(&self) -> bool {
+        match self {
+            Self::Timeout { .. } | Self::Unreachable { .. } | Self::Answer { .. } => true,
+            Self::Refused { code, .. } => *code >= 500 || *code == 408,
+            _ => false,
+        }
+    }
+
     pub(super) fn from_kube(error: kube::Error, target: &Target, request: Request) -> Self {
         let server = target.server();
         match error {

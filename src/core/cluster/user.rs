@@ -53,9 +53,18 @@ pub(super) fn resolve(mut user: AuthInfo) -> Result<AuthInfo, TokenError> {
         *data = SecretString::from(unwrapped(data.expose_secret()));
     }
     // client-go prefers the file, which is renewed, to the token beside it.
-    user.token = match (user.token_file.take(), user.token.take()) {
-        (Some(path), _) => token_file(Path::new(&path))?,
-        (None, Some(token)) => bearer(token.expose_secret())?,
+    let inline = match user.token.take() {
+        Some(token) => bearer(token.expose_secret())?,
+        None => None,
+    };
+    let in_file = user
+        .token_file
+        .take()
+        .map(|path| token_file(Path::new(&path)));
+    user.token = match (in_file, inline) {
+        (Some(Ok(Some(token))), _) => Some(token),
+        (_, Some(inline)) => Some(inline),
+        (Some(in_file), None) => in_file?,
         (None, None) => None,
     };
     Ok(user)

@@ -1,10 +1,17 @@
 //! Finds out what there is to do.
 
+use std::time::Duration;
+
 use super::{ChangePlan, ConfigChange, InLine, InitError, KeySource, NewSecret, Plan, Request};
 use crate::core::cluster::{Cluster, ClusterError, Mode, SecretName};
 use crate::core::flux_secret::{self, ClusterKeys};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::sops_config::{NotEvident, SopsConfig, evident};
+
+/// How often `.sops.yaml` is looked at again where it does not name the key: too
+/// short a time for a person to notice.
+const LOOKS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Finds out what there is to do, down to a trial of the very request.
 ///
@@ -20,7 +27,7 @@ pub fn plan(cluster: &Cluster, request: Request) -> Result<Plan, InitError> {
     let keys = flux_secret::fetch(cluster, &secret)?;
     let (recipient, new_secret) = match (key, keys) {
         (KeySource::Generate, Some(keys)) => {
-            return in_line(&secret, &config, &keys).map(Plan::InLine);
+            return in_line_soon(&secret, &config, &keys, LOOKS).map(Plan::InLine);
         }
         (KeySource::Generate, None) => {
             let (identity, recipient) = Identity::generate();
@@ -105,7 +112,7 @@ fn try_to_create(
 }
 
 /// What is said of a cluster that has its key, when none was given to it.
-pub(super) fn in_line(
+fn in_line(
     secret: &SecretName,
     config: &SopsConfig,
     keys: &ClusterKeys,
@@ -127,6 +134,25 @@ pub(super) fn in_line(
             config_path: config.path.clone(),
         }),
     }
+}
+
+/// As [`in_line`], with a few more looks at `.sops.yaml`: another run may have
+/// created the Secret just now, and be about to write the same file.
+pub(super) fn in_line_soon(
+    secret: &SecretName,
+    config: &SopsConfig,
+    keys: &ClusterKeys,
+    looks: u32,
+) -> Result<InLine, InitError> {
+    let mut answer = in_line(secret, config, keys);
+    for _ in 0..looks {
+        if !matches!(answer, Err(InitError::NotNamed { .. })) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        answer = in_line(secret, &SopsConfig::load_or_empty(&config.path)?, keys);
+    }
+    answer
 }
 
 /// Whether the key that is to be imported is the one that the cluster has.

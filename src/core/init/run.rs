@@ -1,18 +1,14 @@
 //! Carries a plan out.
 
-use std::time::Duration;
-
-use super::plan::{in_line, same_key};
+use super::plan::{in_line_soon, same_key};
 use super::{ChangePlan, InitError, NewSecret, Outcome};
 use crate::core::cluster::{Cluster, ClusterError, Created, Mode};
 use crate::core::flux_secret::{self, ClusterKeys};
 use crate::core::replace;
-use crate::core::sops_config::SopsConfig;
 
-/// How often, and how long apart, the loser of a race looks whether the winner
-/// has written `.sops.yaml`.
-const WINNER_TRIES: u32 = 10;
-const WINNER_PAUSE: Duration = Duration::from_millis(100);
+/// How often the loser of a race looks whether the winner has written
+/// `.sops.yaml`.
+const LOOKS_AFTER_A_RACE: u32 = 10;
 
 /// What became of the Secret.
 enum Secret {
@@ -71,9 +67,7 @@ impl ChangePlan {
                 same_key(&self.secret, &keys, &self.recipient)?;
                 Ok(Secret::Found)
             }
-            Err(error @ (ClusterError::Timeout { .. } | ClusterError::Unreachable { .. })) => {
-                self.look_for_own(cluster, error)
-            }
+            Err(error) if error.leaves_open() => self.look_for_own(cluster, error),
             Err(error) => Err(error.into()),
         }
     }
@@ -95,19 +89,9 @@ impl ChangePlan {
     /// Someone else has created the Secret: it is as if it had been there. The
     /// winner may be about to write the same `.sops.yaml`.
     fn lost_race(&self, cluster: &Cluster) -> Result<Outcome, InitError> {
-        let mut tries = 0;
-        loop {
-            let now = SopsConfig::load_or_empty(&self.config.path)?;
-            let keys = flux_secret::fetch(cluster, &self.secret)?;
-            let keys = keys.ok_or_else(|| self.vanished())?;
-            match in_line(&self.secret, &now, &keys) {
-                Err(InitError::NotNamed { .. }) if tries < WINNER_TRIES => {
-                    tries += 1;
-                    std::thread::sleep(WINNER_PAUSE);
-                }
-                other => return other.map(Outcome::InLine),
-            }
-        }
+        let keys = flux_secret::fetch(cluster, &self.secret)?;
+        let keys = keys.ok_or_else(|| self.vanished())?;
+        in_line_soon(&self.secret, &self.config, &keys, LOOKS_AFTER_A_RACE).map(Outcome::InLine)
     }
 
     fn vanished(&self) -> InitError {

@@ -57,7 +57,9 @@ impl Init {
         }
         let named = context.environment.named_config(&context.common);
         let location = repository::locate(&context.directory, named.as_deref());
-        replace::clear_stale(&location.target);
+        if !self.dry_run {
+            replace::clear_stale(&location.target);
+        }
         let config = SopsConfig::load_or_empty(&location.target)?;
         config.check()?;
         context.find_sops()?.require_version()?;
