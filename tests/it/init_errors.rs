@@ -277,3 +277,56 @@ fn an_answer_that_got_lost_is_looked_for() {
     );
     assert!(setup.world.path(".sops.yaml").exists());
 }
+
+/// The same where a load balancer answers in the server's place.
+#[test]
+fn an_answer_that_is_not_the_servers_is_looked_behind() {
+    for status in [500, 502, 504] {
+        let setup = Setup::new("balancer");
+        let proxy = SlowProxy::answering(setup.cluster, status);
+        let kubeconfig = setup
+            .cluster
+            .kubeconfig()
+            .cluster_field("server", proxy.url());
+        setup.world.kubeconfig(&kubeconfig.to_yaml());
+        let run = setup.init(&[]);
+        let printed = run.assert_code(0).out().trim();
+        assert!(
+            setup
+                .entry("age.agekey")
+                .expect("the entry")
+                .contains(printed)
+        );
+    }
+}
+
+/// Under nohup a HUP is ignored from the start, and stays so.
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let setup = Setup::new("nohup");
+    let proxy = SlowProxy::start(setup.cluster);
+    let kubeconfig = setup
+        .cluster
+        .kubeconfig()
+        .cluster_field("server", proxy.url());
+    setup.world.kubeconfig(&kubeconfig.to_yaml());
+    let kb = env!("CARGO_BIN_EXE_kb");
+    let script = format!(
+        "trap '' HUP; exec '{kb}' k secrets init -n {}",
+        setup.namespace
+    );
+    let mut child = setup
+        .world
+        .tool_cmd("sh", ["-c", &script])
+        .spawn()
+        .expect("kb");
+    proxy.wait_for_stall();
+    let pid = child.id().to_string();
+    for _ in 0..2 {
+        setup.world.tool("kill", ["-HUP", &pid]).assert_code(0);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    proxy.go_on();
+    assert_eq!(child.wait().expect("kb ends").code(), Some(0));
+    assert!(setup.world.path(".sops.yaml").exists());
+}

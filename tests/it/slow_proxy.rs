@@ -1,6 +1,6 @@
 //! A server between kb and the API server that carries out the creation of a
-//! Secret and then keeps its answer back: the moment at which it is worst to be
-//! stopped, made as long as a test needs it.
+//! Secret and then keeps its answer back, or gives one of its own: the moment at
+//! which it is worst to be stopped, made as long as a test needs it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -24,7 +24,17 @@ struct State {
 }
 
 impl SlowProxy {
+    /// Keeps the answer back until [`Self::go_on`].
     pub(crate) fn start(cluster: &Cluster) -> Self {
+        Self::new(cluster, None)
+    }
+
+    /// Answers with this HTTP status and a page, as a load balancer does.
+    pub(crate) fn answering(cluster: &Cluster, status: u16) -> Self {
+        Self::new(cluster, Some(status))
+    }
+
+    fn new(cluster: &Cluster, own_status: Option<u16>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let port = listener.local_addr().expect("address").port();
         let state = Arc::new(State::default());
@@ -34,7 +44,7 @@ impl SlowProxy {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (client, state) = (Arc::clone(&client), Arc::clone(&shared));
-                thread::spawn(move || serve(stream, &client, &state));
+                thread::spawn(move || serve(stream, &client, &state, own_status));
             }
         });
         Self { port, state }
@@ -72,16 +82,18 @@ impl State {
 }
 
 /// Serves one connection, request by request, until kb closes it.
-fn serve(stream: TcpStream, client: &Client, state: &State) {
+fn serve(stream: TcpStream, client: &Client, state: &State, own_status: Option<u16>) {
     let mut reader = BufReader::new(stream.try_clone().expect("clone"));
     let mut stream = stream;
     while let Some((method, path, body)) = request(&mut reader) {
-        let (status, answer) = client.request(&method, &path, body.as_ref());
+        let (mut status, answer) = client.request(&method, &path, body.as_ref());
+        let mut text = answer.to_string();
         let creates = method == "POST" && path.contains("/secrets") && !path.contains("dryRun=All");
-        if creates {
-            state.stall();
+        match own_status {
+            Some(own) if creates => (status, text) = (own, "<html>trouble</html>".to_owned()),
+            None if creates => state.stall(),
+            _ => {}
         }
-        let text = answer.to_string();
         let head = format!(
             "HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             text.len()

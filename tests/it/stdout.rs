@@ -161,6 +161,26 @@ fn a_reader_who_stops_early_is_no_panic() {
     assert_eq!(run.assert_code(1).err(), "");
 }
 
+/// A pipe that its other end has made non-blocking, and reads late.
+#[test]
+fn a_slow_reader_gets_everything() {
+    let setup = Setup::initialized("slow");
+    let plaintext = "x".repeat(1 << 20);
+    setup.encrypt_for(&setup.recipient(), "large.bin", &plaintext);
+    let (mut reader, writer) = std::io::pipe().expect("pipe");
+    rustix::io::ioctl_fionbio(&writer, true).expect("non-blocking");
+    let mut command = setup.command(&["decrypt", "large.bin"]);
+    command.stdout(Stdio::from(writer));
+    let reading = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("read");
+        text
+    });
+    setup.world.run(command).assert_code(0);
+    assert!(reading.join().expect("read") == plaintext);
+}
+
 #[test]
 fn a_full_disk_behind_stdout_is_told() {
     let setup = ready("fullout");
