@@ -3,6 +3,7 @@
 
 use std::io::{self, IsTerminal, Read};
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 
 use super::failure::Failure;
@@ -18,6 +19,9 @@ const LONGEST: u64 = 64 * 1024;
 pub fn read() -> Result<Identity, Failure> {
     let stdin = io::stdin();
     let text = if stdin.is_terminal() {
+        // rpassword asks first and hides afterwards: what is typed in between
+        // would be seen.
+        let _hidden = EchoOff::new();
         let answer = rpassword::prompt_password("Private key (AGE-SECRET-KEY-1…, not shown): ");
         let answer = SecretString::from(answer.map_err(|error| unreadable(&error))?);
         SecretBox::new(Box::new(answer.expose_secret().as_bytes().to_vec()))
@@ -29,6 +33,30 @@ pub fn read() -> Result<Identity, Failure> {
         bytes
     };
     parse(text.expose_secret())
+}
+
+/// The terminal does not show what is typed as long as this lives.
+struct EchoOff(Option<Termios>);
+
+impl EchoOff {
+    fn new() -> Self {
+        let stdin = rustix::stdio::stdin();
+        let Ok(shown) = tcgetattr(stdin) else {
+            return Self(None);
+        };
+        let mut hidden = shown.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        let _ = tcsetattr(stdin, OptionalActions::Now, &hidden);
+        Self(Some(shown))
+    }
+}
+
+impl Drop for EchoOff {
+    fn drop(&mut self) {
+        if let Some(shown) = &self.0 {
+            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, shown);
+        }
+    }
 }
 
 fn unreadable(error: &io::Error) -> Failure {

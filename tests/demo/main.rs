@@ -14,6 +14,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use testkit::sample::{CANARY, SECRET};
 use testkit::{Cluster, World};
 
@@ -83,9 +85,8 @@ fn run(keep: bool) -> Result<()> {
         println!("export KUBECONFIG={}", kubeconfig.display());
         println!("export PATH={}:$PATH", bin.display());
         println!("cd {}", demo.world.repo().display());
-        loop {
-            std::thread::park();
-        }
+        // After a signal everything is dropped, and so removed, as at any end.
+        Signals::new([SIGINT, SIGTERM, SIGHUP])?.forever().next();
     }
     say("Done. The cluster and everything in it is gone again.");
     Ok(())
