@@ -131,8 +131,7 @@ fn personal_keys_of_the_environment_are_not_used() {
 fn a_file_for_an_ssh_key_only_asks_no_cluster() {
     let setup = Setup::new("ssh");
     let nowhere = format!("https://127.0.0.1:{}", testkit::net::refused_port());
-    let kubeconfig = setup.cluster.kubeconfig().cluster_field("server", nowhere);
-    setup.world.kubeconfig(&kubeconfig.to_yaml());
+    setup.server(&nowhere);
     let recipient = ssh_key(&setup, "dev@example.org");
     setup.encrypt_for(
         &recipient,

@@ -10,8 +10,7 @@ fn without_cluster(prefix: &str) -> Setup {
     let setup = Setup::initialized(prefix);
     setup.encrypt("my-secret.yaml", SECRET);
     let nowhere = format!("https://127.0.0.1:{}", testkit::net::refused_port());
-    let kubeconfig = setup.cluster.kubeconfig().cluster_field("server", nowhere);
-    setup.world.kubeconfig(&kubeconfig.to_yaml());
+    setup.server(&nowhere);
     setup
 }
 

@@ -98,8 +98,7 @@ fn a_broken_config_is_placed_before_the_cluster_is_asked() {
     let setup = Setup::new("broken");
     // Nobody listens there: a kb that asked first would say so.
     let nowhere = format!("https://127.0.0.1:{}", testkit::net::refused_port());
-    let kubeconfig = setup.cluster.kubeconfig().cluster_field("server", nowhere);
-    setup.world.kubeconfig(&kubeconfig.to_yaml());
+    setup.server(&nowhere);
     let cases = [
         ("creation_rules:\n  - path_regex: [a\n", ".sops.yaml:2:17"),
         ("creation_rules:\n\t- path_regex: a\n", ".sops.yaml:2:"),

@@ -166,15 +166,7 @@ fn a_config_written_by_someone_else_meanwhile_takes_the_secret_back() {
         config.display(),
         setup.cluster.admin_token()
     );
-    let plugin = setup.world.script("plugin", &script);
-    let user = serde_json::json!({"exec": {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "command": plugin.to_str(),
-        "interactiveMode": "Never",
-    }});
-    setup
-        .world
-        .kubeconfig(&setup.cluster.kubeconfig().user(user).to_yaml());
+    setup.log_in_by_plugin(&script);
     let run = setup.init(&[]);
     insta::assert_snapshot!(run.snapshot(), @r#"
     exit code: 1
@@ -226,11 +218,7 @@ fn a_signal_between_the_secret_and_the_key_does_not_lose_the_key() {
     for signal in ["INT", "TERM", "HUP"] {
         let setup = Setup::new("signal");
         let proxy = SlowProxy::start(setup.cluster);
-        let kubeconfig = setup
-            .cluster
-            .kubeconfig()
-            .cluster_field("server", proxy.url());
-        setup.world.kubeconfig(&kubeconfig.to_yaml());
+        setup.server(&proxy.url());
         let mut child = setup.command(&["init"]).spawn().expect("kb");
         proxy.wait_for_stall();
         let pid = child.id().to_string();
@@ -262,11 +250,7 @@ fn a_signal_between_the_secret_and_the_key_does_not_lose_the_key() {
 fn an_answer_that_got_lost_is_looked_for() {
     let setup = Setup::new("lost");
     let proxy = SlowProxy::start(setup.cluster);
-    let kubeconfig = setup
-        .cluster
-        .kubeconfig()
-        .cluster_field("server", proxy.url());
-    setup.world.kubeconfig(&kubeconfig.to_yaml());
+    setup.server(&proxy.url());
     let run = setup.init(&["--request-timeout", "2s"]);
     let printed = run.assert_code(0).out().trim();
     assert!(
@@ -284,11 +268,7 @@ fn an_answer_that_is_not_the_servers_is_looked_behind() {
     for status in [500, 502, 504] {
         let setup = Setup::new("balancer");
         let proxy = SlowProxy::answering(setup.cluster, status);
-        let kubeconfig = setup
-            .cluster
-            .kubeconfig()
-            .cluster_field("server", proxy.url());
-        setup.world.kubeconfig(&kubeconfig.to_yaml());
+        setup.server(&proxy.url());
         let run = setup.init(&[]);
         let printed = run.assert_code(0).out().trim();
         assert!(
@@ -305,11 +285,7 @@ fn an_answer_that_is_not_the_servers_is_looked_behind() {
 fn an_ignored_signal_stays_ignored() {
     let setup = Setup::new("nohup");
     let proxy = SlowProxy::start(setup.cluster);
-    let kubeconfig = setup
-        .cluster
-        .kubeconfig()
-        .cluster_field("server", proxy.url());
-    setup.world.kubeconfig(&kubeconfig.to_yaml());
+    setup.server(&proxy.url());
     let kb = env!("CARGO_BIN_EXE_kb");
     let script = format!(
         "trap '' HUP; exec '{kb}' k secrets init -n {}",

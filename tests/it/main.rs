@@ -77,6 +77,24 @@ impl Setup {
         Some(String::from_utf8(data.get(name)?.clone()).expect("text"))
     }
 
+    /// kb finds the cluster at another URL from now on, such as a proxy's.
+    fn server(&self, url: &str) {
+        let kubeconfig = self.cluster.kubeconfig().cluster_field("server", url);
+        self.world.kubeconfig(&kubeconfig.to_yaml());
+    }
+
+    /// kb logs in by a credential plugin, a shell script, from now on.
+    fn log_in_by_plugin(&self, script: &str) {
+        let plugin = self.world.script("plugin", script);
+        let user = serde_json::json!({"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": plugin.to_str(),
+            "interactiveMode": "Never",
+        }});
+        self.world
+            .kubeconfig(&self.cluster.kubeconfig().user(user).to_yaml());
+    }
+
     /// The recipient of the cluster's key, after `init`.
     fn recipient(&self) -> String {
         recipient_of(&self.world, &self.entry("age.agekey").expect("the entry"))

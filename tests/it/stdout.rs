@@ -201,15 +201,7 @@ fn a_running_kb_dumps_no_core() {
     let (mut reader, writer) = std::io::pipe().expect("pipe");
     // The credential plugin is a child: it reads its parent's limits.
     let script = "#!/bin/sh\ncat /proc/$PPID/limits >&3\nexit 1\n";
-    let plugin = setup.world.script("plugin", script);
-    let user = serde_json::json!({"exec": {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "command": plugin.to_str(),
-        "interactiveMode": "Never",
-    }});
-    setup
-        .world
-        .kubeconfig(&setup.cluster.kubeconfig().user(user).to_yaml());
+    setup.log_in_by_plugin(script);
     let kb = env!("CARGO_BIN_EXE_kb");
     let mut command = setup.world.tool_cmd(
         "sh",

@@ -5,6 +5,8 @@ use crate::core::identity::Recipient;
 use crate::core::sops_config::model::CreationRule;
 use crate::core::sops_config::tree::{Kind, Node};
 
+/// Puts the recipient where the rule has an empty value, a placeholder, or no
+/// `age` at all. `read` is the same rule as serde-saphyr read it.
 pub(super) fn key_of_rule(
     text: &str,
     rule: &Node,
