@@ -57,6 +57,7 @@ pub struct Staged {
 
 /// Writes `content` beside `path`, to take its place later. `before` is the
 /// content that was read and planned with, `None` if there was no such file.
+/// [`clear_stale`] is the caller's to call, once for each directory.
 ///
 /// # Errors
 /// [`ReplaceError`]; nothing is left behind.
@@ -71,7 +72,6 @@ pub fn stage(path: &Path, before: Option<&[u8]>, content: &[u8]) -> Result<Stage
         Err(source) if source.kind() == io::ErrorKind::NotFound => path.to_owned(),
         Err(source) => return Err(error(source)),
     };
-    clear_stale(path);
     let (file, temporary) = create_locked(&target).map_err(error)?;
     let old = std::fs::metadata(&target).ok();
     let write = |mut file: &File| -> io::Result<()> {
@@ -289,6 +289,7 @@ mod tests {
         let path = dir.path().join(".sops.yaml");
         std::fs::write(dir.path().join(".sops.yaml.kb-tmp-dead0000"), "stray").expect("write");
         let live = stage(&path, None, b"first").expect("stage");
+        clear_stale(&path);
         let second = stage(&path, None, b"second").expect("stage");
         assert_eq!(names(dir.path()).len(), 2, "{:?}", names(dir.path()));
         live.commit().expect("commit");

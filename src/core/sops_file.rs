@@ -106,8 +106,25 @@ pub enum FileError {
         /// Line and column, from 1, where they are known.
         line_column: Option<(u64, u64)>,
         /// What is wrong.
-        reason: &'static str,
+        reason: Damage,
     },
+}
+
+/// What keeps a file from telling who can open it.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Damage {
+    /// It is not of the format that its name says.
+    #[error("it does not parse")]
+    NotParsed,
+    /// There is no metadata where the format has it.
+    #[error("it holds encrypted values, and no sops metadata for a file of this name's ending")]
+    NoMetadata,
+    /// There is metadata, and not as sops writes it.
+    #[error("its sops metadata is not as sops writes it")]
+    NotMetadata,
+    /// There is metadata with no key in it.
+    #[error("its sops metadata names no key")]
+    NoKey,
 }
 
 /// Who can open a file.
@@ -149,7 +166,8 @@ impl Metadata {
     /// Reads the content of the file at `path`, whose name tells the format.
     ///
     /// # Errors
-    /// [`FileError::Empty`], [`FileError::Plaintext`], [`FileError::Damaged`].
+    /// [`FileError::Empty`], [`FileError::Plaintext`], [`FileError::NotParsed`],
+    /// [`FileError::Damaged`].
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(FileError::Empty {
@@ -168,9 +186,9 @@ impl Metadata {
         let keyless = |metadata: &Metadata| metadata.recipients.is_empty() && !metadata.other_keys;
         let (line_column, reason) = match found {
             Ok(Some(metadata)) if !keyless(&metadata) => return Ok(metadata),
-            Ok(Some(_)) => (None, "its sops metadata names no key"),
-            Ok(None) => (None, NO_METADATA),
-            Err(damage) => damage,
+            Ok(Some(_)) => (None, Damage::NoKey),
+            Ok(None) => (None, Damage::NoMetadata),
+            Err(trouble) => trouble,
         };
         // Every encrypted file has at least one such value, its MAC.
         if contains(bytes, b"ENC[AES256_GCM,") {
@@ -180,7 +198,7 @@ impl Metadata {
                 reason,
             });
         }
-        if reason == NOT_PARSED {
+        if reason == Damage::NotParsed {
             return Err(FileError::NotParsed {
                 path: path(),
                 line_column,
@@ -195,18 +213,13 @@ impl Metadata {
     }
 }
 
-/// Line and column, and the reason, of what does not parse.
-type Damage = (Option<(u64, u64)>, &'static str);
+/// What is wrong, and the line and column of it where they are known.
+type Trouble = (Option<(u64, u64)>, Damage);
 
 fn place(line_column: &Option<(u64, u64)>) -> String {
     let known = line_column.map(|(line, column)| format!(":{line}:{column}"));
     known.unwrap_or_default()
 }
-
-const NOT_PARSED: &str = "it does not parse";
-const NO_METADATA: &str =
-    "it holds encrypted values, and no sops metadata for a file of this name's ending";
-const NOT_METADATA: &str = "its sops metadata is not as sops writes it";
 
 #[derive(Deserialize)]
 struct Document {
@@ -215,12 +228,15 @@ struct Document {
 
 impl Document {
     /// A `sops` that is no mapping is somebody's own value.
-    fn metadata(self) -> Result<Option<Metadata>, Damage> {
+    fn metadata(self) -> Result<Option<Metadata>, Trouble> {
         let Some(raw) = self.sops.filter(serde_json::Value::is_object) else {
             return Ok(None);
         };
-        let raw: RawMetadata = serde_json::from_value(raw).map_err(|_| (None, NOT_METADATA))?;
-        raw.into_metadata().ok_or((None, NOT_METADATA)).map(Some)
+        let raw: RawMetadata =
+            serde_json::from_value(raw).map_err(|_| (None, Damage::NotMetadata))?;
+        raw.into_metadata()
+            .ok_or((None, Damage::NotMetadata))
+            .map(Some)
     }
 }
 
@@ -272,7 +288,7 @@ impl RawMetadata {
     }
 }
 
-fn from_yaml(bytes: &[u8]) -> Result<Option<Metadata>, Damage> {
+fn from_yaml(bytes: &[u8]) -> Result<Option<Metadata>, Trouble> {
     // No bounds on size: the file is the person's own, and Flux allows 5 MiB.
     let options = || serde_saphyr::options! { budget: None, with_snippet: false };
     let documents: Result<Vec<Document>, _> =
@@ -287,12 +303,12 @@ fn from_yaml(bytes: &[u8]) -> Result<Option<Metadata>, Damage> {
             let any: Result<Vec<IgnoredAny>, _> =
                 serde_saphyr::from_slice_multiple_with_options(bytes, options());
             let place = error.location().map(|at| (at.line(), at.column()));
-            any.map(|_| None).map_err(|_| (place, NOT_PARSED))
+            any.map(|_| None).map_err(|_| (place, Damage::NotParsed))
         }
     }
 }
 
-fn from_json(bytes: &[u8]) -> Result<Option<Metadata>, Damage> {
+fn from_json(bytes: &[u8]) -> Result<Option<Metadata>, Trouble> {
     let document: Result<Document, _> = serde_json::from_slice(bytes);
     match document {
         Ok(document) => document.metadata(),
@@ -300,7 +316,7 @@ fn from_json(bytes: &[u8]) -> Result<Option<Metadata>, Damage> {
         Err(error) if error.is_data() => Ok(None),
         Err(error) => {
             let place = (error.line() as u64, error.column() as u64);
-            Err((Some(place), NOT_PARSED))
+            Err((Some(place), Damage::NotParsed))
         }
     }
 }
@@ -311,7 +327,7 @@ fn from_lines(
     bytes: &[u8],
     prefix: &str,
     section: Option<&str>,
-) -> Result<Option<Metadata>, Damage> {
+) -> Result<Option<Metadata>, Trouble> {
     let text = String::from_utf8_lossy(bytes);
     let mut metadata = Metadata::default();
     let mut here = section.is_none();
@@ -345,7 +361,7 @@ fn from_lines(
             let recipient = value.trim().trim_matches(['"', '`']).parse();
             metadata
                 .recipients
-                .push(recipient.map_err(|_| (None, NOT_METADATA))?);
+                .push(recipient.map_err(|_| (None, Damage::NotMetadata))?);
         }
     }
     found |= metadata.other_keys || !metadata.recipients.is_empty();

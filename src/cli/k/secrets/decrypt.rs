@@ -60,12 +60,10 @@ impl Decrypt {
             ignore_mac: self.ignore_mac,
         };
         let secret = context.common.secret();
-        let decrypted = if metadata.is_personal() {
-            decrypt::decrypt(&request, &metadata, None, &sops)?
-        } else {
-            let cluster = context.connect()?;
-            decrypt::decrypt(&request, &metadata, Some((&cluster, &secret)), &sops)?
-        };
+        let needs_cluster = !metadata.is_personal();
+        let cluster = needs_cluster.then(|| context.connect()).transpose()?;
+        let cluster = cluster.as_ref().map(|cluster| (cluster, &secret));
+        let decrypted = decrypt::decrypt(&request, &metadata, cluster, &sops)?;
         context.warn_of_bad_lines(&decrypted.bad_lines);
         for warning in &decrypted.sops_warnings {
             context
