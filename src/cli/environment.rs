@@ -2,11 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use super::options::CommonOptions;
 use crate::core::cluster::{KubeconfigSource, ProxyVariables};
 
+/// The working directory as the shell came to it, links and all.
+pub const PWD: &str = "PWD";
 /// Kubeconfig files, separated as `PATH` is.
 pub const KUBECONFIG: &str = "KUBECONFIG";
 /// The home directory, for `~/.kube/config`.
@@ -44,6 +46,19 @@ impl Environment {
         found
             .map(|(_, value)| value.as_os_str())
             .filter(|value| !value.is_empty())
+    }
+
+    /// The working directory as the person came there, as sops (Go's `os.Getwd`)
+    /// has it: a directory that was reached through a link keeps that name.
+    pub fn spelled(&self, real: PathBuf) -> PathBuf {
+        let spelled = self.get(PWD).map(PathBuf::from);
+        let same = |path: &PathBuf| {
+            let plain = |part| !matches!(part, Component::CurDir | Component::ParentDir);
+            path.is_absolute()
+                && path.components().all(plain)
+                && path.canonicalize().ok() == real.canonicalize().ok()
+        };
+        spelled.filter(same).unwrap_or(real)
     }
 
     fn text(&self, name: &str) -> String {

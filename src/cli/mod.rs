@@ -10,6 +10,7 @@
 //! | [`options`] | the options that every command takes |
 //! | [`private_key`] | takes a private key from stdin or a hidden prompt |
 //! | [`report`] | writes to stderr: the only place that does |
+//! | [`rule_picker`] | asks which rule of `.sops.yaml` a key is for |
 //! | [`signals`] | holds INT, TERM and HUP where stopping would lose something |
 //! | [`stdout`] | writes what was asked for to stdout: the only place that does |
 //! | [`failure`] | gives each error its hints |
@@ -21,6 +22,7 @@ pub mod k;
 pub mod options;
 pub mod private_key;
 pub mod report;
+pub mod rule_picker;
 pub mod signals;
 pub mod stdout;
 
@@ -107,7 +109,9 @@ fn run(process: Process) -> u8 {
         Ok(cli) => cli,
         Err(error) => return report::usage(&error),
     };
-    let Ok(directory) = process.directory else {
+    let environment = Environment::new(process.environment);
+    let directory = process.directory.map(|real| environment.spelled(real));
+    let Ok(directory) = directory else {
         let report = Report::new(&cli.common, PathBuf::new());
         return report.failure(
             &Failure::new("the working directory is gone").hint("cd to another directory"),
@@ -116,7 +120,7 @@ fn run(process: Process) -> u8 {
     let context = Context {
         report: Report::new(&cli.common, directory.clone()),
         stdout: Stdout::new(process.stdout_was_closed),
-        environment: Environment::new(process.environment),
+        environment,
         directory,
         common: cli.common,
     };

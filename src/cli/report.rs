@@ -9,7 +9,7 @@
     reason = "this is the one writer to stderr"
 )]
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
@@ -56,6 +56,17 @@ impl Report {
         if !self.quiet {
             self.line(None, text);
         }
+    }
+
+    /// Whether what is said stands on a terminal.
+    pub fn reaches_a_person(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// Asks; the answer is typed in the same line.
+    pub fn ask(&self, question: &str) {
+        let mut stderr = AutoStream::new(std::io::stderr().lock(), self.color);
+        let _ = write!(stderr, "{}", safe(question)).and_then(|()| stderr.flush());
     }
 
     /// Says what stands in a file, as it stands there. Silent with `--quiet`.

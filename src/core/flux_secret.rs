@@ -12,6 +12,8 @@ use super::identity::{Identity, IdentityError, KeyFile, Recipient};
 
 /// The data entry of the current key.
 pub const CURRENT_ENTRY: &str = "age.agekey";
+/// The data entry of the keys that rotations have retired.
+pub const RETIRED_ENTRY: &str = "age.previous.agekey";
 /// The ending of the data entries that Flux reads as age identities.
 pub const ENTRY_ENDING: &str = ".agekey";
 /// Flux's most reported mistake: an entry of this name is not read.
@@ -151,6 +153,15 @@ impl ClusterKeys {
             usize::MAX
         };
         self.identities().take(count)
+    }
+
+    /// The recipients of [`RETIRED_ENTRY`] that are not active as well.
+    pub fn retired(&self) -> Vec<Recipient> {
+        let active: Vec<&Recipient> = self.active().filter_map(Identity::recipient).collect();
+        let retired = self.entries.get(RETIRED_ENTRY).into_iter().flatten();
+        let recipients = retired.filter_map(Identity::recipient);
+        let recipients = recipients.filter(|recipient| !active.contains(recipient));
+        recipients.cloned().collect()
     }
 
     /// The recipients of all identities whose recipient is known.

@@ -9,6 +9,7 @@
 //! | [`sops_config`] | `.sops.yaml` |
 //! | [`sops_file`] | the metadata of an encrypted file |
 //! | [`repository`] | which directory is the repository, which config applies |
+//! | [`scan`] | which files of a repository are for given recipients |
 //! | [`replace`] | writing to disk: nothing else in kb writes a file |
 //! | [`disk`] | which files lie in memory and which on a disk |
 //!
@@ -22,6 +23,7 @@ pub mod identity;
 pub mod init;
 pub mod replace;
 pub mod repository;
+pub mod scan;
 pub mod sops;
 pub mod sops_config;
 pub mod sops_file;

@@ -1,6 +1,6 @@
 //! Which directory is the repository, and which `.sops.yaml` applies.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::sops_config::FILE_NAME;
 
@@ -8,51 +8,115 @@ use super::sops_config::FILE_NAME;
 /// directory upward (`config/config.go`, `maxDepth`).
 const SOPS_SEARCH_DEPTH: usize = 100;
 
+/// sops ignores a config of this name; people write it all the same.
+const MISNAMED: &str = ".sops.yml";
+
 /// Where the config is, and whether kb may change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigLocation {
     /// The file that sops reads, or `None` if it finds none.
-    pub found: Option<PathBuf>,
+    pub found: Option<FoundConfig>,
     /// The file that kb changes or makes. One that was found outside the
     /// repository is left alone, unless it was named.
     pub target: PathBuf,
+    /// A `.sops.yml` in the repository where sops finds no config.
+    pub misnamed: Option<PathBuf>,
 }
 
 impl ConfigLocation {
     /// A config that applies now, and would no longer once the target is made:
     /// it lies outside the repository.
     pub fn shadowed(&self) -> Option<&Path> {
-        self.found.as_deref().filter(|found| *found != self.target)
+        let found = self.found.as_ref().map(|found| found.path.as_path());
+        found.filter(|found| *found != self.target)
     }
 }
 
-/// The top of the Git working tree around `directory`: the nearest directory
-/// upward that has a `.git` (a file in submodules and worktrees).
-fn git_root(directory: &Path) -> Option<&Path> {
-    directory.ancestors().find(|dir| dir.join(".git").exists())
+/// A config as sops finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundConfig {
+    /// The file.
+    pub path: PathBuf,
+    /// The directory that sops takes for the file's own, and cuts off paths as
+    /// text before it matches them. In a working directory that was reached
+    /// through a link it can be another one: sops goes up with `..`, which the
+    /// kernel follows from the real directory, and then takes that many names
+    /// off the path by which the directory was reached.
+    pub base: PathBuf,
+}
+
+/// The directory and those above it: as they are spelled, and in truth.
+struct Upward {
+    spelled: Vec<PathBuf>,
+    real: Vec<PathBuf>,
+}
+
+impl Upward {
+    fn from(directory: &Path) -> Self {
+        let owned = |path: &Path| path.ancestors().map(Path::to_owned).collect();
+        let real = directory.canonicalize();
+        Self {
+            spelled: owned(directory),
+            real: owned(real.as_deref().unwrap_or(directory)),
+        }
+    }
+
+    /// A real directory, spelled as the person came there if they did.
+    fn spelling(&self, real: &Path) -> PathBuf {
+        let same = |path: &&PathBuf| path.canonicalize().is_ok_and(|path| path == real);
+        let spelled = self.spelled.iter().find(same);
+        spelled.map_or_else(|| real.to_owned(), PathBuf::clone)
+    }
+
+    /// The top of the Git working tree: the nearest directory upward that has a
+    /// `.git` (a file in submodules and worktrees).
+    fn git_root(&self) -> Option<PathBuf> {
+        let root = self.real.iter().find(|dir| dir.join(".git").exists())?;
+        Some(self.spelling(root))
+    }
+
+    /// The nearest file of this name upward, and how many levels.
+    fn nearest(&self, name: &str) -> Option<(PathBuf, usize)> {
+        let mut levels = self.real.iter().take(SOPS_SEARCH_DEPTH).enumerate();
+        levels.find_map(|(level, dir)| {
+            let there = dir.join(name).exists();
+            there.then(|| (self.spelling(dir).join(name), level))
+        })
+    }
+
+    fn config(&self) -> Option<FoundConfig> {
+        let (path, level) = self.nearest(FILE_NAME)?;
+        let top = || PathBuf::from("/");
+        let base = self.spelled.get(level).cloned().unwrap_or_else(top);
+        Some(FoundConfig { path, base })
+    }
 }
 
 /// Finds the config as sops does: the one that is `named` (`SOPS_CONFIG` or
-/// `--config`), else the nearest `.sops.yaml` upward from `directory`.
-pub fn find_config(directory: &Path, named: Option<&Path>) -> Option<PathBuf> {
-    if let Some(path) = named {
-        return Some(directory.join(path));
+/// `--config`), else the nearest `.sops.yaml` upward from `directory`, which is
+/// absolute.
+pub fn find_config(directory: &Path, named: Option<&Path>) -> Option<FoundConfig> {
+    let Some(named) = named else {
+        return Upward::from(directory).config();
+    };
+    let path = directory.join(named);
+    let mut base = PathBuf::new();
+    for part in path.parent().unwrap_or(&path).components() {
+        match part {
+            Component::ParentDir => drop(base.pop()),
+            Component::CurDir => {}
+            part => base.push(part),
+        }
     }
-    let mut upward = directory.ancestors().take(SOPS_SEARCH_DEPTH);
-    upward.find_map(|dir| {
-        let path = dir.join(FILE_NAME);
-        path.exists().then_some(path)
-    })
+    Some(FoundConfig { path, base })
 }
 
 /// The top of the repository around an absolute `directory`: the Git working
 /// tree's; outside Git, the directory of the `.sops.yaml` found.
 pub fn root(directory: &Path) -> Option<PathBuf> {
-    let config = || find_config(directory, None);
-    match git_root(directory) {
-        Some(root) => Some(root.to_owned()),
-        None => config()?.parent().map(Path::to_owned),
-    }
+    let upward = Upward::from(directory);
+    let config = || upward.config()?.path.parent().map(Path::to_owned);
+    upward.git_root().or_else(config)
 }
 
 /// Finds the config for an absolute `directory`; see [`find_config`].
@@ -61,12 +125,22 @@ pub fn locate(directory: &Path, named: Option<&Path>) -> ConfigLocation {
     let root = root(directory).unwrap_or_else(|| directory.to_owned());
     let ours = found
         .as_ref()
-        .filter(|path| named.is_some() || path.starts_with(&root));
+        .filter(|found| named.is_some() || found.path.starts_with(&root));
     let target = match ours {
-        Some(path) => path.clone(),
+        Some(found) => found.path.clone(),
         None => root.join(FILE_NAME),
     };
-    ConfigLocation { found, target }
+    let misnamed = match ours {
+        Some(_) => None,
+        None => Upward::from(directory).nearest(MISNAMED),
+    };
+    ConfigLocation {
+        found,
+        target,
+        misnamed: misnamed
+            .map(|(path, _)| path)
+            .filter(|path| path.starts_with(&root)),
+    }
 }
 
 #[cfg(test)]

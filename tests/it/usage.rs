@@ -148,6 +148,22 @@ fn every_command_and_option_is_described() {
           --use-existing
               Bring .sops.yaml in line with the key that the cluster has; make none
 
+          --path-regex <RE>
+              Put the key into the rule for these paths, or make one
+              
+              The rule with this very path_regex gets the key if it has none. If there is no such rule,
+              one is added, with encrypted_regex for Secrets: at the end, or before a rule that would
+              take all of its files.
+
+          --add
+              With --path-regex: put the key beside those that the rule has
+
+          --replace <RECIPIENT>
+              Put the key wherever this recipient stands, because its cluster was rebuilt
+
+          --yes
+              With --replace: go on although only the replaced key opens some files
+
           --create-namespace
               Create the namespace of the Secret if it is missing
 

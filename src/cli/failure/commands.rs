@@ -1,11 +1,12 @@
 //! Hints for the errors of whole commands.
 
+use std::path::PathBuf;
+
 use super::secret::show_key_arguments;
 use super::{Failure, Program};
 use crate::core::decrypt::DecryptError;
 use crate::core::identity::Recipient;
 use crate::core::init::InitError;
-use crate::core::sops_config::RuleSummary;
 
 impl From<DecryptError> for Failure {
     fn from(error: DecryptError) -> Self {
@@ -88,11 +89,12 @@ impl From<InitError> for Failure {
             InitError::NothingExists { .. } => failure
                 .hint_command("to give the cluster a key:", Program::Kb, "k secrets init")
                 .hint("--context chooses another cluster, -n and --secret-name another Secret"),
-            InitError::NotEvident { rules, .. } => {
+            InitError::Choose(error) => error.into(),
+            InitError::StillNeeded { files, .. } => {
                 let message = failure.message.unwrap_or_default();
-                Self::new(format!("{message}{}", rule_list(&rules)))
-                    .hint("--path-regex RE names the rule, or makes a new one")
-                    .hint("--replace age1… puts the new key where that one stands, if this cluster was rebuilt")
+                Self::new(format!("{message}{}", file_list(&files)))
+                    .hint("if you have that key still, give it to the cluster: init --import")
+                    .hint("--yes goes on if it is lost for good")
             }
             InitError::NamespaceMissing { .. } => failure
                 .hint("--create-namespace creates it; flux bootstrap does too")
@@ -118,17 +120,13 @@ impl From<InitError> for Failure {
     }
 }
 
-fn rule_list(rules: &[RuleSummary]) -> String {
-    let mut text = String::new();
-    for rule in rules {
-        let mut keys = rule.keys.clone();
-        if rule.other_keys {
-            keys.push("keys of another kind".to_owned());
-        }
-        if keys.is_empty() {
-            keys.push("no key".to_owned());
-        }
-        text.push_str(&format!("\n  {rule}: {}", keys.join(", ")));
+/// The first files, each in a line.
+fn file_list(files: &[PathBuf]) -> String {
+    const SHOWN: usize = 10;
+    let line = |path: &PathBuf| format!("\n  {}", path.display());
+    let mut text: String = files.iter().take(SHOWN).map(line).collect();
+    if files.len() > SHOWN {
+        text.push_str(&format!("\n  and {} more", files.len() - SHOWN));
     }
     text
 }

@@ -5,13 +5,23 @@ use std::io::ErrorKind;
 use super::Failure;
 use crate::cli::options::quoted;
 use crate::core::replace::ReplaceError;
-use crate::core::sops_config::{ConfigError, EditError};
+use crate::core::sops_config::{ConfigError, EditError, FILE_NAME, NoPlace, RuleSummary};
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let failure = Self::from_error(&error);
         match error {
             ConfigError::Read { .. } => failure.hint("ls -l shows who may read it"),
+            ConfigError::Misnamed { path } => {
+                let right = path.with_file_name(FILE_NAME);
+                failure.hint(format!(
+                    "git mv {} {}",
+                    quoted(&path.to_string_lossy()),
+                    quoted(&right.to_string_lossy())
+                ))
+            }
+            ConfigError::PathRegex { .. } => failure
+                .hint("sops matches with Go's regular expressions: https://golang.org/s/re2syntax"),
             ConfigError::Parse { .. } => failure.hint("the file's form: https://getsops.io/docs/#using-sopsyaml-conf-to-select-kms-pgp-and-age-for-new-files"),
             ConfigError::Recipient { .. } => failure
                 .hint("age-keygen -y prints the recipient of a private key")
@@ -28,6 +38,44 @@ impl From<EditError> for Failure {
                 .hint("write the rule by hand with a placeholder, age: <key>, and run it again"),
         }
     }
+}
+
+impl From<NoPlace> for Failure {
+    fn from(error: NoPlace) -> Self {
+        let failure = Self::from_error(&error);
+        let message = error.to_string();
+        match error {
+            NoPlace::NotEvident { rules, .. } => Self::new(message + &rule_list(&rules))
+                .hint("--path-regex RE names the rule, or makes a new one")
+                .hint("--replace age1… puts the new key where that one stands, if this cluster was rebuilt"),
+            NoPlace::Taken { rule, .. } => Self::new(message + &rule_list(&[rule]))
+                .hint("--add puts the key beside them: each of the keys opens the files of this rule")
+                .hint("--path-regex with another expression makes a rule for other files")
+                .hint("--replace age1… puts the new key where that one stands, if this cluster was rebuilt"),
+            NoPlace::NotThere { known, .. } if known.is_empty() => {
+                failure.hint("it names no recipient at all: leave --replace out")
+            }
+            NoPlace::NotThere { known, .. } => {
+                Self::new(format!("{message}; it names\n  {}", known.join("\n  ")))
+                    .hint("--replace takes one of these")
+            }
+            NoPlace::NeverApplies { earlier, .. } if earlier.is_empty() => Self::new(format!(
+                "{message}: no path matches it"
+            ))
+            .hint("sops matches the path from where .sops.yaml is, such as clusters/prod/db-secret.yaml"),
+            NoPlace::NeverApplies { earlier, .. } => Self::new(format!(
+                "{message}: sops takes the first rule that matches, and every path goes to{}",
+                rule_list(&earlier)
+            ))
+            .hint("move the rule above those, or narrow their path_regex"),
+        }
+    }
+}
+
+/// The rules, each in a line.
+fn rule_list(rules: &[RuleSummary]) -> String {
+    let line = |rule: &RuleSummary| format!("\n  {rule}: {}", rule.key_list());
+    rules.iter().map(line).collect()
 }
 
 impl From<ReplaceError> for Failure {

@@ -1,12 +1,34 @@
 //! What can stop `init`.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::core::cluster::{ClusterError, SecretName};
 use crate::core::flux_secret::FetchError;
 use crate::core::identity::Recipient;
 use crate::core::replace::ReplaceError;
-use crate::core::sops_config::{ConfigError, EditError, RuleSummary};
+use crate::core::sops_config::{ConfigError, EditError, NoPlace};
+
+/// What a `.sops.yaml` lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// It does not name the recipient.
+    Name,
+    /// It has no rule for these paths that names the recipient.
+    Rule(String),
+    /// It still names another one that this one was to replace.
+    Replacement(Recipient),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("does not name it"),
+            Self::Rule(paths) => write!(f, "does not name it in a rule for {paths}"),
+            Self::Replacement(old) => write!(f, "still names {old}"),
+        }
+    }
+}
 
 /// Why `init` stopped. Unless a variant says otherwise, nothing was changed but
 /// that a namespace which was to be created may be there now.
@@ -29,7 +51,7 @@ pub enum InitError {
     Fetch(#[from] FetchError),
     /// The Secret is there and has a key, and `.sops.yaml` does not name it.
     #[error(
-        "the cluster has its key already ({secret}: {recipient}), and {} does not name it",
+        "the cluster has its key already ({secret}: {recipient}), and {} {lack}",
         .config_path.display()
     )]
     NotNamed {
@@ -39,6 +61,8 @@ pub enum InitError {
         recipient: Recipient,
         /// The `.sops.yaml`.
         config_path: PathBuf,
+        /// What it lacks.
+        lack: Lack,
     },
     /// The Secret is there and has a key whose recipient kb cannot tell.
     #[error(
@@ -69,13 +93,16 @@ pub enum InitError {
         /// The Secret.
         secret: SecretName,
     },
-    /// `.sops.yaml` has rules, and none is evidently this cluster's.
-    #[error("{} does not say which of its rules the cluster's key is for", .config_path.display())]
-    NotEvident {
-        /// The `.sops.yaml`.
-        config_path: PathBuf,
-        /// Its rules.
-        rules: Vec<RuleSummary>,
+    /// Choosing a rule of `.sops.yaml`.
+    #[error(transparent)]
+    Choose(#[from] NoPlace),
+    /// Files remain that only the recipient to replace opens.
+    #[error("{} for {old} alone: without its key nobody could read them again", count(.files))]
+    StillNeeded {
+        /// The recipient.
+        old: Recipient,
+        /// The files.
+        files: Vec<PathBuf>,
     },
     /// The namespace is missing, and was not to be made.
     #[error("the namespace {namespace} is not there")]
@@ -122,4 +149,11 @@ pub enum InitError {
         #[source]
         cleanup: Box<ClusterError>,
     },
+}
+
+fn count(files: &[PathBuf]) -> String {
+    match files.len() {
+        1 => "1 file is encrypted".to_owned(),
+        count => format!("{count} files are encrypted"),
+    }
 }

@@ -4,16 +4,20 @@
 //! carries it out. The Secret is created, never applied: the API server
 //! decides who of several wins, and the others find the Secret there.
 
+mod config_change;
 mod error;
 mod plan;
 mod run;
 
+use std::path::PathBuf;
+
 use super::cluster::SecretName;
 use super::flux_secret::BadLine;
 use super::identity::{Identity, Recipient};
-use super::sops_config::{Place, SopsConfig};
+use super::sops_config::{NoPlace, SopsConfig, Target};
 
-pub use error::InitError;
+pub use config_change::ConfigChange;
+pub use error::{InitError, Lack};
 pub use plan::plan;
 
 /// What `init` is to bring about.
@@ -24,8 +28,15 @@ pub struct Request {
     pub create_namespace: bool,
     /// The `.sops.yaml` to change, or to make; checked.
     pub config: SopsConfig,
+    /// The directory whose files are looked at before a recipient is replaced.
+    pub repository: PathBuf,
     /// Where the cluster's key comes from.
     pub key: KeySource,
+    /// Which rule gets it.
+    pub target: Target,
+    /// Whether a recipient may be replaced although only its key opens some
+    /// files.
+    pub accept_loss: bool,
 }
 
 /// Where the cluster's key comes from.
@@ -45,6 +56,15 @@ pub enum Plan {
     InLine(InLine),
     /// Something is missing.
     Change(Box<ChangePlan>),
+    /// Something is missing, and `.sops.yaml` does not say which rule is meant.
+    Choose(Box<Undecided>),
+}
+
+/// A plan that waits for someone to choose a rule.
+pub struct Undecided {
+    request: plan::Settled,
+    /// Why there is a choice.
+    pub why: NoPlace,
 }
 
 /// A cluster that has its key, and a `.sops.yaml` that names it.
@@ -62,6 +82,8 @@ pub struct ChangePlan {
     pub secret: SecretName,
     /// The `.sops.yaml` as it is now.
     pub config: SopsConfig,
+    /// Which rule gets the key.
+    pub target: Target,
     /// The recipient of the cluster's key.
     pub recipient: Recipient,
     /// The Secret to be created, or `None` if it is there.
@@ -77,14 +99,6 @@ pub struct NewSecret {
     pub generated: bool,
     /// Whether the namespace is made first.
     pub new_namespace: bool,
-}
-
-/// A change of `.sops.yaml`.
-pub struct ConfigChange {
-    /// Where the recipient goes.
-    pub place: Place,
-    /// The whole text afterwards.
-    pub text: String,
 }
 
 /// How it ended.

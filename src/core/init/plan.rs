@@ -1,17 +1,34 @@
 //! Finds out what there is to do.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ChangePlan, ConfigChange, InLine, InitError, KeySource, NewSecret, Plan, Request};
+use super::config_change::Wish;
+use super::{ChangePlan, InLine, InitError, KeySource, Lack, NewSecret, Plan, Request, Undecided};
 use crate::core::cluster::{Cluster, ClusterError, Mode, SecretName};
-use crate::core::flux_secret::{self, ClusterKeys};
+use crate::core::flux_secret::{self, BadLine, ClusterKeys};
 use crate::core::identity::{Identity, Recipient};
-use crate::core::sops_config::{NotEvident, SopsConfig, evident};
+use crate::core::sops_config::{NoPlace, RuleSummary, SopsConfig, Target};
 
 /// How often `.sops.yaml` is looked at again where it does not name the key: too
 /// short a time for a person to notice.
 const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// A request whose key is settled.
+pub(super) struct Settled {
+    secret: SecretName,
+    create_namespace: bool,
+    config: SopsConfig,
+    repository: PathBuf,
+    accept_loss: bool,
+    recipient: Recipient,
+    /// The key that is to be created in the cluster, and whether kb made it.
+    new_key: Option<(Identity, bool)>,
+    /// Recipients of the same cluster that are to go from `.sops.yaml`.
+    retired: Vec<Recipient>,
+    bad_lines: Vec<BadLine>,
+}
 
 /// Finds out what there is to do, down to a trial of the very request.
 ///
@@ -20,14 +37,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub fn plan(cluster: &Cluster, request: Request) -> Result<Plan, InitError> {
     let Request {
         secret,
-        create_namespace,
         config,
-        key,
+        target,
+        ..
     } = request;
     let keys = flux_secret::fetch(cluster, &secret)?;
-    let (recipient, new_secret) = match (key, keys) {
+    let mut retired = Vec::new();
+    let (recipient, new_key) = match (request.key, &keys) {
         (KeySource::Generate, Some(keys)) => {
-            return in_line_soon(&secret, &config, &keys, LOOKS).map(Plan::InLine);
+            return in_line_soon(&secret, &config, keys, &target, LOOKS).map(Plan::InLine);
         }
         (KeySource::Generate, None) => {
             let (identity, recipient) = Identity::generate();
@@ -38,56 +56,93 @@ pub fn plan(cluster: &Cluster, request: Request) -> Result<Plan, InitError> {
             let recipient = recipient.ok_or(InitError::ImportUnknownRecipient)?;
             match keys {
                 Some(keys) => {
-                    same_key(&secret, &keys, &recipient)?;
-                    if config.names(&recipient) {
-                        return Ok(Plan::InLine(InLine {
-                            recipient,
-                            bad_lines: keys.bad_lines,
-                        }));
-                    }
+                    same_key(&secret, keys, &recipient)?;
                     (recipient, None)
                 }
                 None => (recipient, Some((identity, false))),
             }
         }
-        (KeySource::Existing, Some(keys)) => match in_line(&secret, &config, &keys) {
-            Err(InitError::NotNamed { recipient, .. }) => (recipient, None),
-            other => return other.map(Plan::InLine),
-        },
+        (KeySource::Existing, Some(keys)) => {
+            retired = keys.retired();
+            (in_use(&secret, &config, keys, &target)?, None)
+        }
         (KeySource::Existing, None) => return Err(InitError::NothingExists { secret }),
     };
-    let config_change = config_change(&config, &recipient)?;
-    let new_secret = match new_secret {
-        None => None,
-        Some((identity, generated)) => Some(NewSecret {
-            new_namespace: try_to_create(cluster, &secret, &identity, create_namespace)?,
-            identity,
-            generated,
-        }),
-    };
-    Ok(Plan::Change(Box::new(ChangePlan {
+    let settled = Settled {
         secret,
+        create_namespace: request.create_namespace,
         config,
+        repository: request.repository,
+        accept_loss: request.accept_loss,
         recipient,
-        new_secret,
-        config_change,
-    })))
+        new_key,
+        retired,
+        bad_lines: keys.map_or_else(Vec::new, |keys| keys.bad_lines),
+    };
+    settled.plan(cluster, &target)
 }
 
-/// Where the recipient goes, unless `.sops.yaml` names it already.
-fn config_change(
-    config: &SopsConfig,
-    recipient: &Recipient,
-) -> Result<Option<ConfigChange>, InitError> {
-    if config.names(recipient) {
-        return Ok(None);
+impl Undecided {
+    /// The rules to choose from.
+    pub fn rules(&self) -> &[RuleSummary] {
+        match &self.why {
+            NoPlace::NotEvident { rules, .. } => rules,
+            _ => &[],
+        }
     }
-    let place = evident(config).map_err(|NotEvident { rules }| InitError::NotEvident {
-        config_path: config.path.clone(),
-        rules,
-    })?;
-    let text = config.with_recipient(place, recipient)?;
-    Ok(Some(ConfigChange { place, text }))
+
+    /// Goes on with the rule that was chosen.
+    ///
+    /// # Errors
+    /// As [`plan()`].
+    pub fn plan(self, cluster: &Cluster, target: &Target) -> Result<Plan, InitError> {
+        self.request.plan(cluster, target)
+    }
+}
+
+impl Settled {
+    fn plan(self, cluster: &Cluster, target: &Target) -> Result<Plan, InitError> {
+        let wish = Wish {
+            target,
+            recipient: &self.recipient,
+            retired: &self.retired,
+        };
+        if self.new_key.is_none() && wish.is_granted(&self.config) {
+            return Ok(Plan::InLine(InLine {
+                recipient: self.recipient,
+                bad_lines: self.bad_lines,
+            }));
+        }
+        let change = wish.change(&self.config, &self.repository, self.accept_loss);
+        let config_change = match change {
+            Ok(change) => change,
+            Err(InitError::Choose(why @ NoPlace::NotEvident { .. })) => {
+                return Ok(Plan::Choose(Box::new(Undecided { request: self, why })));
+            }
+            Err(error) => return Err(error),
+        };
+        let new_secret = match self.new_key {
+            None => None,
+            Some((identity, generated)) => Some(NewSecret {
+                new_namespace: try_to_create(
+                    cluster,
+                    &self.secret,
+                    &identity,
+                    self.create_namespace,
+                )?,
+                identity,
+                generated,
+            }),
+        };
+        Ok(Plan::Change(Box::new(ChangePlan {
+            secret: self.secret,
+            config: self.config,
+            target: target.clone(),
+            recipient: self.recipient,
+            new_secret,
+            config_change,
+        })))
+    }
 }
 
 /// Tries the very request. Returns whether the namespace must be made first:
@@ -111,29 +166,64 @@ fn try_to_create(
     }
 }
 
+/// The recipient of the cluster's key: of several, one that the config names as
+/// it was asked for.
+fn in_use(
+    secret: &SecretName,
+    config: &SopsConfig,
+    keys: &ClusterKeys,
+    target: &Target,
+) -> Result<Recipient, InitError> {
+    let active: Vec<&Recipient> = keys.active().filter_map(Identity::recipient).collect();
+    let granted = |recipient: &&&Recipient| {
+        let wish = Wish {
+            target,
+            recipient,
+            retired: &[],
+        };
+        wish.is_granted(config)
+    };
+    let found = active.iter().find(granted).or(active.first());
+    match found {
+        Some(recipient) => Ok((*recipient).clone()),
+        None => Err(InitError::UnknownRecipient {
+            secret: secret.clone(),
+        }),
+    }
+}
+
 /// What is said of a cluster that has its key, when none was given to it.
 fn in_line(
     secret: &SecretName,
     config: &SopsConfig,
     keys: &ClusterKeys,
+    target: &Target,
 ) -> Result<InLine, InitError> {
-    let active: Vec<&Recipient> = keys.active().filter_map(Identity::recipient).collect();
-    let Some(first) = active.first() else {
-        return Err(InitError::UnknownRecipient {
-            secret: secret.clone(),
-        });
+    let recipient = in_use(secret, config, keys, target)?;
+    let wish = Wish {
+        target,
+        recipient: &recipient,
+        retired: &[],
     };
-    match active.iter().find(|recipient| config.names(recipient)) {
-        Some(recipient) => Ok(InLine {
-            recipient: (*recipient).clone(),
+    if wish.is_granted(config) {
+        return Ok(InLine {
+            recipient,
             bad_lines: keys.bad_lines.clone(),
-        }),
-        None => Err(InitError::NotNamed {
-            secret: secret.clone(),
-            recipient: (*first).clone(),
-            config_path: config.path.clone(),
-        }),
+        });
     }
+    let lack = match target {
+        Target::InsteadOf(old) if config.names(&recipient) => Lack::Replacement(old.clone()),
+        Target::Paths { regex, .. } if config.names(&recipient) => {
+            Lack::Rule(regex.as_str().to_owned())
+        }
+        _ => Lack::Name,
+    };
+    Err(InitError::NotNamed {
+        secret: secret.clone(),
+        recipient,
+        config_path: config.path.clone(),
+        lack,
+    })
 }
 
 /// As [`in_line`], with a few more looks at `.sops.yaml`: another run may have
@@ -142,15 +232,17 @@ pub(super) fn in_line_soon(
     secret: &SecretName,
     config: &SopsConfig,
     keys: &ClusterKeys,
+    target: &Target,
     looks: u32,
 ) -> Result<InLine, InitError> {
-    let mut answer = in_line(secret, config, keys);
+    let mut answer = in_line(secret, config, keys, target);
     for _ in 0..looks {
         if !matches!(answer, Err(InitError::NotNamed { .. })) {
             break;
         }
         std::thread::sleep(PAUSE);
-        answer = in_line(secret, &SopsConfig::load_or_empty(&config.path)?, keys);
+        let config = SopsConfig::load_or_empty(&config.path)?;
+        answer = in_line(secret, &config, keys, target);
     }
     answer
 }

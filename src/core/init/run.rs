@@ -31,7 +31,7 @@ impl ChangePlan {
         let before = config.exists.then_some(config.text.as_bytes());
         let staged = match &self.config_change {
             Some(change) => {
-                let text = change.text.as_bytes();
+                let text = change.after.text.as_bytes();
                 Some(replace::stage(&config.path, before, text)?)
             }
             None => None,
@@ -91,7 +91,8 @@ impl ChangePlan {
     fn lost_race(&self, cluster: &Cluster) -> Result<Outcome, InitError> {
         let keys = flux_secret::fetch(cluster, &self.secret)?;
         let keys = keys.ok_or_else(|| self.vanished())?;
-        in_line_soon(&self.secret, &self.config, &keys, LOOKS_AFTER_A_RACE).map(Outcome::InLine)
+        let looks = LOOKS_AFTER_A_RACE;
+        in_line_soon(&self.secret, &self.config, &keys, &self.target, looks).map(Outcome::InLine)
     }
 
     fn vanished(&self) -> InitError {

@@ -1,8 +1,9 @@
 //! `.sops.yaml`: which recipients a path's files get.
 //!
 //! People write this file by hand, so kb changes it as they would: outside the
-//! value that changes, every byte stays. `model` reads the file, [`evident()`]
-//! decides which rule a new key belongs to, `edit` splices the text.
+//! value that changes, every byte stays. `model` reads the file, [`choose()`]
+//! decides which rule a key belongs to, `path_regex` matches and compares paths,
+//! `edit` splices the text.
 //!
 //! serde-saphyr reads and granit-parser, the parser inside it, gives the byte
 //! positions for the edit. Both were measured against generated configurations
@@ -12,19 +13,25 @@
 //!
 //! Format: sops 3.13, `config/config.go`.
 
+mod choose;
+mod document;
 mod edit;
-mod evident;
 mod model;
-mod tree;
+mod path_regex;
+mod warnings;
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
+pub use choose::{NoPlace, Place, RuleSummary, Target, choose};
 pub use edit::EditError;
-pub use evident::{NotEvident, Place, RuleSummary, evident};
-pub use model::{ConfigError, CreationRule, KeyText, Position};
+pub use model::{ConfigError, CreationRule, KeyText, Position, RulePaths};
+pub use path_regex::{PathRegex, RegexError};
+pub use warnings::{RuleWarning, warnings};
 
 use super::identity::Recipient;
 
@@ -33,7 +40,7 @@ pub const FILE_NAME: &str = ".sops.yaml";
 
 /// The rule that kb writes where there is none: manifests whose own name (not
 /// a folder's) says that they hold a secret.
-const DEFAULT_PATH_REGEX: &str = r"(^|/)[^/]*secret[^/]*\.ya?ml$";
+pub const DEFAULT_PATH_REGEX: &str = r"(^|/)[^/]*secret[^/]*\.ya?ml$";
 
 /// What is encrypted in a Kubernetes Secret. Whole manifests cannot be: Flux
 /// must read `kind` and `metadata` before it decrypts.
@@ -50,6 +57,8 @@ pub struct SopsConfig {
     pub text: String,
     /// Its creation rules, in the order in which sops tries them.
     pub rules: Vec<CreationRule>,
+    /// The rules by which `sops publish` encrypts again, of `destination_rules`.
+    pub recreation_rules: Vec<CreationRule>,
 }
 
 impl SopsConfig {
@@ -66,18 +75,25 @@ impl SopsConfig {
             path: path.to_owned(),
             source: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"),
         })?;
+        Self::parse(path, exists, text)
+    }
+
+    fn parse(path: &Path, exists: bool, text: String) -> Result<Self, ConfigError> {
+        let rules = model::parse(path, &text)?;
         Ok(Self {
             path: path.to_owned(),
             exists,
-            rules: model::parse(path, &text)?,
             text,
+            rules: rules.creation,
+            recreation_rules: rules.recreation,
         })
     }
 
-    /// Checks that what stands as a recipient is one, or a placeholder.
+    /// Checks that what stands as a recipient is one, or a placeholder, and that
+    /// each `path_regex` compiles.
     ///
     /// # Errors
-    /// [`ConfigError::Recipient`]
+    /// [`ConfigError::Recipient`], [`ConfigError::PathRegex`]
     pub fn check(&self) -> Result<(), ConfigError> {
         self.rules
             .iter()
@@ -89,13 +105,36 @@ impl SopsConfig {
         self.rules.iter().any(|rule| rule.names(recipient))
     }
 
-    /// The text with `recipient` put into `place`.
+    /// Whether `recipient` stands anywhere as a recipient.
+    pub fn mentions(&self, recipient: &Recipient) -> bool {
+        let all = self.rules.iter().chain(&self.recreation_rules);
+        all.into_iter().any(|rule| rule.names(recipient))
+    }
+
+    /// The config with `recipient` in `place`.
     ///
     /// # Errors
     /// [`EditError`] where the file has a form that kb does not edit, or where
     /// the result would differ in more than was intended.
-    pub fn with_recipient(&self, place: Place, recipient: &Recipient) -> Result<String, EditError> {
-        edit::with_recipient(self, place, recipient)
+    pub fn with(&self, place: &Place, recipient: &Recipient) -> Result<Self, EditError> {
+        let text = edit::edited(self, place, recipient)?;
+        Self::parse(&self.path, true, text).map_err(|_| EditError::Unintended {
+            place: self.path.display().to_string(),
+        })
+    }
+
+    /// The rule that sops takes for a new file: the first whose `path_regex`
+    /// matches. sops cuts the config's `directory` off the path as text, and
+    /// matches the whole path where that fails; so both are to be absolute, and
+    /// spelled as sops spells them (`config/config.go`,
+    /// `parseCreationRuleForFile`).
+    pub fn rule_for(&self, directory: &Path, file: &Path) -> Option<&CreationRule> {
+        let prefix = [directory.as_os_str().as_bytes(), b"/"].concat();
+        let file = file.as_os_str().as_bytes();
+        let relative = OsStr::from_bytes(file.strip_prefix(&*prefix).unwrap_or(file));
+        self.rules
+            .iter()
+            .find(|rule| rule.matches(Path::new(relative)))
     }
 }
 

@@ -8,6 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_saphyr::{Location, Spanned};
 
+use super::path_regex::{PathRegex, RegexError};
 use crate::core::identity::{Recipient, RecipientError};
 
 /// Why a `.sops.yaml` cannot be used.
@@ -29,6 +30,23 @@ pub enum ConfigError {
         place: String,
         /// What is wrong.
         reason: String,
+    },
+    /// It is called `.sops.yml`, which sops passes over.
+    #[error("sops does not read {}: its config is called .sops.yaml", .path.display())]
+    Misnamed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// sops cannot compile a `path_regex`.
+    #[error("{place}: the path_regex \"{expression}\" does not compile")]
+    PathRegex {
+        /// `FILE:LINE:COLUMN`.
+        place: String,
+        /// The expression.
+        expression: String,
+        /// What is wrong with it.
+        #[source]
+        source: RegexError,
     },
     /// Something stands as a recipient that is none, and no placeholder either.
     #[error("{place}: \"{value}\" is no recipient")]
@@ -81,13 +99,28 @@ impl KeyText {
     /// A text that a template leaves for the reader to fill in: `<…>`, or
     /// `age1` followed by something that no key has, as in `age1abc...`.
     pub fn is_placeholder(&self) -> bool {
-        let text = &self.text;
-        let no_key = |rest: &str| rest.contains(|c: char| !matches!(c, 'a'..='z' | '0'..='9'));
-        (text.starts_with('<') && text.ends_with('>'))
-            || text
-                .strip_prefix("age1")
-                .is_some_and(|rest| no_key(rest) && text.parse::<Recipient>().is_err())
+        is_placeholder(&self.text)
     }
+}
+
+/// See [`KeyText::is_placeholder`].
+pub(super) fn is_placeholder(text: &str) -> bool {
+    let no_key = |rest: &str| rest.contains(|c: char| !matches!(c, 'a'..='z' | '0'..='9'));
+    (text.starts_with('<') && text.ends_with('>'))
+        || text
+            .strip_prefix("age1")
+            .is_some_and(|rest| no_key(rest) && text.parse::<Recipient>().is_err())
+}
+
+/// The `path_regex` of a rule.
+#[derive(Clone, Debug)]
+pub struct RulePaths {
+    /// The expression.
+    pub text: String,
+    /// Where it stands.
+    pub position: Position,
+    /// What it matches, or why sops cannot compile it.
+    pub regex: Result<PathRegex, RegexError>,
 }
 
 /// One creation rule.
@@ -95,16 +128,17 @@ impl KeyText {
 pub struct CreationRule {
     /// Where it begins.
     pub position: Position,
-    /// The regular expression of its paths and where it stands; `None` (or an
-    /// empty one, as sops has it) matches every path.
-    pub path_regex: Option<(String, Position)>,
+    /// The regular expression of its paths; `None` (or an empty one, as sops has
+    /// it) matches every path.
+    pub path_regex: Option<RulePaths>,
     /// What stands as age recipients, placeholders included: the rule's own
     /// `age`, or the `age` of its key groups, which sops prefers.
     pub age: Vec<KeyText>,
     /// Whether it has a key that is not age's: PGP, a cloud's KMS, Vault.
     pub other_keys: bool,
-    /// Whether its keys stand in `key_groups`.
-    pub key_groups: bool,
+    /// Whether it says which values are encrypted, by `encrypted_regex` or one of
+    /// its siblings; if not, all are.
+    pub selects_values: bool,
 }
 
 impl CreationRule {
@@ -118,7 +152,24 @@ impl CreationRule {
         self.age.iter().any(|key| key.text == recipient.as_str())
     }
 
+    /// Whether the rule is for this path, which is relative to the config.
+    pub(super) fn matches(&self, path: &Path) -> bool {
+        match &self.path_regex {
+            None => true,
+            Some(paths) => paths.regex.as_ref().is_ok_and(|regex| regex.matches(path)),
+        }
+    }
+
     pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        if let Some(paths) = &self.path_regex
+            && let Err(source) = &paths.regex
+        {
+            return Err(ConfigError::PathRegex {
+                place: paths.position.in_file(path),
+                expression: paths.text.clone(),
+                source: source.clone(),
+            });
+        }
         for key in self.age.iter().filter(|key| !key.is_placeholder()) {
             key.text
                 .parse::<Recipient>()
@@ -132,14 +183,26 @@ impl CreationRule {
     }
 }
 
+/// The rules of a file.
+pub(super) struct Rules {
+    pub(super) creation: Vec<CreationRule>,
+    pub(super) recreation: Vec<CreationRule>,
+}
+
 /// Reads the text of the file at `path`, which is only named in errors.
-pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<CreationRule>, ConfigError> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<Rules, ConfigError> {
     let options = serde_saphyr::options! { with_snippet: false };
     // A file of nothing but comments is an empty document.
     let raw: Option<RawConfig> = serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| parse_error(path, &error))?;
-    let rules = raw.and_then(|raw| raw.creation_rules).unwrap_or_default();
-    Ok(rules.into_iter().map(CreationRule::from).collect())
+    let raw = raw.unwrap_or_default();
+    let destinations = raw.destination_rules.unwrap_or_default().into_iter();
+    let recreation = destinations.filter_map(|rule| rule?.recreation_rule);
+    let creation = raw.creation_rules.unwrap_or_default().into_iter();
+    Ok(Rules {
+        creation: creation.map(CreationRule::from).collect(),
+        recreation: recreation.map(CreationRule::from).collect(),
+    })
 }
 
 pub(super) fn parse_error(path: &Path, error: &serde_saphyr::Error) -> ConfigError {
@@ -158,10 +221,17 @@ fn reason(error: &serde_saphyr::Error) -> String {
     text.trim().to_owned()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct RawConfig {
-    #[serde(default)]
     creation_rules: Option<Vec<Spanned<Option<RawRule>>>>,
+    destination_rules: Option<Vec<Option<RawDestination>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawDestination {
+    recreation_rule: Option<Spanned<Option<RawRule>>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -176,6 +246,12 @@ struct RawRule {
     azure_keyvault: Option<KeyField>,
     hc_vault_transit_uri: Option<KeyField>,
     key_groups: Option<Vec<RawKeyGroup>>,
+    encrypted_regex: Option<String>,
+    encrypted_suffix: Option<String>,
+    encrypted_comment_regex: Option<String>,
+    unencrypted_regex: Option<String>,
+    unencrypted_suffix: Option<String>,
+    unencrypted_comment_regex: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -254,19 +330,28 @@ impl From<Spanned<Option<RawRule>>> for CreationRule {
         } else {
             other_keys = false;
         }
-        let key_groups = !groups.is_empty();
         for group in groups {
             other_keys |= group.collect(&mut age);
         }
+        let selections = [
+            rule.encrypted_regex,
+            rule.encrypted_suffix,
+            rule.encrypted_comment_regex,
+            rule.unencrypted_regex,
+            rule.unencrypted_suffix,
+            rule.unencrypted_comment_regex,
+        ];
+        let path_regex = rule.path_regex.filter(|regex| !regex.value.is_empty());
         Self {
             position,
-            path_regex: rule
-                .path_regex
-                .filter(|regex| !regex.value.is_empty())
-                .map(|regex| (regex.value, regex.defined.into())),
+            path_regex: path_regex.map(|spanned| RulePaths {
+                regex: PathRegex::new(&spanned.value),
+                position: spanned.defined.into(),
+                text: spanned.value,
+            }),
             age,
             other_keys,
-            key_groups,
+            selects_values: selections.iter().flatten().any(|text| !text.is_empty()),
         }
     }
 }

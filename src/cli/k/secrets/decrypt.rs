@@ -50,8 +50,8 @@ impl Decrypt {
         // sops reads its config too, for `stores`, and its own message about a
         // broken one names no place in it.
         let named = context.environment.named_config(&context.common);
-        if let Some(path) = repository::find_config(&context.directory, named.as_deref()) {
-            sops_config::check_form(&path)?;
+        if let Some(config) = repository::find_config(&context.directory, named.as_deref()) {
+            sops_config::check_form(&config.path)?;
         }
         let sops = context.find_sops()?;
         let request = sops::Decrypt {

@@ -1,19 +1,23 @@
 //! Splices a recipient into the text of a `.sops.yaml`.
+//!
+//! An edit is data ([`Place`]). From it come splices, replacements of byte
+//! ranges; `verify` reads the result again, before anyone gets to see it.
 
-mod first_rule;
+mod new_rule;
+mod recipients;
+mod replace;
 mod rule_key;
 #[cfg(test)]
 mod tests;
+mod verify;
 
-use serde_json::{Value, json};
+use std::ops::Range;
 
-use super::evident::Place;
-use super::model;
-use super::tree::{self, Kind, Node};
-use super::{DEFAULT_PATH_REGEX, SECRET_VALUES, SopsConfig};
+use super::SopsConfig;
+use super::choose::Place;
+use super::document::{Document, Node};
+use super::model::Position;
 use crate::core::identity::Recipient;
-use first_rule::first_rule;
-use rule_key::key_of_rule;
 
 /// Why kb leaves a `.sops.yaml` to its author.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -26,112 +30,149 @@ pub enum EditError {
         /// What stands there.
         form: &'static str,
     },
-    /// The edited text would not read as intended. Nothing was written.
-    #[error("{path}: putting the key in would change more than the key")]
+    /// The edited text would not read as intended: an anchor is used by other
+    /// rules too, for instance. Nothing was written.
+    #[error("{place}: a key put in here would change more than the rule that is meant")]
     Unintended {
-        /// The file.
-        path: String,
+        /// `FILE:LINE:COLUMN`.
+        place: String,
     },
 }
 
+/// A form that kb does not edit, and where it stands.
+struct Form {
+    line: usize,
+    /// From 0.
+    column: usize,
+    form: &'static str,
+}
+
+impl Form {
+    fn at(node: &Node, form: &'static str) -> Self {
+        Self {
+            line: node.line,
+            column: node.column,
+            form,
+        }
+    }
+}
+
 /// One replacement in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Splice {
-    from: usize,
-    to: usize,
+    range: Range<usize>,
     with: String,
 }
 
-pub(super) fn with_recipient(
+impl Splice {
+    fn replace(range: Range<usize>, with: impl Into<String>) -> Self {
+        Self {
+            range,
+            with: with.into(),
+        }
+    }
+
+    fn insert(at: usize, text: impl Into<String>) -> Self {
+        Self::replace(at..at, text)
+    }
+
+    fn remove(range: Range<usize>) -> Self {
+        Self::replace(range, "")
+    }
+}
+
+/// The text of `config` with `recipient` in `place`.
+pub(super) fn edited(
     config: &SopsConfig,
-    place: Place,
+    place: &Place,
     recipient: &Recipient,
 ) -> Result<String, EditError> {
-    let text = &config.text;
-    let form = |node: &Node, form| EditError::Form {
-        place: format!(
-            "{}:{}:{}",
-            config.path.display(),
-            node.line,
-            node.column + 1
-        ),
-        form,
-    };
-    let root = tree::parse(text).map_err(|()| EditError::Form {
+    let document = Document::parse(&config.text).map_err(|()| EditError::Form {
         place: config.path.display().to_string(),
         form: "YAML of this form",
     })?;
-    let splice = match (place, &root) {
-        (Place::FirstRule, root) => first_rule(text, root.as_ref(), recipient, form)?,
-        (Place::Rule(index), root) => {
-            let rules = root.as_ref().and_then(|root| root.get("creation_rules"));
-            let rule = rules.and_then(|pair| match &pair.value.kind {
-                Kind::Sequence { items, .. } => items.get(index),
-                _ => None,
-            });
-            let Some(rule) = rule else {
-                return Err(EditError::Form {
-                    place: config.rules[index].position.in_file(&config.path),
-                    form: "creation_rules that stand elsewhere in the file",
-                });
-            };
-            key_of_rule(text, rule, &config.rules[index], recipient, form)?
+    let splices = match place {
+        Place::Rule(index) => rule_key::give(&document, *index, recipient),
+        Place::Beside(index) => rule_key::beside(&document, *index, recipient),
+        Place::NewRule { before, path_regex } => {
+            new_rule::insert(&document, *before, path_regex, recipient)
         }
+        Place::InsteadOf(old) => replace::everywhere(&document, old, recipient),
     };
-    let mut edited = text.clone();
-    edited.replace_range(splice.from..splice.to, &splice.with);
-    verify(config, place, recipient, &edited)?;
-    Ok(edited)
+    let splices = splices.map_err(|form| EditError::Form {
+        place: format!(
+            "{}:{}:{}",
+            config.path.display(),
+            form.line,
+            form.column + 1
+        ),
+        form: form.form,
+    })?;
+    let first = splices.iter().map(|splice| splice.range.start).min();
+    apply(&config.text, splices)
+        .filter(|edited| verify::as_intended(&config.text, edited, place, recipient) == Some(true))
+        .ok_or_else(|| EditError::Unintended {
+            place: position(&config.text, first.unwrap_or_default()).in_file(&config.path),
+        })
 }
 
-/// Reads the edited text again. In the rule that was meant stands the recipient
-/// and no other key, and all else (every other rule, `stores`, and what kb does
-/// not know) reads as before.
-fn verify(
-    config: &SopsConfig,
-    place: Place,
-    recipient: &Recipient,
-    edited: &str,
-) -> Result<(), EditError> {
-    let read = |text: &str| {
-        let value: Option<Value> = serde_saphyr::from_str(text).ok()?;
-        let mut value = value
-            .filter(|value| !value.is_null())
-            .unwrap_or_else(|| json!({}));
-        let rules = value.as_object_mut()?.remove("creation_rules");
-        let rules = rules
-            .filter(|rules| !rules.is_null())
-            .unwrap_or_else(|| json!([]));
-        Some((value, rules.as_array()?.clone()))
-    };
-    let as_intended = || {
-        let (before, mut rules_before) = read(&config.text)?;
-        let (after, mut rules_after) = read(edited)?;
-        let index = match place {
-            Place::Rule(index) => index,
-            Place::FirstRule => {
-                rules_before.push(json!({
-                    "path_regex": DEFAULT_PATH_REGEX,
-                    "encrypted_regex": SECRET_VALUES,
-                }));
-                0
-            }
-        };
-        let rule = model::parse(&config.path, edited)
-            .ok()?
-            .into_iter()
-            .nth(index)?;
-        let only_key = rule.age.len() == 1 && rule.names(recipient) && !rule.other_keys;
-        for rules in [&mut rules_before, &mut rules_after] {
-            rules.get_mut(index)?.as_object_mut()?.remove("age");
-        }
-        Some(only_key && before == after && rules_before == rules_after)
-    };
-    if as_intended() == Some(true) {
-        return Ok(());
+/// The line and column of a byte.
+fn position(text: &str, at: usize) -> Position {
+    let line = &text[line_start(text, at)..at];
+    Position {
+        line: text[..at].matches('\n').count() as u64 + 1,
+        column: line.chars().count() as u64 + 1,
     }
-    Err(EditError::Unintended {
-        path: config.path.display().to_string(),
-    })
+}
+
+/// Carries the splices out. What an alias leads to twice is spliced once; two
+/// removals may overlap, anything else must not.
+fn apply(text: &str, mut splices: Vec<Splice>) -> Option<String> {
+    splices.sort_by_key(|splice| (splice.range.start, splice.range.end));
+    splices.dedup();
+    let mut edited = String::with_capacity(text.len());
+    let mut done = 0;
+    let mut removed_to = 0;
+    for Splice { range, with } in splices {
+        let removal = with.is_empty();
+        if range.start < done && !(removal && range.start <= removed_to) {
+            return None;
+        }
+        edited.push_str(&text[done..range.start.max(done)]);
+        edited.push_str(&with);
+        done = done.max(range.end);
+        if removal {
+            removed_to = done;
+        }
+    }
+    edited.push_str(&text[done..]);
+    Some(edited)
+}
+
+/// One more element behind the one that stands in `last`, in a flow collection.
+/// If that has a line for itself, so has the new one, and a comment stays where
+/// it is.
+fn after_in_flow(text: &str, last: Range<usize>, element: &str) -> Vec<Splice> {
+    let lead = &text[line_start(text, last.start)..last.start];
+    let end = line_end(text, last.end);
+    if !lead.trim().is_empty() {
+        return vec![Splice::insert(last.end, format!(", {element}"))];
+    }
+    let line = format!("{}{lead}{element}", line_ending(text));
+    let behind = text[last.end..end].trim();
+    if behind.starts_with(',') && item_ends(behind) {
+        vec![Splice::insert(end, format!("{line},"))]
+    } else if behind.starts_with('#') {
+        vec![Splice::insert(last.end, ","), Splice::insert(end, line)]
+    } else {
+        vec![Splice::insert(last.end, format!(",{line}"))]
+    }
+}
+
+/// Whether nothing but a comma or a comment follows in the line.
+fn item_ends(rest: &str) -> bool {
+    let rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
+    rest.is_empty() || rest.starts_with('#')
 }
 
 /// The line ending that the file uses.
@@ -139,13 +180,25 @@ fn line_ending(text: &str) -> &'static str {
     if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
-/// The end of the line that holds the byte before `at`, its line ending not
-/// included: a comment behind a value stays behind it.
-fn end_of_line(text: &str, at: usize) -> usize {
+/// Where the line of the byte `at` begins.
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |found| found + 1)
+}
+
+/// The end of the line that holds the byte `at`, its line ending not included:
+/// a comment behind a value stays behind it.
+fn line_end(text: &str, at: usize) -> usize {
     let end = text[at..].find('\n').map_or(text.len(), |found| at + found);
     if text[at..end].ends_with('\r') {
         end - 1
     } else {
         end
     }
+}
+
+/// Where the next line begins, or the end of the text.
+fn next_line(text: &str, at: usize) -> usize {
+    text[at..]
+        .find('\n')
+        .map_or(text.len(), |found| at + found + 1)
 }

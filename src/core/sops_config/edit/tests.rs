@@ -1,95 +1,114 @@
+//! Every style of `.sops.yaml` and every edit. The texts hold `OLD`, `NEW` and
+//! `OTHER` for three recipients.
+
 use std::path::Path;
 
-use super::super::evident;
 use super::*;
-use crate::core::identity::Identity;
+use crate::core::sops_config::{SopsConfig, Target, choose};
 
-fn edited(text: &str) -> (String, String) {
-    let path = Path::new(".sops.yaml");
-    let config = SopsConfig {
-        path: path.to_owned(),
-        text: text.to_owned(),
-        exists: true,
-        rules: model::parse(path, text).expect(text),
-    };
-    let (_, recipient) = Identity::generate();
-    let place = evident(&config).expect(text);
-    let result = config.with_recipient(place, &recipient).expect(text);
-    (result, recipient.to_string())
+const OLD: &str = "age1qnaey0n40qcxfgazaa63v2ec50f2mhqnejch27r5rkj5mtpwge4shesgnr";
+const NEW: &str = "age1pjry9dmuth406n803zxa5xkycc7xwjtvu70eyclenvv9s0098v5spyaend";
+const OTHER: &str = "age1fpg084v5wusksewgk5hm8d5448w9kfea43a7fu2wkcldem06hvpswukuvv";
+
+fn config(text: &str) -> SopsConfig {
+    let text = text
+        .replace("OLD", OLD)
+        .replace("NEW", NEW)
+        .replace("OTHER", OTHER);
+    SopsConfig::parse(Path::new(".sops.yaml"), true, text).expect("a config")
 }
 
-/// Each case: the text before, and after with `KEY` for the recipient.
+fn put(text: &str, place: &Place) -> Result<String, EditError> {
+    let recipient = NEW.parse().expect("a recipient");
+    let after = config(text).with(place, &recipient)?;
+    Ok(after
+        .text
+        .replace(OLD, "OLD")
+        .replace(NEW, "NEW")
+        .replace(OTHER, "OTHER"))
+}
+
+fn instead_of_old() -> Place {
+    Place::InsteadOf(OLD.parse().expect("a recipient"))
+}
+
+/// Where it is evident.
+fn edited(text: &str) -> String {
+    let place = choose(&config(text), &Target::Evident).expect(text);
+    put(text, &place).expect(text)
+}
+
+/// Each case: the text before, and after with `NEW` for the recipient.
 #[test]
 fn a_rule_without_a_key_gets_it_and_every_other_byte_stays() {
     let cases = [
         (
             "creation_rules:\n  - path_regex: x\n",
-            "creation_rules:\n  - path_regex: x\n    age: KEY\n",
+            "creation_rules:\n  - path_regex: x\n    age: NEW\n",
         ),
         (
             "creation_rules:\n- path_regex: x # why\n# end",
-            "creation_rules:\n- path_regex: x # why\n  age: KEY\n# end",
+            "creation_rules:\n- path_regex: x # why\n  age: NEW\n# end",
         ),
         (
             "creation_rules:\r\n  - path_regex: x\r\n",
-            "creation_rules:\r\n  - path_regex: x\r\n    age: KEY\r\n",
+            "creation_rules:\r\n  - path_regex: x\r\n    age: NEW\r\n",
         ),
         (
             "creation_rules:\n  - path_regex: x",
-            "creation_rules:\n  - path_regex: x\n    age: KEY",
+            "creation_rules:\n  - path_regex: x\n    age: NEW",
         ),
         (
             "creation_rules:\n  - age: # here\n    path_regex: x\n",
-            "creation_rules:\n  - age: KEY # here\n    path_regex: x\n",
+            "creation_rules:\n  - age: NEW # here\n    path_regex: x\n",
         ),
         (
             "creation_rules:\n  - age:\n    path_regex: x\n",
-            "creation_rules:\n  - age: KEY\n    path_regex: x\n",
+            "creation_rules:\n  - age: NEW\n    path_regex: x\n",
         ),
         (
             "creation_rules:\n  - age: \"\" # c\n",
-            "creation_rules:\n  - age: \"KEY\" # c\n",
+            "creation_rules:\n  - age: \"NEW\" # c\n",
         ),
         (
             "creation_rules:\n  - age: age1abc... # c\n",
-            "creation_rules:\n  - age: KEY # c\n",
+            "creation_rules:\n  - age: NEW # c\n",
         ),
         (
             "creation_rules:\n  - age: '<your key>'\n",
-            "creation_rules:\n  - age: 'KEY'\n",
+            "creation_rules:\n  - age: 'NEW'\n",
         ),
         (
             "creation_rules:\n  - age: []\n",
-            "creation_rules:\n  - age: [KEY]\n",
+            "creation_rules:\n  - age: [NEW]\n",
         ),
         (
             "creation_rules:\n  - age:\n      - <key> # c\n",
-            "creation_rules:\n  - age:\n      - KEY # c\n",
+            "creation_rules:\n  - age:\n      - NEW # c\n",
         ),
         (
             "creation_rules:\n  - age: ~\n",
-            "creation_rules:\n  - age: KEY\n",
+            "creation_rules:\n  - age: NEW\n",
         ),
         (
             "creation_rules: [{path_regex: x}]\n",
-            "creation_rules: [{path_regex: x, \"age\": \"KEY\"}]\n",
+            "creation_rules: [{path_regex: x, age: \"NEW\"}]\n",
         ),
         (
             "creation_rules:\n  - encrypted_regex: >-\n      ^data$\n\n# tail\nstores: {}\n",
-            "creation_rules:\n  - encrypted_regex: >-\n      ^data$\n    age: KEY\n\n# tail\nstores: {}\n",
+            "creation_rules:\n  - encrypted_regex: >-\n      ^data$\n    age: NEW\n\n# tail\nstores: {}\n",
         ),
         (
             "\u{feff}creation_rules:\n  - path_regex: é # ü\n",
-            "\u{feff}creation_rules:\n  - path_regex: é # ü\n    age: KEY\n",
+            "\u{feff}creation_rules:\n  - path_regex: é # ü\n    age: NEW\n",
         ),
     ];
     for (before, after) in cases {
-        let (result, key) = edited(before);
-        assert_eq!(result.replace(&key, "KEY"), after, "from {before:?}");
+        assert_eq!(edited(before), after, "from {before:?}");
     }
 }
 
-const RULE: &str = "  - path_regex: (^|/)[^/]*secret[^/]*\\.ya?ml$\n    encrypted_regex: ^(data|stringData)$\n    age: KEY";
+const RULE: &str = "  - path_regex: (^|/)[^/]*secret[^/]*\\.ya?ml$\n    encrypted_regex: ^(data|stringData)$\n    age: NEW";
 
 #[test]
 fn a_file_without_rules_gets_its_first_one() {
@@ -115,12 +134,8 @@ fn a_file_without_rules_gets_its_first_one() {
         ("creation_rules: null\n", "creation_rules:\n", "\n"),
         ("creation_rules:", "creation_rules:\n", ""),
     ] {
-        let (result, key) = edited(before);
-        assert_eq!(
-            result.replace(&key, "KEY"),
-            format!("{head}{RULE}{tail}"),
-            "from {before:?}"
-        );
+        let wanted = format!("{head}{RULE}{tail}");
+        assert_eq!(edited(before), wanted, "from {before:?}");
     }
 }
 
@@ -132,7 +147,264 @@ fn json_style_stays_json() {
         "{\"stores\": {}}\n",
         "{\"creation_rules\": null}",
     ] {
-        let (result, _) = edited(before);
+        let result = edited(before);
         serde_json::from_str::<serde_json::Value>(&result).expect(&result);
+    }
+}
+
+/// Each style in which the recipients of a rule are written, with a second rule
+/// behind it.
+const STYLES: [(&str, &str); 24] = [
+    (
+        "plain",
+        "creation_rules:\n  - path_regex: a # why\n    age: OLD # ours\n\n  # the second\n  - path_regex: b\n    age: OTHER\n",
+    ),
+    (
+        "quoted",
+        "creation_rules:\n- age: 'OLD'\n  path_regex: a\n- age: \"OTHER\"\n",
+    ),
+    (
+        "comma list with odd spaces",
+        "creation_rules:\n  - path_regex: a\n    age: \"OTHER ,OLD ,  AGAIN\"\n  - path_regex: b\n",
+    ),
+    (
+        "plain over several lines",
+        "creation_rules:\n  - age: OTHER,\n      OLD,\n      AGAIN\n    path_regex: a\n  - path_regex: b\n",
+    ),
+    (
+        "folded",
+        "creation_rules:\n  - path_regex: a\n    age: >-   # folded\n      OTHER,\n      OLD\n\n  - path_regex: b\n",
+    ),
+    (
+        "literal",
+        "creation_rules:\n  - path_regex: a\n    age: |\n      OLD\n  - path_regex: b\n",
+    ),
+    (
+        "list with comments",
+        "creation_rules:\n  - path_regex: a\n    age:\n      # both\n      - OTHER # dev\n      - OLD   # prod\n    # end of a\n  - path_regex: b\n",
+    ),
+    (
+        "list without indentation",
+        "creation_rules:\n- path_regex: a\n  age:\n  - 'OLD'\n  - 'OTHER'\n- path_regex: b\n",
+    ),
+    (
+        "flow list",
+        "creation_rules:\n  - path_regex: a\n    age: [OTHER, \"OLD\"] # two\n  - path_regex: b\n",
+    ),
+    (
+        "flow list over lines",
+        "creation_rules:\n  - path_regex: a\n    age: [\n      OTHER, # dev\n      OLD, # prod\n    ]\n  - path_regex: b\n",
+    ),
+    (
+        "key_groups",
+        "creation_rules:\n  - path_regex: a\n    key_groups:\n      - age:\n          - OLD\n          - OTHER\n        pgp:\n          - FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4\n  - path_regex: b\n",
+    ),
+    (
+        "two key groups",
+        "creation_rules:\n  - path_regex: a\n    shamir_threshold: 2\n    key_groups:\n      - age: [OLD]\n      - age: [OTHER, OLD]\n  - path_regex: b\n",
+    ),
+    (
+        "merged key groups",
+        "creation_rules:\n  - path_regex: a\n    key_groups:\n      - merge:\n          - age: [OLD]\n        age: [OTHER]\n  - path_regex: b\n",
+    ),
+    (
+        "anchor of a recipient",
+        "keys:\n  - &prod OLD\n  - &dev OTHER\ncreation_rules:\n  - path_regex: a\n    key_groups:\n      - age:\n          - *prod\n          - *dev\n  - path_regex: b\n    age: *prod\n",
+    ),
+    (
+        "anchor of a list",
+        "keys: &all\n  - OLD\n  - OTHER\ncreation_rules:\n  - path_regex: a\n    age: *all\n  - path_regex: b\n    age: *all\n",
+    ),
+    (
+        "merged mapping",
+        "defaults: &d\n  encrypted_regex: ^data$\n  age: OLD\ncreation_rules:\n  - path_regex: a\n    <<: *d\n  - <<: [*d]\n    path_regex: b\n",
+    ),
+    (
+        "anchor in a rule",
+        "creation_rules:\n  - &base\n    path_regex: a\n    age: &key OLD\n  - <<: *base\n    path_regex: b\n  - path_regex: c\n    age: *key\n",
+    ),
+    (
+        "destination_rules",
+        "creation_rules:\n  - path_regex: a\n    age: OLD\n  - path_regex: b\ndestination_rules:\n  - s3_bucket: x\n    recreation_rule:\n      age: OTHER,OLD\n",
+    ),
+    (
+        "json",
+        "{\"creation_rules\": [{\"path_regex\": \"a\", \"age\": \"OLD\"}, {\"path_regex\": \"b\"}]}",
+    ),
+    (
+        "json over lines",
+        "{\n  \"creation_rules\": [\n    {\n      \"path_regex\": \"a\",\n      \"age\": [\n        \"OLD\"\n      ]\n    },\n    {\n      \"path_regex\": \"b\"\n    }\n  ]\n}\n",
+    ),
+    (
+        "flow rules",
+        "creation_rules: [{path_regex: a, age: OLD}, {path_regex: b}] # short\n",
+    ),
+    (
+        "CRLF",
+        "creation_rules:\r\n  - path_regex: a\r\n    age:\r\n      - OLD # ours\r\n\r\n  - path_regex: b\r\n",
+    ),
+    (
+        "byte order mark, no final line end",
+        "\u{feff}creation_rules:\n  - path_regex: a\n    age: OLD\n  - path_regex: b",
+    ),
+    (
+        "dash alone",
+        "---\ncreation_rules:\n  -   # first\n    path_regex: a\n    age: OLD\n  -\n    path_regex: b\n...\n",
+    ),
+];
+
+fn snapshot(place: &Place) -> String {
+    let mut text = String::new();
+    for (style, before) in STYLES {
+        let before = before.replace("AGAIN", "ssh-ed25519 AAAA me");
+        let outcome = match put(&before, place) {
+            Ok(after) => {
+                let difference = similar::TextDiff::from_lines(&before, &after);
+                let all = difference.iter_all_changes().map(|change| {
+                    let line = change.value().replace('\r', "\u{240d}");
+                    format!("{}{line}", change.tag())
+                });
+                let all: String = all.collect();
+                format!("{}\n", all.trim_end())
+            }
+            Err(error) => format!("{error}\n"),
+        };
+        text.push_str(&format!("## {style}\n{outcome}\n"));
+    }
+    text
+}
+
+#[test]
+fn another_recipient_in_the_place_of_one_in_every_style() {
+    insta::assert_snapshot!(snapshot(&instead_of_old()));
+}
+
+#[test]
+fn a_key_beside_those_of_the_first_rule_in_every_style() {
+    insta::assert_snapshot!(snapshot(&Place::Beside(0)));
+}
+
+#[test]
+fn a_key_for_the_second_rule_in_every_style() {
+    insta::assert_snapshot!(snapshot(&Place::Rule(1)));
+}
+
+fn new_rule(before: usize) -> Place {
+    Place::NewRule {
+        before,
+        path_regex: "^new/".to_owned(),
+    }
+}
+
+#[test]
+fn a_rule_before_the_first_in_every_style() {
+    insta::assert_snapshot!(snapshot(&new_rule(0)));
+}
+
+#[test]
+fn a_rule_before_the_second_in_every_style() {
+    insta::assert_snapshot!(snapshot(&new_rule(1)));
+}
+
+#[test]
+fn a_rule_at_the_end_in_every_style() {
+    insta::assert_snapshot!(snapshot(&new_rule(9)));
+}
+
+/// A list that has the new recipient already loses the old one.
+#[test]
+fn a_recipient_never_stands_twice() {
+    for (before, after) in [
+        ("age: OLD,NEW", "age: NEW"),
+        ("age: NEW, OLD", "age: NEW"),
+        ("age: OLD, OTHER, OLD", "age: NEW, OTHER"),
+        ("age: OTHER, OLD, NEW", "age: OTHER, NEW"),
+        ("age: [OLD, NEW]", "age: [NEW]"),
+        ("age: [NEW, OTHER, OLD]", "age: [NEW, OTHER]"),
+        ("age: ['OTHER', \"OLD,NEW\"]", "age: ['OTHER', \"NEW\"]"),
+        (
+            "age:\n      - OLD # old\n      - NEW # new",
+            "age:\n      - NEW # new",
+        ),
+        (
+            "age:\n      - NEW\n      # about it\n      - OLD # old\n    pgp: x",
+            "age:\n      - NEW\n      # about it\n    pgp: x",
+        ),
+        (
+            "age: [\n      OLD, # old\n      NEW, # new\n    ]",
+            "age: [\n      NEW, # new\n    ]",
+        ),
+        ("age:\n      - NEW\n      - OLD", "age:\n      - NEW"),
+        (
+            "key_groups:\n      - age: [OLD, NEW]\n      - age: [OLD]",
+            "key_groups:\n      - age: [NEW]\n      - age: [NEW]",
+        ),
+    ] {
+        for end in ["\n", ""] {
+            let rule = |age: &str| format!("creation_rules:\n  - path_regex: a\n    {age}{end}");
+            let result = put(&rule(before), &instead_of_old()).expect(before);
+            assert_eq!(result, rule(after), "from {before:?}");
+        }
+    }
+    let anchors = "keys:\n  - &old OLD\n  - &new NEW\ncreation_rules:\n  - age: [*new, *old]\n  - age: *old\n";
+    let result = put(anchors, &instead_of_old()).expect("anchors");
+    assert_eq!(
+        result,
+        "keys:\n  - &old NEW\n  - &new NEW\ncreation_rules:\n  - age: [*new]\n  - age: *old\n"
+    );
+}
+
+/// What is no recipient stays, though it is spelled as one.
+#[test]
+fn a_recipient_in_another_place_is_left_alone() {
+    let before =
+        "# OLD\nx-note: OLD\ncreation_rules:\n  - path_regex: OLD\n    age: OLD # not OLD\n";
+    let after =
+        "# OLD\nx-note: OLD\ncreation_rules:\n  - path_regex: OLD\n    age: NEW # not OLD\n";
+    assert_eq!(put(before, &instead_of_old()).as_deref(), Ok(after));
+}
+
+#[test]
+fn forms_that_are_not_edited_are_named_with_their_place() {
+    let rule_0 = Place::Rule(0);
+    for (text, place, words) in [
+        (
+            "creation_rules:\n  - age: <a>, <b>\n",
+            &rule_0,
+            ".sops.yaml:2:10: kb cannot put a key into several placeholders",
+        ),
+        (
+            "creation_rules:\n  - age: \"\\x61ge1<key>\"\n",
+            &rule_0,
+            ".sops.yaml:2:10: kb cannot put a key into a text with escapes",
+        ),
+        (
+            "creation_rules:\n  - key_groups:\n      - age: [<a>]\n      - age: [<b>]\n",
+            &rule_0,
+            ".sops.yaml:3:7: kb cannot put a key into several key groups without a key",
+        ),
+        (
+            "k: &k <key>\ncreation_rules:\n  - age: *k\n  - age: *k\n",
+            &rule_0,
+            ".sops.yaml:1:7: a key put in here would change more than the rule that is meant",
+        ),
+        (
+            "creation_rules:\n  - key_groups:\n      - age: [OLD]\n      - age: [OTHER]\n",
+            &Place::Beside(0),
+            ".sops.yaml:3:7: kb cannot put a key into one of several key groups",
+        ),
+        (
+            "d: &d {age: OLD}\ncreation_rules:\n  - <<: *d\n",
+            &Place::Beside(0),
+            ".sops.yaml:3:5: kb cannot put a key into a rule whose keys are merged in",
+        ),
+        (
+            "  stores: {}\n",
+            &new_rule(0),
+            ".sops.yaml:1:3: kb cannot put a key into a document that is indented as a whole",
+        ),
+    ] {
+        let error = put(text, place).expect_err(text);
+        assert_eq!(error.to_string(), words);
     }
 }

@@ -1,0 +1,318 @@
+//! A rule more.
+
+use super::rule_key::after_colon;
+use super::{Form, Splice, after_in_flow, line_end, line_ending, line_start, next_line};
+use crate::core::identity::Recipient;
+use crate::core::sops_config::SECRET_VALUES;
+use crate::core::sops_config::document::{Document, Kind, Node, Pair};
+
+/// Puts a rule before the one with the index `before`, or at the end.
+pub(super) fn insert(
+    document: &Document,
+    before: usize,
+    path_regex: &str,
+    recipient: &Recipient,
+) -> Result<Vec<Splice>, Form> {
+    let text = document.text;
+    let rule = Rule {
+        path_regex,
+        recipient,
+        newline: line_ending(text),
+    };
+    let root = document.root.as_ref();
+    let rules = root.and_then(|root| document.get(root, "creation_rules"));
+    let splice = match (root, rules) {
+        (Some(root), Some(rules)) => match &rules.kind {
+            Kind::Sequence { flow, items } if !items.is_empty() => {
+                let here = Neighbours {
+                    document,
+                    list: rules,
+                    items,
+                };
+                if *flow {
+                    return Ok(here.in_flow(before, &rule));
+                }
+                here.in_block(before, &rule)?
+            }
+            _ => first(document, root, rules, &rule)?,
+        },
+        (Some(root), None) => match &root.kind {
+            Kind::Mapping { flow: true, pairs } => {
+                let quote = key_quote(text, root);
+                let rules = format!("{quote}creation_rules{quote}: [{}]", rule.in_braces(quote));
+                match pairs.last() {
+                    Some(last) => {
+                        let end = last.value.end.max(last.key.end);
+                        return Ok(after_in_flow(text, last.key.start..end, &rules));
+                    }
+                    None => Splice::insert(root.start + 1, rules),
+                }
+            }
+            Kind::Mapping { .. } if root.column == 0 => rule.after_all(text),
+            Kind::Mapping { .. } => {
+                return Err(Form::at(root, "a document that is indented as a whole"));
+            }
+            _ => return Err(Form::at(root, "a document that is not a mapping")),
+        },
+        (None, _) => rule.after_all(text),
+    };
+    Ok(vec![splice])
+}
+
+/// The first rule where the file says that there is none: `creation_rules:`,
+/// `creation_rules: []` or `creation_rules: null`.
+fn first(document: &Document, root: &Node, rules: &Node, rule: &Rule<'_>) -> Result<Splice, Form> {
+    let text = document.text;
+    let own = root.own("creation_rules");
+    let here = |pair: &&Pair| pair.value.start == rules.start && rules.anchor.is_none();
+    let Some(pair) = own.filter(here) else {
+        return Err(Form::at(rules, "creation_rules of this form"));
+    };
+    let flow_root = matches!(root.kind, Kind::Mapping { flow: true, .. });
+    if flow_root {
+        let braces = rule.in_braces(key_quote(text, root));
+        return Ok(match rules.kind {
+            Kind::Sequence { .. } => Splice::insert(rules.start + 1, braces),
+            _ if rules.is_nothing() => {
+                Splice::insert(after_colon(text, &pair.key), format!(" [{braces}]"))
+            }
+            _ => Splice::replace(rules.start..rules.end, format!("[{braces}]")),
+        });
+    }
+    // The value goes, and the rule follows on the next lines.
+    let colon = after_colon(text, &pair.key);
+    let value_end = if rules.is_nothing() { colon } else { rules.end };
+    let end = line_end(text, value_end);
+    let comment = &text[value_end..end];
+    let indent = " ".repeat(root.column + 2);
+    let lines = rule.lines(&indent, " ");
+    Ok(Splice::replace(
+        colon..end,
+        format!("{comment}{}{lines}", rule.newline),
+    ))
+}
+
+/// The quotes that the keys of a mapping have.
+fn key_quote(text: &str, mapping: &Node) -> &'static str {
+    match &mapping.kind {
+        Kind::Mapping { pairs, .. } => match pairs.first() {
+            Some(pair) if !text[pair.key.start..].starts_with('"') => "",
+            _ => "\"",
+        },
+        _ => "",
+    }
+}
+
+struct Rule<'r> {
+    path_regex: &'r str,
+    recipient: &'r Recipient,
+    newline: &'static str,
+}
+
+impl Rule<'_> {
+    /// The rule in block style, without the last line ending. `gap` stands
+    /// between the dash and the first key.
+    fn lines(&self, indent: &str, gap: &str) -> String {
+        let (newline, path_regex) = (self.newline, block_scalar(self.path_regex));
+        let behind = " ".repeat(1 + gap.len());
+        format!(
+            "{indent}-{gap}path_regex: {path_regex}{newline}\
+             {indent}{behind}encrypted_regex: {SECRET_VALUES}{newline}\
+             {indent}{behind}age: {}",
+            self.recipient
+        )
+    }
+
+    /// The rule in flow style, its keys in the quotes that its neighbours have.
+    fn in_braces(&self, quote: &str) -> String {
+        let json = |text: &str| serde_json::Value::from(text).to_string();
+        format!(
+            "{{{quote}path_regex{quote}: {}, {quote}encrypted_regex{quote}: {}, \
+             {quote}age{quote}: {}}}",
+            json(self.path_regex),
+            json(SECRET_VALUES),
+            json(self.recipient.as_str()),
+        )
+    }
+
+    /// `creation_rules` and the rule at the end of the text; a missing final
+    /// line ending stays missing.
+    fn after_all(&self, text: &str) -> Splice {
+        let newline = self.newline;
+        let lines = format!("creation_rules:{newline}{}", self.lines("  ", " "));
+        // After a byte order mark alone there is no line to end either.
+        let ended = text.is_empty() || text.ends_with('\n') || text == "\u{feff}";
+        let with = if ended {
+            format!("{lines}{newline}")
+        } else {
+            format!("{newline}{lines}")
+        };
+        Splice::insert(text.len(), with)
+    }
+}
+
+/// A list of rules to which one is added.
+struct Neighbours<'d> {
+    document: &'d Document<'d>,
+    list: &'d Node,
+    items: &'d [Node],
+}
+
+impl Neighbours<'_> {
+    fn in_flow(&self, before: usize, rule: &Rule<'_>) -> Vec<Splice> {
+        let text = self.document.text;
+        let quote = key_quote(text, &self.items[0]);
+        let braces = rule.in_braces(quote);
+        let Some(next) = self.items.get(before) else {
+            let last = &self.items[self.items.len() - 1];
+            return after_in_flow(text, last.start..last.end, &braces);
+        };
+        // A neighbour that has a line for itself gets one that has one too.
+        let lead = &text[line_start(text, next.start)..next.start];
+        let separator = if lead.trim().is_empty() {
+            format!(",{}{lead}", rule.newline)
+        } else {
+            ", ".to_owned()
+        };
+        vec![Splice::insert(next.start, format!("{braces}{separator}"))]
+    }
+
+    fn in_block(&self, before: usize, rule: &Rule<'_>) -> Result<Splice, Form> {
+        let text = self.document.text;
+        let last = self.items.len() - 1;
+        let neighbour = before.min(last);
+        let dash = self.dash(neighbour)?;
+        let indent = &text[line_start(text, dash)..dash];
+        let item = &self.items[neighbour];
+        let gap = match text.get(dash + 1..item.start) {
+            Some(gap) if !gap.is_empty() && gap.chars().all(|c| c == ' ') => gap,
+            _ => " ",
+        };
+        let lines = rule.lines(indent, gap);
+        let newline = rule.newline;
+        let blank = if self.blank_between(neighbour)? {
+            newline
+        } else {
+            ""
+        };
+        if before <= last {
+            let at = self.above_comments(dash);
+            return Ok(Splice::insert(at, format!("{lines}{newline}{blank}")));
+        }
+        let at = self.below_comments(line_end(text, self.items[last].end), dash);
+        Ok(Splice::insert(at, format!("{newline}{blank}{lines}")))
+    }
+
+    /// Where the dash of an item stands. Between the item before (or the key of
+    /// the list) and it there are only blank lines and comments.
+    fn dash(&self, index: usize) -> Result<usize, Form> {
+        let text = self.document.text;
+        let mut at = match index.checked_sub(1) {
+            Some(previous) => next_line(text, self.items[previous].end),
+            // The first item's own line, or one above it if the dash is alone.
+            None => {
+                let start = line_start(text, self.list.start);
+                let lead = text[start..self.list.start].trim_start();
+                match lead.starts_with('-') {
+                    true => start,
+                    false => self.lone_dash(start),
+                }
+            }
+        };
+        while at < text.len() {
+            let line = &text[at..line_end(text, at)];
+            let content = line.trim_start();
+            if content == "-" || content.starts_with("- ") {
+                return Ok(at + line.len() - content.len());
+            }
+            if !(content.is_empty() || content.starts_with('#')) {
+                break;
+            }
+            at = next_line(text, at);
+        }
+        Err(Form::at(&self.items[index], "a list of this form"))
+    }
+
+    /// The line of a dash that stands above its item.
+    fn lone_dash(&self, start: usize) -> usize {
+        let text = self.document.text;
+        let mut at = start;
+        while at > 0 {
+            at = line_start(text, at - 1);
+            let content = text[at..line_end(text, at)].trim();
+            if content.starts_with('-') || !(content.is_empty() || content.starts_with('#')) {
+                break;
+            }
+        }
+        at
+    }
+
+    /// Whether a blank line stands between the neighbour and the item at its
+    /// side.
+    fn blank_between(&self, neighbour: usize) -> Result<bool, Form> {
+        if self.items.len() < 2 {
+            return Ok(false);
+        }
+        let after = neighbour.max(1);
+        let text = self.document.text;
+        let end = self.items[after - 1].end;
+        let gap = &text[next_line(text, end)..line_start(text, self.dash(after)?)];
+        Ok(gap.lines().any(|line| line.trim().is_empty()))
+    }
+
+    /// The comments right above a rule, indented as it is, are about it.
+    fn above_comments(&self, dash: usize) -> usize {
+        let text = self.document.text;
+        let mut at = line_start(text, dash);
+        let column = dash - at;
+        while at > 0 {
+            let start = line_start(text, at - 1);
+            let line = &text[start..line_end(text, start)];
+            let content = line.trim_start();
+            if !content.starts_with('#') || line.len() - content.len() > column {
+                break;
+            }
+            at = start;
+        }
+        at
+    }
+
+    /// The comments right below the last rule, indented as its entries are, are
+    /// about it.
+    fn below_comments(&self, end: usize, dash: usize) -> usize {
+        let text = self.document.text;
+        let column = dash - line_start(text, dash);
+        let mut at = end;
+        loop {
+            let start = next_line(text, at);
+            let line = &text[start..line_end(text, start)];
+            let content = line.trim_start();
+            if !content.starts_with('#') || line.len() - content.len() <= column {
+                return at;
+            }
+            at = start + line.len();
+        }
+    }
+}
+
+/// A value in block style: plain where that is safe, else in quotes.
+fn block_scalar(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_graphic() || c == ' ';
+    let first_is_safe =
+        text.starts_with(|c: char| c.is_ascii_alphanumeric() || "^(./\\$".contains(c));
+    // A word alone could be a number, a boolean or null.
+    let is_expression = text.contains(|c: char| "^$()[]*+?\\/|".contains(c));
+    let safe = text.chars().all(plain)
+        && first_is_safe
+        && is_expression
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && !text.ends_with([':', ' ']);
+    if safe {
+        text.to_owned()
+    } else if text.chars().all(plain) {
+        format!("'{}'", text.replace('\'', "''"))
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}

@@ -1,0 +1,79 @@
+//! Another recipient in the place of one, wherever it stands.
+
+use super::recipients::{Entry, entries, item_range, lists_of_rule};
+use super::{Form, Splice};
+use crate::core::identity::Recipient;
+use crate::core::sops_config::document::{Document, Node};
+
+/// Puts `new` where `old` stands as a recipient, in creation rules and in the
+/// rules that `sops publish` encrypts by. In no list it stands twice.
+pub(super) fn everywhere(
+    document: &Document,
+    old: &Recipient,
+    new: &Recipient,
+) -> Result<Vec<Splice>, Form> {
+    let mut splices = Vec::new();
+    let recreation = document
+        .top_list("destination_rules")
+        .iter()
+        .filter_map(|rule| document.get(rule, "recreation_rule"));
+    for rule in document.top_list("creation_rules").iter().chain(recreation) {
+        for list in lists_of_rule(document, rule) {
+            splices.extend(in_list(document, list, old.as_str(), new.as_str())?);
+        }
+    }
+    Ok(splices)
+}
+
+fn in_list(document: &Document, list: &Node, old: &str, new: &str) -> Result<Vec<Splice>, Form> {
+    let entries = entries(document, list)?;
+    if !entries.iter().any(|entry| entry.text == old) {
+        return Ok(Vec::new());
+    }
+    // One of them stays. Best one that other places refer to, else the one
+    // that is right already.
+    let mut candidates: Vec<usize> = (0..entries.len())
+        .filter(|at| [old, new].contains(&entries[*at].text.as_str()))
+        .collect();
+    candidates.sort_by_key(|at| entries[*at].text == old);
+    let shared = |at: &usize| is_shared(list, &entries[*at]);
+    let kept = candidates.iter().copied().find(shared);
+    let kept = kept.unwrap_or(candidates[0]);
+    let goes = |at: usize| at != kept && candidates.contains(&at);
+    let mut splices = Vec::new();
+    if entries[kept].text == old {
+        splices.push(Splice::replace(entries[kept].range.clone(), new));
+    }
+    for (at, entry) in entries.iter().enumerate().filter(|(at, _)| goes(*at)) {
+        if entry.scalar.anchor.is_some() && !is_alias(list, entry) {
+            let form = "a list that would hold the key twice, at an anchor";
+            return Err(Form::at(entry.scalar, form));
+        }
+        let same_scalar = |other: &usize| entries[*other].item == entry.item;
+        let stays = |other: &usize| same_scalar(other) && !goes(*other);
+        let siblings: Vec<usize> = (0..entries.len()).filter(same_scalar).collect();
+        splices.push(Splice::remove(match entry.item {
+            Some(item) if !siblings.iter().any(stays) => {
+                let kept_after = (at..entries.len())
+                    .any(|other| !goes(other) && entries[other].item > entry.item);
+                item_range(document, list, item, kept_after)?
+            }
+            _ if siblings.iter().any(|other| *other > at && stays(other)) => {
+                entry.range.start..entries[at + 1].range.start
+            }
+            _ => entries[at - 1].range.end..entry.range.end,
+        }));
+    }
+    Ok(splices)
+}
+
+/// Whether the entry is an alias in this list.
+fn is_alias(list: &Node, entry: &Entry) -> bool {
+    let item = entry.item.map(|item| &list.items()[item]);
+    item.is_some_and(|item| item.start != entry.scalar.start)
+}
+
+/// Whether the entry is written somewhere else, or other places may refer to it.
+fn is_shared(list: &Node, entry: &Entry) -> bool {
+    is_alias(list, entry) || (entry.item.is_some() && entry.scalar.anchor.is_some())
+}

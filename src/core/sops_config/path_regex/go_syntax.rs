@@ -1,0 +1,499 @@
+//! Go's regular expressions in Rust's syntax.
+//!
+//! The two have the same roots and differ in the corners: Go has `\Q…\E` and
+//! octal escapes, ASCII `\d \w \s \b`, and takes for literal what Rust takes
+//! for a set operation or refuses (`&&` and `[` in a class, `{,3}`). Rust in turn
+//! takes what Go refuses (`x**`, `(?x)`, `\<`, backreference-like digits).
+//!
+//! Source: the parser of Go's `regexp/syntax` with the flags of
+//! `regexp.Compile`.
+
+/// Go's limit for a counted repetition, also for the product of nested ones.
+const MAX_REPEAT: u32 = 1000;
+
+/// Why sops cannot compile an expression. The words are Go's, which people
+/// find in search engines.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RegexError {
+    /// It is not RE2 syntax.
+    #[error("{reason}: `{part}`")]
+    Syntax {
+        /// What is wrong.
+        reason: &'static str,
+        /// The part of the expression.
+        part: String,
+    },
+    /// The compiled form would take too much memory.
+    #[error("it is too large")]
+    TooLarge,
+}
+
+const BRACKET: &str = "missing closing ]";
+const PAREN: &str = "missing closing )";
+const UNEXPECTED_PAREN: &str = "unexpected )";
+const NO_ARGUMENT: &str = "missing argument to repetition operator";
+const NESTED: &str = "invalid nested repetition operator";
+const REPEAT_SIZE: &str = "invalid repeat count";
+const ESCAPE: &str = "invalid escape sequence";
+const RANGE: &str = "invalid character class range";
+const PERL: &str = "invalid or unsupported Perl syntax";
+const CAPTURE: &str = "invalid named capture";
+const BACKSLASH: &str = "trailing backslash at end of expression";
+
+/// The POSIX classes that Go knows; Rust knows the same.
+const POSIX: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
+
+/// Says an expression of Go's in Rust's syntax.
+///
+/// # Errors
+/// [`RegexError::Syntax`] where Go refuses it.
+pub(super) fn translate(expression: &str) -> Result<String, RegexError> {
+    let mut translator = Translator {
+        whole: expression,
+        rest: expression,
+        out: String::new(),
+        groups: vec![Group::default()],
+        names: Vec::new(),
+    };
+    translator.run()?;
+    Ok(translator.out)
+}
+
+/// What has been read of a group.
+#[derive(Default)]
+struct Group {
+    /// The product of the counted repetitions of the item read last; `None`
+    /// where there is nothing to repeat.
+    last: Option<u32>,
+    /// The largest such product in the group.
+    largest: u32,
+}
+
+struct Translator<'e> {
+    whole: &'e str,
+    rest: &'e str,
+    out: String,
+    /// The open groups, the whole expression first.
+    groups: Vec<Group>,
+    names: Vec<&'e str>,
+}
+
+impl<'e> Translator<'e> {
+    fn run(&mut self) -> Result<(), RegexError> {
+        // Where the repetition operator stands that was read just now.
+        let mut repeated: Option<&str> = None;
+        while let Some(c) = self.rest.chars().next() {
+            let before = self.rest;
+            let last_repeat = repeated.take();
+            match c {
+                '(' if before.starts_with("(?") => self.perl_group()?,
+                '(' => {
+                    self.skip(1);
+                    self.open("(?:");
+                }
+                ')' => self.close()?,
+                '|' => {
+                    self.skip(1);
+                    self.out.push('|');
+                    self.group().last = None;
+                }
+                '^' | '$' | '.' => {
+                    self.skip(1);
+                    self.item(c.to_string());
+                }
+                '[' => self.class()?,
+                '*' | '+' | '?' => {
+                    self.skip(1);
+                    self.repeat(before, last_repeat, &c.to_string(), None)?;
+                    repeated = Some(before);
+                }
+                '{' => match self.counted()? {
+                    Some((text, count)) => {
+                        self.repeat(before, last_repeat, &text, count)?;
+                        repeated = Some(before);
+                    }
+                    None => {
+                        self.skip(1);
+                        self.item(literal('{'));
+                    }
+                },
+                '\\' => self.backslash()?,
+                _ => {
+                    self.skip(c.len_utf8());
+                    self.item(literal(c));
+                }
+            }
+        }
+        match self.groups.len() {
+            1 => Ok(()),
+            _ => Err(error(PAREN, self.whole)),
+        }
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.rest = &self.rest[bytes..];
+    }
+
+    /// What stands between `before` and what is left.
+    fn part(&self, before: &'e str) -> &'e str {
+        &before[..before.len() - self.rest.len()]
+    }
+
+    fn group(&mut self) -> &mut Group {
+        // The first one is never closed.
+        let last = self.groups.len() - 1;
+        &mut self.groups[last]
+    }
+
+    fn item(&mut self, text: String) {
+        self.out.push_str(&text);
+        self.group().last = Some(1);
+    }
+
+    fn open(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.groups.push(Group::default());
+    }
+
+    fn close(&mut self) -> Result<(), RegexError> {
+        if self.groups.len() == 1 {
+            return Err(error(UNEXPECTED_PAREN, self.whole));
+        }
+        let largest = self.groups.pop().map_or(1, |group| group.largest.max(1));
+        self.skip(1);
+        self.out.push(')');
+        let group = self.group();
+        group.last = Some(largest);
+        group.largest = group.largest.max(largest);
+        Ok(())
+    }
+
+    /// A repetition operator, its text and its count.
+    fn repeat(
+        &mut self,
+        before: &'e str,
+        last: Option<&'e str>,
+        text: &str,
+        count: Option<u32>,
+    ) -> Result<(), RegexError> {
+        let lazy = self.rest.starts_with('?');
+        if lazy {
+            self.skip(1);
+        }
+        if let Some(last) = last {
+            return Err(error(NESTED, self.part(last)));
+        }
+        let part = self.part(before);
+        let group = self.group();
+        let product = group.last.ok_or_else(|| error(NO_ARGUMENT, part))?;
+        if let Some(count) = count {
+            let product = product.saturating_mul(count.max(1));
+            if product > MAX_REPEAT {
+                return Err(error(REPEAT_SIZE, part));
+            }
+            group.last = Some(product);
+            group.largest = group.largest.max(product);
+        }
+        self.out.push_str(text);
+        if lazy {
+            self.out.push('?');
+        }
+        Ok(())
+    }
+
+    /// `{n}`, `{n,}` or `{n,m}`: what Rust is to read, and the count. Anything
+    /// else that begins with a brace is literal.
+    fn counted(&mut self) -> Result<Option<(String, Option<u32>)>, RegexError> {
+        let Some((inside, after)) = self.rest[1..].split_once('}') else {
+            return Ok(None);
+        };
+        let (min, max) = inside.split_once(',').unwrap_or((inside, inside));
+        if !is_number(min) || !(max.is_empty() || is_number(max)) {
+            return Ok(None);
+        }
+        let before = self.rest;
+        self.rest = after;
+        let too_large = error(REPEAT_SIZE, self.part(before));
+        let number = |text: &str| text.parse().ok().filter(|number| *number <= MAX_REPEAT);
+        let min = number(min).ok_or(too_large.clone())?;
+        if max.is_empty() {
+            return Ok(Some((format!("{{{min},}}"), Some(min))));
+        }
+        match number(max).filter(|max| min <= *max) {
+            Some(max) => Ok(Some((format!("{{{min},{max}}}"), Some(max)))),
+            None => Err(too_large),
+        }
+    }
+
+    /// `(?P<name>`, `(?<name>`, `(?flags)` or `(?flags:`.
+    fn perl_group(&mut self) -> Result<(), RegexError> {
+        let before = self.rest;
+        let named = before
+            .strip_prefix("(?P<")
+            .or_else(|| before.strip_prefix("(?<"));
+        if let Some(named) = named {
+            let Some((name, rest)) = named.split_once('>') else {
+                return Err(error(CAPTURE, before));
+            };
+            self.rest = rest;
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if name.is_empty() || !name.chars().all(plain) || self.names.contains(&name) {
+                return Err(error(CAPTURE, self.part(before)));
+            }
+            self.names.push(name);
+            self.open("(?:");
+            return Ok(());
+        }
+        self.skip(2);
+        let mut flags: Vec<(char, bool)> = Vec::new();
+        let mut on = true;
+        let mut dangling = false;
+        while let Some(c) = self.rest.chars().next() {
+            self.skip(c.len_utf8());
+            match c {
+                'i' | 'm' | 's' | 'U' => {
+                    flags.retain(|(flag, _)| *flag != c);
+                    flags.push((c, on));
+                    dangling = false;
+                }
+                '-' if on => {
+                    on = false;
+                    dangling = true;
+                }
+                ':' | ')' if !dangling => {
+                    let of = |wanted: bool| {
+                        let flags = flags.iter().filter(move |(_, on)| *on == wanted);
+                        flags.map(|(flag, _)| *flag).collect::<String>()
+                    };
+                    let (set, unset) = (of(true), of(false));
+                    let dash = if unset.is_empty() { "" } else { "-" };
+                    if c == ':' {
+                        self.open(&format!("(?{set}{dash}{unset}:"));
+                    } else if !flags.is_empty() {
+                        self.out.push_str(&format!("(?{set}{dash}{unset})"));
+                    }
+                    return Ok(());
+                }
+                _ => break,
+            }
+        }
+        Err(error(PERL, self.part(before)))
+    }
+
+    fn backslash(&mut self) -> Result<(), RegexError> {
+        let before = self.rest;
+        let simple = match before[1..].chars().next() {
+            Some('A') => Some(r"\A"),
+            Some('z') => Some(r"\z"),
+            Some('b') => Some(r"(?-u:\b)"),
+            Some('B') => Some(r"(?-u:\B)"),
+            _ => None,
+        };
+        if let Some(text) = simple {
+            self.skip(2);
+            self.item(text.to_owned());
+        } else if let Some(quoted) = before.strip_prefix(r"\Q") {
+            let (quoted, rest) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
+            self.rest = rest;
+            for c in quoted.chars() {
+                self.item(literal(c));
+            }
+        } else if let Some(class) = self.class_escape()? {
+            self.item(format!("[{class}]"));
+        } else {
+            let c = self.escape()?;
+            self.item(literal(c));
+        }
+        Ok(())
+    }
+
+    /// `\d`, `\pL`, `\p{Greek}` and the like, as the inside of a class.
+    fn class_escape(&mut self) -> Result<Option<String>, RegexError> {
+        let before = self.rest;
+        let perl = match before[1..].chars().next() {
+            Some('d') => "0-9",
+            Some('D') => "[^0-9]",
+            Some('s') => r"\t\n\x0C\r\x20",
+            Some('S') => r"[^\t\n\x0C\r\x20]",
+            Some('w') => "0-9A-Za-z_",
+            Some('W') => "[^0-9A-Za-z_]",
+            Some(c @ ('p' | 'P')) => return self.unicode_class(c).map(Some),
+            _ => return Ok(None),
+        };
+        self.skip(2);
+        Ok(Some(perl.to_owned()))
+    }
+
+    fn unicode_class(&mut self, letter: char) -> Result<String, RegexError> {
+        let before = self.rest;
+        self.skip(2);
+        let name = if let Some(braced) = self.rest.strip_prefix('{') {
+            let (name, rest) = braced.split_once('}').ok_or_else(|| error(RANGE, before))?;
+            self.rest = rest;
+            name
+        } else {
+            let length = self.rest.chars().next().map_or(0, char::len_utf8);
+            let name = &self.rest[..length];
+            self.skip(length);
+            name
+        };
+        let (negated, name) = match name.strip_prefix('^') {
+            Some(name) => (letter == 'p', name),
+            None => (letter == 'P', name),
+        };
+        let sign = if negated { 'P' } else { 'p' };
+        // Go knows categories and scripts, and no other property.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_- ".contains(c);
+        let forms = ["gc=", "sc="].map(|form| format!(r"\{sign}{{{form}{name}}}"));
+        let known = |form: &String| regex_automata::util::syntax::parse(form).is_ok();
+        let special = ["any", "assigned", "ascii"].contains(&&*name.to_ascii_lowercase());
+        let found = match special {
+            true => Some(format!(r"\{sign}{{{name}}}")),
+            false => forms.into_iter().find(known),
+        };
+        match found {
+            Some(class) if !name.is_empty() && name.chars().all(plain) => Ok(class),
+            _ => Err(error(RANGE, self.part(before))),
+        }
+    }
+
+    /// A character that is written with a backslash.
+    fn escape(&mut self) -> Result<char, RegexError> {
+        let before = self.rest;
+        self.skip(1);
+        let Some(c) = self.rest.chars().next() else {
+            return Err(error(BACKSLASH, before));
+        };
+        self.skip(c.len_utf8());
+        let octal = |c: &char| matches!(c, '0'..='7');
+        let value = match c {
+            '1'..='7' if !self.rest.starts_with(|c| octal(&c)) => None,
+            '0'..='7' => {
+                let more: String = self.rest.chars().take_while(octal).take(2).collect();
+                self.skip(more.len());
+                u32::from_str_radix(&format!("{c}{more}"), 8).ok()
+            }
+            'x' => self.hexadecimal(),
+            'a' => Some(0x07),
+            'f' => Some(0x0C),
+            'n' => Some(0x0A),
+            'r' => Some(0x0D),
+            't' => Some(0x09),
+            'v' => Some(0x0B),
+            c if c.is_ascii() && !c.is_ascii_alphanumeric() => Some(u32::from(c)),
+            _ => None,
+        };
+        value
+            .and_then(char::from_u32)
+            .ok_or_else(|| error(ESCAPE, self.part(before)))
+    }
+
+    /// The digits behind `\x`: two, or any number in braces.
+    fn hexadecimal(&mut self) -> Option<u32> {
+        let digits = if let Some(braced) = self.rest.strip_prefix('{') {
+            let (digits, rest) = braced.split_once('}')?;
+            self.rest = rest;
+            digits.trim_start_matches('0')
+        } else {
+            let digits = self.rest.get(..2)?;
+            self.skip(2);
+            digits
+        };
+        let valid = digits.chars().all(|c| c.is_ascii_hexdigit());
+        if digits.is_empty() {
+            // Only zeros, if there was anything at all.
+            return Some(0);
+        }
+        valid.then(|| u32::from_str_radix(digits, 16).ok())?
+    }
+
+    /// A class in brackets.
+    fn class(&mut self) -> Result<(), RegexError> {
+        let before = self.rest;
+        self.skip(1);
+        let mut text = "[".to_owned();
+        if self.rest.starts_with('^') {
+            self.skip(1);
+            text.push('^');
+        }
+        let mut first = true;
+        while first || !self.rest.starts_with(']') {
+            first = false;
+            if let Some(posix) = self.posix_class()? {
+                text.push_str(&posix);
+                continue;
+            }
+            if self.rest.starts_with('\\')
+                && let Some(class) = self.class_escape()?
+            {
+                text.push_str(&class);
+                continue;
+            }
+            let range = self.rest;
+            let low = self.class_char(before)?;
+            let mut high = low;
+            if self.rest.starts_with('-') && self.rest.len() > 1 && !self.rest.starts_with("-]") {
+                self.skip(1);
+                high = self.class_char(before)?;
+            }
+            if high < low {
+                return Err(error(RANGE, self.part(range)));
+            }
+            text.push_str(&format!("{}-{}", literal(low), literal(high)));
+        }
+        self.skip(1);
+        text.push(']');
+        self.item(text);
+        Ok(())
+    }
+
+    fn class_char(&mut self, class: &str) -> Result<char, RegexError> {
+        match self.rest.chars().next() {
+            None => Err(error(BRACKET, class)),
+            Some('\\') => self.escape(),
+            Some(c) => {
+                self.skip(c.len_utf8());
+                Ok(c)
+            }
+        }
+    }
+
+    /// `[:alpha:]` or `[:^alpha:]` in a class.
+    fn posix_class(&mut self) -> Result<Option<String>, RegexError> {
+        let named = self.rest.strip_prefix("[:");
+        let Some((name, rest)) = named.and_then(|named| named.split_once(":]")) else {
+            return Ok(None);
+        };
+        let before = self.rest;
+        self.rest = rest;
+        if POSIX.contains(&name.strip_prefix('^').unwrap_or(name)) {
+            return Ok(Some(format!("[:{name}:]")));
+        }
+        Err(error(RANGE, self.part(before)))
+    }
+}
+
+fn error(reason: &'static str, part: &str) -> RegexError {
+    RegexError::Syntax {
+        reason,
+        part: part.to_owned(),
+    }
+}
+
+/// A number as a repetition has it: digits, and no zero in front.
+fn is_number(text: &str) -> bool {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits && !text.is_empty() && (text == "0" || !text.starts_with('0'))
+}
+
+/// A character that stands for itself, inside a class and outside.
+fn literal(c: char) -> String {
+    if c.is_ascii_alphanumeric() || c == '/' || c == '_' {
+        c.to_string()
+    } else {
+        format!(r"\x{{{:X}}}", u32::from(c))
+    }
+}
