@@ -100,15 +100,22 @@ pub fn find_config(directory: &Path, named: Option<&Path>) -> Option<FoundConfig
         return Upward::from(directory).config();
     };
     let path = directory.join(named);
-    let mut base = PathBuf::new();
-    for part in path.parent().unwrap_or(&path).components() {
+    let base = absolute(path.parent().unwrap_or(&path), Path::new(""));
+    Some(FoundConfig { path, base })
+}
+
+/// The path from an absolute `directory`, `..` taken off as text, links or not:
+/// Go's `filepath.Abs`, which is what sops matches rules against.
+pub fn absolute(directory: &Path, path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in directory.join(path).components() {
         match part {
-            Component::ParentDir => drop(base.pop()),
+            Component::ParentDir => drop(clean.pop()),
             Component::CurDir => {}
-            part => base.push(part),
+            part => clean.push(part),
         }
     }
-    Some(FoundConfig { path, base })
+    clean
 }
 
 /// The top of the repository around an absolute `directory`: the Git working

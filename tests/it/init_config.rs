@@ -99,27 +99,84 @@ fn a_broken_config_is_placed_before_the_cluster_is_asked() {
     // Nobody listens there: a kb that asked first would say so.
     let nowhere = format!("https://127.0.0.1:{}", testkit::net::refused_port());
     setup.server(&nowhere);
-    let cases = [
-        ("creation_rules:\n  - path_regex: [a\n", ".sops.yaml:2:17"),
-        ("creation_rules:\n\t- path_regex: a\n", ".sops.yaml:2:"),
-        ("- a\n- b\n", ".sops.yaml:1:1"),
-        ("creation_rules: 7\n", ".sops.yaml:1:17"),
+    let cases: [(&[u8], &str); 23] = [
         (
-            "creation_rules:\n  - path_regex: a\n    path_regex: b\n",
-            ".sops.yaml:3:5",
+            b"creation_rules:\n  - path_regex: [a\n",
+            ":2:17: a text is expected",
         ),
-        ("creation_rules:\n  - age: age1qqqq\n", ".sops.yaml:2:10"),
         (
-            "creation_rules:\n  - age:\n      - nonsense\n",
-            ".sops.yaml:3:9",
+            b"creation_rules:\n  - path_regex: a: b\n",
+            ":2:18: no YAML: ",
+        ),
+        (b"{\"creation_rules\": [}\n", ":1:20: no YAML: "),
+        (b"creation_rules:\n\t- path_regex: a\n", ":2:1: a tab where"),
+        (
+            b"creation_rules:\n  - path_regex: a\n\tage: <k>\n",
+            ":3:1: a tab where",
+        ),
+        (b"creation_rules:\n\t\n  - age: <k>\n", ":2:1: a tab where"),
+        (b"- a\n- b\n", ":1:1: entries (name: value) are expected"),
+        (b"7\n", ":1:1: entries (name: value) are expected"),
+        (b"creation_rules: 7\n", ":1:17: a list is expected"),
+        (b"creation_rules: {a: b}\n", ":1:17: a list is expected"),
+        (
+            b"creation_rules:\n  - text\n",
+            ":2:5: entries (name: value) are expected",
+        ),
+        (
+            b"creation_rules:\n  - path_regex: a\n    path_regex: b\n",
+            ":3:5: \"path_regex\" stands here for the second time",
+        ),
+        (
+            b"creation_rules: []\n---\ncreation_rules: []\n",
+            ":3:1: a second document begins",
+        ),
+        (
+            b"creation_rules:\n  - age: {a: b}\n",
+            ":2:10: keys are expected",
+        ),
+        (
+            b"creation_rules:\n  - age: *nobody\n",
+            ":2:10: there is no anchor",
+        ),
+        (
+            b"creation_rules: []\n# \xff\xfe\n",
+            ":2:3: it is no text in UTF-8",
+        ),
+        (b"\x00\x01\x02\x03", ":1:1: no YAML: "),
+        (
+            b"creation_rules: []\n# a\xc2\x85b\n",
+            ":2:4: a character that ends the line for sops",
+        ),
+        (
+            b"creation_rules:\n  - age: age1qqqq\n",
+            ":2:10: \"age1qqqq\" is no recipient",
+        ),
+        (
+            b"creation_rules:\n  - age:\n      - nonsense\n",
+            ":3:9: \"nonsense\" is no recipient",
+        ),
+        (
+            b"creation_rules:\n  - key_groups:\n      - age: [nonsense]\n",
+            ":3:15: \"nonsense\" is no recipient",
+        ),
+        (
+            b"creation_rules:\n  - path_regex: a\n  - path_regex: '(b'\n",
+            ":3:17: the path_regex \"(b\" does not compile: missing closing )",
+        ),
+        (
+            b"creation_rules:\n  - path_regex: (?x)a\n",
+            ":2:17: the path_regex",
         ),
     ];
     for (config, place) in cases {
         setup.world.write(".sops.yaml", config);
-        let run = setup.init(&[]);
-        assert_fails(&run, 1, &[place]);
-        assert!(!run.err().contains("127.0.0.1"), "{}", run.err());
-        assert_eq!(setup.world.read(".sops.yaml"), config);
+        for options in [&[][..], &["--path-regex", "new"], &["--use-existing"]] {
+            let run = setup.init(options);
+            assert_fails(&run, 1, &[&format!("error: .sops.yaml{place}")]);
+            assert!(!run.err().contains("127.0.0.1"), "{}", run.err());
+            assert_eq!(setup.world.read_bytes(".sops.yaml"), config);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `init --import` and `--use-existing`: a key that was there before.
 
+use crate::terminal::Terminal;
 use crate::{Setup, assert_fails, keypair};
 
 fn import(setup: &Setup, stdin: &str) -> testkit::Run {
@@ -119,39 +120,16 @@ fn a_dry_run_of_an_import_changes_nothing() {
     assert!(!setup.world.path(".sops.yaml").exists());
 }
 
-/// On a terminal the key is asked for, and what is typed is not shown. `script`
-/// gives kb a terminal and prints what stands on it.
+/// On a terminal the key is asked for, and what is typed is not shown.
 #[test]
 fn a_key_typed_on_a_terminal_is_not_shown() {
     let setup = Setup::new("prompt");
     let (key, recipient) = keypair(&setup.world);
-    let kb = env!("CARGO_BIN_EXE_kb");
-    let line = format!("'{kb}' k secrets init --import -n {}", setup.namespace);
-    let arguments = [
-        "--quiet",
-        "--return",
-        "--flush",
-        "--command",
-        &line,
-        "/dev/null",
-    ];
-    let mut command = setup.world.tool_cmd("script", arguments);
-    command.stdin(std::process::Stdio::piped());
-    let mut child = command.spawn().expect("script");
-    let mut screen = child.stdout.take().expect("stdout");
-    let mut seen = Vec::new();
+    let mut terminal = Terminal::start(&setup, "init --import");
     // Typed only once it is asked for: before that, the terminal echoes.
-    while !String::from_utf8_lossy(&seen).contains("not shown") {
-        let mut byte = [0];
-        std::io::Read::read_exact(&mut screen, &mut byte).expect("the prompt");
-        seen.extend(byte);
-    }
-    let mut keyboard = child.stdin.take().expect("stdin");
-    std::io::Write::write_all(&mut keyboard, format!("{key}\n").as_bytes()).expect("typing");
-    std::io::Read::read_to_end(&mut screen, &mut seen).expect("the rest");
-    drop(keyboard);
-    assert!(child.wait().expect("script ends").success());
-    let seen = String::from_utf8_lossy(&seen);
+    terminal.wait_for("not shown").type_line(&key);
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
     assert!(!seen.contains(&key[17..]), "{seen}");
     assert!(seen.contains(&recipient), "{seen}");
     assert!(setup.entry("age.agekey").expect("the entry").contains(&key));

@@ -7,16 +7,22 @@
     reason = "tests arrange files and environments"
 )]
 
+mod config_edits;
 mod connection;
 mod connection_errors;
 mod decrypt;
 mod decrypt_errors;
+mod generated;
 mod init;
 mod init_config;
 mod init_errors;
 mod init_import;
+mod init_picker;
+mod init_rules;
+mod rule_matching;
 mod slow_proxy;
 mod stdout;
+mod terminal;
 mod usage;
 
 use std::ffi::OsStr;

@@ -84,6 +84,18 @@ impl Node {
         }
     }
 
+    fn takes_tabs(&self, at: usize) -> bool {
+        let around = (self.start..self.end).contains(&at);
+        match &self.kind {
+            Kind::Scalar { .. } | Kind::Alias(_) => around,
+            Kind::Sequence { flow: true, .. } | Kind::Mapping { flow: true, .. } => around,
+            Kind::Sequence { items, .. } => items.iter().any(|item| item.takes_tabs(at)),
+            Kind::Mapping { pairs, .. } => pairs
+                .iter()
+                .any(|pair| pair.key.takes_tabs(at) || pair.value.takes_tabs(at)),
+        }
+    }
+
     fn find_anchor(&self, id: usize) -> Option<&Node> {
         if self.anchor == Some(id) {
             return Some(self);
@@ -143,6 +155,12 @@ impl<'t> Document<'t> {
             Kind::Sequence { items, .. } => items.iter().find_map(|item| self.get(item, name)),
             _ => self.get(merged, name),
         }
+    }
+
+    /// Whether sops takes a tab at this byte though it stands before a line's
+    /// first word: in a scalar or a flow collection.
+    pub(super) fn takes_tabs(&self, at: usize) -> bool {
+        self.root.as_ref().is_some_and(|root| root.takes_tabs(at))
     }
 
     /// The items of the list of this name at the top of the document.

@@ -3,7 +3,7 @@
 //! People write this file by hand, so kb changes it as they would: outside the
 //! value that changes, every byte stays. `model` reads the file, [`choose()`]
 //! decides which rule a key belongs to, `path_regex` matches and compares paths,
-//! `edit` splices the text.
+//! `edit` splices the text. `syntax` says what is wrong in a file.
 //!
 //! serde-saphyr reads and granit-parser, the parser inside it, gives the byte
 //! positions for the edit. Both were measured against generated configurations
@@ -18,6 +18,7 @@ mod document;
 mod edit;
 mod model;
 mod path_regex;
+mod syntax;
 mod warnings;
 
 use std::ffi::OsStr;
@@ -71,11 +72,7 @@ impl SopsConfig {
         // A link that leads nowhere is a file that cannot be read.
         let exists = path.try_exists().unwrap_or(true) || path.is_symlink();
         let bytes = if exists { read(path)? } else { Vec::new() };
-        let text = String::from_utf8(bytes).map_err(|_| ConfigError::Read {
-            path: path.to_owned(),
-            source: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"),
-        })?;
-        Self::parse(path, exists, text)
+        Self::parse(path, exists, syntax::text(path, bytes)?)
     }
 
     fn parse(path: &Path, exists: bool, text: String) -> Result<Self, ConfigError> {
@@ -148,9 +145,9 @@ pub fn check_form(path: &Path) -> Result<(), ConfigError> {
     let options = serde_saphyr::options! { budget: None, with_snippet: false };
     let documents: Result<Vec<IgnoredAny>, _> =
         serde_saphyr::from_slice_multiple_with_options(&bytes, options);
-    match documents {
-        // sops reads UTF-16 too.
-        Err(error) if std::str::from_utf8(&bytes).is_ok() => Err(model::parse_error(path, &error)),
+    // sops reads UTF-16 too.
+    match (documents, std::str::from_utf8(&bytes)) {
+        (Err(error), Ok(text)) => Err(syntax::error(path, text, &error)),
         _ => Ok(()),
     }
 }

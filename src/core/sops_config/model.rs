@@ -9,6 +9,7 @@ use serde::{Deserialize, de};
 use serde_saphyr::{Location, Spanned};
 
 use super::path_regex::{PathRegex, RegexError};
+use super::syntax;
 use crate::core::identity::{Recipient, RecipientError};
 
 /// Why a `.sops.yaml` cannot be used.
@@ -71,6 +72,15 @@ pub struct Position {
 }
 
 impl Position {
+    /// The place of a byte in a text.
+    pub(super) fn of(text: &str, at: usize) -> Self {
+        let line = &text[text[..at].rfind('\n').map_or(0, |found| found + 1)..at];
+        Self {
+            line: text[..at].matches('\n').count() as u64 + 1,
+            column: line.chars().count() as u64 + 1,
+        }
+    }
+
     /// `FILE:LINE:COLUMN`
     pub fn in_file(self, path: &Path) -> String {
         format!("{}:{}:{}", path.display(), self.line, self.column)
@@ -194,7 +204,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Rules, ConfigError> {
     let options = serde_saphyr::options! { with_snippet: false };
     // A file of nothing but comments is an empty document.
     let raw: Option<RawConfig> = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| parse_error(path, &error))?;
+        .map_err(|error| syntax::error(path, text, &error))?;
+    syntax::check(path, text)?;
     let raw = raw.unwrap_or_default();
     let destinations = raw.destination_rules.unwrap_or_default().into_iter();
     let recreation = destinations.filter_map(|rule| rule?.recreation_rule);
@@ -203,22 +214,6 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Rules, ConfigError> {
         creation: creation.map(CreationRule::from).collect(),
         recreation: recreation.map(CreationRule::from).collect(),
     })
-}
-
-pub(super) fn parse_error(path: &Path, error: &serde_saphyr::Error) -> ConfigError {
-    let start = Position { line: 1, column: 1 };
-    let position = error.location().map_or(start, Into::into);
-    ConfigError::Parse {
-        place: position.in_file(path),
-        reason: reason(error),
-    }
-}
-
-/// serde-saphyr's message without its own "at line, column".
-fn reason(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let text = text.split(" at line ").next().unwrap_or(&text);
-    text.trim().to_owned()
 }
 
 #[derive(Deserialize, Default)]

@@ -4,6 +4,15 @@ use super::SopsConfig;
 use super::choose::RuleSummary;
 use super::path_regex::{Language, PathRegex, TooComplex, find_path};
 
+/// Manifests, which Flux applies, by their names.
+const MANIFESTS: [&str; 2] = [r"[^/]\.yaml$", r"[^/]\.yml$"];
+/// What kustomize reads itself, before anything is decrypted.
+const KUSTOMIZATIONS: [&str; 3] = [
+    r"(^|/)kustomization\.yaml$",
+    r"(^|/)kustomization\.yml$",
+    r"(^|/)Kustomization$",
+];
+
 /// What is odd about a rule. Each comes with the shortest path that shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleWarning {
@@ -52,18 +61,23 @@ fn look(config: &SopsConfig, index: usize, is_new: bool) -> Result<Vec<RuleWarni
         earlier.push(language);
     }
     let earlier: Vec<&Language> = earlier.iter().collect();
-    let reached = |regex: PathRegex| {
-        let other = Language::of(Some(&regex))?;
-        find_path(&[&own, &other], &earlier)
+    // The first path that comes to the rule and has one of these names.
+    let reached = |names: &[&str]| {
+        for name in names {
+            let regex = PathRegex::new(name).map_err(|_| TooComplex)?;
+            let named = Language::of(Some(&regex))?;
+            if let Some(path) = find_path(&[&own, &named], &earlier)? {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
     };
-    let manifests = PathRegex::manifests().map_err(|_| TooComplex)?;
     if !rule.selects_values
-        && let Some(path) = reached(manifests)?
+        && let Some(path) = reached(&MANIFESTS)?
     {
         found.push(RuleWarning::WholeManifests { path });
     }
-    let kustomizations = PathRegex::kustomizations().map_err(|_| TooComplex)?;
-    if let Some(path) = reached(kustomizations)? {
+    if let Some(path) = reached(&KUSTOMIZATIONS)? {
         found.push(RuleWarning::Kustomization { path });
     }
     Ok(found)

@@ -122,6 +122,15 @@ impl World {
         fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     }
 
+    /// The bytes of a file of the repository.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn read_bytes(&self, relative: impl AsRef<Path>) -> Vec<u8> {
+        let file = self.path(relative);
+        fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    }
+
     /// Writes a file below `HOME`, with the directories above it.
     pub fn write_home(&self, relative: impl AsRef<Path>, text: impl AsRef<[u8]>) -> PathBuf {
         write(self.home().join(relative), text.as_ref())

@@ -112,17 +112,8 @@ pub(super) fn edited(
     apply(&config.text, splices)
         .filter(|edited| verify::as_intended(&config.text, edited, place, recipient) == Some(true))
         .ok_or_else(|| EditError::Unintended {
-            place: position(&config.text, first.unwrap_or_default()).in_file(&config.path),
+            place: Position::of(&config.text, first.unwrap_or_default()).in_file(&config.path),
         })
-}
-
-/// The line and column of a byte.
-fn position(text: &str, at: usize) -> Position {
-    let line = &text[line_start(text, at)..at];
-    Position {
-        line: text[..at].matches('\n').count() as u64 + 1,
-        column: line.chars().count() as u64 + 1,
-    }
 }
 
 /// Carries the splices out. What an alias leads to twice is spliced once; two

@@ -55,6 +55,7 @@ pub(super) fn translate(expression: &str) -> Result<String, RegexError> {
         whole: expression,
         rest: expression,
         out: String::new(),
+        flags: String::new(),
         groups: vec![Group::default()],
         names: Vec::new(),
     };
@@ -76,6 +77,9 @@ struct Translator<'e> {
     whole: &'e str,
     rest: &'e str,
     out: String,
+    /// Changed flags that stand before the next item: in Go, a repetition behind
+    /// them is the item's before them.
+    flags: String,
     /// The open groups, the whole expression first.
     groups: Vec<Group>,
     names: Vec<&'e str>,
@@ -97,7 +101,7 @@ impl<'e> Translator<'e> {
                 ')' => self.close()?,
                 '|' => {
                     self.skip(1);
-                    self.out.push('|');
+                    self.emit("|");
                     self.group().last = None;
                 }
                 '^' | '$' | '.' => {
@@ -148,13 +152,19 @@ impl<'e> Translator<'e> {
         &mut self.groups[last]
     }
 
+    fn emit(&mut self, text: &str) {
+        self.out.push_str(&self.flags);
+        self.flags.clear();
+        self.out.push_str(text);
+    }
+
     fn item(&mut self, text: String) {
-        self.out.push_str(&text);
+        self.emit(&text);
         self.group().last = Some(1);
     }
 
     fn open(&mut self, text: &str) {
-        self.out.push_str(text);
+        self.emit(text);
         self.groups.push(Group::default());
     }
 
@@ -164,7 +174,7 @@ impl<'e> Translator<'e> {
         }
         let largest = self.groups.pop().map_or(1, |group| group.largest.max(1));
         self.skip(1);
-        self.out.push(')');
+        self.emit(")");
         let group = self.group();
         group.last = Some(largest);
         group.largest = group.largest.max(largest);
@@ -273,7 +283,7 @@ impl<'e> Translator<'e> {
                     if c == ':' {
                         self.open(&format!("(?{set}{dash}{unset}:"));
                     } else if !flags.is_empty() {
-                        self.out.push_str(&format!("(?{set}{dash}{unset})"));
+                        self.flags.push_str(&format!("(?{set}{dash}{unset})"));
                     }
                     return Ok(());
                 }

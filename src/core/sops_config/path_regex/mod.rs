@@ -14,10 +14,6 @@ use regex_automata::meta;
 pub use go_syntax::RegexError;
 pub(super) use language::{Language, TooComplex, find_path};
 
-/// Manifests: what Flux applies.
-const MANIFEST: &str = r"\.ya?ml$";
-/// What kustomize reads itself, before anything is decrypted.
-const KUSTOMIZATION: &str = r"(^|/)(kustomization\.ya?ml|Kustomization)$";
 /// So much memory a compiled expression may take, in bytes. Go has a limit of
 /// the same order.
 const SIZE_LIMIT: usize = 64 << 20;
@@ -45,16 +41,6 @@ impl PathRegex {
             regex: regex.map_err(|_| RegexError::TooLarge)?,
             pattern,
         })
-    }
-
-    /// Manifests, by their name.
-    pub(super) fn manifests() -> Result<Self, RegexError> {
-        Self::new(MANIFEST)
-    }
-
-    /// The files that kustomize reads itself.
-    pub(super) fn kustomizations() -> Result<Self, RegexError> {
-        Self::new(KUSTOMIZATION)
     }
 
     /// The expression as it was written.

@@ -1,0 +1,420 @@
+//! `init --path-regex`, `--add`, `--replace`: which rule the key goes to.
+
+use testkit::Run;
+
+use crate::rule_matching::by_sops;
+use crate::{Setup, assert_fails, keypair};
+
+/// A setup whose repository has the sample of this one: three rules, comments.
+fn with_sample(prefix: &str) -> (Setup, String) {
+    let setup = Setup::new(prefix);
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/.sops.yaml");
+    let config = std::fs::read_to_string(sample).expect("the sample");
+    setup.world.write(".sops.yaml", &config);
+    (setup, config)
+}
+
+const LOCAL: &str = "age14wjq6p8cx0lcet8ayk7sdw8pnnmvtzgucrfur6fpewrlwt3pwerqhs0yd5";
+const LOCAL_PATHS: &str = r"^clusters/local/.*secret[^/]*\.ya?ml$";
+const NEW_PATHS: &str = r"^clusters/second/.*secret[^/]*\.ya?ml$";
+
+fn import(setup: &Setup, options: &[&str], key: &str) -> Run {
+    let command = setup.command(&[&["init", "--import"], options].concat());
+    setup.world.run_with_stdin(command, key.as_bytes())
+}
+
+/// What plain sops makes of a new file.
+fn encrypted_for(setup: &Setup, path: &str) -> Vec<String> {
+    let command = setup
+        .world
+        .tool_cmd("sops", ["encrypt", "--filename-override", path]);
+    by_sops(&setup.world, command).expect("sops encrypts")
+}
+
+#[test]
+fn a_second_cluster_is_refused_without_an_option() {
+    let (setup, config) = with_sample("sample");
+    let run = setup.init(&[]);
+    assert_fails(
+        &run,
+        1,
+        &["line 7", "line 11", "line 16", "--path-regex", "--replace"],
+    );
+    assert_eq!(setup.entry("age.agekey"), None);
+    assert_eq!(setup.world.read(".sops.yaml"), config);
+}
+
+#[test]
+fn a_second_cluster_gets_its_own_rule() {
+    let (setup, config) = with_sample("sampnew");
+    let trial = setup.init(&["--path-regex", NEW_PATHS, "--dry-run"]);
+    insta::assert_snapshot!(trial.snapshot());
+    assert_eq!(setup.world.read(".sops.yaml"), config);
+    assert_eq!(setup.entry("age.agekey"), None);
+    let run = setup.init(&["--path-regex", NEW_PATHS]);
+    run.assert_code(0);
+    let recipient = setup.recipient();
+    let rule = format!(
+        "\n  - path_regex: {NEW_PATHS}\n    encrypted_regex: ^(data|stringData)$\n    age: {recipient}\n"
+    );
+    assert_eq!(setup.world.read(".sops.yaml"), config + &rule);
+    assert_eq!(
+        encrypted_for(&setup, "clusters/second/db-secret.yaml"),
+        [recipient]
+    );
+    assert_eq!(
+        encrypted_for(&setup, "clusters/local/db-secret.yaml"),
+        [LOCAL]
+    );
+    // Once more it is all there; in another rule it is not.
+    let again = setup.init(&["--path-regex", NEW_PATHS]);
+    assert!(again.assert_code(0).err().contains("Nothing was changed"));
+    let elsewhere = setup.init(&["--path-regex", "^third/"]);
+    assert_fails(&elsewhere, 1, &["in a rule for ^third/", "--use-existing"]);
+    let run = setup.init(&["--use-existing", "--path-regex", "^third/.*secret"]);
+    run.assert_code(0);
+    assert_eq!(
+        encrypted_for(&setup, "third/secret.yaml"),
+        [setup.recipient()]
+    );
+}
+
+#[test]
+fn a_rule_that_is_taken_keeps_its_keys_unless_the_new_one_is_added() {
+    let (setup, config) = with_sample("samptaken");
+    let run = setup.init(&["--path-regex", LOCAL_PATHS]);
+    insta::assert_snapshot!(run.snapshot());
+    assert_eq!(setup.entry("age.agekey"), None);
+    assert_eq!(setup.world.read(".sops.yaml"), config);
+    setup
+        .init(&["--path-regex", LOCAL_PATHS, "--add"])
+        .assert_code(0);
+    let recipient = setup.recipient();
+    let both = format!("{LOCAL},{recipient}");
+    assert_eq!(setup.world.read(".sops.yaml"), config.replace(LOCAL, &both));
+    let mut keys = [LOCAL.to_owned(), recipient];
+    keys.sort();
+    assert_eq!(encrypted_for(&setup, "clusters/local/db-secret.yaml"), keys);
+}
+
+#[test]
+fn a_rebuilt_cluster_takes_the_place_of_its_old_key() {
+    let (setup, config) = with_sample("samprepl");
+    let run = setup.init(&["--replace", LOCAL, "--dry-run"]);
+    assert!(
+        run.assert_code(0)
+            .err()
+            .contains(&format!("-    age: {LOCAL}"))
+    );
+    assert_eq!(setup.world.read(".sops.yaml"), config);
+    setup.init(&["--replace", LOCAL]).assert_code(0);
+    let recipient = setup.recipient();
+    assert_eq!(
+        setup.world.read(".sops.yaml"),
+        config.replace(LOCAL, &recipient)
+    );
+    // The old one is nowhere any more, and the new one is: nothing is missing.
+    setup.init(&["--replace", LOCAL]).assert_code(0);
+}
+
+#[test]
+fn an_imported_key_and_the_clusters_own_find_their_rules() {
+    let (setup, config) = with_sample("sampimport");
+    let (key, recipient) = keypair(&setup.world);
+    assert_fails(&import(&setup, &[], &key), 1, &["does not say which"]);
+    assert_eq!(setup.entry("age.agekey"), None);
+    import(&setup, &["--replace", LOCAL], &key).assert_code(0);
+    assert_eq!(
+        setup.world.read(".sops.yaml"),
+        config.replace(LOCAL, &recipient)
+    );
+    // Now the cluster has it. With the config as it was, it is brought in line.
+    setup.world.write(".sops.yaml", &config);
+    assert_fails(&setup.init(&["--use-existing"]), 1, &["does not say which"]);
+    setup
+        .init(&["--use-existing", "--replace", LOCAL])
+        .assert_code(0);
+    assert_eq!(
+        setup.world.read(".sops.yaml"),
+        config.replace(LOCAL, &recipient)
+    );
+    setup.world.write(".sops.yaml", &config);
+    import(&setup, &["--path-regex", NEW_PATHS], &key).assert_code(0);
+    assert_eq!(
+        encrypted_for(&setup, "clusters/second/my-secret.yml"),
+        [recipient]
+    );
+}
+
+/// The retired key is the same cluster's, so it is evident what becomes of it.
+#[test]
+fn a_retired_key_gives_way_to_the_current_one() {
+    let setup = Setup::new("retiredway");
+    let (current, now) = keypair(&setup.world);
+    let (old, before) = keypair(&setup.world);
+    let (older, long_before) = keypair(&setup.world);
+    let (_, other) = keypair(&setup.world);
+    let retired = format!("{old}\n{older}\n");
+    setup.put_key(&[("age.agekey", &current), ("age.previous.agekey", &retired)]);
+    let config = format!(
+        "creation_rules:\n  - path_regex: a\n    age: {other},{before} # a\n  - path_regex: b\n    age: [{long_before}, '{before}']\n  - age: {other}\n"
+    );
+    setup.world.write(".sops.yaml", &config);
+    setup.init(&["--use-existing"]).assert_code(0);
+    let after = config
+        .replace(
+            &format!("[{long_before}, '{before}']"),
+            &format!("['{now}']"),
+        )
+        .replace(&before, &now);
+    let read = setup
+        .world
+        .read(".sops.yaml")
+        .replace(&format!("[{now}]"), &format!("['{now}']"));
+    assert_eq!(read, after);
+}
+
+/// A rule for all YAML files would take those of the new rule.
+#[test]
+fn a_new_rule_stands_before_one_that_would_shadow_it() {
+    let setup = Setup::new("shadow");
+    let (_, other) = keypair(&setup.world);
+    let config = format!(
+        "creation_rules:\n  - path_regex: ^prod/\n    age: {other}\n  # All that is left.\n  - path_regex: \\.yaml$\n    age: {other}\n  - age: {other}\n"
+    );
+    setup.world.write(".sops.yaml", &config);
+    let run = setup.init(&["--path-regex", r"^new/[^/]*secret[^/]*\.yaml$"]);
+    run.assert_code(0);
+    let words = "above the one in line 5: \\.yaml$, which would take all of its files";
+    assert!(run.err().contains(words), "{}", run.err());
+    assert!(!run.err().contains("warning:"), "{}", run.err());
+    assert_eq!(
+        encrypted_for(&setup, "new/secret.yaml"),
+        [setup.recipient()]
+    );
+    assert_eq!(encrypted_for(&setup, "new/other.yaml"), [other]);
+    let after = setup.world.read(".sops.yaml");
+    assert!(
+        after.contains("  # All that is left.\n  - path_regex: \\.yaml$\n"),
+        "{after}"
+    );
+}
+
+#[test]
+fn an_overlap_with_an_earlier_rule_is_a_warning_that_names_both() {
+    let setup = Setup::new("overlap");
+    let (_, other) = keypair(&setup.world);
+    let config = format!("creation_rules:\n  - path_regex: ^prod/\n    age: {other}\n");
+    setup.world.write(".sops.yaml", &config);
+    let run = setup.init(&["--path-regex", r"secret\.yaml$"]);
+    let words =
+        "both the new rule and the one in line 2: ^prod/ match files such as prod/secret.yaml";
+    assert!(run.assert_code(0).err().contains(words), "{}", run.err());
+}
+
+/// Refused, each with the rules that are in the way; nothing is changed.
+#[test]
+fn a_rule_that_would_never_apply_is_refused() {
+    let setup = Setup::new("never");
+    let (_, other) = keypair(&setup.world);
+    let rule = |regex: &str, key: &str| format!("  - path_regex: {regex}\n    age: {key}\n");
+    let cases = [
+        // The rule without a key stands behind one that takes all.
+        (
+            rule("^x/", &other) + &rule(".*", &other) + &rule("^new/", "<key>"),
+            vec![],
+            vec![".sops.yaml:6:5", "for ^new/", "line 4: .*"],
+        ),
+        // Two rules together leave nothing.
+        (
+            rule("^a/", &other) + &rule("^(b|c)/", &other),
+            vec!["--path-regex", r"^(a|b)/.*\.yaml$"],
+            vec!["line 2: ^a/", "line 4: ^(b|c)/"],
+        ),
+        // No path ends with a slash.
+        (
+            rule("^x/", &other),
+            vec!["--path-regex", "/$"],
+            vec!["no path matches it"],
+        ),
+    ];
+    for (rules, options, words) in cases {
+        let config = format!("creation_rules:\n{rules}");
+        setup.world.write(".sops.yaml", &config);
+        let run = setup.init(&options);
+        assert_fails(&run, 1, &words);
+        assert!(run.err().contains("would never apply"), "{}", run.err());
+        assert_eq!(setup.entry("age.agekey"), None);
+        assert_eq!(setup.world.read(".sops.yaml"), config);
+    }
+}
+
+#[test]
+fn a_rule_that_encrypts_too_much_is_warned_of() {
+    let setup = Setup::new("toomuch");
+    setup
+        .world
+        .write(".sops.yaml", "creation_rules:\n  - path_regex: ^prod/\n");
+    let run = setup.init(&["--dry-run"]);
+    let whole = "no encrypted_regex: all of a file such as prod/a.yaml would be encrypted";
+    let kustomization = "the rule matches prod/kustomization.yaml too";
+    for words in [whole, kustomization] {
+        assert!(run.assert_code(0).err().contains(words), "{}", run.err());
+    }
+    // A folder of that name may hold one.
+    let rule = "path_regex: secret.*\\.yaml$\n    encrypted_regex: ^data$";
+    setup
+        .world
+        .write(".sops.yaml", format!("creation_rules:\n  - {rule}\n"));
+    let run = setup.init(&["--dry-run"]);
+    let words = "the rule matches secret/kustomization.yaml too";
+    assert!(run.assert_code(0).err().contains(words), "{}", run.err());
+    // A rule for secrets alone, or for what is no manifest, is none of these.
+    for rule in [
+        "path_regex: ^prod/.*secret[^/]*\\.yaml$\n    encrypted_regex: ^data$",
+        "path_regex: \\.env$",
+        "path_regex: ^prod/[^/]*secret[^/]*$\n    unencrypted_regex: ^(kind|metadata)$",
+    ] {
+        setup
+            .world
+            .write(".sops.yaml", format!("creation_rules:\n  - {rule}\n"));
+        let run = setup.init(&["--dry-run"]);
+        assert!(
+            !run.assert_code(0).err().contains("warning:"),
+            "{}",
+            run.err()
+        );
+    }
+}
+
+#[test]
+fn rules_with_keys_of_other_kinds_only_are_taken_too() {
+    let setup = Setup::new("kms");
+    let config = "creation_rules:\n  - path_regex: ^a/\n    pgp: FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4\n  \
+                  - path_regex: ^b/\n    kms: arn:aws:kms:eu-west-1:1:key/x\n";
+    setup.world.write(".sops.yaml", config);
+    for (paths, place) in [("^a/", ".sops.yaml:2:5"), ("^b/", ".sops.yaml:4:5")] {
+        let run = setup.init(&["--path-regex", paths]);
+        assert_fails(&run, 1, &[place, "keys of another kind", "--add"]);
+    }
+    assert_eq!(setup.entry("age.agekey"), None);
+    assert_eq!(setup.world.read(".sops.yaml"), config);
+    let run = setup.init(&["--path-regex", "^a/", "--add", "--dry-run"]);
+    assert!(
+        run.assert_code(0).err().contains("+    age: age1"),
+        "{}",
+        run.err()
+    );
+}
+
+#[test]
+fn options_that_make_no_sense_are_wrong_usage() {
+    let setup = Setup::new("usage");
+    let (key, recipient) = keypair(&setup.world);
+    let cases: [(&[&str], &str); 9] = [
+        (&["--add"], "--path-regex"),
+        (&["--yes"], "--replace"),
+        (&["--path-regex", "["], "missing closing ]"),
+        (
+            &["--path-regex", "x**"],
+            "invalid nested repetition operator",
+        ),
+        (&["--path-regex", ""], "written .*"),
+        (
+            &["--path-regex", "x", "--replace", &recipient],
+            "cannot be used with",
+        ),
+        (&["--replace", "age1nonsense"], "mistyped or cut short"),
+        (&["--replace", "ssh-ed25519 AAAA"], "a person's own key"),
+        (&["--replace", &key], "no age recipient"),
+    ];
+    for (options, words) in cases {
+        let run = setup.init(options);
+        assert_fails(&run, 2, &[words]);
+        assert!(!run.err().contains(&key[17..]), "{}", run.err());
+    }
+}
+
+#[test]
+fn a_recipient_that_is_nowhere_cannot_be_replaced() {
+    let setup = Setup::new("nowhere");
+    let (_, other) = keypair(&setup.world);
+    let (_, absent) = keypair(&setup.world);
+    let config = format!("creation_rules:\n  - age: {other}\n");
+    setup.world.write(".sops.yaml", &config);
+    let run = setup.init(&["--replace", &absent]);
+    assert_fails(
+        &run,
+        1,
+        &[".sops.yaml does not name", &absent, "it names", &other],
+    );
+    setup.world.write(".sops.yaml", "creation_rules: []\n");
+    let run = setup.init(&["--replace", &absent]);
+    assert_fails(&run, 1, &["names no recipient at all"]);
+    assert_eq!(setup.entry("age.agekey"), None);
+}
+
+/// Whoever replaces a key cannot read its files any more.
+#[test]
+fn files_that_only_the_replaced_key_opens_stop_it() {
+    let setup = Setup::new("needed");
+    let (_, old) = keypair(&setup.world);
+    let (_, other) = keypair(&setup.world);
+    let config = format!("creation_rules:\n  - age: {old}\n");
+    let secret = "kind: Secret\ndata:\n  a: Yg==\n";
+    // Two keys open this one, and this one is someone else's.
+    setup.encrypt_for(&format!("{old},{other}"), "shared.yaml", secret);
+    setup.encrypt_for(&old, "vendor/clone/x.yaml", secret);
+    setup
+        .world
+        .write("vendor/clone/.git/HEAD", "ref: refs/heads/main\n");
+    // It only mentions the recipient.
+    setup.world.write("README.md", format!("our key: {old}\n"));
+    setup.world.write(".sops.yaml", &config);
+    setup.init(&["--replace", &old, "--dry-run"]).assert_code(0);
+    // Untracked and ignored, in every format.
+    setup.encrypt_for(&old, "deep/er/x.yaml", secret);
+    setup.encrypt_for(&old, "ignored/app.env", "A=b\n");
+    setup.encrypt_for(&old, "ignored/blob", "binary");
+    setup.world.write(".gitignore", "ignored/\n");
+    let run = setup.init(&["--replace", &old]);
+    let words = [
+        "3 files are encrypted for",
+        "deep/er/x.yaml",
+        "ignored/app.env",
+        "ignored/blob",
+        "--import",
+        "--yes",
+    ];
+    assert_fails(&run, 1, &words);
+    for not_named in ["shared.yaml", "vendor/clone", "README"] {
+        assert!(!run.err().contains(not_named), "{}", run.err());
+    }
+    assert_eq!(setup.entry("age.agekey"), None);
+    assert_eq!(setup.world.read(".sops.yaml"), config);
+    setup.init(&["--replace", &old, "--yes"]).assert_code(0);
+    assert_eq!(
+        setup.world.read(".sops.yaml"),
+        config.replace(&old, &setup.recipient())
+    );
+}
+
+#[test]
+fn a_config_of_the_wrong_name_is_told_with_the_right_one() {
+    let setup = Setup::new("yml");
+    setup.world.write(".sops.yml", "creation_rules: []\n");
+    let run = setup.init(&[]);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "sops does not read .sops.yml",
+            "hint: git mv .sops.yml .sops.yaml",
+        ],
+    );
+    assert_eq!(setup.entry("age.agekey"), None);
+    assert!(!setup.world.path(".sops.yaml").exists());
+    // Beside a right one it does no harm.
+    setup.world.write(".sops.yaml", "creation_rules: []\n");
+    setup.init(&[]).assert_code(0);
+}

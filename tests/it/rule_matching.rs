@@ -1,0 +1,426 @@
+//! Which rule sops takes for a new file, and which kb takes: the same.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kb::core::repository::{absolute, find_config};
+use kb::core::sops_config::SopsConfig;
+use testkit::World;
+
+use crate::generated::cases;
+use crate::{bare_world, keypair};
+
+/// The recipients that sops gives a new file, sorted; `None` if it refuses.
+pub(crate) fn by_sops(world: &World, command: Command) -> Option<Vec<String>> {
+    let run = world.run_with_stdin(command, b"kind: Secret\ndata:\n  a: b\n");
+    if run.code != Some(0) {
+        return None;
+    }
+    let recipients = run.out().lines().filter_map(|line| {
+        let found = line.trim_start_matches([' ', '-']);
+        found.strip_prefix("recipient: ").map(str::to_owned)
+    });
+    let mut recipients: Vec<String> = recipients.collect();
+    recipients.sort();
+    Some(recipients)
+}
+
+/// `sops encrypt` of a file that is not there yet, as a person types it.
+fn encrypt(world: &World, directory: &Path, file: &str) -> Command {
+    let yaml = ["--input-type", "yaml", "--output-type", "yaml"];
+    let mut command = world.tool_cmd("sops", ["encrypt", "--filename-override", file]);
+    command.args(yaml);
+    command.current_dir(directory).env("PWD", directory);
+    command
+}
+
+/// The recipients that kb reads off the config.
+fn by_kb(directory: &Path, named: Option<&Path>, file: &str) -> Option<Vec<String>> {
+    let found = find_config(directory, named)?;
+    let config = SopsConfig::load_or_empty(&found.path).expect("a config");
+    let rule = config.rule_for(&found.base, &absolute(directory, Path::new(file)))?;
+    let mut keys: Vec<String> = rule.age.iter().map(|key| key.text.clone()).collect();
+    keys.sort();
+    Some(keys)
+}
+
+/// A config with a rule for each expression, and its own recipient for each.
+fn config_of(expressions: &[&str], recipients: &[String]) -> String {
+    let mut text = "creation_rules:\n".to_owned();
+    for (expression, recipient) in expressions.iter().zip(recipients) {
+        let expression = serde_json::Value::from(*expression);
+        text.push_str(&format!(
+            "  - path_regex: {expression}\n    age: {recipient}\n"
+        ));
+    }
+    text
+}
+
+fn recipients(world: &World, count: usize) -> Vec<String> {
+    (0..count).map(|_| keypair(world).1).collect()
+}
+
+/// Each place that a person may be in, and each way to name a file.
+#[test]
+fn sops_and_kb_agree_wherever_config_and_file_are() {
+    let mut world = bare_world();
+    let recipients = recipients(&world, 4);
+    let rules = ["^prod/", "^[^/]+$", "^/", "link"];
+    let config = config_of(&rules, &recipients);
+    world.write(".sops.yaml", &config);
+    world.write(
+        "apps/nested/.sops.yaml",
+        config_of(&["^x"], &recipients[3..]),
+    );
+    for directory in ["prod/db", "apps/nested/deep", "elsewhere"] {
+        std::fs::create_dir_all(world.path(directory)).expect("mkdir");
+    }
+    // Outside the repository, with links from there into it.
+    let outside = world.root().join("outside");
+    std::fs::create_dir_all(outside.join("a/b")).expect("mkdir");
+    symlink(world.repo(), outside.join("link")).expect("symlink");
+    symlink(world.path("prod"), outside.join("a/b/linked")).expect("symlink");
+    symlink(world.path("elsewhere"), world.path("prod/aside")).expect("symlink");
+    let repo = world.repo();
+    let directories = [
+        repo.clone(),
+        repo.join("prod"),
+        repo.join("prod/db"),
+        repo.join("prod/aside"),
+        repo.join("apps/nested/deep"),
+        outside.join("link"),
+        outside.join("link/prod"),
+        outside.join("a/b/linked"),
+        outside.clone(),
+    ];
+    let in_repo = repo.join("prod/x.yaml");
+    let linked = outside.join("link/prod/x.yaml");
+    let files = [
+        "x.yaml",
+        "prod/x.yaml",
+        "./prod//x.yaml",
+        "../x.yaml",
+        "../prod/x.yaml",
+        "db/../x.yaml",
+        in_repo.to_str().expect("UTF-8"),
+        linked.to_str().expect("UTF-8"),
+    ];
+    let mut decided = 0;
+    let mut check = |world: &World, named: Option<&Path>| {
+        for directory in &directories {
+            for file in files {
+                let sops = by_sops(world, encrypt(world, directory, file));
+                let kb = by_kb(directory, named, file);
+                assert_eq!(kb, sops, "{file} in {}, {named:?}", directory.display());
+                decided += usize::from(sops.is_some());
+            }
+        }
+    };
+    check(&world, None);
+    // A config outside the tree, named by the variable.
+    let named = outside.join("clusters.yaml");
+    std::fs::write(&named, &config).expect("write");
+    world.env("SOPS_CONFIG", &named);
+    check(&world, Some(&named));
+    let relative = PathBuf::from("../outside/../outside/clusters.yaml");
+    world.env("SOPS_CONFIG", &relative);
+    for file in files {
+        let sops = by_sops(&world, encrypt(&world, &repo, file));
+        assert_eq!(by_kb(&repo, Some(&relative), file), sops, "{file}");
+    }
+    assert!(decided > 60, "only {decided} cases came to a rule");
+}
+
+/// Expressions in which Go and Rust differ, each with paths that tell.
+const EXPRESSIONS: [&str; 96] = [
+    "",
+    ".",
+    "^$",
+    "a|b",
+    "(a|b)*c",
+    "^prod/.*\\.ya?ml$",
+    "secret",
+    "(?i)SECRET",
+    "(?i:SeCret)s",
+    "(^|/)[^/]*secret[^/]*\\.ya?ml$",
+    "\\Q.\\E",
+    "\\Qa.b",
+    "\\Qa\\E+",
+    "\\056",
+    "\\57",
+    "\\07",
+    "\\1",
+    "\\8",
+    "\\x2e",
+    "\\x{2E}",
+    "\\x{0002e}",
+    "\\x{}",
+    "\\xg",
+    "\\d",
+    "\\D+$",
+    "\\w+\\.",
+    "[\\w]+$",
+    "\\W",
+    "\\s",
+    "[\\s-]",
+    "\\S$",
+    "\\bprod\\b",
+    "\\Brod",
+    "\\<prod",
+    "\\/",
+    "\\-",
+    "\\_",
+    "\\#",
+    "\\&",
+    "\\~",
+    "\\é",
+    "\\e",
+    "\\Z",
+    "\\z",
+    "\\A",
+    "\\G",
+    "\\C",
+    "\\p{L}",
+    "\\pL",
+    "\\p{^L}",
+    "\\P{^Greek}",
+    "\\p{Greek}",
+    "\\p{greek}",
+    "\\p{Alphabetic}",
+    "\\p{Any}",
+    "\\pq",
+    "[a-c]",
+    "[c-a]",
+    "[]a]",
+    "[^]a]",
+    "[a-]$",
+    "[-a]",
+    "[a",
+    "[a&&b]",
+    "[a--b]",
+    "[a~~b]",
+    "[[a]",
+    "[a[b]c]",
+    "[[:alpha:]]$",
+    "[[:^alpha:]]",
+    "[[:nope:]]",
+    "[\\Qa]",
+    "[\\d-z]",
+    "[a-\\d]",
+    "[.]",
+    "x{2}",
+    "x{,2}",
+    "x{2,}",
+    "x{0}",
+    "x{01}",
+    "x{a}",
+    "x{2,1}",
+    "x{1001}",
+    "(x{40}){40}",
+    "(x{30}){30}",
+    "x**",
+    "x*?",
+    "x+?+",
+    "*x",
+    "(*x)",
+    "a||b",
+    "(",
+    ")",
+    "(?x)a b",
+    "(?P<n>a)(?P<n>b)",
+    "(?<n>prod)/",
+];
+
+const MORE: [&str; 30] = [
+    "(?s)a.b",
+    "(?m)^b$",
+    "(?U)a+",
+    "(?i-s)A",
+    "(?-)a",
+    "(?)a",
+    "(?i",
+    "(?=a)",
+    "(?!a)",
+    "(?:a)",
+    "(?#c)",
+    "a(?i)B|C",
+    "(?i)ſ",
+    "(?i)[k]$",
+    "(?i)\\w$",
+    "é",
+    "[é-ü]",
+    "a\\",
+    "{",
+    "}",
+    "{2}",
+    "a{",
+    "a{2",
+    "a{,}",
+    "^^a$$",
+    "(a*)*",
+    "(?i)\\x41",
+    "\\Q",
+    "[[:word:]",
+    "[[:word:]]{3}/",
+];
+
+const PATHS: [&str; 22] = [
+    "prod/db-secret.yaml",
+    "prod/SECRETS.yml",
+    "a",
+    "a.b",
+    "ab",
+    "b",
+    "c",
+    "a\nb",
+    "x",
+    "xx",
+    "xxx",
+    "a b",
+    "a-b",
+    "a&b",
+    "é/ü.yaml",
+    "K",
+    "ſ",
+    "αβ",
+    "x{,2}",
+    "{2}",
+    "9/8",
+    "[a]_~#",
+];
+
+/// Whether an expression compiles, and which paths it matches.
+#[test]
+fn expressions_mean_to_kb_what_they_mean_to_sops() {
+    let world = bare_world();
+    let recipients = recipients(&world, 1);
+    let all: Vec<&str> = EXPRESSIONS.iter().chain(&MORE).copied().collect();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(expression) = all.get(at) else { break };
+                    compare(
+                        &world,
+                        &format!("r{at}"),
+                        &[expression],
+                        &recipients,
+                        &PATHS,
+                    );
+                }
+            });
+        }
+    });
+}
+
+/// Compares sops and kb over one config and some paths: those that tell.
+fn compare(
+    world: &World,
+    folder: &str,
+    expressions: &[&str],
+    recipients: &[String],
+    paths: &[&str],
+) {
+    let file = format!("{folder}/.sops.yaml");
+    let path = world.write(&file, config_of(expressions, recipients));
+    let config = SopsConfig::load_or_empty(&path).expect("a config");
+    let directory = world.path(folder);
+    let compiles = config.check().is_ok();
+    let (matched, others): (Vec<&str>, Vec<&str>) = paths
+        .iter()
+        .partition(|path| by_kb(&directory, None, path).is_some());
+    for path in matched.iter().take(3).chain(others.iter().take(3)) {
+        let sops = by_sops(world, encrypt(world, &directory, path));
+        if compiles {
+            let kb = by_kb(&directory, None, path);
+            assert_eq!(kb, sops, "{expressions:?} and {path:?}");
+        } else if expressions.len() == 1 {
+            assert_eq!(sops, None, "{expressions:?} and {path:?}");
+            // One path is enough to see that it does not compile.
+            break;
+        }
+    }
+}
+
+/// Parts of expressions, put together at random.
+const PARTS: [&str; 58] = [
+    "a",
+    "b",
+    "prod",
+    "secret",
+    "/",
+    ".",
+    "\\.",
+    "yaml",
+    "é",
+    "K",
+    "-",
+    " ",
+    "^",
+    "$",
+    "|",
+    "(",
+    ")",
+    "(?:",
+    "(?i)",
+    "(?i:",
+    "(?-i)",
+    "(?s)",
+    "(?m:",
+    "[",
+    "]",
+    "[^",
+    "[a-z]",
+    "[^/]",
+    "[[:alnum:]]",
+    "[]",
+    "&&",
+    "--",
+    "~~",
+    "*",
+    "+",
+    "?",
+    "??",
+    "{2}",
+    "{,2}",
+    "{0,1}",
+    "{2,}",
+    "{",
+    "}",
+    "\\d",
+    "\\w",
+    "\\W",
+    "\\s",
+    "\\b",
+    "\\B",
+    "\\Q",
+    "\\E",
+    "\\056",
+    "\\x2f",
+    "\\pL",
+    "\\p{^L}",
+    "\\A",
+    "\\z",
+    "\\",
+];
+
+#[test]
+fn generated_expressions_mean_the_same_to_both() {
+    let world = bare_world();
+    let recipients = recipients(&world, 3);
+    cases(60, |rng, worker| {
+        let expressions: Vec<String> = (0..rng.usize(1..=3))
+            .map(|_| {
+                let parts = (0..rng.usize(1..9)).map(|_| PARTS[rng.usize(..PARTS.len())]);
+                parts.collect()
+            })
+            .collect();
+        let expressions: Vec<&str> = expressions.iter().map(String::as_str).collect();
+        let paths: Vec<&str> = (0..3).map(|_| PATHS[rng.usize(..PATHS.len())]).collect();
+        let folder = format!("g{worker}");
+        compare(&world, &folder, &expressions, &recipients, &paths);
+    });
+}
