@@ -16,6 +16,7 @@ const SEED: &str = "KB_TEST_SEED";
 ///
 /// # Panics
 /// When a case does; the message before says how to run it again.
+#[expect(clippy::print_stdout, reason = "shown where the test fails")]
 pub(crate) fn cases(count: u64, case: impl Fn(&mut Rng, usize) + Sync) {
     let number = |name| {
         let value = std::env::var(name).ok()?;

@@ -149,9 +149,9 @@ fn a_dry_run_shows_the_change_and_makes_none() {
       public key  [RECIPIENT]
       Secret      [NS]/sops-age, new
       config      .sops.yaml: the rule in line 3: x
-    warning: the rule has no encrypted_regex: all of a file such as x.yml would be encrypted, and Flux could not apply it
+    warning: the rule has no encrypted_regex: all of a file such as x.yaml would be encrypted, and Flux could not apply it
     hint: add to the rule: encrypted_regex: ^(data|stringData)$
-    warning: the rule matches x/Kustomization too, which kustomize cannot read encrypted
+    warning: the rule matches x/kustomization.yaml too, which kustomize cannot read encrypted
     hint: an expression that only names of secrets match, such as [^/]*secret[^/]*\.ya?ml$
     --- [REPO]/.sops.yaml
     +++ [REPO]/.sops.yaml

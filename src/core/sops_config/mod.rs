@@ -1,9 +1,10 @@
 //! `.sops.yaml`: which recipients a path's files get.
 //!
 //! People write this file by hand, so kb changes it as they would: outside the
-//! value that changes, every byte stays. `model` reads the file, [`choose()`]
-//! decides which rule a key belongs to, `path_regex` matches and compares paths,
-//! `edit` splices the text. `syntax` says what is wrong in a file.
+//! value that changes, every byte stays. `raw` reads the file into the `model`,
+//! and `syntax` says what is wrong in it; [`choose()`] decides which rule a key
+//! belongs to, `path_regex` matches and compares paths, `edit` splices the text
+//! by the byte ranges of `document`; [`warnings()`] says what is odd about a rule.
 //!
 //! serde-saphyr reads and granit-parser, the parser inside it, gives the byte
 //! positions for the edit. Both were measured against generated configurations
@@ -18,6 +19,7 @@ mod document;
 mod edit;
 mod model;
 mod path_regex;
+mod raw;
 mod syntax;
 mod warnings;
 
@@ -76,7 +78,7 @@ impl SopsConfig {
     }
 
     fn parse(path: &Path, exists: bool, text: String) -> Result<Self, ConfigError> {
-        let rules = model::parse(path, &text)?;
+        let rules = raw::parse(path, &text)?;
         Ok(Self {
             path: path.to_owned(),
             exists,

@@ -1,0 +1,221 @@
+//! `kb k secrets init`
+
+mod say;
+
+use clap::Args;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Failure, Program, show_key_arguments};
+use crate::cli::private_key;
+use crate::cli::rule_picker::{self, can_ask};
+use crate::cli::signals;
+use crate::core::cluster::Cluster;
+use crate::core::identity::{Identity, Recipient, RecipientError};
+use crate::core::init::{self, ChangePlan, KeySource, Outcome, Plan};
+use crate::core::replace;
+use crate::core::repository;
+use crate::core::sops_config::{ConfigError, PathRegex, SopsConfig, Target};
+
+/// Give the cluster its age key, and .sops.yaml the public half
+///
+/// Makes a keypair in memory, creates the Secret flux-system/sops-age that Flux
+/// decrypts with, and writes the public key to .sops.yaml. The private key goes
+/// to stdout, once, and nowhere else. A Secret that is there is never changed.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// Use a key that was made before, read from stdin; print none
+    ///
+    /// What age-keygen writes, comments and all. On a terminal kb asks for the
+    /// key without showing it. For a key made by hand, or a cluster that was
+    /// rebuilt and gets its old key back.
+    #[arg(long, conflicts_with = "use_existing")]
+    import: bool,
+
+    /// Bring .sops.yaml in line with the key that the cluster has; make none
+    #[arg(long)]
+    use_existing: bool,
+
+    /// Put the key into the rule for these paths, or make one
+    ///
+    /// The rule with this very path_regex gets the key if it has none. If there
+    /// is no such rule, one is added, with encrypted_regex for Secrets: at the
+    /// end, or before a rule that would take all of its files.
+    #[arg(long, value_name = "RE", value_parser = parse_path_regex)]
+    path_regex: Option<PathRegex>,
+
+    /// With --path-regex: put the key beside those that the rule has
+    #[arg(long, requires = "path_regex")]
+    add: bool,
+
+    /// Put the key wherever this recipient stands, because its cluster was rebuilt
+    #[arg(long, value_name = "RECIPIENT", value_parser = parse_recipient, conflicts_with = "path_regex")]
+    replace: Option<Recipient>,
+
+    /// With --replace: go on although only the replaced key opens some files
+    #[arg(long, requires = "replace")]
+    yes: bool,
+
+    /// Create the namespace of the Secret if it is missing
+    #[arg(long)]
+    create_namespace: bool,
+
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Write to a stdout that is a file in a repository
+    #[arg(long)]
+    allow_disk: bool,
+}
+
+impl Init {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        let generates = !self.import && !self.use_existing;
+        if generates && !self.dry_run {
+            let (stdout, report) = (&context.stdout, &context.report);
+            stdout.check_for_secret("the private key", self.allow_disk, report)?;
+        }
+        let named = context.environment.named_config(&context.common);
+        let location = repository::locate(&context.directory, named.as_deref());
+        if let Some(path) = location.misnamed {
+            return Err(ConfigError::Misnamed { path }.into());
+        }
+        if !self.dry_run {
+            replace::clear_stale(&location.target);
+        }
+        let config = SopsConfig::load_or_empty(&location.target)?;
+        config.check()?;
+        context.find_sops()?.require_version()?;
+        let key = match (self.import, self.use_existing) {
+            (true, _) => KeySource::Import(private_key::read()?),
+            (_, true) => KeySource::Existing,
+            _ => KeySource::Generate,
+        };
+        let cluster = context.connect()?;
+        let directory = &context.directory;
+        let request = init::Request {
+            secret: context.common.secret(),
+            create_namespace: self.create_namespace,
+            config,
+            repository: repository::root(directory).unwrap_or_else(|| directory.clone()),
+            key,
+            target: self.target(),
+            accept_loss: self.yes,
+        };
+        let plan = match decided(context, &cluster, init::plan(&cluster, request)?)? {
+            Plan::Change(plan) => plan,
+            Plan::InLine(in_line) => {
+                say::in_line(context, &location.target, &in_line);
+                return Ok(());
+            }
+            Plan::Choose(undecided) => return Err(undecided.why.into()),
+        };
+        if let Some(outer) = location.shadowed() {
+            let text = format!(
+                "{} lies outside this repository and will no longer apply in it",
+                outer.display()
+            );
+            context.report.warning(&text, None);
+        }
+        say::plan(context, &cluster, &plan);
+        if self.dry_run {
+            say::difference(context, &plan);
+            let report = &context.report;
+            report.say("Nothing was changed: this was a dry run.");
+            return Ok(());
+        }
+        execute(context, &cluster, *plan)
+    }
+
+    fn target(&self) -> Target {
+        match (&self.path_regex, &self.replace) {
+            (Some(regex), _) => Target::Paths {
+                regex: regex.clone(),
+                add: self.add,
+            },
+            (None, Some(old)) => Target::InsteadOf(old.clone()),
+            (None, None) => Target::Evident,
+        }
+    }
+}
+
+/// Where the plan leaves a choice and someone is there, asks.
+fn decided(context: &Context, cluster: &Cluster, plan: Plan) -> Result<Plan, Failure> {
+    let report = &context.report;
+    let Plan::Choose(undecided) = plan else {
+        return Ok(plan);
+    };
+    if !can_ask(report) {
+        return Ok(Plan::Choose(undecided));
+    }
+    let name = &cluster.target().context;
+    match rule_picker::pick(report, name, undecided.rules()) {
+        Some(target) => Ok(undecided.plan(cluster, &target)?),
+        None => Ok(Plan::Choose(undecided)),
+    }
+}
+
+fn execute(context: &Context, cluster: &Cluster, plan: ChangePlan) -> Result<(), Failure> {
+    let config = plan.config.path.clone();
+    let new_secret = plan.new_secret.as_ref();
+    let new_namespace = new_secret.is_some_and(|new| new.new_namespace);
+    // From the Secret's creation until its key is printed there is no good
+    // place to stop.
+    let _held = signals::hold();
+    match plan.execute(cluster) {
+        Ok(Outcome::InLine(in_line)) => say::in_line(context, &config, &in_line),
+        Ok(Outcome::Done {
+            generated: Some(identity),
+        }) => show_key(context, &identity)?,
+        Ok(Outcome::Done { generated: None }) => {
+            let report = &context.report;
+            report.say("Done. Commit .sops.yaml if it was changed.");
+        }
+        Err(error) => {
+            if new_namespace {
+                let namespace = &context.common.namespace;
+                let text = format!("the namespace {namespace} may have been created, and stays");
+                context.report.warning(&text, None);
+            }
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// An expression that sops can compile. An empty one would match every path.
+fn parse_path_regex(text: &str) -> Result<PathRegex, String> {
+    if text.is_empty() {
+        return Err("an expression for every path is written .*".to_owned());
+    }
+    PathRegex::new(text).map_err(|error| format!("it does not compile: {error}"))
+}
+
+/// A recipient that can be a cluster's.
+fn parse_recipient(text: &str) -> Result<Recipient, String> {
+    let recipient: Recipient = text
+        .parse()
+        .map_err(|error: RecipientError| error.to_string())?;
+    if recipient.may_be_a_clusters() {
+        return Ok(recipient);
+    }
+    Err("that is a person's own key, and no cluster's".to_owned())
+}
+
+/// Prints the private key. From here on the cluster has it, so a reader who is
+/// gone loses nothing.
+fn show_key(context: &Context, identity: &Identity) -> Result<(), Failure> {
+    let secret = context.common.secret();
+    let line = format!("{}\n", identity.key().expose());
+    context.stdout.write(line.as_bytes()).map_err(|error| {
+        Failure::new(format!(
+            "stdout did not take the private key: {error}; the cluster has it ({secret}), and .sops.yaml names it"
+        ))
+        .hint_command("to see it:", Program::Kubectl, show_key_arguments(&secret))
+    })?;
+    context.report.say(
+        "Done. The private key was shown this once: keep it in your password manager.\n\
+         Commit .sops.yaml. By its rules, sops now encrypts for this cluster.",
+    );
+    Ok(())
+}
