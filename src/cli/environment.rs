@@ -53,12 +53,14 @@ impl Environment {
     pub fn spelled(&self, real: PathBuf) -> PathBuf {
         let spelled = self.get(PWD).map(PathBuf::from);
         let same = |path: &PathBuf| {
-            let plain = |part| !matches!(part, Component::CurDir | Component::ParentDir);
-            path.is_absolute()
-                && path.components().all(plain)
-                && path.canonicalize().ok() == real.canonicalize().ok()
+            // With `..` sops would look for files in another directory.
+            let plain = |part| part != Component::ParentDir;
+            let is = |other: PathBuf| real.canonicalize().is_ok_and(|real| real == other);
+            path.is_absolute() && path.components().all(plain) && path.canonicalize().is_ok_and(is)
         };
-        spelled.filter(same).unwrap_or(real)
+        // As components: without a doubled slash, or one at the end.
+        let spelled = spelled.filter(same).map(|path| path.components().collect());
+        spelled.unwrap_or(real)
     }
 
     fn text(&self, name: &str) -> String {

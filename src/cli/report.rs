@@ -231,6 +231,12 @@ pub fn safe(text: &str) -> String {
     out
 }
 
+/// Whether a private key stands in the text.
+pub fn holds_private_key(text: &str) -> bool {
+    let mut starts = text.char_indices().map(|(at, _)| at);
+    starts.any(|at| private_key_at(&text[at..]).is_some())
+}
+
 /// The length of the private key that the text begins with. The words
 /// "AGE-SECRET-KEY-1…" in one of kb's own messages are none.
 fn private_key_at(text: &str) -> Option<usize> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use super::report::Report;
+use super::report::{Report, holds_private_key};
 use crate::core::identity::Recipient;
 use crate::core::sops_config::{PathRegex, RuleSummary, Target};
 
@@ -39,6 +39,10 @@ fn new_rule(report: &Report) -> Option<Target> {
     );
     loop {
         let expression = answer(report, "path_regex: ")?;
+        if holds_private_key(&expression) {
+            report.say("That is a private key. It was not written anywhere.");
+            continue;
+        }
         match PathRegex::new(&expression) {
             Ok(regex) => return Some(Target::Paths { regex, add: false }),
             Err(error) => report.say(&format!("That does not compile: {error}")),

@@ -14,22 +14,19 @@ const MISNAMED: &str = ".sops.yml";
 /// Where the config is, and whether kb may change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigLocation {
-    /// The file that sops reads, or `None` if it finds none.
-    pub found: Option<FoundConfig>,
     /// The file that kb changes or makes. One that was found outside the
     /// repository is left alone, unless it was named.
-    pub target: PathBuf,
+    pub path: PathBuf,
+    /// A config outside the repository that applies now, and would no longer
+    /// once the one at `path` is made.
+    pub shadowed: Option<PathBuf>,
     /// A `.sops.yml` in the repository where sops finds no config.
     pub misnamed: Option<PathBuf>,
-}
-
-impl ConfigLocation {
-    /// A config that applies now, and would no longer once the target is made:
-    /// it lies outside the repository.
-    pub fn shadowed(&self) -> Option<&Path> {
-        let found = self.found.as_ref().map(|found| found.path.as_path());
-        found.filter(|found| *found != self.target)
-    }
+    /// The repositories whose files it is for: the one around the working
+    /// directory, and the one around a config that was named.
+    pub roots: Vec<PathBuf>,
+    /// Whether it is for files that lie outside its directory.
+    pub is_outside: bool,
 }
 
 /// A config as sops finds it.
@@ -51,13 +48,23 @@ struct Upward {
     real: Vec<PathBuf>,
 }
 
+/// A file upward.
+struct Nearest {
+    name: &'static str,
+    /// The real directory that it is in.
+    directory: PathBuf,
+    /// How many levels up that is.
+    level: usize,
+}
+
 impl Upward {
     fn from(directory: &Path) -> Self {
         let owned = |path: &Path| path.ancestors().map(Path::to_owned).collect();
+        let spelled = absolute(directory, Path::new(""));
         let real = directory.canonicalize();
         Self {
-            spelled: owned(directory),
-            real: owned(real.as_deref().unwrap_or(directory)),
+            real: owned(real.as_deref().unwrap_or(&spelled)),
+            spelled: owned(&spelled),
         }
     }
 
@@ -70,25 +77,29 @@ impl Upward {
 
     /// The top of the Git working tree: the nearest directory upward that has a
     /// `.git` (a file in submodules and worktrees).
-    fn git_root(&self) -> Option<PathBuf> {
-        let root = self.real.iter().find(|dir| dir.join(".git").exists())?;
-        Some(self.spelling(root))
+    fn git_root(&self) -> Option<&PathBuf> {
+        self.real.iter().find(|dir| dir.join(".git").exists())
     }
 
-    /// The nearest file of this name upward, and how many levels.
-    fn nearest(&self, name: &str) -> Option<(PathBuf, usize)> {
+    fn nearest(&self, name: &'static str) -> Option<Nearest> {
         let mut levels = self.real.iter().take(SOPS_SEARCH_DEPTH).enumerate();
-        levels.find_map(|(level, dir)| {
-            let there = dir.join(name).exists();
-            there.then(|| (self.spelling(dir).join(name), level))
+        let (level, directory) = levels.find(|(_, dir)| dir.join(name).exists())?;
+        Some(Nearest {
+            name,
+            directory: directory.clone(),
+            level,
         })
     }
 
-    fn config(&self) -> Option<FoundConfig> {
-        let (path, level) = self.nearest(FILE_NAME)?;
-        let top = || PathBuf::from("/");
-        let base = self.spelled.get(level).cloned().unwrap_or_else(top);
-        Some(FoundConfig { path, base })
+    /// The real top of the repository: the Git working tree's; outside Git, the
+    /// directory of the nearest config.
+    fn root(&self) -> Option<PathBuf> {
+        let config = || Some(self.nearest(FILE_NAME)?.directory);
+        self.git_root().cloned().or_else(config)
+    }
+
+    fn path(&self, file: &Nearest) -> PathBuf {
+        self.spelling(&file.directory).join(file.name)
     }
 }
 
@@ -96,12 +107,18 @@ impl Upward {
 /// `--config`), else the nearest `.sops.yaml` upward from `directory`, which is
 /// absolute.
 pub fn find_config(directory: &Path, named: Option<&Path>) -> Option<FoundConfig> {
-    let Some(named) = named else {
-        return Upward::from(directory).config();
-    };
-    let path = directory.join(named);
-    let base = absolute(path.parent().unwrap_or(&path), Path::new(""));
-    Some(FoundConfig { path, base })
+    if let Some(named) = named {
+        let path = directory.join(named);
+        let base = absolute(path.parent().unwrap_or(&path), Path::new(""));
+        return Some(FoundConfig { path, base });
+    }
+    let upward = Upward::from(directory);
+    let found = upward.nearest(FILE_NAME)?;
+    let top = || PathBuf::from("/");
+    Some(FoundConfig {
+        path: upward.path(&found),
+        base: upward.spelled.get(found.level).cloned().unwrap_or_else(top),
+    })
 }
 
 /// The path from an absolute `directory`, `..` taken off as text, links or not:
@@ -122,31 +139,50 @@ pub fn absolute(directory: &Path, path: &Path) -> PathBuf {
 /// tree's; outside Git, the directory of the `.sops.yaml` found.
 pub fn root(directory: &Path) -> Option<PathBuf> {
     let upward = Upward::from(directory);
-    let config = || upward.config()?.path.parent().map(Path::to_owned);
-    upward.git_root().or_else(config)
+    upward.root().map(|root| upward.spelling(&root))
 }
 
 /// Finds the config for an absolute `directory`; see [`find_config`].
 pub fn locate(directory: &Path, named: Option<&Path>) -> ConfigLocation {
-    let found = find_config(directory, named);
-    let root = root(directory).unwrap_or_else(|| directory.to_owned());
-    let ours = found
-        .as_ref()
-        .filter(|found| named.is_some() || found.path.starts_with(&root));
-    let target = match ours {
-        Some(found) => found.path.clone(),
-        None => root.join(FILE_NAME),
+    let upward = Upward::from(directory);
+    let root = upward.root().unwrap_or_else(|| upward.real[0].clone());
+    let spelled_root = upward.spelling(&root);
+    if let Some(named) = named {
+        let path = directory.join(named);
+        let folder = path.parent().unwrap_or(&path);
+        let around = Upward::from(folder);
+        let real = &around.real[0];
+        let own_root = around.root().unwrap_or_else(|| real.clone());
+        let mut roots = vec![spelled_root];
+        // Not so far up that half a home directory would be looked through.
+        if !own_root.starts_with(&root) && !root.starts_with(&own_root) {
+            roots.push(around.spelling(&own_root));
+        }
+        return ConfigLocation {
+            is_outside: !(real.starts_with(&root) || root.starts_with(real)),
+            path,
+            shadowed: None,
+            misnamed: None,
+            roots,
+        };
+    }
+    let found = upward.nearest(FILE_NAME);
+    let ours = |file: &Nearest| file.directory.starts_with(&root);
+    let path = match &found {
+        Some(file) if ours(file) => upward.path(file),
+        _ => spelled_root.join(FILE_NAME),
     };
-    let misnamed = match ours {
-        Some(_) => None,
-        None => Upward::from(directory).nearest(MISNAMED),
-    };
+    let misnamed = upward
+        .nearest(MISNAMED)
+        .filter(|file| ours(file) && !found.as_ref().is_some_and(ours));
     ConfigLocation {
-        found,
-        target,
-        misnamed: misnamed
-            .map(|(path, _)| path)
-            .filter(|path| path.starts_with(&root)),
+        path,
+        shadowed: found
+            .filter(|file| !ours(file))
+            .map(|file| upward.path(&file)),
+        misnamed: misnamed.map(|file| upward.path(&file)),
+        roots: vec![spelled_root],
+        is_outside: false,
     }
 }
 
@@ -173,9 +209,9 @@ mod tests {
             root(&dir.path().join("repo/apps")),
             Some(dir.path().join("repo"))
         );
-        assert_eq!(config.target, dir.path().join("repo/.sops.yaml"));
+        assert_eq!(config.path, dir.path().join("repo/.sops.yaml"));
         assert_eq!(
-            config.shadowed(),
+            config.shadowed.as_deref(),
             Some(dir.path().join(".sops.yaml").as_path())
         );
     }
@@ -187,8 +223,8 @@ mod tests {
             &dir.path().join("repo"),
             Some(Path::new("../else/where.yaml")),
         );
-        assert_eq!(config.target, dir.path().join("repo/../else/where.yaml"));
-        assert_eq!(config.shadowed(), None);
+        assert_eq!(config.path, dir.path().join("repo/../else/where.yaml"));
+        assert_eq!(config.shadowed.as_deref(), None);
     }
 
     #[test]
@@ -199,13 +235,42 @@ mod tests {
             root(&dir.path().join("repo/apps")),
             Some(dir.path().join("repo"))
         );
-        assert_eq!(config.target, dir.path().join("repo/.sops.yaml"));
+        assert_eq!(config.path, dir.path().join("repo/.sops.yaml"));
+    }
+
+    #[test]
+    fn a_repository_is_the_same_through_a_link() {
+        let dir = tree(&["repo/.git/HEAD", "repo/prod/.sops.yaml", "repo/prod/db/x"]);
+        let top = dir.path().canonicalize().expect("a directory");
+        for (link, to, path) in [
+            ("p", "repo/prod", "p/.sops.yaml"),
+            ("d", "repo/prod/db", "repo/prod/.sops.yaml"),
+            ("r", "repo", "r/.sops.yaml"),
+        ] {
+            std::os::unix::fs::symlink(top.join(to), top.join(link)).expect("symlink");
+            let config = locate(&top.join(link), None);
+            assert_eq!(config.path, top.join(path), "through {link}");
+            assert_eq!(config.shadowed, None, "through {link}");
+        }
+    }
+
+    #[test]
+    fn a_config_outside_the_tree_is_for_files_elsewhere() {
+        let dir = tree(&["else/where.yaml", "repo/.git/HEAD", "repo/x/y"]);
+        let outside = |named: &str| {
+            let config = locate(&dir.path().join("repo/x"), Some(Path::new(named)));
+            config.is_outside
+        };
+        assert!(outside("../../else/where.yaml"));
+        assert!(!outside("../../where.yaml"));
+        assert!(!outside("y/where.yaml"));
+        assert!(!outside("../where.yaml"));
     }
 
     #[test]
     fn the_nearest_config_in_a_git_tree_is_the_one() {
         let dir = tree(&["repo/.git/HEAD", "repo/.sops.yaml", "repo/apps/.sops.yaml"]);
         let config = locate(&dir.path().join("repo/apps"), None);
-        assert_eq!(config.target, dir.path().join("repo/apps/.sops.yaml"));
+        assert_eq!(config.path, dir.path().join("repo/apps/.sops.yaml"));
     }
 }

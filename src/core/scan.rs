@@ -1,15 +1,16 @@
 //! Which files of a repository are encrypted for given recipients.
 //!
 //! All files are looked at, ignored and untracked ones included: they are lost
-//! with their key as well. Links are not followed, and a directory with its own
-//! `.git` belongs to someone else.
+//! with their key as well. Links are not followed. A directory with its own
+//! `.git` belongs to someone else (a submodule, a vendored clone); what is found
+//! there is marked.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::identity::Recipient;
-use super::sops_file::Metadata;
+use super::sops_file::{FileError, Metadata};
 
 /// So much of a file is read at once, in bytes.
 const CHUNK: usize = 1 << 16;
@@ -28,19 +29,25 @@ pub struct Scan {
 pub struct Found {
     /// Its path, beginning with the directory that was looked through.
     pub path: PathBuf,
-    /// Who can open it.
-    pub metadata: Metadata,
+    /// Who can open it; `None` where it names a recipient, holds encrypted values
+    /// and is not of the format that its name says.
+    pub metadata: Option<Metadata>,
+    /// The directory with its own `.git` that it lies in, below the one that was
+    /// looked through.
+    pub foreign: Option<PathBuf>,
 }
 
-/// Finds the files below `root` that any of the `recipients` opens.
-pub fn files_for(root: &Path, recipients: &[Recipient]) -> Scan {
+/// Finds the files below the `roots` that any of the `recipients` opens.
+pub fn files_for(roots: &[PathBuf], recipients: &[Recipient]) -> Scan {
     let mut scan = Scan::default();
-    directory(root, recipients, &mut scan);
+    for root in roots {
+        directory(root, None, recipients, &mut scan);
+    }
     scan.files.sort_by(|a, b| a.path.cmp(&b.path));
     scan
 }
 
-fn directory(path: &Path, recipients: &[Recipient], scan: &mut Scan) {
+fn directory(path: &Path, foreign: Option<&Path>, recipients: &[Recipient], scan: &mut Scan) {
     let Ok(entries) = fs::read_dir(path) else {
         scan.unread.push(path.to_owned());
         return;
@@ -51,13 +58,13 @@ fn directory(path: &Path, recipients: &[Recipient], scan: &mut Scan) {
             .map(|entry| (entry.path(), entry.file_type()));
         match kind {
             Ok((inner, Ok(kind))) if kind.is_dir() => {
-                let foreign = inner.file_name().is_some_and(|name| name == ".git")
-                    || inner.join(".git").exists();
-                if !foreign {
-                    directory(&inner, recipients, scan);
+                if inner.file_name().is_some_and(|name| name == ".git") {
+                    continue;
                 }
+                let own = inner.join(".git").exists().then_some(&*inner);
+                directory(&inner, foreign.or(own), recipients, scan);
             }
-            Ok((inner, Ok(kind))) if kind.is_file() => match file(&inner, recipients) {
+            Ok((inner, Ok(kind))) if kind.is_file() => match file(&inner, foreign, recipients) {
                 Ok(found) => scan.files.extend(found),
                 Err(_) => scan.unread.push(inner),
             },
@@ -68,20 +75,29 @@ fn directory(path: &Path, recipients: &[Recipient], scan: &mut Scan) {
     }
 }
 
-fn file(path: &Path, recipients: &[Recipient]) -> io::Result<Option<Found>> {
+fn file(
+    path: &Path,
+    foreign: Option<&Path>,
+    recipients: &[Recipient],
+) -> io::Result<Option<Found>> {
     // In every format a recipient stands in the metadata as it is.
     if !contains_any(File::open(path)?, recipients)? {
         return Ok(None);
     }
-    let metadata = Metadata::parse(path, &fs::read(path)?).ok();
-    let opens = |metadata: &Metadata| {
-        let mut keys = metadata.recipients.iter();
-        keys.any(|key| recipients.contains(key))
-    };
-    Ok(metadata.filter(opens).map(|metadata| Found {
+    let found = |metadata| Found {
         path: path.to_owned(),
         metadata,
-    }))
+        foreign: foreign.map(Path::to_owned),
+    };
+    Ok(match Metadata::parse(path, &fs::read(path)?) {
+        Ok(metadata) => {
+            let mut keys = metadata.recipients.iter();
+            let opens = keys.any(|key| recipients.contains(key));
+            opens.then(|| found(Some(metadata)))
+        }
+        Err(FileError::Damaged { .. }) => Some(found(None)),
+        Err(_) => None,
+    })
 }
 
 /// Whether any of the texts is in what the reader gives, of whatever size.

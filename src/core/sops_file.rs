@@ -134,6 +134,9 @@ pub struct Metadata {
     pub recipients: Vec<Recipient>,
     /// Whether a key that is not age's (PGP, a cloud's KMS, Vault) opens it too.
     pub other_keys: bool,
+    /// Whether the data key is split among several key groups, so that one key
+    /// alone may not open it.
+    pub is_split: bool,
 }
 
 impl Metadata {
@@ -271,7 +274,13 @@ struct RawAge {
 
 impl RawMetadata {
     fn into_metadata(self) -> Option<Metadata> {
-        let mut metadata = Metadata::default();
+        let mut metadata = Metadata {
+            is_split: self
+                .key_groups
+                .as_ref()
+                .is_some_and(|groups| groups.len() > 1),
+            ..Metadata::default()
+        };
         for group in std::iter::once(self.keys).chain(self.key_groups.into_iter().flatten()) {
             let others = [group.pgp, group.kms, group.gcp_kms, group.hckms];
             let more = [group.azure_kv, group.hc_vault];
@@ -345,7 +354,10 @@ fn from_lines(
         found |= matches!(key, "mac" | "version" | "lastmodified");
         // In a key group: key_groups__list_0__map_age__list_0__map_recipient.
         let key = match key.strip_prefix("key_groups__list_") {
-            Some(group) => group.split_once("__map_").map_or("", |(_, key)| key),
+            Some(group) => {
+                metadata.is_split |= !group.starts_with("0__");
+                group.split_once("__map_").map_or("", |(_, key)| key)
+            }
             None => key,
         };
         let others = [
@@ -387,6 +399,7 @@ mod tests {
         let expected = Metadata {
             recipients: vec![SSH.parse().expect("ssh")],
             other_keys: true,
+            is_split: true,
         };
         assert_eq!(parse("a.json", &groups), expected);
         assert_eq!(parse("a.yaml", &groups), expected);

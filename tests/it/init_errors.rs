@@ -52,7 +52,7 @@ fn a_key_that_the_config_does_not_name_is_told_with_the_option_that_mends_it() {
     ----- stdout -----
     ----- stderr -----
     error: the cluster has its key already ([NS]/sops-age: [RECIPIENT]), and .sops.yaml does not name it
-    hint: --use-existing brings .sops.yaml in line with the cluster
+    hint: to bring .sops.yaml in line with the cluster: kb k secrets init --use-existing -n [NS]
     hint: --context chooses another cluster, if this is the wrong one
     ");
     assert!(run.err().contains(&recipient));

@@ -86,21 +86,51 @@ fn a_taken_rule_is_asked_what_becomes_of_its_keys() {
     }
 }
 
-/// Enter, Ctrl-D and Ctrl-C: nothing is done, and the options are named.
+/// Enter, Ctrl-D and Ctrl-C, at each question: nothing is done, and whoever did
+/// not kill kb is told the options.
 #[test]
 fn whoever_stops_has_changed_nothing() {
-    for answer in ["\n", "\u{4}", "4\n\n", "1\n\n"] {
+    const TO_4: &str = "1 to 4, or Enter to stop: ";
+    let cases: [(&[(&str, &str)], Option<i32>); 6] = [
+        (&[(TO_4, "\n")], Some(1)),
+        (&[(TO_4, "\u{4}")], Some(1)),
+        (&[(TO_4, "\u{3}")], Some(130)),
+        (&[(TO_4, "4\n"), ("path_regex: ", "\n")], Some(1)),
+        (
+            &[(TO_4, "1\n"), ("1 to 2, or Enter to stop: ", "\n")],
+            Some(1),
+        ),
+        (&[(TO_4, "4\n"), ("path_regex: ", "\u{4}")], Some(1)),
+    ];
+    for (dialogue, code) in cases {
         let (setup, _, config) = with_rules("pickstop");
         let mut terminal = Terminal::start(&setup, "init");
-        for line in answer.split_inclusive('\n') {
-            terminal.wait_for(": ").wait_for("").type_text(line);
+        for (question, answer) in dialogue {
+            terminal.wait_for(question).type_text(answer);
         }
-        let (code, seen) = terminal.end();
-        assert_eq!(code, Some(1), "{seen}");
-        assert!(seen.contains("hint: --path-regex RE"), "{seen}");
+        let (ended, seen) = terminal.end();
+        assert_eq!(ended, code, "{seen}");
+        let told = seen.contains("hint: --path-regex RE");
+        assert_eq!(told, code == Some(1), "{seen}");
         assert_eq!(setup.entry("age.agekey"), None);
         assert_eq!(setup.world.read(".sops.yaml"), config);
     }
+}
+
+#[test]
+fn a_private_key_at_the_wrong_question_is_written_nowhere() {
+    let (setup, _, config) = with_rules("pickleak");
+    let (key, _) = keypair(&setup.world);
+    let mut terminal = Terminal::start(&setup, "init");
+    terminal.wait_for("Enter to stop: ").type_line("4");
+    terminal.wait_for("path_regex: ").type_line(&key);
+    terminal
+        .wait_for("That is a private key")
+        .wait_for("path_regex: ")
+        .type_line("");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(1), "{seen}");
+    assert_eq!(setup.world.read(".sops.yaml"), config);
 }
 
 /// Without a terminal, or with --quiet, nobody is asked.

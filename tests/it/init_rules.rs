@@ -167,11 +167,7 @@ fn a_retired_key_gives_way_to_the_current_one() {
             &format!("['{now}']"),
         )
         .replace(&before, &now);
-    let read = setup
-        .world
-        .read(".sops.yaml")
-        .replace(&format!("[{now}]"), &format!("['{now}']"));
-    assert_eq!(read, after);
+    assert_eq!(setup.world.read(".sops.yaml"), after);
 }
 
 /// A rule for all YAML files would take those of the new rule.
@@ -319,7 +315,7 @@ fn options_that_make_no_sense_are_wrong_usage() {
             &["--path-regex", "x**"],
             "invalid nested repetition operator",
         ),
-        (&["--path-regex", ""], "written .*"),
+        (&["--path-regex", &key], "it is a private key"),
         (
             &["--path-regex", "x", "--replace", &recipient],
             "cannot be used with",
@@ -350,7 +346,7 @@ fn a_recipient_that_is_nowhere_cannot_be_replaced() {
     );
     setup.world.write(".sops.yaml", "creation_rules: []\n");
     let run = setup.init(&["--replace", &absent]);
-    assert_fails(&run, 1, &["names no recipient at all"]);
+    assert_fails(&run, 1, &["no recipient in it can be a cluster's"]);
     assert_eq!(setup.entry("age.agekey"), None);
 }
 
@@ -379,7 +375,7 @@ fn files_that_only_the_replaced_key_opens_stop_it() {
     setup.world.write(".gitignore", "ignored/\n");
     let run = setup.init(&["--replace", &old]);
     let words = [
-        "3 files are encrypted for",
+        "nobody could read these 3 files again",
         "deep/er/x.yaml",
         "ignored/app.env",
         "ignored/blob",
@@ -417,4 +413,197 @@ fn a_config_of_the_wrong_name_is_told_with_the_right_one() {
     // Beside a right one it does no harm.
     setup.world.write(".sops.yaml", "creation_rules: []\n");
     setup.init(&[]).assert_code(0);
+}
+
+/// What people have, and what hides from a look at the names alone.
+#[test]
+fn files_that_may_be_lost_stop_a_replacement_too() {
+    let setup = Setup::new("maybe");
+    let (_, old) = keypair(&setup.world);
+    let (_, other) = keypair(&setup.world);
+    let config = format!("creation_rules:\n  - age: {old}\n");
+    setup.world.write(".sops.yaml", &config);
+    let lost = |words: &[&str]| {
+        let run = setup.init(&["--replace", &old]);
+        assert_fails(&run, 1, words);
+        assert_eq!(setup.entry("age.agekey"), None);
+    };
+    // Of another format than the name says.
+    setup.encrypt_for(&old, "app.env", "A=b\n");
+    std::fs::rename(setup.world.path("app.env"), setup.world.path(".env.prod")).expect("mv");
+    lost(&["nobody could read this file again", ".env.prod"]);
+    std::fs::remove_file(setup.world.path(".env.prod")).expect("rm");
+    // In the midst of a merge.
+    setup.encrypt_for(&old, "merge.yaml", "a: b\n");
+    let text = setup.world.read("merge.yaml");
+    setup
+        .world
+        .write("merge.yaml", format!("<<<<<<< HEAD\n{text}"));
+    lost(&["merge.yaml"]);
+    std::fs::remove_file(setup.world.path("merge.yaml")).expect("rm");
+    // Two groups, both needed.
+    let groups = format!(
+        "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age: [{old}]\n      - age: [{other}]\n"
+    );
+    let rules = setup.world.write("rules/.sops.yaml", groups);
+    setup.world.write("rules/split.yaml", "a: b\n");
+    let arguments = [
+        "--config",
+        rules.to_str().expect("UTF-8"),
+        "encrypt",
+        "-i",
+        "rules/split.yaml",
+    ];
+    setup.world.tool("sops", arguments).assert_code(0);
+    lost(&["rules/split.yaml"]);
+    std::fs::remove_dir_all(setup.world.path("rules")).expect("rm");
+    // In a directory that this person may not enter.
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir(setup.world.path("locked")).expect("mkdir");
+    let locked = std::fs::Permissions::from_mode(0);
+    std::fs::set_permissions(setup.world.path("locked"), locked).expect("chmod");
+    let arguments = [
+        "k",
+        "secrets",
+        "-n",
+        &setup.namespace,
+        "init",
+        "--replace",
+        &old,
+    ];
+    let run = crate::as_ordinary_user(&setup, &arguments);
+    assert_fails(&run, 1, &["may be encrypted for", "cannot be read: locked"]);
+    std::fs::remove_dir(setup.world.path("locked")).expect("rmdir");
+    // Beside a config that is elsewhere.
+    let elsewhere = setup.world.tmp().join("conf");
+    std::fs::create_dir(&elsewhere).expect("mkdir");
+    let named = elsewhere.join(".sops.yaml");
+    std::fs::write(&named, &config).expect("write");
+    setup.encrypt_for(&old, "x.yaml", "a: b\n");
+    std::fs::rename(setup.world.path("x.yaml"), elsewhere.join("x.yaml")).expect("mv");
+    let named = named.to_str().expect("UTF-8");
+    let run = setup.init(&["--config", named, "--replace", &old]);
+    assert_fails(&run, 1, &["conf/x.yaml"]);
+    // Someone else's repository is named, and does not stop it.
+    setup.encrypt_for(&old, "vendor/clone/x.yaml", "a: b\n");
+    setup
+        .world
+        .write("vendor/clone/.git/HEAD", "ref: refs/heads/main\n");
+    let run = setup.init(&["--replace", &old, "--dry-run"]);
+    let words =
+        "warning: vendor/clone has its own .git, and files that only the replaced key opens";
+    assert!(run.assert_code(0).err().contains(words), "{}", run.err());
+}
+
+#[test]
+fn a_rule_to_add_to_has_to_be_there() {
+    let setup = Setup::new("addto");
+    let (_, other) = keypair(&setup.world);
+    let config =
+        format!("creation_rules:\n  - path_regex: ^prod/\n    age: {other}\n  - age: {other}\n");
+    setup.world.write(".sops.yaml", &config);
+    let run = setup.init(&["--path-regex", "^prod/.*", "--add"]);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "no rule with the path_regex '^prod/.*'",
+            "line 2: ^prod/",
+            "(every path)",
+        ],
+    );
+    assert_eq!(setup.world.read(".sops.yaml"), config);
+    // The one without path_regex has a name too.
+    setup.init(&["--path-regex", "", "--add"]).assert_code(0);
+    let mut keys = [other.clone(), setup.recipient()];
+    keys.sort();
+    assert_eq!(encrypted_for(&setup, "any.yaml"), keys);
+    assert_eq!(encrypted_for(&setup, "prod/any.yaml"), [other]);
+}
+
+/// As in Flux's own documentation: a rule for every YAML file.
+#[test]
+fn a_rule_that_takes_the_manifests_shadows_one_for_a_folder() {
+    let setup = Setup::new("fluxdocs");
+    let (_, other) = keypair(&setup.world);
+    let config = format!(
+        "creation_rules:\n  - path_regex: .*.yaml\n    encrypted_regex: ^data$\n    age: {other}\n"
+    );
+    setup.world.write(".sops.yaml", &config);
+    let run = setup.init(&["--path-regex", "^clusters/prod/"]);
+    assert!(
+        run.assert_code(0).err().contains("above the one in line 2"),
+        "{}",
+        run.err()
+    );
+    assert_eq!(
+        encrypted_for(&setup, "clusters/prod/x.yaml"),
+        [setup.recipient()]
+    );
+    assert_eq!(encrypted_for(&setup, "clusters/dev/x.yaml"), [other]);
+}
+
+/// Hidden rules and starved ones are told.
+#[test]
+fn rules_that_take_all_files_of_another_are_warned_of() {
+    let setup = Setup::new("starved");
+    let (_, other) = keypair(&setup.world);
+    let config = format!(
+        "creation_rules:\n  - path_regex: ^a/x\n    age: {other}\n  - path_regex: ^a/\n    age: {other}\n"
+    );
+    setup.world.write(".sops.yaml", &config);
+    let run = setup.init(&["--path-regex", "^a/.*", "--dry-run"]);
+    let words = "the new rule takes all files of the one in line 4: ^a/";
+    assert!(run.assert_code(0).err().contains(words), "{}", run.err());
+    let config = format!(
+        "creation_rules:\n  - path_regex: yaml$\n    age: {other}\n  - path_regex: ^a/\n    age: <key>\n"
+    );
+    setup.world.write(".sops.yaml", &config);
+    let run = setup.init(&["--dry-run"]);
+    let words = "no .yaml file comes to the rule; those such as a/a.yaml go to\n  line 2: yaml$";
+    assert!(run.assert_code(0).err().contains(words), "{}", run.err());
+}
+
+/// What cannot be decided is said, and takes no time to speak of.
+#[test]
+fn rules_too_complex_to_compare_are_told() {
+    let setup = Setup::new("complex");
+    let (_, other) = keypair(&setup.world);
+    let config = format!(
+        "creation_rules:\n  - path_regex: x.{{25}}[a-c].{{20}}y\n    age: {other}\n  - age: {other}\n"
+    );
+    setup.world.write(".sops.yaml", &config);
+    let run = setup.init(&["--path-regex", "secret.{30}[a-c].{10}x"]);
+    assert!(
+        run.assert_code(0).err().contains("too complex to say"),
+        "{}",
+        run.err()
+    );
+    // It stands before the rule for every path all the same.
+    let path = format!("secret{}ax.yaml", "a".repeat(40));
+    assert_eq!(encrypted_for(&setup, &path), [setup.recipient()]);
+}
+
+/// sops matches whole paths where the config lies elsewhere.
+#[test]
+fn rules_of_a_config_elsewhere_match_whole_paths() {
+    let setup = Setup::new("whole");
+    let elsewhere = setup.world.tmp().join("clusters.yaml");
+    std::fs::write(&elsewhere, "creation_rules: []\n").expect("write");
+    let named = elsewhere.to_str().expect("UTF-8");
+    let prod = setup.world.path("prod");
+    let paths = format!("^{}/", prod.display());
+    let run = setup.init(&["--config", named, "--path-regex", "^prod/"]);
+    assert_fails(&run, 1, &["no path matches it"]);
+    setup
+        .init(&["--config", named, "--path-regex", &paths])
+        .assert_code(0);
+    let file = prod.join("x.yaml");
+    let arguments = ["--config", named, "encrypt", "--filename-override"];
+    let mut command = setup.world.tool_cmd("sops", arguments);
+    command.arg(&file);
+    assert_eq!(
+        by_sops(&setup.world, command),
+        Some(vec![setup.recipient()])
+    );
 }

@@ -153,7 +153,7 @@ fn every_command_and_option_is_described() {
               
               The rule with this very path_regex gets the key if it has none. If there is no such rule,
               one is added, with encrypted_regex for Secrets: at the end, or before a rule that would
-              take all of its files.
+              take all of its files. '' names the rule without path_regex.
 
           --add
               With --path-regex: put the key beside those that the rule has

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::secret::show_key_arguments;
 use super::{Failure, Program};
+use crate::cli::options::quoted;
 use crate::core::decrypt::DecryptError;
 use crate::core::identity::Recipient;
-use crate::core::init::InitError;
+use crate::core::init::{InitError, Lack};
 
 impl From<DecryptError> for Failure {
     fn from(error: DecryptError) -> Self {
@@ -41,19 +42,20 @@ impl From<DecryptError> for Failure {
                 secret,
                 ..
             } => {
-                let message = failure.message.unwrap_or_default();
-                let mut text = format!(
-                    "{message}\n  it opens for     {}\n  this cluster has {} ({secret})",
-                    list(&recipients),
-                    list(&held),
-                );
-                for bad in bad_lines {
-                    text.push_str(&format!(
+                let bad_lines = bad_lines.iter().map(|bad| {
+                    format!(
                         "\n  and, not usable, {}, line {}: {}",
                         bad.entry, bad.line, bad.reason
-                    ));
-                }
-                Self::new(text).hint("--context chooses another cluster")
+                    )
+                });
+                failure
+                    .detail(&format!(
+                        "\n  it opens for     {}\n  this cluster has {} ({secret})",
+                        list(&recipients),
+                        list(&held),
+                    ))
+                    .detail(&bad_lines.collect::<String>())
+                    .hint("--context chooses another cluster")
             }
         }
     }
@@ -73,8 +75,21 @@ impl From<InitError> for Failure {
             InitError::Config(error) => error.into(),
             InitError::Edit(error) => error.into(),
             InitError::Replace(error) => error.into(),
-            InitError::NotNamed { .. } => failure
-                .hint("--use-existing brings .sops.yaml in line with the cluster")
+            InitError::NotNamed { lack, .. } => failure
+                .hint_command(
+                    "to bring .sops.yaml in line with the cluster:",
+                    Program::Kb,
+                    match lack {
+                        Lack::Name => "k secrets init --use-existing".to_owned(),
+                        Lack::Rule(paths) => format!(
+                            "k secrets init --use-existing --path-regex {}",
+                            quoted(&paths)
+                        ),
+                        Lack::Replacement(old) => {
+                            format!("k secrets init --use-existing --replace {old}")
+                        }
+                    },
+                )
                 .hint("--context chooses another cluster, if this is the wrong one"),
             InitError::UnknownRecipient { secret } => failure.hint_command(
                 "to compare its recipient with .sops.yaml:",
@@ -90,12 +105,12 @@ impl From<InitError> for Failure {
                 .hint_command("to give the cluster a key:", Program::Kb, "k secrets init")
                 .hint("--context chooses another cluster, -n and --secret-name another Secret"),
             InitError::Choose(error) => error.into(),
-            InitError::StillNeeded { files, .. } => {
-                let message = failure.message.unwrap_or_default();
-                Self::new(format!("{message}{}", file_list(&files)))
-                    .hint("if you have that key still, give it to the cluster: init --import")
-                    .hint("--yes goes on if it is lost for good")
-            }
+            InitError::StillNeeded { old, files, unread } => failure
+                .detail(&file_list("", &files))
+                .detail(&file_list("cannot be read: ", &unread))
+                .hint("if you have that key still, a cluster without one takes it: init --import")
+                .hint("else move the files first: sops rotate -i --add-age, with that key in SOPS_AGE_KEY")
+                .hint(format!("--replace {old} --yes goes on if it is lost for good")),
             InitError::NamespaceMissing { .. } => failure
                 .hint("--create-namespace creates it; flux bootstrap does too")
                 .hint("--context chooses another cluster, if this is the wrong one"),
@@ -121,9 +136,9 @@ impl From<InitError> for Failure {
 }
 
 /// The first files, each in a line.
-fn file_list(files: &[PathBuf]) -> String {
+fn file_list(what: &str, files: &[PathBuf]) -> String {
     const SHOWN: usize = 10;
-    let line = |path: &PathBuf| format!("\n  {}", path.display());
+    let line = |path: &PathBuf| format!("\n  {what}{}", path.display());
     let mut text: String = files.iter().take(SHOWN).map(line).collect();
     if files.len() > SHOWN {
         text.push_str(&format!("\n  and {} more", files.len() - SHOWN));

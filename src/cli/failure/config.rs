@@ -34,8 +34,9 @@ impl From<EditError> for Failure {
     fn from(error: EditError) -> Self {
         let failure = Self::from_error(&error);
         match error {
-            EditError::Form { .. } | EditError::Unintended { .. } => failure
-                .hint("write the rule by hand with a placeholder, age: <key>, and run it again"),
+            EditError::Form { .. } | EditError::Unintended { .. } => failure.hint(
+                "edit that place by hand (init fills in a placeholder, age: <key>), and run it again",
+            ),
         }
     }
 }
@@ -43,31 +44,37 @@ impl From<EditError> for Failure {
 impl From<NoPlace> for Failure {
     fn from(error: NoPlace) -> Self {
         let failure = Self::from_error(&error);
-        let message = error.to_string();
+        let rebuilt =
+            "--replace age1… puts the new key where that one stands, if this cluster was rebuilt";
         match error {
-            NoPlace::NotEvident { rules, .. } => Self::new(message + &rule_list(&rules))
+            NoPlace::NotEvident { rules, .. } => failure
+                .detail(&rule_list(&rules))
                 .hint("--path-regex RE names the rule, or makes a new one")
-                .hint("--replace age1… puts the new key where that one stands, if this cluster was rebuilt"),
-            NoPlace::Taken { rule, .. } => Self::new(message + &rule_list(&[rule]))
+                .hint(rebuilt),
+            NoPlace::NoSuchRule { rules, .. } => failure
+                .detail(&rule_list(&rules))
+                .hint("--path-regex with the very text of a rule names it; '' is the one for every path")
+                .hint("without --add, a rule for these files is made"),
+            NoPlace::Taken { rule, .. } => failure
+                .detail(&rule_list(&[rule]))
                 .hint("--add puts the key beside them: each of the keys opens the files of this rule")
                 .hint("--path-regex with another expression makes a rule for other files")
-                .hint("--replace age1… puts the new key where that one stands, if this cluster was rebuilt"),
-            NoPlace::NotThere { known, .. } if known.is_empty() => {
-                failure.hint("it names no recipient at all: leave --replace out")
-            }
+                .hint(rebuilt),
+            NoPlace::NotThere { known, .. } if known.is_empty() => failure
+                .hint("no recipient in it can be a cluster's: --path-regex RE names a rule, or makes one"),
             NoPlace::NotThere { known, .. } => {
-                Self::new(format!("{message}; it names\n  {}", known.join("\n  ")))
+                let lines = known.iter().map(|key| format!("\n  {key}"));
+                failure
+                    .detail(&format!("; it names{}", lines.collect::<String>()))
                     .hint("--replace takes one of these")
             }
-            NoPlace::NeverApplies { earlier, .. } if earlier.is_empty() => Self::new(format!(
-                "{message}: no path matches it"
-            ))
-            .hint("sops matches the path from where .sops.yaml is, such as clusters/prod/db-secret.yaml"),
-            NoPlace::NeverApplies { earlier, .. } => Self::new(format!(
-                "{message}: sops takes the first rule that matches, and every path goes to{}",
-                rule_list(&earlier)
-            ))
-            .hint("move the rule above those, or narrow their path_regex"),
+            NoPlace::NeverApplies { earlier, .. } if earlier.is_empty() => failure
+                .detail(": no path matches it")
+                .hint("sops matches the path from where .sops.yaml is, such as clusters/prod/db-secret.yaml"),
+            NoPlace::NeverApplies { earlier, .. } => failure
+                .detail(": sops takes the first rule that matches, and every path goes to")
+                .detail(&rule_list(&earlier))
+                .hint("narrow the path_regex of those rules, or put this rule above them by hand"),
         }
     }
 }

@@ -85,6 +85,14 @@ impl Failure {
             .hint("what was written so far is not whole")
     }
 
+    /// Adds lines below the message, such as a list.
+    fn detail(mut self, lines: &str) -> Self {
+        if let Some(message) = &mut self.message {
+            message.push_str(lines);
+        }
+        self
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -1,11 +1,11 @@
 //! What `.sops.yaml` lacks, and how it gets it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::InitError;
+use super::{Files, InitError};
 use crate::core::identity::Recipient;
 use crate::core::scan::{self, Found};
-use crate::core::sops_config::{Place, RuleWarning, SopsConfig, Target, choose, warnings};
+use crate::core::sops_config::{Place, RuleWarning, SopsConfig, Target, choose};
 
 /// A change of `.sops.yaml`.
 pub struct ConfigChange {
@@ -16,13 +16,13 @@ pub struct ConfigChange {
     pub after: SopsConfig,
     /// What is odd about the rule that gets the key.
     pub warnings: Vec<RuleWarning>,
-    /// Files and directories that could not be looked into for a key that is to
-    /// be replaced.
-    pub unread: Vec<PathBuf>,
+    /// Other people's repositories in this one that hold files which only the
+    /// replaced key opens.
+    pub foreign: Vec<PathBuf>,
 }
 
 /// What is asked of `.sops.yaml`.
-pub(super) struct Wish<'a> {
+pub(super) struct Goal<'a> {
     pub(super) target: &'a Target,
     /// The cluster's recipient.
     pub(super) recipient: &'a Recipient,
@@ -30,9 +30,9 @@ pub(super) struct Wish<'a> {
     pub(super) retired: &'a [Recipient],
 }
 
-impl Wish<'_> {
+impl Goal<'_> {
     /// Whether the config is as it should be.
-    pub(super) fn is_granted(&self, config: &SopsConfig) -> bool {
+    pub(super) fn is_met(&self, config: &SopsConfig) -> bool {
         let retired = self.retired.iter().any(|old| config.mentions(old));
         !retired && self.is_named(config)
     }
@@ -45,28 +45,27 @@ impl Wish<'_> {
                 let rule = config.rules.get(*index);
                 rule.is_some_and(|rule| rule.names(recipient))
             }
-            Target::Paths { regex, .. } => config.rules.iter().any(|rule| {
-                let paths = rule.path_regex.as_ref();
-                paths.is_some_and(|paths| paths.text == regex.as_str()) && rule.names(recipient)
-            }),
+            Target::Paths { regex, .. } => {
+                let mut rules = config.rules.iter().filter(|rule| rule.has_paths(regex));
+                rules.any(|rule| rule.names(recipient))
+            }
             Target::InsteadOf(old) => {
                 config.names(recipient) && (old == recipient || !config.mentions(old))
             }
         }
     }
 
-    /// The change that grants it, or `None` if there is nothing to change.
+    /// The change that brings it about, or `None` if there is nothing to change.
     pub(super) fn change(
         &self,
         config: &SopsConfig,
-        repository: &Path,
-        accept_loss: bool,
+        files: &Files,
     ) -> Result<Option<ConfigChange>, InitError> {
         let mut change = ConfigChange {
             places: Vec::new(),
             after: config.clone(),
             warnings: Vec::new(),
-            unread: Vec::new(),
+            foreign: Vec::new(),
         };
         for old in self.retired {
             if change.after.mentions(old) {
@@ -74,16 +73,12 @@ impl Wish<'_> {
             }
         }
         if !self.is_named(&change.after) {
-            let place = choose(&change.after, self.target)?;
-            if let Place::InsteadOf(old) = &place {
-                change.unread = check_loss(old, repository, accept_loss)?;
+            let choice = choose(&change.after, self.target, files.paths)?;
+            if let Place::InsteadOf(old) = &choice.place {
+                change.foreign = check_loss(old, files)?;
             }
-            change.put(place.clone(), self.recipient)?;
-            change.warnings = match place {
-                Place::Rule(index) | Place::Beside(index) => warnings(&change.after, index, false),
-                Place::NewRule { before, .. } => warnings(&change.after, before, true),
-                Place::InsteadOf(_) => Vec::new(),
-            };
+            change.put(choice.place, self.recipient)?;
+            change.warnings = choice.warnings;
         }
         Ok((!change.places.is_empty()).then_some(change))
     }
@@ -97,31 +92,33 @@ impl ConfigChange {
     }
 }
 
-/// A recipient that is replaced takes with it what only its key opens.
-fn check_loss(
-    old: &Recipient,
-    repository: &Path,
-    accept_loss: bool,
-) -> Result<Vec<PathBuf>, InitError> {
-    if accept_loss {
+/// A recipient that is replaced takes with it what only its key opens. Returns
+/// other people's repositories that hold such files.
+fn check_loss(old: &Recipient, files: &Files) -> Result<Vec<PathBuf>, InitError> {
+    if files.accept_loss {
         return Ok(Vec::new());
     }
-    let scan = scan::files_for(repository, std::slice::from_ref(old));
-    let only = |file: &&Found| {
-        let mut others = file.metadata.recipients.iter().filter(|key| *key != old);
-        others.next().is_none() && !file.metadata.other_keys
+    let scan = scan::files_for(&files.roots, std::slice::from_ref(old));
+    let only = |file: &Found| match &file.metadata {
+        Some(metadata) => {
+            let mut others = metadata.recipients.iter().filter(|key| *key != old);
+            metadata.is_split || others.next().is_none() && !metadata.other_keys
+        }
+        None => true,
     };
-    let files: Vec<PathBuf> = scan
-        .files
-        .iter()
-        .filter(only)
-        .map(|file| file.path.clone())
-        .collect();
-    if files.is_empty() {
-        return Ok(scan.unread);
+    let lost = scan.files.into_iter().filter(only);
+    let (foreign, ours): (Vec<Found>, Vec<Found>) = lost.partition(|file| file.foreign.is_some());
+    if !(ours.is_empty() && scan.unread.is_empty()) {
+        return Err(InitError::StillNeeded {
+            old: old.clone(),
+            files: ours.into_iter().map(|file| file.path).collect(),
+            unread: scan.unread,
+        });
     }
-    Err(InitError::StillNeeded {
-        old: old.clone(),
-        files,
-    })
+    let mut foreign: Vec<PathBuf> = foreign
+        .into_iter()
+        .filter_map(|file| file.foreign)
+        .collect();
+    foreign.dedup();
+    Ok(foreign)
 }

@@ -96,13 +96,15 @@ pub enum InitError {
     /// Choosing a rule of `.sops.yaml`.
     #[error(transparent)]
     Choose(#[from] NoPlace),
-    /// Files remain that only the recipient to replace opens.
-    #[error("{} for {old} alone: without its key nobody could read them again", count(.files))]
+    /// Files remain that only the recipient to replace opens, or may remain.
+    #[error("{}", still_needed(.old, .files, .unread))]
     StillNeeded {
         /// The recipient.
         old: Recipient,
         /// The files.
         files: Vec<PathBuf>,
+        /// What could not be read.
+        unread: Vec<PathBuf>,
     },
     /// The namespace is missing, and was not to be made.
     #[error("the namespace {namespace} is not there")]
@@ -151,9 +153,12 @@ pub enum InitError {
     },
 }
 
-fn count(files: &[PathBuf]) -> String {
-    match files.len() {
-        1 => "1 file is encrypted".to_owned(),
-        count => format!("{count} files are encrypted"),
+fn still_needed(old: &Recipient, files: &[PathBuf], unread: &[PathBuf]) -> String {
+    match (files.len(), unread.len()) {
+        (0, _) => format!("what cannot be read here may be encrypted for {old} alone"),
+        (1, _) => format!("without the key of {old} nobody could read this file again"),
+        (count, _) => {
+            format!("without the key of {old} nobody could read these {count} files again")
+        }
     }
 }

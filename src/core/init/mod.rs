@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use super::cluster::SecretName;
 use super::flux_secret::BadLine;
 use super::identity::{Identity, Recipient};
-use super::sops_config::{NoPlace, SopsConfig, Target};
+use super::sops_config::{NoPlace, Paths, SopsConfig, Target};
 
 pub use config_change::ConfigChange;
 pub use error::{InitError, Lack};
@@ -28,12 +28,20 @@ pub struct Request {
     pub create_namespace: bool,
     /// The `.sops.yaml` to change, or to make; checked.
     pub config: SopsConfig,
-    /// The directory whose files are looked at before a recipient is replaced.
-    pub repository: PathBuf,
+    /// The files that the config is for.
+    pub files: Files,
     /// Where the cluster's key comes from.
     pub key: KeySource,
     /// Which rule gets it.
     pub target: Target,
+}
+
+/// The files that a `.sops.yaml` is for.
+pub struct Files {
+    /// The repositories that are looked through before a recipient is replaced.
+    pub roots: Vec<PathBuf>,
+    /// What the files' paths look like to the rules.
+    pub paths: Paths,
     /// Whether a recipient may be replaced although only its key opens some
     /// files.
     pub accept_loss: bool,

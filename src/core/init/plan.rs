@@ -1,10 +1,11 @@
 //! Finds out what there is to do.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::config_change::Wish;
-use super::{ChangePlan, InLine, InitError, KeySource, Lack, NewSecret, Plan, Request, Undecided};
+use super::config_change::Goal;
+use super::{
+    ChangePlan, Files, InLine, InitError, KeySource, Lack, NewSecret, Plan, Request, Undecided,
+};
 use crate::core::cluster::{Cluster, ClusterError, Mode, SecretName};
 use crate::core::flux_secret::{self, BadLine, ClusterKeys};
 use crate::core::identity::{Identity, Recipient};
@@ -20,8 +21,7 @@ pub(super) struct Settled {
     secret: SecretName,
     create_namespace: bool,
     config: SopsConfig,
-    repository: PathBuf,
-    accept_loss: bool,
+    files: Files,
     recipient: Recipient,
     /// The key that is to be created in the cluster, and whether kb made it.
     new_key: Option<(Identity, bool)>,
@@ -72,8 +72,7 @@ pub fn plan(cluster: &Cluster, request: Request) -> Result<Plan, InitError> {
         secret,
         create_namespace: request.create_namespace,
         config,
-        repository: request.repository,
-        accept_loss: request.accept_loss,
+        files: request.files,
         recipient,
         new_key,
         retired,
@@ -102,18 +101,18 @@ impl Undecided {
 
 impl Settled {
     fn plan(self, cluster: &Cluster, target: &Target) -> Result<Plan, InitError> {
-        let wish = Wish {
+        let goal = Goal {
             target,
             recipient: &self.recipient,
             retired: &self.retired,
         };
-        if self.new_key.is_none() && wish.is_granted(&self.config) {
+        if self.new_key.is_none() && goal.is_met(&self.config) {
             return Ok(Plan::InLine(InLine {
                 recipient: self.recipient,
                 bad_lines: self.bad_lines,
             }));
         }
-        let change = wish.change(&self.config, &self.repository, self.accept_loss);
+        let change = goal.change(&self.config, &self.files);
         let config_change = match change {
             Ok(change) => change,
             Err(InitError::Choose(why @ NoPlace::NotEvident { .. })) => {
@@ -175,15 +174,15 @@ fn in_use(
     target: &Target,
 ) -> Result<Recipient, InitError> {
     let active: Vec<&Recipient> = keys.active().filter_map(Identity::recipient).collect();
-    let granted = |recipient: &&&Recipient| {
-        let wish = Wish {
+    let met = |recipient: &&&Recipient| {
+        let goal = Goal {
             target,
             recipient,
             retired: &[],
         };
-        wish.is_granted(config)
+        goal.is_met(config)
     };
-    let found = active.iter().find(granted).or(active.first());
+    let found = active.iter().find(met).or(active.first());
     match found {
         Some(recipient) => Ok((*recipient).clone()),
         None => Err(InitError::UnknownRecipient {
@@ -200,22 +199,20 @@ fn in_line(
     target: &Target,
 ) -> Result<InLine, InitError> {
     let recipient = in_use(secret, config, keys, target)?;
-    let wish = Wish {
+    let goal = Goal {
         target,
         recipient: &recipient,
         retired: &[],
     };
-    if wish.is_granted(config) {
+    if goal.is_met(config) {
         return Ok(InLine {
             recipient,
             bad_lines: keys.bad_lines.clone(),
         });
     }
     let lack = match target {
-        Target::InsteadOf(old) if config.names(&recipient) => Lack::Replacement(old.clone()),
-        Target::Paths { regex, .. } if config.names(&recipient) => {
-            Lack::Rule(regex.as_str().to_owned())
-        }
+        Target::InsteadOf(old) if config.mentions(old) => Lack::Replacement(old.clone()),
+        Target::Paths { regex, .. } => Lack::Rule(regex.as_str().to_owned()),
         _ => Lack::Name,
     };
     Err(InitError::NotNamed {

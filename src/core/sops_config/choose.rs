@@ -1,14 +1,13 @@
-//! Which rule a cluster's key belongs to.
+//! Which rule a cluster's key belongs to: what a person asked for ([`Target`])
+//! becomes a place in the file ([`Place`]), which `edit` then fills.
 //!
 //! kb never guesses: a key in the wrong rule lets one cluster read another's
 //! secrets.
 
-use std::fmt;
-
-use super::DEFAULT_PATH_REGEX;
-use super::SopsConfig;
-use super::model::{CreationRule, Position};
-use super::path_regex::{Language, PathRegex, TooComplex, find_path};
+use super::model::{CreationRule, RuleSummary};
+use super::path_regex::{PathRegex, Paths, TooComplex};
+use super::routing::{Routing, RuleWarning, first_for_every_path};
+use super::{DEFAULT_PATH_REGEX, SopsConfig};
 use crate::core::identity::Recipient;
 
 /// Which rule is meant, as far as a person has said it.
@@ -18,7 +17,7 @@ pub enum Target {
     Evident,
     /// The rule with this very `path_regex`, or a new one.
     Paths {
-        /// The expression.
+        /// The expression; an empty one names a rule without `path_regex`.
         regex: PathRegex,
         /// Whether the key may stand beside those that the rule has.
         add: bool,
@@ -52,62 +51,6 @@ pub enum Place {
     InsteadOf(Recipient),
 }
 
-/// A rule as it is shown to a person who must choose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleSummary {
-    /// Where it stands.
-    pub position: Position,
-    /// Its `path_regex`, or `None` if it matches every path.
-    pub path_regex: Option<String>,
-    /// The age recipients and placeholders in it.
-    pub keys: Vec<String>,
-    /// Whether PGP, KMS or Vault keys are in it too.
-    pub other_keys: bool,
-    /// Whether it has no key but placeholders.
-    pub has_no_key: bool,
-}
-
-impl CreationRule {
-    /// The rule as it is shown to a person.
-    pub fn summary(&self) -> RuleSummary {
-        RuleSummary {
-            position: self.position,
-            path_regex: self.path_regex.as_ref().map(|paths| paths.text.clone()),
-            keys: self.age.iter().map(|key| key.text.clone()).collect(),
-            other_keys: self.other_keys,
-            has_no_key: self.has_no_key(),
-        }
-    }
-
-    /// The paths that the rule would match, were it alone.
-    pub(super) fn language(&self) -> Result<Language, TooComplex> {
-        let paths = self.path_regex.as_ref();
-        let regex = paths.map(|paths| paths.regex.as_ref().map_err(|_| TooComplex));
-        Language::of(regex.transpose()?)
-    }
-}
-
-impl RuleSummary {
-    /// The keys in it, in words.
-    pub fn key_list(&self) -> String {
-        let mut keys = self.keys.clone();
-        if self.other_keys {
-            keys.push("keys of another kind".to_owned());
-        }
-        if keys.is_empty() {
-            keys.push("no key".to_owned());
-        }
-        keys.join(", ")
-    }
-}
-
-impl fmt::Display for RuleSummary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let paths = self.path_regex.as_deref().unwrap_or("(every path)");
-        write!(f, "line {}: {paths}", self.position.line)
-    }
-}
-
 /// Why there is no place for the key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NoPlace {
@@ -116,6 +59,16 @@ pub enum NoPlace {
     NotEvident {
         /// The `.sops.yaml`.
         file: String,
+        /// The rules there are.
+        rules: Vec<RuleSummary>,
+    },
+    /// The key was to be added to a rule that is not there.
+    #[error("{file} has no rule with the path_regex '{paths}'")]
+    NoSuchRule {
+        /// The `.sops.yaml`.
+        file: String,
+        /// The expression; empty for a rule without one.
+        paths: String,
         /// The rules there are.
         rules: Vec<RuleSummary>,
     },
@@ -134,92 +87,93 @@ pub enum NoPlace {
         file: String,
         /// The recipient.
         old: Recipient,
-        /// The recipients that are there.
-        known: Vec<String>,
+        /// The recipients that are there and may be a cluster's.
+        known: Vec<Recipient>,
     },
     /// sops would never come to the rule.
-    #[error("{place}: the rule for {paths} would never apply")]
+    #[error("{place}: the rule for {} would never apply", .paths.as_deref().unwrap_or("every path"))]
     NeverApplies {
         /// `FILE:LINE:COLUMN`, or the file alone for a new rule.
         place: String,
-        /// Its expression.
-        paths: String,
+        /// Its expression; `None` matches every path.
+        paths: Option<String>,
         /// The rules before it that match all of its paths; none if no path
         /// matches the expression.
         earlier: Vec<RuleSummary>,
     },
 }
 
+/// A place for a key, and what is odd about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The place.
+    pub place: Place,
+    /// What is odd about the rule that gets the key.
+    pub warnings: Vec<RuleWarning>,
+}
+
 /// Finds the place for a cluster's key that the file does not name yet where it
-/// should.
+/// should. `paths`: what the files' paths look like to the rules.
 ///
 /// # Errors
 /// [`NoPlace`]
-pub fn choose(config: &SopsConfig, target: &Target) -> Result<Place, NoPlace> {
-    let rules = &config.rules;
-    let file = || config.path.display().to_string();
-    let place = match target {
-        Target::InsteadOf(old) if config.mentions(old) => return Ok(Place::InsteadOf(old.clone())),
-        Target::InsteadOf(old) => {
-            let keys = rules.iter().flat_map(|rule| &rule.age);
-            let mut known: Vec<String> = keys.map(|key| key.text.clone()).collect();
-            known.sort();
-            known.dedup();
-            return Err(NoPlace::NotThere {
-                file: file(),
-                old: old.clone(),
-                known,
-            });
-        }
-        Target::Evident => evident(config)?,
-        Target::Listed { index, add } => in_rule(config, *index, *add)?,
-        Target::Paths { regex, add } => {
-            let same = |rule: &CreationRule| {
-                rule.path_regex
-                    .as_ref()
-                    .is_some_and(|paths| paths.text == regex.as_str())
-            };
-            match rules.iter().position(same) {
-                Some(index) => in_rule(config, index, *add)?,
-                None => Place::NewRule {
-                    before: first_that_shadows(rules, regex),
-                    path_regex: regex.as_str().to_owned(),
+pub fn choose(config: &SopsConfig, target: &Target, paths: Paths) -> Result<Choice, NoPlace> {
+    match target {
+        Target::InsteadOf(old) => instead_of(config, old),
+        Target::Evident => match evident(config)? {
+            Some(index) => in_rule(config, index, false, paths),
+            None => Ok(Choice {
+                place: Place::NewRule {
+                    before: 0,
+                    path_regex: DEFAULT_PATH_REGEX.to_owned(),
                 },
+                warnings: Vec::new(),
+            }),
+        },
+        Target::Listed { index, add } => in_rule(config, *index, *add, paths),
+        Target::Paths { regex, add } => {
+            let same = |rule: &CreationRule| rule.has_paths(regex);
+            match config.rules.iter().position(same) {
+                Some(index) => in_rule(config, index, *add, paths),
+                None if *add || regex.as_str().is_empty() => Err(NoPlace::NoSuchRule {
+                    file: config.path.display().to_string(),
+                    paths: regex.as_str().to_owned(),
+                    rules: config.rules.iter().map(CreationRule::summary).collect(),
+                }),
+                None => new_rule(config, regex, paths),
             }
         }
-    };
-    check_applies(config, &place, target)?;
-    Ok(place)
-}
-
-/// The rule has no key yet, or may hold several.
-fn in_rule(config: &SopsConfig, index: usize, add: bool) -> Result<Place, NoPlace> {
-    let rule = &config.rules[index];
-    if rule.has_no_key() {
-        Ok(Place::Rule(index))
-    } else if add {
-        Ok(Place::Beside(index))
-    } else {
-        Err(NoPlace::Taken {
-            place: rule.position.in_file(&config.path),
-            rule: rule.summary(),
-        })
     }
 }
 
-/// The file has no rule, or exactly one rule without a key of any kind.
-fn evident(config: &SopsConfig) -> Result<Place, NoPlace> {
-    let rules = &config.rules;
-    if rules.is_empty() {
-        return Ok(Place::NewRule {
-            before: 0,
-            path_regex: DEFAULT_PATH_REGEX.to_owned(),
+fn instead_of(config: &SopsConfig, old: &Recipient) -> Result<Choice, NoPlace> {
+    if config.mentions(old) {
+        return Ok(Choice {
+            place: Place::InsteadOf(old.clone()),
+            warnings: Vec::new(),
         });
     }
-    let without_key = |index: &usize| rules[*index].has_no_key();
-    let mut found = (0..rules.len()).filter(without_key);
-    match (found.next(), found.next()) {
-        (Some(index), None) => Ok(Place::Rule(index)),
+    let keys = config.rules.iter().flat_map(|rule| &rule.age);
+    let keys = keys.filter_map(|key| key.text.parse().ok());
+    let mut known: Vec<Recipient> = keys.filter(Recipient::may_be_a_clusters).collect();
+    known.sort();
+    known.dedup();
+    Err(NoPlace::NotThere {
+        file: config.path.display().to_string(),
+        old: old.clone(),
+        known,
+    })
+}
+
+/// The one rule without a key of any kind, or `None` if there is no rule at all.
+fn evident(config: &SopsConfig) -> Result<Option<usize>, NoPlace> {
+    let rules = &config.rules;
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    let mut without_key = (0..rules.len()).filter(|index| rules[*index].has_no_key());
+    match (without_key.next(), without_key.next()) {
+        (Some(index), None) => Ok(Some(index)),
         _ => Err(NoPlace::NotEvident {
             file: config.path.display().to_string(),
             rules: rules.iter().map(CreationRule::summary).collect(),
@@ -227,60 +181,73 @@ fn evident(config: &SopsConfig) -> Result<Place, NoPlace> {
     }
 }
 
-/// The first rule that matches every path that the expression matches: behind
-/// it, a rule for the expression would never apply.
-fn first_that_shadows(rules: &[CreationRule], regex: &PathRegex) -> usize {
-    let shadows = |rule: &CreationRule| {
-        let (new, old) = (Language::of(Some(regex))?, rule.language()?);
-        Ok::<bool, TooComplex>(find_path(&[&new], &[&old])?.is_none())
+/// The rule has no key yet, or may hold several; and sops comes to it.
+fn in_rule(config: &SopsConfig, index: usize, add: bool, paths: Paths) -> Result<Choice, NoPlace> {
+    let rule = &config.rules[index];
+    let position = rule.position.in_file(&config.path);
+    let place = if rule.has_no_key() {
+        Place::Rule(index)
+    } else if add {
+        Place::Beside(index)
+    } else {
+        return Err(NoPlace::Taken {
+            place: position,
+            rule: rule.summary(),
+        });
     };
-    let found = rules.iter().position(|rule| shadows(rule) == Ok(true));
-    found.unwrap_or(rules.len())
+    let look = || {
+        let mut routing = Routing::new(rule.regex()?, &config.rules[..index], paths)?;
+        match routing.shadowed_by()? {
+            Some(earlier) => Ok(Err(earlier)),
+            None => routing.warnings(rule.selects_values).map(Ok),
+        }
+    };
+    match look() {
+        Ok(Ok(warnings)) => Ok(Choice { place, warnings }),
+        Ok(Err(earlier)) => Err(NoPlace::NeverApplies {
+            place: position,
+            paths: rule.summary().path_regex,
+            earlier,
+        }),
+        Err(TooComplex) => Ok(Choice {
+            place,
+            warnings: vec![RuleWarning::Undecided],
+        }),
+    }
 }
 
-/// Checks that sops comes to the rule at all.
-fn check_applies(config: &SopsConfig, place: &Place, target: &Target) -> Result<(), NoPlace> {
+/// A rule of its own: at the end, or before the first rule that would shadow
+/// it.
+fn new_rule(config: &SopsConfig, regex: &PathRegex, paths: Paths) -> Result<Choice, NoPlace> {
     let rules = &config.rules;
-    let (index, own) = match (place, target) {
-        (Place::Rule(index) | Place::Beside(index), _) => (*index, rules[*index].language()),
-        (Place::NewRule { before, .. }, Target::Paths { regex, .. }) => {
-            (*before, Language::of(Some(regex)))
-        }
-        _ => return Ok(()),
+    let place = |before: Option<usize>| Place::NewRule {
+        before: before.unwrap_or(rules.len()),
+        path_regex: regex.as_str().to_owned(),
     };
-    let covering = || {
-        let own = own?;
-        let earlier: Vec<Language> = rules[..index]
-            .iter()
-            .map(CreationRule::language)
-            .collect::<Result<_, _>>()?;
-        let all: Vec<&Language> = earlier.iter().collect();
-        if find_path(&[&own], &all)?.is_some() {
-            return Ok(None);
-        }
-        let mut covering = Vec::new();
-        for (rule, language) in rules.iter().zip(&earlier) {
-            if find_path(&[&own, language], &[])?.is_some() {
-                covering.push(rule.summary());
-            }
-        }
-        Ok::<_, TooComplex>(Some(covering))
+    let look = || {
+        let mut routing = Routing::new(Some(regex), rules, paths)?;
+        let before = routing.move_before_shadow()?;
+        Ok(match routing.shadowed_by()? {
+            Some(earlier) => Err(earlier),
+            None => Ok((
+                before,
+                routing.warnings_of_new(&rules[before.unwrap_or(rules.len())..])?,
+            )),
+        })
     };
-    let Ok(Some(earlier)) = covering() else {
-        return Ok(());
-    };
-    let (place, paths) = match place {
-        Place::NewRule { path_regex, .. } => {
-            (config.path.display().to_string(), Some(path_regex.clone()))
-        }
-        _ => {
-            let summary = rules[index].summary();
-            (summary.position.in_file(&config.path), summary.path_regex)
-        }
-    };
-    Err(NoPlace::NeverApplies {
-        place,
-        paths: paths.unwrap_or_else(|| "every path".to_owned()),
-        earlier,
-    })
+    match look() {
+        Ok(Ok((before, warnings))) => Ok(Choice {
+            place: place(before),
+            warnings,
+        }),
+        Ok(Err(earlier)) => Err(NoPlace::NeverApplies {
+            place: config.path.display().to_string(),
+            paths: Some(regex.as_str().to_owned()),
+            earlier,
+        }),
+        Err(TooComplex) => Ok(Choice {
+            place: place(first_for_every_path(rules, paths)),
+            warnings: vec![RuleWarning::Undecided],
+        }),
+    }
 }

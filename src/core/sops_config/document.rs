@@ -1,5 +1,7 @@
 //! A YAML document as a tree of byte ranges, for edits of its text.
 
+use std::iter::Peekable;
+
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
 /// A YAML document whose aliases can be followed.
@@ -15,8 +17,11 @@ pub(super) struct Document<'t> {
 pub(super) struct Node {
     pub(super) kind: Kind,
     /// First byte, behind an anchor and a tag. Of a block collection: of its
-    /// first child. Of a block scalar: of its first line's text.
+    /// first child. Of a block scalar: of its first line's text. Of nothing:
+    /// the byte behind the colon, the dash or the anchor.
     pub(super) start: usize,
+    /// First byte of its anchor, if it has one, else of itself.
+    pub(super) outer: usize,
     /// The byte after the last one, white space at the end not counted.
     pub(super) end: usize,
     /// Column of the first character, from 0.
@@ -46,6 +51,12 @@ pub(super) struct Pair {
 }
 
 impl Pair {
+    /// The byte after the last one of the value, or of the colon if there is
+    /// none.
+    pub(super) fn end(&self) -> usize {
+        self.value.end.max(self.key.end)
+    }
+
     /// The key's text, if it is a scalar.
     pub(super) fn name(&self) -> Option<&str> {
         match &self.key.kind {
@@ -116,7 +127,8 @@ impl<'t> Document<'t> {
     /// so there is an error only where the two disagree.
     pub(super) fn parse(text: &'t str) -> Result<Self, ()> {
         let mut events = Vec::new();
-        for next in Parser::new_from_str(text) {
+        let options = granit_parser::options! { emit_anchor_events: true };
+        for next in Parser::new_from_str_with_options(text, options) {
             let (event, span) = next.map_err(|_| ())?;
             match event {
                 Event::DocumentEnd => break,
@@ -126,7 +138,7 @@ impl<'t> Document<'t> {
         }
         let mut builder = Builder {
             text,
-            events: events.into_iter(),
+            events: events.into_iter().peekable(),
         };
         let root = builder.next_node().filter(|node| !node.is_nothing());
         Ok(Self { text, root })
@@ -143,18 +155,24 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// The value of this name in a mapping: its own, or one that is merged in
-    /// with `<<`. What an alias stands for counts as the value.
-    pub(super) fn get<'n>(&'n self, mapping: &'n Node, name: &str) -> Option<&'n Node> {
+    /// The entry of this name in a mapping: its own, or one that is merged in
+    /// with `<<`.
+    pub(super) fn pair<'n>(&'n self, mapping: &'n Node, name: &str) -> Option<&'n Pair> {
         let mapping = self.resolve(mapping);
         if let Some(pair) = mapping.own(name) {
-            return Some(self.resolve(&pair.value));
+            return Some(pair);
         }
         let merged = self.resolve(&mapping.own("<<")?.value);
         match &merged.kind {
-            Kind::Sequence { items, .. } => items.iter().find_map(|item| self.get(item, name)),
-            _ => self.get(merged, name),
+            Kind::Sequence { items, .. } => items.iter().find_map(|item| self.pair(item, name)),
+            _ => self.pair(merged, name),
         }
+    }
+
+    /// The value of that entry. What an alias stands for counts as the value.
+    pub(super) fn get<'n>(&'n self, mapping: &'n Node, name: &str) -> Option<&'n Node> {
+        let pair = self.pair(mapping, name)?;
+        Some(self.resolve(&pair.value))
     }
 
     /// Whether sops takes a tab at this byte though it stands before a line's
@@ -173,7 +191,7 @@ impl<'t> Document<'t> {
 
 struct Builder<'t> {
     text: &'t str,
-    events: std::vec::IntoIter<(Event<'t>, Span)>,
+    events: Peekable<std::vec::IntoIter<(Event<'t>, Span)>>,
 }
 
 impl Builder<'_> {
@@ -182,9 +200,13 @@ impl Builder<'_> {
         let (event, span) = self.events.next()?;
         let start = span.start.byte_offset().unwrap_or_default();
         let end = span.end.byte_offset().unwrap_or_default();
+        let anchor = |(next, _): &(Event<'_>, Span)| matches!(next, Event::Anchor(..));
+        let anchor_span = self.events.next_if(anchor).map(|(_, span)| span);
+        let anchor_start = anchor_span.and_then(|span| span.start.byte_offset());
         let mut node = Node {
             kind: Kind::Alias(0),
             start,
+            outer: anchor_start.unwrap_or(start),
             end: self.trimmed(start, end),
             column: span.start.col(),
             line: span.start.line(),
@@ -207,6 +229,7 @@ impl Builder<'_> {
                 }
                 if let (false, Some(first), Some(last)) = (flow, items.first(), items.last()) {
                     (node.start, node.end) = (first.start, last.end);
+                    node.outer = anchor_start.unwrap_or(first.outer);
                 } else {
                     node.end = self.closed_by(']', start, items.last().map(|item| item.end));
                 }
@@ -216,16 +239,18 @@ impl Builder<'_> {
                 let flow = style == StructureStyle::Flow;
                 let mut pairs: Vec<Pair> = Vec::new();
                 while let Some(key) = self.next_node() {
-                    let value = self.next_node()?;
+                    let mut value = self.next_node()?;
+                    self.move_behind_colon(&key, &mut value);
                     pairs.push(Pair { key, value });
                 }
                 if let (false, Some(first), Some(last)) = (flow, pairs.first(), pairs.last()) {
                     node.start = first.key.start;
+                    node.outer = anchor_start.unwrap_or(first.key.outer);
                     node.column = first.key.column;
                     node.line = first.key.line;
-                    node.end = last.value.end.max(last.key.end);
+                    node.end = last.end();
                 } else {
-                    let inner = pairs.last().map(|pair| pair.value.end.max(pair.key.end));
+                    let inner = pairs.last().map(Pair::end);
                     node.end = self.closed_by('}', start, inner);
                 }
                 (Kind::Mapping { flow, pairs }, anchor)
@@ -236,6 +261,16 @@ impl Builder<'_> {
         node.kind = kind;
         node.anchor = (anchor != 0).then_some(anchor);
         Some(node)
+    }
+
+    /// The parser has nothing at the colon, or before it.
+    fn move_behind_colon(&self, key: &Node, value: &mut Node) {
+        let rest = &self.text[key.end..];
+        let gap = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        let colon = key.end + gap;
+        if value.is_nothing() && self.text[colon..].starts_with(':') && value.start <= colon {
+            (value.start, value.end, value.outer) = (colon + 1, colon + 1, colon + 1);
+        }
     }
 
     /// A block scalar's range runs into the next line's indentation.

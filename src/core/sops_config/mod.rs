@@ -3,8 +3,9 @@
 //! People write this file by hand, so kb changes it as they would: outside the
 //! value that changes, every byte stays. `raw` reads the file into the `model`,
 //! and `syntax` says what is wrong in it; [`choose()`] decides which rule a key
-//! belongs to, `path_regex` matches and compares paths, `edit` splices the text
-//! by the byte ranges of `document`; [`warnings()`] says what is odd about a rule.
+//! belongs to, by what `routing` finds out about the rules before it on the
+//! automata of `path_regex`; `edit` splices the text by the byte ranges of
+//! `document`.
 //!
 //! serde-saphyr reads and granit-parser, the parser inside it, gives the byte
 //! positions for the edit. Both were measured against generated configurations
@@ -20,8 +21,8 @@ mod edit;
 mod model;
 mod path_regex;
 mod raw;
+mod routing;
 mod syntax;
-mod warnings;
 
 use std::ffi::OsStr;
 use std::io;
@@ -30,11 +31,11 @@ use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
-pub use choose::{NoPlace, Place, RuleSummary, Target, choose};
+pub use choose::{Choice, NoPlace, Place, Target, choose};
 pub use edit::EditError;
-pub use model::{ConfigError, CreationRule, KeyText, Position, RulePaths};
-pub use path_regex::{PathRegex, RegexError};
-pub use warnings::{RuleWarning, warnings};
+pub use model::{ConfigError, CreationRule, KeyText, Position, RulePaths, RuleSummary};
+pub use path_regex::{PathRegex, Paths, RegexError};
+pub use routing::RuleWarning;
 
 use super::identity::Recipient;
 
@@ -126,7 +127,8 @@ impl SopsConfig {
     /// matches. sops cuts the config's `directory` off the path as text, and
     /// matches the whole path where that fails; so both are to be absolute, and
     /// spelled as sops spells them (`config/config.go`,
-    /// `parseCreationRuleForFile`).
+    /// `parseCreationRuleForFile`): [`super::repository::FoundConfig::base`] and
+    /// [`super::repository::absolute`] are.
     pub fn rule_for(&self, directory: &Path, file: &Path) -> Option<&CreationRule> {
         let prefix = [directory.as_os_str().as_bytes(), b"/"].concat();
         let file = file.as_os_str().as_bytes();

@@ -1,11 +1,12 @@
 //! What stands in a `.sops.yaml`, and what may be wrong with it.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_saphyr::Location;
 
-use super::path_regex::{PathRegex, RegexError};
+use super::path_regex::{PathRegex, RegexError, TooComplex};
 use crate::core::identity::{Recipient, RecipientError};
 
 /// Why a `.sops.yaml` cannot be used.
@@ -56,6 +57,16 @@ pub enum ConfigError {
         #[source]
         source: RecipientError,
     },
+}
+
+/// The text, unless it is a private key, in whatever form.
+fn shown(text: &str) -> String {
+    let letters = text.chars().filter(|c| c.is_ascii_alphanumeric());
+    let letters: String = letters.collect();
+    match letters.to_ascii_uppercase().contains("AGESECRETKEY") {
+        true => "[private key]".to_owned(),
+        false => text.to_owned(),
+    }
 }
 
 /// A place in the file, counted from 1.
@@ -109,9 +120,18 @@ impl KeyText {
     }
 }
 
+/// A run of letters and digits that is as long as this is no example of a key
+/// (one has 62 characters).
+const LONGEST_EXAMPLE: usize = 30;
+
 /// See [`KeyText::is_placeholder`].
 pub(super) fn is_placeholder(text: &str) -> bool {
     let no_key = |rest: &str| rest.contains(|c: char| !matches!(c, 'a'..='z' | '0'..='9'));
+    // A real key with a slip in it, or two without a comma, must not go.
+    let mut runs = text.split(|c: char| !c.is_ascii_alphanumeric());
+    if runs.any(|run| run.len() >= LONGEST_EXAMPLE) {
+        return false;
+    }
     (text.starts_with('<') && text.ends_with('>'))
         || text
             .strip_prefix("age1")
@@ -181,10 +201,75 @@ impl CreationRule {
                 .parse::<Recipient>()
                 .map_err(|source| ConfigError::Recipient {
                     place: key.position.in_file(path),
-                    value: key.text.clone(),
+                    value: shown(&key.text),
                     source,
                 })?;
         }
         Ok(())
+    }
+}
+
+/// A rule as it is shown to a person who must choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSummary {
+    /// Where it stands.
+    pub position: Position,
+    /// Its `path_regex`, or `None` if it matches every path.
+    pub path_regex: Option<String>,
+    /// The age recipients and placeholders in it.
+    pub keys: Vec<String>,
+    /// Whether PGP, KMS or Vault keys are in it too.
+    pub other_keys: bool,
+    /// Whether it has no key but placeholders.
+    pub has_no_key: bool,
+}
+
+impl CreationRule {
+    /// The rule as it is shown to a person.
+    pub fn summary(&self) -> RuleSummary {
+        RuleSummary {
+            position: self.position,
+            path_regex: self.path_regex.as_ref().map(|paths| paths.text.clone()),
+            keys: self.age.iter().map(|key| key.text.clone()).collect(),
+            other_keys: self.other_keys,
+            has_no_key: self.has_no_key(),
+        }
+    }
+
+    /// Whether it is for these very paths, by the text of the expression; an
+    /// empty one is as good as none.
+    pub fn has_paths(&self, regex: &PathRegex) -> bool {
+        let paths = self.path_regex.as_ref();
+        paths.map_or("", |paths| &paths.text) == regex.as_str()
+    }
+
+    /// The compiled expression of its paths; `None` matches every path.
+    pub(super) fn regex(&self) -> Result<Option<&PathRegex>, TooComplex> {
+        let paths = self.path_regex.as_ref();
+        let regex = paths.map(|paths| paths.regex.as_ref().map_err(|_| TooComplex));
+        regex.transpose()
+    }
+}
+
+impl RuleSummary {
+    /// The keys in it, in words.
+    pub fn key_list(&self) -> String {
+        let mut keys = self.keys.clone();
+        if self.other_keys {
+            keys.push("keys of another kind".to_owned());
+        }
+        if keys.is_empty() {
+            keys.push("no key".to_owned());
+        }
+        keys.join(", ")
+    }
+}
+
+impl fmt::Display for RuleSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = self.path_regex.as_deref().unwrap_or("(every path)");
+        // It stays one line whatever stands in it.
+        let paths = paths.replace(char::is_control, "\u{fffd}");
+        write!(f, "line {}: {paths}", self.position.line)
     }
 }

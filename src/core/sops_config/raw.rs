@@ -19,9 +19,8 @@ pub(super) struct Rules {
 
 /// Reads the text of the file at `path`, which is only named in errors.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Rules, ConfigError> {
-    let options = serde_saphyr::options! { with_snippet: false };
     // A file of nothing but comments is an empty document.
-    let raw: Option<RawConfig> = serde_saphyr::from_str_with_options(text, options)
+    let raw: Option<RawConfig> = serde_saphyr::from_str_with_options(text, syntax::options())
         .map_err(|error| syntax::error(path, text, &error))?;
     syntax::check(path, text)?;
     let raw = raw.unwrap_or_default();
@@ -58,7 +57,7 @@ struct RawRule {
     hckms: Option<KeyField>,
     azure_keyvault: Option<KeyField>,
     hc_vault_transit_uri: Option<KeyField>,
-    key_groups: Option<Vec<RawKeyGroup>>,
+    key_groups: Option<Vec<Option<RawKeyGroup>>>,
     encrypted_regex: Option<String>,
     encrypted_suffix: Option<String>,
     encrypted_comment_regex: Option<String>,
@@ -70,7 +69,7 @@ struct RawRule {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct RawKeyGroup {
-    merge: Option<Vec<RawKeyGroup>>,
+    merge: Option<Vec<Option<RawKeyGroup>>>,
     age: Option<Vec<Spanned<String>>>,
     pgp: Option<Vec<IgnoredAny>>,
     kms: Option<Vec<IgnoredAny>>,
@@ -143,7 +142,7 @@ impl From<Spanned<Option<RawRule>>> for CreationRule {
         } else {
             other_keys = false;
         }
-        for group in groups {
+        for group in groups.into_iter().flatten() {
             other_keys |= group.collect(&mut age);
         }
         let selections = [
@@ -188,7 +187,7 @@ impl RawKeyGroup {
             self.hc_vault,
         ];
         let mut others = lists.iter().flatten().any(|keys| !keys.is_empty());
-        for group in self.merge.into_iter().flatten() {
+        for group in self.merge.into_iter().flatten().flatten() {
             others |= group.collect(age);
         }
         others

@@ -21,6 +21,13 @@ pub(super) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
     })
 }
 
+/// How kb reads a config. Many rules may refer to one anchor; what an alias bomb
+/// would unfold to is bounded all the same.
+pub(super) fn options() -> serde_saphyr::Options {
+    let budget = serde_saphyr::budget! { enforce_alias_anchor_ratio: false };
+    serde_saphyr::options! { budget: budget, with_snippet: false }
+}
+
 /// Looks for what serde-saphyr takes and sops does not: a line end of YAML 1.1
 /// (a comment would go on in the next line), a tab before a line's first word.
 ///
@@ -84,6 +91,7 @@ pub(super) fn error(path: &Path, text: &str, error: &serde_saphyr::Error) -> Con
             "string scalar" => "a text is expected here".to_owned(),
             _ => said.to_owned(),
         },
+        E::NullIntoString { .. } => "a text is expected here".to_owned(),
         E::SerdeInvalidType { .. } => {
             "keys are expected here: a text with commas between them, or a list".to_owned()
         }
@@ -95,9 +103,12 @@ pub(super) fn error(path: &Path, text: &str, error: &serde_saphyr::Error) -> Con
         | E::AliasReplayLimitExceeded { .. }
         | E::AliasExpansionLimitExceeded { .. }
         | E::AliasReplayStackDepthExceeded { .. } => {
-            "too much is nested or repeated here".to_owned()
+            "too much is nested or repeated here for kb".to_owned()
         }
-        _ if said.contains("tab") => {
+        _ if said
+            .split(|c: char| !c.is_alphabetic())
+            .any(|word| word.starts_with("tab")) =>
+        {
             // The place is where the scalar before it begins.
             let line = usize::try_from(position.line).unwrap_or(1);
             let lines = text.split_inclusive('\n');

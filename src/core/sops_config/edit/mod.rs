@@ -3,6 +3,7 @@
 //! An edit is data ([`Place`]). From it come splices, replacements of byte
 //! ranges; `verify` reads the result again, before anyone gets to see it.
 
+mod lines;
 mod new_rule;
 mod recipients;
 mod replace;
@@ -40,14 +41,14 @@ pub enum EditError {
 }
 
 /// A form that kb does not edit, and where it stands.
-struct Form {
+struct Unsupported {
     line: usize,
     /// From 0.
     column: usize,
     form: &'static str,
 }
 
-impl Form {
+impl Unsupported {
     fn at(node: &Node, form: &'static str) -> Self {
         Self {
             line: node.line,
@@ -99,14 +100,14 @@ pub(super) fn edited(
         }
         Place::InsteadOf(old) => replace::everywhere(&document, old, recipient),
     };
-    let splices = splices.map_err(|form| EditError::Form {
+    let splices = splices.map_err(|found| EditError::Form {
         place: format!(
             "{}:{}:{}",
             config.path.display(),
-            form.line,
-            form.column + 1
+            found.line,
+            found.column + 1
         ),
-        form: form.form,
+        form: found.form,
     })?;
     let first = splices.iter().map(|splice| splice.range.start).min();
     apply(&config.text, splices)
@@ -138,58 +139,4 @@ fn apply(text: &str, mut splices: Vec<Splice>) -> Option<String> {
     }
     edited.push_str(&text[done..]);
     Some(edited)
-}
-
-/// One more element behind the one that stands in `last`, in a flow collection.
-/// If that has a line for itself, so has the new one, and a comment stays where
-/// it is.
-fn after_in_flow(text: &str, last: Range<usize>, element: &str) -> Vec<Splice> {
-    let lead = &text[line_start(text, last.start)..last.start];
-    let end = line_end(text, last.end);
-    if !lead.trim().is_empty() {
-        return vec![Splice::insert(last.end, format!(", {element}"))];
-    }
-    let line = format!("{}{lead}{element}", line_ending(text));
-    let behind = text[last.end..end].trim();
-    if behind.starts_with(',') && item_ends(behind) {
-        vec![Splice::insert(end, format!("{line},"))]
-    } else if behind.starts_with('#') {
-        vec![Splice::insert(last.end, ","), Splice::insert(end, line)]
-    } else {
-        vec![Splice::insert(last.end, format!(",{line}"))]
-    }
-}
-
-/// Whether nothing but a comma or a comment follows in the line.
-fn item_ends(rest: &str) -> bool {
-    let rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
-    rest.is_empty() || rest.starts_with('#')
-}
-
-/// The line ending that the file uses.
-fn line_ending(text: &str) -> &'static str {
-    if text.contains("\r\n") { "\r\n" } else { "\n" }
-}
-
-/// Where the line of the byte `at` begins.
-fn line_start(text: &str, at: usize) -> usize {
-    text[..at].rfind('\n').map_or(0, |found| found + 1)
-}
-
-/// The end of the line that holds the byte `at`, its line ending not included:
-/// a comment behind a value stays behind it.
-fn line_end(text: &str, at: usize) -> usize {
-    let end = text[at..].find('\n').map_or(text.len(), |found| at + found);
-    if text[at..end].ends_with('\r') {
-        end - 1
-    } else {
-        end
-    }
-}
-
-/// Where the next line begins, or the end of the text.
-fn next_line(text: &str, at: usize) -> usize {
-    text[at..]
-        .find('\n')
-        .map_or(text.len(), |found| at + found + 1)
 }

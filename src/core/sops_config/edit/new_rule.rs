@@ -1,7 +1,9 @@
 //! A rule more.
 
-use super::rule_key::after_colon;
-use super::{Form, Splice, after_in_flow, line_end, line_ending, line_start, next_line};
+use super::lines::{
+    after_colon, after_in_flow, key_quote, line_end, line_ending, line_start, next_line,
+};
+use super::{Splice, Unsupported};
 use crate::core::identity::Recipient;
 use crate::core::sops_config::SECRET_VALUES;
 use crate::core::sops_config::document::{Document, Kind, Node, Pair};
@@ -12,15 +14,18 @@ pub(super) fn insert(
     before: usize,
     path_regex: &str,
     recipient: &Recipient,
-) -> Result<Vec<Splice>, Form> {
+) -> Result<Vec<Splice>, Unsupported> {
     let text = document.text;
+    let root = document.root.as_ref();
+    let rules = root.and_then(|root| document.get(root, "creation_rules"));
+    // Line ends as they are where the rule goes.
+    let items = rules.map_or(&[][..], Node::items);
+    let neighbour = items.get(before).or(items.last()).or(rules).or(root);
     let rule = Rule {
         path_regex,
         recipient,
-        newline: line_ending(text),
+        newline: line_ending(text, neighbour.map_or(0, |node| node.end)),
     };
-    let root = document.root.as_ref();
-    let rules = root.and_then(|root| document.get(root, "creation_rules"));
     let splice = match (root, rules) {
         (Some(root), Some(rules)) => match &rules.kind {
             Kind::Sequence { flow, items } if !items.is_empty() => {
@@ -42,17 +47,19 @@ pub(super) fn insert(
                 let rules = format!("{quote}creation_rules{quote}: [{}]", rule.in_braces(quote));
                 match pairs.last() {
                     Some(last) => {
-                        let end = last.value.end.max(last.key.end);
-                        return Ok(after_in_flow(text, last.key.start..end, &rules));
+                        return Ok(after_in_flow(text, last.key.outer..last.end(), &rules));
                     }
                     None => Splice::insert(root.start + 1, rules),
                 }
             }
             Kind::Mapping { .. } if root.column == 0 => rule.after_all(text),
             Kind::Mapping { .. } => {
-                return Err(Form::at(root, "a document that is indented as a whole"));
+                return Err(Unsupported::at(
+                    root,
+                    "a document that is indented as a whole",
+                ));
             }
-            _ => return Err(Form::at(root, "a document that is not a mapping")),
+            _ => return Err(Unsupported::at(root, "a document that is not a mapping")),
         },
         (None, _) => rule.after_all(text),
     };
@@ -61,12 +68,17 @@ pub(super) fn insert(
 
 /// The first rule where the file says that there is none: `creation_rules:`,
 /// `creation_rules: []` or `creation_rules: null`.
-fn first(document: &Document, root: &Node, rules: &Node, rule: &Rule<'_>) -> Result<Splice, Form> {
+fn first(
+    document: &Document,
+    root: &Node,
+    rules: &Node,
+    rule: &Rule<'_>,
+) -> Result<Splice, Unsupported> {
     let text = document.text;
     let own = root.own("creation_rules");
     let here = |pair: &&Pair| pair.value.start == rules.start && rules.anchor.is_none();
     let Some(pair) = own.filter(here) else {
-        return Err(Form::at(rules, "creation_rules of this form"));
+        return Err(Unsupported::at(rules, "creation_rules of this form"));
     };
     let flow_root = matches!(root.kind, Kind::Mapping { flow: true, .. });
     if flow_root {
@@ -92,17 +104,6 @@ fn first(document: &Document, root: &Node, rules: &Node, rule: &Rule<'_>) -> Res
     ))
 }
 
-/// The quotes that the keys of a mapping have.
-fn key_quote(text: &str, mapping: &Node) -> &'static str {
-    match &mapping.kind {
-        Kind::Mapping { pairs, .. } => match pairs.first() {
-            Some(pair) if !text[pair.key.start..].starts_with('"') => "",
-            _ => "\"",
-        },
-        _ => "",
-    }
-}
-
 struct Rule<'r> {
     path_regex: &'r str,
     recipient: &'r Recipient,
@@ -113,7 +114,7 @@ impl Rule<'_> {
     /// The rule in block style, without the last line ending. `gap` stands
     /// between the dash and the first key.
     fn lines(&self, indent: &str, gap: &str) -> String {
-        let (newline, path_regex) = (self.newline, block_scalar(self.path_regex));
+        let (newline, path_regex) = (self.newline, scalar_in_block(self.path_regex));
         let behind = " ".repeat(1 + gap.len());
         format!(
             "{indent}-{gap}path_regex: {path_regex}{newline}\
@@ -140,6 +141,9 @@ impl Rule<'_> {
     fn after_all(&self, text: &str) -> Splice {
         let newline = self.newline;
         let lines = format!("creation_rules:{newline}{}", self.lines("  ", " "));
+        if let Some(at) = document_end(text) {
+            return Splice::insert(at, format!("{lines}{newline}"));
+        }
         // After a byte order mark alone there is no line to end either.
         let ended = text.is_empty() || text.ends_with('\n') || text == "\u{feff}";
         let with = if ended {
@@ -149,6 +153,18 @@ impl Rule<'_> {
         };
         Splice::insert(text.len(), with)
     }
+}
+
+/// Where the line `...` begins, which ends the document.
+fn document_end(text: &str) -> Option<usize> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if line.trim_end() == "..." {
+            return Some(start);
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// A list of rules to which one is added.
@@ -165,19 +181,19 @@ impl Neighbours<'_> {
         let braces = rule.in_braces(quote);
         let Some(next) = self.items.get(before) else {
             let last = &self.items[self.items.len() - 1];
-            return after_in_flow(text, last.start..last.end, &braces);
+            return after_in_flow(text, last.outer..last.end, &braces);
         };
         // A neighbour that has a line for itself gets one that has one too.
-        let lead = &text[line_start(text, next.start)..next.start];
+        let lead = &text[line_start(text, next.outer)..next.outer];
         let separator = if lead.trim().is_empty() {
             format!(",{}{lead}", rule.newline)
         } else {
             ", ".to_owned()
         };
-        vec![Splice::insert(next.start, format!("{braces}{separator}"))]
+        vec![Splice::insert(next.outer, format!("{braces}{separator}"))]
     }
 
-    fn in_block(&self, before: usize, rule: &Rule<'_>) -> Result<Splice, Form> {
+    fn in_block(&self, before: usize, rule: &Rule<'_>) -> Result<Splice, Unsupported> {
         let text = self.document.text;
         let last = self.items.len() - 1;
         let neighbour = before.min(last);
@@ -205,7 +221,7 @@ impl Neighbours<'_> {
 
     /// Where the dash of an item stands. Between the item before (or the key of
     /// the list) and it there are only blank lines and comments.
-    fn dash(&self, index: usize) -> Result<usize, Form> {
+    fn dash(&self, index: usize) -> Result<usize, Unsupported> {
         let text = self.document.text;
         let mut at = match index.checked_sub(1) {
             Some(previous) => next_line(text, self.items[previous].end),
@@ -230,7 +246,7 @@ impl Neighbours<'_> {
             }
             at = next_line(text, at);
         }
-        Err(Form::at(&self.items[index], "a list of this form"))
+        Err(Unsupported::at(&self.items[index], "a list of this form"))
     }
 
     /// The line of a dash that stands above its item.
@@ -249,7 +265,7 @@ impl Neighbours<'_> {
 
     /// Whether a blank line stands between the neighbour and the item at its
     /// side.
-    fn blank_between(&self, neighbour: usize) -> Result<bool, Form> {
+    fn blank_between(&self, neighbour: usize) -> Result<bool, Unsupported> {
         if self.items.len() < 2 {
             return Ok(false);
         }
@@ -296,12 +312,12 @@ impl Neighbours<'_> {
 }
 
 /// A value in block style: plain where that is safe, else in quotes.
-fn block_scalar(text: &str) -> String {
+fn scalar_in_block(text: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() || c == ' ';
     let first_is_safe =
         text.starts_with(|c: char| c.is_ascii_alphanumeric() || "^(./\\$".contains(c));
     // A word alone could be a number, a boolean or null.
-    let is_expression = text.contains(|c: char| "^$()[]*+?\\/|".contains(c));
+    let is_expression = text.contains(|c: char| "^$()[]*?\\/|".contains(c));
     let safe = text.chars().all(plain)
         && first_is_safe
         && is_expression

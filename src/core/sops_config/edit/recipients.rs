@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use granit_parser::ScalarStyle;
 
-use super::{Form, item_ends, line_end, line_start, next_line};
-use crate::core::sops_config::document::{Document, Kind, Node};
+use super::lines::{item_ends, line_end, line_start, next_line};
+use super::{Splice, Unsupported};
+use crate::core::sops_config::document::{Document, Kind, Node, Pair};
 
 /// One recipient or placeholder in the text.
 #[derive(Debug)]
@@ -18,26 +19,35 @@ pub(super) struct Entry<'d> {
     pub(super) item: Option<usize>,
 }
 
-/// The values of `age` that sops reads as recipients in a rule: the rule's own,
-/// and those of its key groups.
-pub(super) fn lists_of_rule<'d>(document: &'d Document, rule: &'d Node) -> Vec<&'d Node> {
-    let mut lists: Vec<&Node> = document.get(rule, "age").into_iter().collect();
-    lists.extend(group_lists(document, document.get(rule, "key_groups")));
-    lists
+/// The entries whose values sops reads as recipients in a rule: `age` of the
+/// rule, and of its key groups.
+pub(super) fn of_rule<'d>(document: &'d Document, rule: &'d Node) -> Vec<&'d Pair> {
+    let mut found: Vec<&Pair> = document.pair(rule, "age").into_iter().collect();
+    found.extend(of_groups(document, key_groups(document, rule)));
+    found
 }
 
-/// The values of `age` in key groups, and in the groups merged into them.
-pub(super) fn group_lists<'d>(document: &'d Document, groups: Option<&'d Node>) -> Vec<&'d Node> {
-    let mut lists = Vec::new();
-    for group in groups.map_or(&[][..], Node::items) {
-        lists.extend(group_lists(document, document.get(group, "merge")));
-        lists.extend(document.get(group, "age"));
+/// The key groups of a rule. If there are any, sops passes over its own `age`.
+pub(super) fn key_groups<'d>(document: &'d Document, rule: &'d Node) -> &'d [Node] {
+    document.get(rule, "key_groups").map_or(&[], Node::items)
+}
+
+/// The same of key groups, and of the groups merged into them.
+pub(super) fn of_groups<'d>(document: &'d Document, groups: &'d [Node]) -> Vec<&'d Pair> {
+    let mut found = Vec::new();
+    for group in groups {
+        let merged = document.get(group, "merge").map_or(&[][..], Node::items);
+        found.extend(of_groups(document, merged));
+        found.extend(document.pair(group, "age"));
     }
-    lists
+    found
 }
 
 /// The recipients in a value of `age`.
-pub(super) fn entries<'d>(document: &'d Document, value: &'d Node) -> Result<Vec<Entry<'d>>, Form> {
+pub(super) fn entries<'d>(
+    document: &'d Document,
+    value: &'d Node,
+) -> Result<Vec<Entry<'d>>, Unsupported> {
     let scalars: Vec<(Option<usize>, &Node)> = match &value.kind {
         Kind::Sequence { items, .. } => {
             let items = items.iter().enumerate();
@@ -63,9 +73,9 @@ pub(super) fn entries<'d>(document: &'d Document, value: &'d Node) -> Result<Vec
 
 /// The parts of a scalar between its commas, without the white space around
 /// them, as they stand in the text.
-fn tokens(text: &str, scalar: &Node) -> Result<Vec<(Range<usize>, String)>, Form> {
+fn tokens(text: &str, scalar: &Node) -> Result<Vec<(Range<usize>, String)>, Unsupported> {
     let Kind::Scalar { style, value } = &scalar.kind else {
-        return Err(Form::at(scalar, "a value that is no text"));
+        return Err(Unsupported::at(scalar, "a value that is no text"));
     };
     if scalar.is_null() {
         return Ok(Vec::new());
@@ -95,7 +105,7 @@ fn tokens(text: &str, scalar: &Node) -> Result<Vec<(Range<usize>, String)>, Form
     {
         Ok(found)
     } else {
-        Err(Form::at(scalar, "a text with escapes"))
+        Err(Unsupported::at(scalar, "a text with escapes"))
     }
 }
 
@@ -104,39 +114,46 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What goes with an item of a list: its line if it has one for itself (the
-/// comment behind it too), else it and the comma on one side.
-pub(super) fn item_range(
+/// Takes an item out of a list: its line if it has one for itself (the comment
+/// behind it too), else it and the comma on one side.
+pub(super) fn without_item(
     document: &Document,
     list: &Node,
     index: usize,
     kept_after: bool,
-) -> Result<Range<usize>, Form> {
+) -> Result<Vec<Splice>, Unsupported> {
     let text = document.text;
     let Kind::Sequence { flow, items } = &list.kind else {
-        return Err(Form::at(list, "a value that is no list"));
+        return Err(Unsupported::at(list, "a value that is no list"));
     };
     let item = &items[index];
-    let start = line_start(text, item.start);
-    let before = text[start..item.start].trim();
-    let after = text[item.end..line_end(text, item.end)].trim_start();
+    let start = line_start(text, item.outer);
+    let before = text[start..item.outer].trim();
+    let behind = text[item.end..line_end(text, item.end)].trim();
     let own_line = match flow {
-        true => before.is_empty() && item_ends(after),
+        true => before.is_empty() && item_ends(behind),
         false => before == "-",
     };
     if own_line {
         let end = next_line(text, item.end);
         // At the very end of the text the line before loses its line ending.
         let ended = text[..end].ends_with('\n') || start == 0;
-        return Ok(if ended {
-            start..end
-        } else {
-            line_end(text, start - 1)..end
-        });
+        let line = match ended {
+            true => start..end,
+            false => line_end(text, line_start(text, start - 1))..end,
+        };
+        let mut splices = vec![Splice::remove(line)];
+        // JSON has no comma behind the last one.
+        if *flow && !kept_after && !behind.starts_with(',') && index > 0 {
+            let previous = items[index - 1].end;
+            let comma = text[previous..start].find(',').map(|at| previous + at);
+            splices.extend(comma.map(|at| Splice::remove(at..at + 1)));
+        }
+        return Ok(splices);
     }
     match (flow, index.checked_sub(1)) {
-        (true, _) if kept_after => Ok(item.start..items[index + 1].start),
-        (true, Some(previous)) => Ok(items[previous].end..item.end),
-        _ => Err(Form::at(item, "a list of this form")),
+        (true, _) if kept_after => Ok(vec![Splice::remove(item.outer..items[index + 1].outer)]),
+        (true, Some(previous)) => Ok(vec![Splice::remove(items[previous].end..item.end)]),
+        _ => Err(Unsupported::at(item, "a list of this form")),
     }
 }

@@ -1,7 +1,7 @@
 //! Another recipient in the place of one, wherever it stands.
 
-use super::recipients::{Entry, entries, item_range, lists_of_rule};
-use super::{Form, Splice};
+use super::recipients::{Entry, entries, of_rule, without_item};
+use super::{Splice, Unsupported};
 use crate::core::identity::Recipient;
 use crate::core::sops_config::document::{Document, Node};
 
@@ -11,21 +11,27 @@ pub(super) fn everywhere(
     document: &Document,
     old: &Recipient,
     new: &Recipient,
-) -> Result<Vec<Splice>, Form> {
+) -> Result<Vec<Splice>, Unsupported> {
     let mut splices = Vec::new();
     let recreation = document
         .top_list("destination_rules")
         .iter()
         .filter_map(|rule| document.get(rule, "recreation_rule"));
     for rule in document.top_list("creation_rules").iter().chain(recreation) {
-        for list in lists_of_rule(document, rule) {
+        for pair in of_rule(document, rule) {
+            let list = document.resolve(&pair.value);
             splices.extend(in_list(document, list, old.as_str(), new.as_str())?);
         }
     }
     Ok(splices)
 }
 
-fn in_list(document: &Document, list: &Node, old: &str, new: &str) -> Result<Vec<Splice>, Form> {
+fn in_list(
+    document: &Document,
+    list: &Node,
+    old: &str,
+    new: &str,
+) -> Result<Vec<Splice>, Unsupported> {
     let entries = entries(document, list)?;
     if !entries.iter().any(|entry| entry.text == old) {
         return Ok(Vec::new());
@@ -45,24 +51,27 @@ fn in_list(document: &Document, list: &Node, old: &str, new: &str) -> Result<Vec
         splices.push(Splice::replace(entries[kept].range.clone(), new));
     }
     for (at, entry) in entries.iter().enumerate().filter(|(at, _)| goes(*at)) {
-        if entry.scalar.anchor.is_some() && !is_alias(list, entry) {
-            let form = "a list that would hold the key twice, at an anchor";
-            return Err(Form::at(entry.scalar, form));
-        }
         let same_scalar = |other: &usize| entries[*other].item == entry.item;
         let stays = |other: &usize| same_scalar(other) && !goes(*other);
         let siblings: Vec<usize> = (0..entries.len()).filter(same_scalar).collect();
-        splices.push(Splice::remove(match entry.item {
+        match entry.item {
             Some(item) if !siblings.iter().any(stays) => {
+                // An alias elsewhere would lead nowhere.
+                if entry.scalar.anchor.is_some() && !is_alias(list, entry) {
+                    let form = "a list that would hold the key twice, at an anchor";
+                    return Err(Unsupported::at(entry.scalar, form));
+                }
                 let kept_after = (at..entries.len())
                     .any(|other| !goes(other) && entries[other].item > entry.item);
-                item_range(document, list, item, kept_after)?
+                splices.extend(without_item(document, list, item, kept_after)?);
             }
-            _ if siblings.iter().any(|other| *other > at && stays(other)) => {
-                entry.range.start..entries[at + 1].range.start
-            }
-            _ => entries[at - 1].range.end..entry.range.end,
-        }));
+            _ => splices.push(Splice::remove(
+                match siblings.iter().any(|other| *other > at && stays(other)) {
+                    true => entry.range.start..entries[at + 1].range.start,
+                    false => entries[at - 1].range.end..entry.range.end,
+                },
+            )),
+        }
     }
     Ok(splices)
 }

@@ -2,207 +2,202 @@
 
 use granit_parser::ScalarStyle;
 
-use super::recipients::{entries, group_lists};
-use super::{Form, Splice, after_in_flow, line_end, line_ending, line_start};
+use super::lines::{
+    after_in_flow, key_quote, line_end, line_ending, line_start, quoted_as, quoted_as_key,
+};
+use super::recipients::{Entry, entries, key_groups, of_groups};
+use super::{Splice, Unsupported};
 use crate::core::identity::Recipient;
 use crate::core::sops_config::document::{Document, Kind, Node};
+use crate::core::sops_config::model::is_placeholder;
+
+type Splices = Result<Vec<Splice>, Unsupported>;
+
+/// Where the keys of a rule stand, or would.
+enum Keys<'d> {
+    /// In this value.
+    Value {
+        value: &'d Node,
+        /// Whether it has to be a list, as in a key group.
+        list: bool,
+    },
+    /// In an entry that this mapping does not have yet.
+    Missing { mapping: &'d Node, list: bool },
+}
 
 /// Puts the recipient where the rule has an empty value, a placeholder, or no
 /// `age` at all.
-pub(super) fn give(
-    document: &Document,
-    index: usize,
-    recipient: &Recipient,
-) -> Result<Vec<Splice>, Form> {
+pub(super) fn give(document: &Document, index: usize, recipient: &Recipient) -> Splices {
     let rule = rule(document, index)?;
-    let groups = document.get(rule, "key_groups");
-    let groups = groups.filter(|groups| !groups.items().is_empty());
-    let value = match groups {
-        Some(groups) => match group_lists(document, Some(groups)).as_slice() {
-            [list] => *list,
-            [] if groups.items().len() == 1 => {
-                let group = document.resolve(&groups.items()[0]);
-                return entry_beside(document.text, group, recipient, true);
-            }
-            _ => return Err(Form::at(groups, "several key groups without a key")),
-        },
+    let groups = key_groups(document, rule);
+    let keys = match (groups, of_groups(document, groups).as_slice()) {
         // What is merged in with `<<` is for other rules too: the rule gets
         // its own.
-        None => match rule.own("age") {
-            Some(pair) if pair.value.is_nothing() => {
-                let colon = after_colon(document.text, &pair.key);
-                return Ok(vec![Splice::insert(colon, format!(" {recipient}"))]);
-            }
-            Some(pair) => document.resolve(&pair.value),
-            None => return entry_beside(document.text, rule, recipient, false),
+        ([], _) => keys_in(document, rule, false),
+        (_, [pair]) => Keys::Value {
+            value: document.resolve(&pair.value),
+            list: true,
         },
+        ([group], []) => keys_in(document, document.resolve(group), true),
+        ([first, ..], _) => {
+            let form = "several key groups without a key";
+            return Err(Unsupported::at(first, form));
+        }
     };
-    let placeholders = entries(document, value)?;
-    let range = value.start..value.end;
-    Ok(vec![match placeholders.as_slice() {
-        [one] => Splice::replace(one.range.clone(), recipient.as_str()),
-        [] => match &value.kind {
-            Kind::Sequence { items, .. } if items.is_empty() => {
-                let text = quoted_as_neighbours(document.text, value, recipient.as_str());
-                Splice::insert(value.start + 1, text)
-            }
-            Kind::Scalar { .. } if value.is_null() => Splice::replace(range, recipient.as_str()),
-            Kind::Scalar { .. } if value.end - value.start >= 2 => {
-                // The quotes around nothing are the author's.
-                let quote = &document.text[value.start..=value.start];
-                Splice::replace(range, format!("{quote}{recipient}{quote}"))
-            }
-            _ => return Err(Form::at(value, "an empty value of this form")),
-        },
-        _ => return Err(Form::at(value, "several placeholders")),
-    }])
+    put(document, rule, &keys, recipient)
 }
 
 /// Puts the recipient beside the keys that the rule has.
-pub(super) fn beside(
-    document: &Document,
-    index: usize,
-    recipient: &Recipient,
-) -> Result<Vec<Splice>, Form> {
+pub(super) fn beside(document: &Document, index: usize, recipient: &Recipient) -> Splices {
     let rule = rule(document, index)?;
-    let text = document.text;
-    let groups = document.get(rule, "key_groups");
-    let value = match groups.filter(|groups| !groups.items().is_empty()) {
-        Some(groups) if groups.items().len() > 1 => {
-            return Err(Form::at(groups, "one of several key groups"));
-        }
-        Some(groups) => {
-            let group = document.resolve(&groups.items()[0]);
-            match group.own("age") {
-                Some(pair) => document.resolve(&pair.value),
-                None => return entry_beside(text, group, recipient, true),
+    let keys = match key_groups(document, rule) {
+        [] => match keys_in(document, rule, false) {
+            Keys::Missing { .. } if document.get(rule, "age").is_some() => {
+                let form = "a rule whose keys are merged in";
+                return Err(Unsupported::at(rule, form));
             }
-        }
-        None => match rule.own("age") {
-            Some(pair) => document.resolve(&pair.value),
-            None if document.get(rule, "age").is_some() => {
-                return Err(Form::at(rule, "a rule whose keys are merged in"));
-            }
-            None => return entry_beside(text, rule, recipient, false),
+            keys => keys,
         },
+        [group] => keys_in(document, document.resolve(group), true),
+        [first, ..] => return Err(Unsupported::at(first, "one of several key groups")),
     };
-    let keys = entries(document, value)?;
-    let Some(last) = keys.last() else {
-        return Err(Form::at(value, "an empty value of this form"));
-    };
-    if let Kind::Sequence { flow, items } = &value.kind {
-        return item_after(text, value, *flow, items, recipient);
-    }
-    let separator = match keys.len().checked_sub(2) {
-        Some(previous) => text[keys[previous].range.end..last.range.start].to_owned(),
-        None => ",".to_owned(),
-    };
-    let key = Splice::insert(last.range.end, format!("{separator}{recipient}"));
-    let in_flow = matches!(rule.kind, Kind::Mapping { flow: true, .. });
-    let plain = matches!(value.kind, Kind::Scalar { style, .. } if style == ScalarStyle::Plain);
-    if in_flow && plain {
-        // Here a bare comma would begin the next entry.
-        let key = Splice::insert(last.range.end, format!("{separator}{recipient}\""));
-        return Ok(vec![Splice::insert(value.start, "\""), key]);
-    }
-    Ok(vec![key])
-}
-
-/// One more item at the end of a list.
-fn item_after(
-    text: &str,
-    list: &Node,
-    flow: bool,
-    items: &[Node],
-    recipient: &Recipient,
-) -> Result<Vec<Splice>, Form> {
-    let last = &items[items.len() - 1];
-    if !flow {
-        let start = line_start(text, last.start);
-        let lead = &text[start..last.start];
-        let dash = lead
-            .find('-')
-            .filter(|_| lead.trim_start().starts_with('-'));
-        let Some(dash) = dash else {
-            return Err(Form::at(last, "a list of this form"));
-        };
-        let newline = line_ending(text);
-        let quoted = quoted_as(text, last, recipient.as_str());
-        let item = format!("{newline}{}- {quoted}", &lead[..dash]);
-        return Ok(vec![Splice::insert(line_end(text, last.end), item)]);
-    }
-    let quoted = quoted_as_neighbours(text, list, recipient.as_str());
-    Ok(after_in_flow(text, last.start..last.end, &quoted))
+    put(document, rule, &keys, recipient)
 }
 
 /// The rule of this index, wherever it is written.
-fn rule<'d>(document: &'d Document, index: usize) -> Result<&'d Node, Form> {
+fn rule<'d>(document: &'d Document, index: usize) -> Result<&'d Node, Unsupported> {
     let items = document.top_list("creation_rules");
     let rule = items.get(index).map(|item| document.resolve(item));
-    rule.ok_or(Form {
+    rule.ok_or(Unsupported {
         line: 1,
         column: 0,
         form: "creation_rules of this form",
     })
 }
 
-/// A mapping without `age` gets one after its last entry. In a key group it is
-/// always a list.
-fn entry_beside(
-    text: &str,
-    mapping: &Node,
-    recipient: &Recipient,
-    list: bool,
-) -> Result<Vec<Splice>, Form> {
-    let (flow, pairs) = match &mapping.kind {
-        Kind::Mapping { flow, pairs } => (*flow, pairs),
-        // A dash with nothing behind it.
-        Kind::Scalar { .. } if mapping.is_nothing() && text[..mapping.start].ends_with('-') => {
-            let entry = format!(" age: {recipient}");
-            return Ok(vec![Splice::insert(mapping.start, entry)]);
+fn keys_in<'d>(document: &'d Document, mapping: &'d Node, list: bool) -> Keys<'d> {
+    match mapping.own("age") {
+        Some(pair) => Keys::Value {
+            value: document.resolve(&pair.value),
+            list,
+        },
+        None => Keys::Missing { mapping, list },
+    }
+}
+
+fn put(document: &Document, rule: &Node, keys: &Keys<'_>, recipient: &Recipient) -> Splices {
+    let (value, list) = match keys {
+        Keys::Missing { mapping, list } => {
+            return entry_beside(document.text, mapping, recipient, *list);
         }
-        _ => return Err(Form::at(mapping, "a rule of this form")),
+        Keys::Value { value, list } => (*value, *list),
     };
+    let found = entries(document, value)?;
+    let mut placeholders = found.iter().filter(|entry| is_placeholder(&entry.text));
+    match (placeholders.next(), placeholders.next()) {
+        (Some(one), None) => Ok(vec![Splice::replace(one.range.clone(), recipient.as_str())]),
+        (Some(_), Some(_)) => Err(Unsupported::at(value, "several placeholders")),
+        (None, _) if found.is_empty() => into_nothing(document.text, value, recipient, list),
+        (None, _) => behind(document.text, rule, value, &found, recipient),
+    }
+}
+
+/// Into a value that holds nothing yet.
+fn into_nothing(text: &str, value: &Node, recipient: &Recipient, list: bool) -> Splices {
+    let quoted = quoted_as_key(text, value, recipient.as_str());
+    let in_list = match list {
+        true => format!("[{quoted}]"),
+        false => quoted.clone(),
+    };
+    let range = value.start..value.end;
+    Ok(vec![match &value.kind {
+        Kind::Sequence { items, .. } if items.is_empty() => Splice::insert(value.start + 1, quoted),
+        Kind::Scalar { .. } if value.is_nothing() => {
+            Splice::insert(value.start, format!(" {in_list}"))
+        }
+        Kind::Scalar { .. } if value.is_null() => Splice::replace(range, in_list),
+        // Two quotes with nothing between them.
+        Kind::Scalar { .. } if value.end == value.start + 2 => {
+            Splice::replace(range, quoted_as(text, value, recipient.as_str()))
+        }
+        _ => return Err(Unsupported::at(value, "an empty value of this form")),
+    }])
+}
+
+/// Behind the last key.
+fn behind(
+    text: &str,
+    rule: &Node,
+    value: &Node,
+    keys: &[Entry<'_>],
+    recipient: &Recipient,
+) -> Splices {
+    if let Kind::Sequence { flow, items } = &value.kind {
+        return item_after(text, *flow, items, recipient);
+    }
+    let last = &keys[keys.len() - 1].range;
+    let separator = match keys.len().checked_sub(2) {
+        Some(previous) => text[keys[previous].range.end..last.start].to_owned(),
+        None => ",".to_owned(),
+    };
+    let key = format!("{separator}{recipient}");
+    let in_flow = matches!(rule.kind, Kind::Mapping { flow: true, .. });
+    let plain = matches!(value.kind, Kind::Scalar { style, .. } if style == ScalarStyle::Plain);
+    if in_flow && plain {
+        // Here a bare comma would begin the next entry.
+        let quote = Splice::insert(value.start, "\"");
+        return Ok(vec![quote, Splice::insert(last.end, format!("{key}\""))]);
+    }
+    Ok(vec![Splice::insert(last.end, key)])
+}
+
+/// One more item at the end of a list.
+fn item_after(text: &str, flow: bool, items: &[Node], recipient: &Recipient) -> Splices {
+    let last = &items[items.len() - 1];
+    let quoted = quoted_as(text, last, recipient.as_str());
+    if flow {
+        return Ok(after_in_flow(text, last.outer..last.end, &quoted));
+    }
+    let start = line_start(text, last.outer);
+    let lead = &text[start..last.outer];
+    let dash = lead
+        .find('-')
+        .filter(|_| lead.trim_start().starts_with('-'));
+    let Some(dash) = dash else {
+        return Err(Unsupported::at(last, "a list of this form"));
+    };
+    let item = format!("{}{}- {quoted}", line_ending(text, last.end), &lead[..dash]);
+    Ok(vec![Splice::insert(line_end(text, last.end), item)])
+}
+
+/// A mapping without `age` gets one after its last entry.
+fn entry_beside(text: &str, mapping: &Node, recipient: &Recipient, list: bool) -> Splices {
     let value = |quote: &str| {
         let quoted = format!("{quote}{recipient}{quote}");
         if list { format!("[{quoted}]") } else { quoted }
     };
+    let (flow, pairs) = match &mapping.kind {
+        Kind::Mapping { flow, pairs } => (*flow, pairs),
+        // A dash with nothing behind it.
+        Kind::Scalar { .. } if mapping.is_nothing() && text[..mapping.start].ends_with('-') => {
+            let entry = format!(" age: {}", value(""));
+            return Ok(vec![Splice::insert(mapping.start, entry)]);
+        }
+        _ => return Err(Unsupported::at(mapping, "a rule of this form")),
+    };
     if !flow {
         let indent = " ".repeat(mapping.column);
-        let entry = format!("{}{indent}age: {}", line_ending(text), value(""));
+        let entry = format!(
+            "{}{indent}age: {}",
+            line_ending(text, mapping.end),
+            value("")
+        );
         return Ok(vec![Splice::insert(line_end(text, mapping.end), entry)]);
     }
-    let quote = match pairs.first() {
-        Some(pair) if !text[pair.key.start..].starts_with('"') => "",
-        _ => "\"",
-    };
+    let quote = key_quote(text, mapping);
     let entry = format!("{quote}age{quote}: {}", value("\""));
-    let Some(last) = pairs.last() else {
-        return Ok(vec![Splice::insert(mapping.start + 1, entry)]);
-    };
-    let end = last.value.end.max(last.key.end);
-    Ok(after_in_flow(text, last.key.start..end, &entry))
-}
-
-/// The text in the quotes that the node has.
-fn quoted_as(text: &str, node: &Node, with: &str) -> String {
-    match text[node.start..].chars().next() {
-        Some(quote @ ('"' | '\'')) => format!("{quote}{with}{quote}"),
-        _ => with.to_owned(),
-    }
-}
-
-/// The text in the quotes that the list's last item has; in a list without any,
-/// JSON's where the document is JSON.
-fn quoted_as_neighbours(text: &str, list: &Node, with: &str) -> String {
-    match list.items().last() {
-        Some(last) => quoted_as(text, last, with),
-        None if text[..list.start].trim_end().ends_with("\":") => format!("\"{with}\""),
-        None => with.to_owned(),
-    }
-}
-
-/// The byte behind the colon of a key.
-pub(super) fn after_colon(text: &str, key: &Node) -> usize {
-    key.end + text[key.end..].find(':').unwrap_or_default() + 1
+    Ok(match pairs.last() {
+        Some(last) => after_in_flow(text, last.key.outer..last.end(), &entry),
+        None => vec![Splice::insert(mapping.start + 1, entry)],
+    })
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::core::sops_config::{SopsConfig, Target, choose};
+use crate::core::sops_config::{Paths, SopsConfig, Target, choose};
 
 const OLD: &str = "age1qnaey0n40qcxfgazaa63v2ec50f2mhqnejch27r5rkj5mtpwge4shesgnr";
 const NEW: &str = "age1pjry9dmuth406n803zxa5xkycc7xwjtvu70eyclenvv9s0098v5spyaend";
@@ -34,8 +34,8 @@ fn instead_of_old() -> Place {
 
 /// Where it is evident.
 fn edited(text: &str) -> String {
-    let place = choose(&config(text), &Target::Evident).expect(text);
-    put(text, &place).expect(text)
+    let place = choose(&config(text), &Target::Evident, Paths::Relative).expect(text);
+    put(text, &place.place).expect(text)
 }
 
 /// Each case: the text before, and after with `NEW` for the recipient.
@@ -145,6 +145,12 @@ fn json_style_stays_json() {
         "{\"creation_rules\": []}",
         "{}",
         "{\"stores\": {}}\n",
+        "{\"creation_rules\": [{\"path_regex\": \"a\", \"age\": null}]}",
+        "{\"creation_rules\": [{\"path_regex\": \"a\", \"age\": []}]}",
+        "{\"creation_rules\": [{\"path_regex\": \"a\", \"age\": \"\"}]}",
+        "{\"creation_rules\": [{\"key_groups\": [{\"age\": null}]}]}",
+        "{\"creation_rules\": [{\"key_groups\": [{}]}]}",
+        "{\"creation_rules\": [{}]}",
         "{\"creation_rules\": null}",
     ] {
         let result = edited(before);
@@ -354,6 +360,150 @@ fn a_recipient_never_stands_twice() {
     );
 }
 
+/// Found by people who tried to break it.
+#[test]
+fn corners_of_lists_that_lose_a_recipient() {
+    for (before, after) in [
+        (
+            "{\"creation_rules\": [{\"age\": [\n  \"NEW\",\n  \"OLD\"\n]}]}",
+            "{\"creation_rules\": [{\"age\": [\n  \"NEW\"\n]}]}",
+        ),
+        (
+            "creation_rules:\r\n  - age:\r\n      - NEW\r\n      - OLD",
+            "creation_rules:\r\n  - age:\r\n      - NEW",
+        ),
+        (
+            "creation_rules:\n  - age: [OLD, &n NEW]\n  - age: *n\n",
+            "creation_rules:\n  - age: [&n NEW]\n  - age: *n\n",
+        ),
+        (
+            "keys: &all\n  - OLD\n  - OTHER\n  - NEW\ncreation_rules:\n  - age: *all\n",
+            "keys: &all\n  - OTHER\n  - NEW\ncreation_rules:\n  - age: *all\n",
+        ),
+        (
+            "k: &k OLD,OTHER,NEW\ncreation_rules:\n  - age: *k\n",
+            "k: &k OTHER,NEW\ncreation_rules:\n  - age: *k\n",
+        ),
+    ] {
+        let result = put(before, &instead_of_old());
+        assert_eq!(result.as_deref(), Ok(after), "from {before:?}");
+    }
+}
+
+/// The same for keys that are put in.
+#[test]
+fn corners_of_places_that_get_a_key() {
+    let (rule_0, beside_0) = (Place::Rule(0), Place::Beside(0));
+    for (before, place, after) in [
+        (
+            "creation_rules:\n  - key_groups:\n      - age: ~\n",
+            &rule_0,
+            "creation_rules:\n  - key_groups:\n      - age: [NEW]\n",
+        ),
+        (
+            "creation_rules:\n  - key_groups:\n      - age:\n",
+            &rule_0,
+            "creation_rules:\n  - key_groups:\n      - age: [NEW]\n",
+        ),
+        (
+            "creation_rules:\n  - key_groups:\n      -\n",
+            &rule_0,
+            "creation_rules:\n  - key_groups:\n      - age: [NEW]\n",
+        ),
+        (
+            "creation_rules: [{path_regex: a, pgp: }]\n",
+            &rule_0,
+            "creation_rules: [{path_regex: a, pgp: , age: \"NEW\" }]\n",
+        ),
+        (
+            "creation_rules:\n  - age: &k\n  - path_regex: b\n",
+            &rule_0,
+            "creation_rules:\n  - age: &k NEW\n  - path_regex: b\n",
+        ),
+        (
+            "keys:\n  - &k <key>\ncreation_rules:\n  - age: *k\n",
+            &rule_0,
+            "keys:\n  - &k NEW\ncreation_rules:\n  - age: *k\n",
+        ),
+        (
+            "creation_rules:\n  - age: OTHER,<key>\n",
+            &beside_0,
+            "creation_rules:\n  - age: OTHER,NEW\n",
+        ),
+        (
+            "creation_rules:\n  - pgp: x\n    age: \"\"\n",
+            &beside_0,
+            "creation_rules:\n  - pgp: x\n    age: \"NEW\"\n",
+        ),
+        (
+            "creation_rules:\n  - pgp: x\n",
+            &beside_0,
+            "creation_rules:\n  - pgp: x\n    age: NEW\n",
+        ),
+        (
+            "creation_rules:\r\n  - path_regex: b\n# end\n",
+            &rule_0,
+            "creation_rules:\r\n  - path_regex: b\n    age: NEW\n# end\n",
+        ),
+        (
+            "creation_rules: [&a {path_regex: a}, *a]\n",
+            &new_rule(0),
+            "creation_rules: [{path_regex: \"^new/\", encrypted_regex: \"^(data|stringData)$\", age: \"NEW\"}, &a {path_regex: a}, *a]\n",
+        ),
+        (
+            "---\nstores: {}\n...\n",
+            &new_rule(0),
+            "---\nstores: {}\ncreation_rules:\n  - path_regex: ^new/\n    encrypted_regex: ^(data|stringData)$\n    age: NEW\n...\n",
+        ),
+        (
+            "# nothing\n...\n",
+            &new_rule(0),
+            "# nothing\ncreation_rules:\n  - path_regex: ^new/\n    encrypted_regex: ^(data|stringData)$\n    age: NEW\n...\n",
+        ),
+    ] {
+        let result = put(before, place);
+        assert_eq!(result.as_deref(), Ok(after), "from {before:?}");
+    }
+}
+
+/// A key that is there goes only where a person says so.
+#[test]
+fn a_key_with_a_slip_in_it_is_no_placeholder() {
+    let long = OLD.replace('q', "Q");
+    for age in [
+        format!("{OLD} {OTHER}"),
+        format!("{OLD};{OTHER}"),
+        format!("{OLD} # alice"),
+        format!("{OLD}\u{200b}"),
+        long,
+    ] {
+        let text = format!("creation_rules:\n  - age: '{age}'\n");
+        let config = SopsConfig::parse(Path::new(".sops.yaml"), true, text).expect("a config");
+        assert!(!config.rules[0].has_no_key(), "{age}");
+        config.check().expect_err(&age);
+    }
+    for age in [
+        "age1abc...",
+        "age1<your key>",
+        "age1 your key here",
+        "<key>",
+    ] {
+        assert!(config(&format!("creation_rules:\n  - age: '{age}'\n")).rules[0].has_no_key());
+    }
+}
+
+#[test]
+fn many_rules_may_refer_to_one_anchor() {
+    let mut text = "key: &k OLD\nbase: &b\n  age: *k\ncreation_rules:\n".to_owned();
+    for index in 0..300 {
+        text.push_str(&format!(
+            "  - path_regex: a{index}\n    age: *k\n  - <<: *b\n"
+        ));
+    }
+    let after = put(&text, &instead_of_old()).expect("an edit");
+    assert_eq!(after, text.replace("&k OLD", "&k NEW"));
+}
+
 /// What is no recipient stays, though it is spelled as one.
 #[test]
 fn a_recipient_in_another_place_is_left_alone() {
@@ -381,7 +531,7 @@ fn forms_that_are_not_edited_are_named_with_their_place() {
         (
             "creation_rules:\n  - key_groups:\n      - age: [<a>]\n      - age: [<b>]\n",
             &rule_0,
-            ".sops.yaml:3:7: kb cannot put a key into several key groups without a key",
+            ".sops.yaml:3:9: kb cannot put a key into several key groups without a key",
         ),
         (
             "k: &k <key>\ncreation_rules:\n  - age: *k\n  - age: *k\n",
@@ -391,7 +541,7 @@ fn forms_that_are_not_edited_are_named_with_their_place() {
         (
             "creation_rules:\n  - key_groups:\n      - age: [OLD]\n      - age: [OTHER]\n",
             &Place::Beside(0),
-            ".sops.yaml:3:7: kb cannot put a key into one of several key groups",
+            ".sops.yaml:3:9: kb cannot put a key into one of several key groups",
         ),
         (
             "d: &d {age: OLD}\ncreation_rules:\n  - <<: *d\n",

@@ -6,6 +6,7 @@ use crate::core::identity::Recipient;
 use crate::core::sops_config::SECRET_VALUES;
 use crate::core::sops_config::choose::Place;
 use crate::core::sops_config::model::is_placeholder;
+use crate::core::sops_config::syntax;
 
 /// A config, taken apart: the recipients of each list, and all else.
 struct Reading {
@@ -37,15 +38,25 @@ pub(super) fn as_intended(
             if !was.all(|key| is_placeholder(key)) || !is.iter().flatten().eq([new]) {
                 return Some(false);
             }
+            // What an anchor defines is read wherever it stands.
+            if let Some(placeholder) = lists.iter().flatten().next().cloned() {
+                for reading in [&mut before.rest, &mut after.rest] {
+                    replace_in_texts(reading, &placeholder, new);
+                }
+            }
             lists.clear();
             is.clear();
         }
         Place::Beside(index) => {
+            // One placeholder may have given way.
             let was = before.rules.get_mut(*index)?;
             let is = after.rules.get_mut(*index)?;
-            let mut wanted: Vec<String> = was.iter().flatten().cloned().collect();
-            wanted.push(new.to_owned());
-            if !is.iter().flatten().eq(&wanted) {
+            let (old_keys, old_placeholders) = keys_and_placeholders(was);
+            let (keys, placeholders) = keys_and_placeholders(is);
+            let gone = old_placeholders.checked_sub(placeholders);
+            let mut wanted = [old_keys, vec![new.to_owned()]].concat();
+            wanted.sort();
+            if keys != wanted || gone.is_none_or(|gone| gone > 1) {
                 return Some(false);
             }
             was.clear();
@@ -76,8 +87,9 @@ pub(super) fn as_intended(
                 lists.flatten().for_each(|list| list.sort());
             }
             // What an anchor defines is read wherever it stands.
-            replace_in_texts(&mut before.rest, old.as_str(), new);
-            replace_in_texts(&mut after.rest, old.as_str(), new);
+            for reading in [&mut before, &mut after] {
+                replace_in_texts(&mut reading.rest, old.as_str(), new);
+            }
         }
     }
     Some(
@@ -89,9 +101,12 @@ pub(super) fn as_intended(
 
 /// Each `old` becomes `new`, which stands once then.
 fn replace(list: &mut Vec<String>, old: &str, new: &str) {
-    if !list.iter().any(|key| key == old) {
-        return;
+    if list.iter().any(|key| key == old) {
+        merge(list, old, new);
     }
+}
+
+fn merge(list: &mut Vec<String>, old: &str, new: &str) {
     let mut seen = false;
     for key in list.iter_mut().filter(|key| *key == old) {
         new.clone_into(key);
@@ -99,23 +114,27 @@ fn replace(list: &mut Vec<String>, old: &str, new: &str) {
     list.retain(|key| key != new || !std::mem::replace(&mut seen, true));
 }
 
+/// As [`replace()`], in every text and list of texts; there without order.
 fn replace_in_texts(value: &mut Value, old: &str, new: &str) {
     match value {
         Value::String(text) if text.contains(old) || text.contains(new) => {
-            let mut keys = keys(text);
-            keys.iter_mut()
-                .filter(|key| *key == old)
-                .for_each(|key| new.clone_into(key));
-            keys.dedup();
-            *text = keys.join(",");
+            let mut list = keys(text);
+            merge(&mut list, old, new);
+            list.sort();
+            *text = list.join(",");
         }
-        Value::Array(values) => {
-            values
-                .iter_mut()
-                .for_each(|value| replace_in_texts(value, old, new));
-            let mut seen = false;
-            values.retain(|value| value != new || !std::mem::replace(&mut seen, true));
+        Value::Array(values) if values.iter().all(Value::is_string) => {
+            let texts = values.iter().filter_map(Value::as_str);
+            let mut list: Vec<String> = texts.map(str::to_owned).collect();
+            merge(&mut list, old, new);
+            if list.iter().any(|key| key == new) {
+                list.sort();
+            }
+            *values = list.into_iter().map(Value::from).collect();
         }
+        Value::Array(values) => values
+            .iter_mut()
+            .for_each(|value| replace_in_texts(value, old, new)),
         Value::Object(map) => map
             .values_mut()
             .for_each(|value| replace_in_texts(value, old, new)),
@@ -123,9 +142,21 @@ fn replace_in_texts(value: &mut Value, old: &str, new: &str) {
     }
 }
 
+/// The keys, sorted, and the number of placeholders.
+fn keys_and_placeholders(lists: &[Vec<String>]) -> (Vec<String>, usize) {
+    let (placeholders, mut keys): (Vec<String>, Vec<String>) = lists
+        .iter()
+        .flatten()
+        .cloned()
+        .partition(|key| is_placeholder(key));
+    keys.sort();
+    (keys, placeholders.len())
+}
+
 impl Reading {
     fn of(text: &str) -> Option<Self> {
-        let value: Option<Value> = serde_saphyr::from_str(text).ok()?;
+        let value: Option<Value> =
+            serde_saphyr::from_str_with_options(text, syntax::options()).ok()?;
         let mut rest = value
             .filter(|value| !value.is_null())
             .unwrap_or_else(|| json!({}));
@@ -171,6 +202,9 @@ fn take_lists(rule: &mut Value) -> Vec<Vec<String>> {
 
 fn take_group_lists(groups: Option<&mut Value>, lists: &mut Vec<Vec<String>>) {
     for group in list(groups) {
+        if group.is_null() {
+            *group = json!({});
+        }
         if let Some(group) = group.as_object_mut() {
             take_group_lists(group.get_mut("merge"), lists);
             lists.extend(group.remove("age").iter().map(recipients));

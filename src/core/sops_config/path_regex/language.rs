@@ -9,24 +9,49 @@ use regex_automata::MatchKind;
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
-use regex_automata::util::start;
+use regex_automata::util::{start, syntax};
 
 use super::PathRegex;
 
-/// Paths as they can stand under a directory: no empty component, and neither
-/// NUL nor a line end, which nobody has in a path and which `.` does not match.
-const RELATIVE_PATH: &str = r"\A(?:[^/\x00\n]+/)*[^/\x00\n]+\z";
-/// So much memory an automaton may take, in bytes.
-const SIZE_LIMIT: usize = 16 << 20;
-/// So many combinations of states are looked at.
-const MAX_STATES: usize = 200_000;
+/// A name in a path: neither empty nor `.` nor `..`; without NUL, and without a
+/// line end, which nobody has in a path and which `.` does not match.
+const NAME: &str = r"(?:[^/.\x00\n]|\.[^/.\x00\n]|\.\.[^/\x00\n])[^/\x00\n]*";
+/// So much memory an automaton may take, in bytes: some ten times what usual
+/// expressions need.
+const SIZE_LIMIT: usize = 1 << 20;
+/// So many combinations of states are looked at in one search, and so many more
+/// for each rule: half a second at worst, and some ten times what usual
+/// expressions need.
+const MAX_STATES: usize = 50_000;
+const MAX_STATES_PER_RULE: usize = 200;
+
+type Dfa = dense::DFA<Vec<u32>>;
 
 /// The automata are too large to decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct TooComplex;
 
 /// The paths that an expression matches, or all paths.
-pub(in super::super) struct Language(dense::DFA<Vec<u32>>);
+pub(in super::super) struct Language(Dfa);
+
+/// The characters that are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Characters {
+    /// ASCII: enough where no expression names any other, and much faster.
+    Ascii,
+    /// All.
+    Unicode,
+}
+
+impl Characters {
+    /// Those that all of the expressions need.
+    pub(in super::super) fn of<'r>(mut regexes: impl Iterator<Item = &'r PathRegex>) -> Self {
+        match regexes.all(|regex| regex.pattern.ascii) {
+            true => Self::Ascii,
+            false => Self::Unicode,
+        }
+    }
+}
 
 impl Language {
     /// The paths that `regex` matches; without one, as in a rule without
@@ -34,11 +59,14 @@ impl Language {
     ///
     /// # Errors
     /// [`TooComplex`]
-    pub(in super::super) fn of(regex: Option<&PathRegex>) -> Result<Self, TooComplex> {
-        Self::build(regex.map_or("", |regex| &regex.pattern))
+    pub(in super::super) fn of(
+        regex: Option<&PathRegex>,
+        characters: Characters,
+    ) -> Result<Self, TooComplex> {
+        Self::build(regex.map_or("", |regex| &regex.pattern.text), characters)
     }
 
-    fn build(pattern: &str) -> Result<Self, TooComplex> {
+    fn build(pattern: &str, characters: Characters) -> Result<Self, TooComplex> {
         let config = dense::Config::new()
             .match_kind(MatchKind::All)
             .start_kind(StartKind::Unanchored)
@@ -46,13 +74,25 @@ impl Language {
             .dfa_size_limit(Some(SIZE_LIMIT))
             .determinize_size_limit(Some(SIZE_LIMIT));
         let nfa = thompson::Config::new().nfa_size_limit(Some(SIZE_LIMIT));
+        let unicode = characters == Characters::Unicode;
+        let syntax = syntax::Config::new().unicode(unicode).utf8(unicode);
         dense::Builder::new()
             .configure(config)
             .thompson(nfa)
+            .syntax(syntax)
             .build(pattern)
             .map(Self)
             .map_err(|_| TooComplex)
     }
+}
+
+/// What sops matches rules against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paths {
+    /// Paths from the directory of the config.
+    Relative,
+    /// Whole paths: the files are not below the config's directory.
+    Absolute,
 }
 
 /// Where an automaton is after some bytes of a path.
@@ -65,63 +105,91 @@ enum State {
     At(StateID),
 }
 
-/// The shortest path that is in all of `of_all` and in none of `of_none`, or
-/// `None` if there is none.
-///
-/// # Errors
-/// [`TooComplex`]
-pub(in super::super) fn find_path(
-    of_all: &[&Language],
-    of_none: &[&Language],
-) -> Result<Option<String>, TooComplex> {
-    let paths = Language::build(RELATIVE_PATH)?;
-    let automata: Vec<&dense::DFA<Vec<u32>>> = std::iter::once(&paths)
-        .chain(of_all.iter().copied())
-        .chain(of_none.iter().copied())
-        .map(|language| &language.0)
-        .collect();
-    let wanted = 1 + of_all.len();
-    let alphabet = alphabet(&automata);
-    let beginning: Vec<State> = automata
-        .iter()
-        .map(|dfa| beginning(dfa))
-        .collect::<Result<_, _>>()?;
-    let hopeless = |states: &[State]| {
-        states[..wanted].contains(&State::Dead) || states[wanted..].contains(&State::Matched)
-    };
-    // Each place with the one that it was reached from, and the byte.
-    let mut reached: Vec<(Vec<State>, usize, u8)> = vec![(beginning.clone(), 0, 0)];
-    let mut seen = HashSet::from([beginning]);
-    let mut queue = VecDeque::from([0]);
-    while let Some(at) = queue.pop_front() {
-        let states = reached[at].0.clone();
-        if hopeless(&states) {
-            continue;
-        }
-        let matched: Vec<bool> = automata
-            .iter()
-            .zip(&states)
-            .map(|(dfa, state)| matches_at_end(dfa, *state))
+/// Looks for paths; with a limit for all that it is asked.
+pub(in super::super) struct Search {
+    paths: Language,
+    characters: Characters,
+    states_left: usize,
+}
+
+impl Search {
+    /// A search among so many `rules`.
+    ///
+    /// # Errors
+    /// [`TooComplex`]
+    pub(in super::super) fn new(
+        paths: Paths,
+        characters: Characters,
+        rules: usize,
+    ) -> Result<Self, TooComplex> {
+        let root = match paths {
+            Paths::Relative => "",
+            Paths::Absolute => "/",
+        };
+        let pattern = format!(r"\A{root}(?:{NAME}/)*{NAME}\z");
+        Ok(Self {
+            paths: Language::build(&pattern, characters)?,
+            characters,
+            states_left: MAX_STATES + rules * MAX_STATES_PER_RULE,
+        })
+    }
+
+    /// The shortest path that is in all of `of_all` and in none of `of_none`, or
+    /// `None` if there is none.
+    ///
+    /// # Errors
+    /// [`TooComplex`]
+    pub(in super::super) fn find(
+        &mut self,
+        of_all: &[&Language],
+        of_none: &[&Language],
+    ) -> Result<Option<String>, TooComplex> {
+        let automata: Vec<&Dfa> = std::iter::once(&self.paths)
+            .chain(of_all.iter().copied())
+            .chain(of_none.iter().copied())
+            .map(|language| &language.0)
             .collect();
-        if matched[..wanted].iter().all(|is| *is) && !matched[wanted..].contains(&true) {
-            return Ok(Some(path_to(&reached, at)));
-        }
-        for &byte in &alphabet {
-            let next: Vec<State> = automata
+        let wanted = 1 + of_all.len();
+        let alphabet = alphabet(&automata, self.characters);
+        let beginning: Vec<State> = automata
+            .iter()
+            .map(|dfa| beginning(dfa))
+            .collect::<Result<_, _>>()?;
+        let hopeless = |states: &[State]| {
+            states[..wanted].contains(&State::Dead) || states[wanted..].contains(&State::Matched)
+        };
+        // Each place with the one that it was reached from, and the byte.
+        let mut reached: Vec<(Vec<State>, usize, u8)> = vec![(beginning.clone(), 0, 0)];
+        let mut seen = HashSet::from([beginning]);
+        let mut queue = VecDeque::from([0]);
+        while let Some(at) = queue.pop_front() {
+            let states = reached[at].0.clone();
+            if hopeless(&states) {
+                continue;
+            }
+            let matched: Vec<bool> = automata
                 .iter()
                 .zip(&states)
-                .map(|(dfa, state)| step(dfa, *state, byte))
-                .collect::<Result<_, _>>()?;
-            if !hopeless(&next) && seen.insert(next.clone()) {
-                if reached.len() >= MAX_STATES {
-                    return Err(TooComplex);
+                .map(|(dfa, state)| matches_at_end(dfa, *state))
+                .collect();
+            if matched[..wanted].iter().all(|is| *is) && !matched[wanted..].contains(&true) {
+                return Ok(Some(path_to(&reached, at)));
+            }
+            for &byte in &alphabet {
+                let next: Vec<State> = automata
+                    .iter()
+                    .zip(&states)
+                    .map(|(dfa, state)| step(dfa, *state, byte))
+                    .collect::<Result<_, _>>()?;
+                if !hopeless(&next) && seen.insert(next.clone()) {
+                    self.states_left = self.states_left.checked_sub(1).ok_or(TooComplex)?;
+                    queue.push_back(reached.len());
+                    reached.push((next, at, byte));
                 }
-                queue.push_back(reached.len());
-                reached.push((next, at, byte));
             }
         }
+        Ok(None)
     }
-    Ok(None)
 }
 
 fn path_to(reached: &[(Vec<State>, usize, u8)], mut at: usize) -> String {
@@ -136,7 +204,11 @@ fn path_to(reached: &[(Vec<State>, usize, u8)], mut at: usize) -> String {
 
 /// One byte of each kind that the automata tell apart, those first that are
 /// usual in paths: the path that is found is shown to people.
-fn alphabet(automata: &[&dense::DFA<Vec<u32>>]) -> Vec<u8> {
+fn alphabet(automata: &[&Dfa], characters: Characters) -> Vec<u8> {
+    let last = match characters {
+        Characters::Ascii => 0x7F,
+        Characters::Unicode => 0xFF,
+    };
     let usual = (b'a'..=b'z')
         .chain(b"x/.-_".iter().copied())
         .chain(b'0'..=b'9');
@@ -147,25 +219,25 @@ fn alphabet(automata: &[&dense::DFA<Vec<u32>>]) -> Vec<u8> {
     };
     usual
         .chain(b'A'..=b'Z')
-        .chain(0..=255)
+        .chain(0..=last)
         .filter(new)
         .collect()
 }
 
-fn beginning(dfa: &dense::DFA<Vec<u32>>) -> Result<State, TooComplex> {
+fn beginning(dfa: &Dfa) -> Result<State, TooComplex> {
     let config = start::Config::new().anchored(Anchored::No);
     let id = dfa.start_state(&config).map_err(|_| TooComplex)?;
     state(dfa, id)
 }
 
-fn step(dfa: &dense::DFA<Vec<u32>>, from: State, byte: u8) -> Result<State, TooComplex> {
+fn step(dfa: &Dfa, from: State, byte: u8) -> Result<State, TooComplex> {
     match from {
         State::At(id) => state(dfa, dfa.next_state(id, byte)),
         decided => Ok(decided),
     }
 }
 
-fn state(dfa: &dense::DFA<Vec<u32>>, id: StateID) -> Result<State, TooComplex> {
+fn state(dfa: &Dfa, id: StateID) -> Result<State, TooComplex> {
     if dfa.is_quit_state(id) {
         return Err(TooComplex);
     }
@@ -178,7 +250,7 @@ fn state(dfa: &dense::DFA<Vec<u32>>, id: StateID) -> Result<State, TooComplex> {
     })
 }
 
-fn matches_at_end(dfa: &dense::DFA<Vec<u32>>, state: State) -> bool {
+fn matches_at_end(dfa: &Dfa, state: State) -> bool {
     match state {
         State::Matched => true,
         State::Dead => false,

@@ -12,7 +12,8 @@ use std::path::Path;
 use regex_automata::meta;
 
 pub use go_syntax::RegexError;
-pub(super) use language::{Language, TooComplex, find_path};
+pub use language::Paths;
+pub(super) use language::{Characters, Language, Search, TooComplex};
 
 /// So much memory a compiled expression may take, in bytes. Go has a limit of
 /// the same order.
@@ -23,7 +24,7 @@ const SIZE_LIMIT: usize = 64 << 20;
 pub struct PathRegex {
     expression: String,
     /// The same in Rust's syntax.
-    pattern: String,
+    pattern: go_syntax::Pattern,
     regex: meta::Regex,
 }
 
@@ -35,7 +36,7 @@ impl PathRegex {
     pub fn new(expression: &str) -> Result<Self, RegexError> {
         let pattern = go_syntax::translate(expression)?;
         let config = meta::Config::new().nfa_size_limit(Some(SIZE_LIMIT));
-        let regex = meta::Builder::new().configure(config).build(&pattern);
+        let regex = meta::Builder::new().configure(config).build(&pattern.text);
         Ok(Self {
             expression: expression.to_owned(),
             regex: regex.map_err(|_| RegexError::TooLarge)?,

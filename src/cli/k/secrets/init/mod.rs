@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program, show_key_arguments};
 use crate::cli::private_key;
+use crate::cli::report::holds_private_key;
 use crate::cli::rule_picker::{self, can_ask};
 use crate::cli::signals;
 use crate::core::cluster::Cluster;
@@ -14,7 +15,7 @@ use crate::core::identity::{Identity, Recipient, RecipientError};
 use crate::core::init::{self, ChangePlan, KeySource, Outcome, Plan};
 use crate::core::replace;
 use crate::core::repository;
-use crate::core::sops_config::{ConfigError, PathRegex, SopsConfig, Target};
+use crate::core::sops_config::{ConfigError, PathRegex, Paths, SopsConfig, Target};
 
 /// Give the cluster its age key, and .sops.yaml the public half
 ///
@@ -39,7 +40,8 @@ pub struct Init {
     ///
     /// The rule with this very path_regex gets the key if it has none. If there
     /// is no such rule, one is added, with encrypted_regex for Secrets: at the
-    /// end, or before a rule that would take all of its files.
+    /// end, or before a rule that would take all of its files. '' names the rule
+    /// without path_regex.
     #[arg(long, value_name = "RE", value_parser = parse_path_regex)]
     path_regex: Option<PathRegex>,
 
@@ -81,9 +83,9 @@ impl Init {
             return Err(ConfigError::Misnamed { path }.into());
         }
         if !self.dry_run {
-            replace::clear_stale(&location.target);
+            replace::clear_stale(&location.path);
         }
-        let config = SopsConfig::load_or_empty(&location.target)?;
+        let config = SopsConfig::load_or_empty(&location.path)?;
         config.check()?;
         context.find_sops()?.require_version()?;
         let key = match (self.import, self.use_existing) {
@@ -92,25 +94,30 @@ impl Init {
             _ => KeySource::Generate,
         };
         let cluster = context.connect()?;
-        let directory = &context.directory;
         let request = init::Request {
             secret: context.common.secret(),
             create_namespace: self.create_namespace,
             config,
-            repository: repository::root(directory).unwrap_or_else(|| directory.clone()),
+            files: init::Files {
+                paths: match location.is_outside {
+                    true => Paths::Absolute,
+                    false => Paths::Relative,
+                },
+                roots: location.roots,
+                accept_loss: self.yes,
+            },
             key,
             target: self.target(),
-            accept_loss: self.yes,
         };
         let plan = match decided(context, &cluster, init::plan(&cluster, request)?)? {
             Plan::Change(plan) => plan,
             Plan::InLine(in_line) => {
-                say::in_line(context, &location.target, &in_line);
+                say::in_line(context, &location.path, &in_line);
                 return Ok(());
             }
             Plan::Choose(undecided) => return Err(undecided.why.into()),
         };
-        if let Some(outer) = location.shadowed() {
+        if let Some(outer) = location.shadowed {
             let text = format!(
                 "{} lies outside this repository and will no longer apply in it",
                 outer.display()
@@ -183,10 +190,10 @@ fn execute(context: &Context, cluster: &Cluster, plan: ChangePlan) -> Result<(),
     Ok(())
 }
 
-/// An expression that sops can compile. An empty one would match every path.
+/// An expression that sops can compile.
 fn parse_path_regex(text: &str) -> Result<PathRegex, String> {
-    if text.is_empty() {
-        return Err("an expression for every path is written .*".to_owned());
+    if holds_private_key(text) {
+        return Err("it is a private key".to_owned());
     }
     PathRegex::new(text).map_err(|error| format!("it does not compile: {error}"))
 }

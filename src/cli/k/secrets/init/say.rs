@@ -61,6 +61,15 @@ pub(super) fn plan(context: &Context, cluster: &Cluster, plan: &ChangePlan) {
     }
 }
 
+/// A path in a sentence: the shortest that shows something can still be long.
+fn short(path: &str) -> String {
+    const LONGEST: usize = 60;
+    match path.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &path[..end]),
+        None => path.to_owned(),
+    }
+}
+
 /// Where the key goes.
 fn in_words(config: &SopsConfig, place: &Place) -> String {
     let rule = |index: usize| config.rules[index].summary();
@@ -95,32 +104,65 @@ fn in_words(config: &SopsConfig, place: &Place) -> String {
 fn warn(context: &Context, change: &ConfigChange) {
     let report = &context.report;
     for warning in &change.warnings {
-        let (text, hint) = match warning {
-            RuleWarning::Overlap { earlier, path } => (
-                format!(
-                    "both the new rule and the one in {earlier} match files such as {path}, and the earlier one gets them"
-                ),
-                "an expression that matches less, or rules in another order",
-            ),
-            RuleWarning::WholeManifests { path } => (
-                format!(
-                    "the rule has no encrypted_regex: all of a file such as {path} would be encrypted, and Flux could not apply it"
-                ),
-                "add to the rule: encrypted_regex: ^(data|stringData)$",
-            ),
-            RuleWarning::Kustomization { path } => (
-                format!("the rule matches {path} too, which kustomize cannot read encrypted"),
-                "an expression that only names of secrets match, such as [^/]*secret[^/]*\\.ya?ml$",
-            ),
-        };
+        let (text, hint) = warning_in_words(warning);
         report.warning(&text, Some(&Hint::Text(hint.to_owned())));
     }
-    for path in &change.unread {
+    for path in &change.foreign {
         let text = format!(
-            "{} cannot be read: whether only the replaced key opens it is not known",
+            "{} has its own .git, and files that only the replaced key opens",
             path.display()
         );
         report.warning(&text, None);
+    }
+}
+
+/// What is odd, and what to do about it.
+fn warning_in_words(warning: &RuleWarning) -> (String, &'static str) {
+    match warning {
+        RuleWarning::Overlap { earlier, path } => (
+            format!(
+                "both the new rule and the one in {earlier} match files such as {}, and the earlier one gets them",
+                short(path)
+            ),
+            "an expression that matches less, or rules in another order",
+        ),
+        RuleWarning::NoManifests {
+            ending,
+            path,
+            earlier,
+        } => {
+            let earlier = earlier.iter().map(|rule| format!("\n  {rule}"));
+            (
+                format!(
+                    "no {ending} file comes to the rule; those such as {} go to{}",
+                    short(path),
+                    earlier.collect::<String>()
+                ),
+                "narrow the path_regex of those rules, or change the order",
+            )
+        }
+        RuleWarning::Hides { later } => (
+            format!("the new rule takes all files of the one in {later}"),
+            "an expression that matches less; or --add and that one's path_regex, if both are meant",
+        ),
+        RuleWarning::Undecided => (
+            "the rules are too complex to say whether sops comes to this one".to_owned(),
+            "sops encrypt --filename-override PATH shows which recipients a new file gets",
+        ),
+        RuleWarning::WholeManifests { path } => (
+            format!(
+                "the rule has no encrypted_regex: all of a file such as {} would be encrypted, and Flux could not apply it",
+                short(path)
+            ),
+            "add to the rule: encrypted_regex: ^(data|stringData)$",
+        ),
+        RuleWarning::Kustomization { path } => (
+            format!(
+                "the rule matches {} too, which kustomize cannot read encrypted",
+                short(path)
+            ),
+            "an expression that only names of secrets match, such as [^/]*secret[^/]*\\.ya?ml$",
+        ),
     }
 }
 

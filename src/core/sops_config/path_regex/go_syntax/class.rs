@@ -1,6 +1,6 @@
 //! Classes of characters: in brackets, and as escapes.
 
-use super::{RegexError, Translator, error, literal};
+use super::{RegexError, Translator, error};
 
 const BRACKET: &str = "missing closing ]";
 const RANGE: &str = "invalid character class range";
@@ -9,6 +9,12 @@ const RANGE: &str = "invalid character class range";
 const POSIX: [&str; 14] = [
     "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
     "space", "upper", "word", "xdigit",
+];
+
+/// The scripts whose whole names are this short.
+const SHORT_SCRIPTS: [&str; 15] = [
+    "ahom", "cham", "han", "kawi", "lao", "lisu", "miao", "modi", "mro", "newa", "nko", "thai",
+    "toto", "vai", "yi",
 ];
 
 impl<'e> Translator<'e> {
@@ -31,6 +37,7 @@ impl<'e> Translator<'e> {
 
     fn unicode_class(&mut self, letter: char) -> Result<String, RegexError> {
         let before = self.rest;
+        self.ascii = false;
         self.skip(2);
         let name = if let Some(braced) = self.rest.strip_prefix('{') {
             let (name, rest) = braced.split_once('}').ok_or_else(|| error(RANGE, before))?;
@@ -47,12 +54,17 @@ impl<'e> Translator<'e> {
             None => (letter == 'P', name),
         };
         let sign = if negated { 'P' } else { 'p' };
-        // Go knows categories and scripts, and no other property.
-        let plain = |c: char| c.is_ascii_alphanumeric() || "_- ".contains(c);
-        let forms = ["gc=", "sc="].map(|form| format!(r"\{sign}{{{form}{name}}}"));
+        // Go knows categories and scripts, and no other property; scripts not
+        // by their codes of four letters.
+        let plain = |c: char| c.is_ascii_alphanumeric();
+        let lower = name.to_ascii_lowercase();
+        let script = name.len() > 4 || SHORT_SCRIPTS.contains(&&*lower);
+        let mut forms = vec![format!(r"\{sign}{{gc={name}}}")];
+        if script && !lower.starts_with("is") {
+            forms.push(format!(r"\{sign}{{sc={name}}}"));
+        }
         let known = |form: &String| regex_automata::util::syntax::parse(form).is_ok();
-        let special = ["any", "assigned", "ascii"].contains(&&*name.to_ascii_lowercase());
-        let found = match special {
+        let found = match ["any", "assigned", "ascii"].contains(&&*lower) {
             true => Some(format!(r"\{sign}{{{name}}}")),
             false => forms.into_iter().find(known),
         };
@@ -94,11 +106,12 @@ impl<'e> Translator<'e> {
             if high < low {
                 return Err(error(RANGE, self.part(range)));
             }
-            text.push_str(&format!("{}-{}", literal(low), literal(high)));
+            let (low, high) = (self.literal(low), self.literal(high));
+            text.push_str(&format!("{low}-{high}"));
         }
         self.skip(1);
         text.push(']');
-        self.item(text);
+        self.item(&text);
         Ok(())
     }
 

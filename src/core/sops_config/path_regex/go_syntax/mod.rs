@@ -3,7 +3,8 @@
 //! The two have the same roots and differ in the corners: Go has `\Q…\E` and
 //! octal escapes, ASCII `\d \w \s \b`, and takes for literal what Rust takes
 //! for a set operation or refuses (`&&` and `[` in a class, `{,3}`). Rust in turn
-//! takes what Go refuses (`x**`, `(?x)`, `\<`, backreference-like digits).
+//! takes what Go refuses (`x**`, `(?x)`, `\<`, short names of scripts). Not
+//! taken, though Go does: surrogates, and groups in more than 250 others.
 //!
 //! Source: the parser of Go's `regexp/syntax` with the flags of
 //! `regexp.Compile`.
@@ -40,31 +41,65 @@ const PERL: &str = "invalid or unsupported Perl syntax";
 const CAPTURE: &str = "invalid named capture";
 const BACKSLASH: &str = "trailing backslash at end of expression";
 
+/// An expression in Rust's syntax.
+#[derive(Clone)]
+pub(super) struct Pattern {
+    pub(super) text: String,
+    /// Whether it names no character beyond ASCII.
+    pub(super) ascii: bool,
+}
+
 /// Says an expression of Go's in Rust's syntax.
 ///
 /// # Errors
 /// [`RegexError::Syntax`] where Go refuses it.
-pub(super) fn translate(expression: &str) -> Result<String, RegexError> {
+pub(super) fn translate(expression: &str) -> Result<Pattern, RegexError> {
     let mut translator = Translator {
         whole: expression,
         rest: expression,
         out: String::new(),
         flags: String::new(),
         groups: vec![Group::default()],
-        names: Vec::new(),
+        ascii: true,
     };
     translator.run()?;
-    Ok(translator.out)
+    Ok(Pattern {
+        text: translator.out,
+        ascii: translator.ascii,
+    })
 }
 
 /// What has been read of a group.
 #[derive(Default)]
 struct Group {
-    /// The product of the counted repetitions of the item read last; `None`
-    /// where there is nothing to repeat.
-    last: Option<u32>,
-    /// The largest such product in the group.
+    /// Where the group begins in what Rust is to read.
+    start: usize,
+    /// The item read last, unless there is nothing to repeat.
+    last: Option<Item>,
+    /// The largest product of counted repetitions in the items before that.
     largest: u32,
+}
+
+/// What a repetition operator repeats.
+struct Item {
+    /// Where it begins in what Rust is to read.
+    start: usize,
+    /// The product of its counted repetitions, inner ones included.
+    product: u32,
+    /// Whether it is repeated already.
+    repeated: bool,
+}
+
+impl Group {
+    fn push(&mut self, item: Option<Item>) {
+        self.largest = self.largest();
+        self.last = item;
+    }
+
+    fn largest(&self) -> u32 {
+        let last = self.last.as_ref().map_or(1, |item| item.product);
+        self.largest.max(last)
+    }
 }
 
 struct Translator<'e> {
@@ -76,7 +111,7 @@ struct Translator<'e> {
     flags: String,
     /// The open groups, the whole expression first.
     groups: Vec<Group>,
-    names: Vec<&'e str>,
+    ascii: bool,
 }
 
 impl<'e> Translator<'e> {
@@ -96,11 +131,11 @@ impl<'e> Translator<'e> {
                 '|' => {
                     self.skip(1);
                     self.emit("|");
-                    self.group().last = None;
+                    self.group().push(None);
                 }
                 '^' | '$' | '.' => {
                     self.skip(1);
-                    self.item(c.to_string());
+                    self.item(&c.to_string());
                 }
                 '[' => self.class()?,
                 '*' | '+' | '?' => {
@@ -115,13 +150,15 @@ impl<'e> Translator<'e> {
                     }
                     None => {
                         self.skip(1);
-                        self.item(literal('{'));
+                        let text = self.literal('{');
+                        self.item(&text);
                     }
                 },
                 '\\' => self.backslash()?,
                 _ => {
                     self.skip(c.len_utf8());
-                    self.item(literal(c));
+                    let text = self.literal(c);
+                    self.item(&text);
                 }
             }
         }
@@ -146,32 +183,54 @@ impl<'e> Translator<'e> {
         &mut self.groups[last]
     }
 
-    fn emit(&mut self, text: &str) {
-        self.out.push_str(&self.flags);
-        self.flags.clear();
-        self.out.push_str(text);
+    /// A character that stands for itself, inside a class and outside.
+    fn literal(&mut self, c: char) -> String {
+        self.ascii &= c.is_ascii();
+        if c.is_ascii_alphanumeric() || c == '/' || c == '_' {
+            c.to_string()
+        } else {
+            format!(r"\x{{{:X}}}", u32::from(c))
+        }
     }
 
-    fn item(&mut self, text: String) {
-        self.emit(&text);
-        self.group().last = Some(1);
+    /// Writes the changed flags, then `text`. Returns where `text` begins.
+    fn emit(&mut self, text: &str) -> usize {
+        self.out.push_str(&self.flags);
+        self.flags.clear();
+        let start = self.out.len();
+        self.out.push_str(text);
+        start
+    }
+
+    fn item(&mut self, text: &str) {
+        let start = self.emit(text);
+        self.group().push(Some(Item {
+            start,
+            product: 1,
+            repeated: false,
+        }));
     }
 
     fn open(&mut self, text: &str) {
-        self.emit(text);
-        self.groups.push(Group::default());
+        let start = self.emit(text);
+        self.groups.push(Group {
+            start,
+            ..Group::default()
+        });
     }
 
     fn close(&mut self) -> Result<(), RegexError> {
         if self.groups.len() == 1 {
             return Err(error(UNEXPECTED_PAREN, self.whole));
         }
-        let largest = self.groups.pop().map_or(1, |group| group.largest.max(1));
         self.skip(1);
         self.emit(")");
-        let group = self.group();
-        group.last = Some(largest);
-        group.largest = group.largest.max(largest);
+        let closed = self.groups.pop().map(|group| Item {
+            start: group.start,
+            product: group.largest(),
+            repeated: false,
+        });
+        self.group().push(closed);
         Ok(())
     }
 
@@ -191,15 +250,23 @@ impl<'e> Translator<'e> {
             return Err(error(NESTED, self.part(last)));
         }
         let part = self.part(before);
-        let group = self.group();
-        let product = group.last.ok_or_else(|| error(NO_ARGUMENT, part))?;
-        if let Some(count) = count {
-            let product = product.saturating_mul(count.max(1));
-            if product > MAX_REPEAT {
-                return Err(error(REPEAT_SIZE, part));
-            }
-            group.last = Some(product);
-            group.largest = group.largest.max(product);
+        let item = self.group().last.as_mut();
+        let item = item.ok_or_else(|| error(NO_ARGUMENT, part))?;
+        let start = item.start;
+        // Flags in between make Go take the whole for what is repeated.
+        let again = std::mem::replace(&mut item.repeated, true);
+        match count {
+            // Go does not look into what stands there no time.
+            Some(0) => item.product = 1,
+            Some(count) => item.product = item.product.saturating_mul(count),
+            None => {}
+        }
+        if item.product > MAX_REPEAT {
+            return Err(error(REPEAT_SIZE, part));
+        }
+        if again {
+            self.out.insert_str(start, "(?:");
+            self.out.push(')');
         }
         self.out.push_str(text);
         if lazy {
@@ -221,10 +288,14 @@ impl<'e> Translator<'e> {
         let before = self.rest;
         self.rest = after;
         let too_large = error(REPEAT_SIZE, self.part(before));
-        let number = |text: &str| text.parse().ok().filter(|number| *number <= MAX_REPEAT);
+        let number = |text: &str| {
+            let number = text.parse::<u32>().ok();
+            number.filter(|number| *number <= MAX_REPEAT)
+        };
         let min = number(min).ok_or(too_large.clone())?;
         if max.is_empty() {
-            return Ok(Some((format!("{{{min},}}"), Some(min))));
+            // Go counts this as `min`, and looks into what stands there.
+            return Ok(Some((format!("{{{min},}}"), Some(min.max(1)))));
         }
         match number(max).filter(|max| min <= *max) {
             Some(max) => Ok(Some((format!("{{{min},{max}}}"), Some(max)))),
@@ -244,10 +315,9 @@ impl<'e> Translator<'e> {
             };
             self.rest = rest;
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if name.is_empty() || !name.chars().all(plain) || self.names.contains(&name) {
+            if name.is_empty() || !name.chars().all(plain) {
                 return Err(error(CAPTURE, self.part(before)));
             }
-            self.names.push(name);
             self.open("(?:");
             return Ok(());
         }
@@ -298,18 +368,20 @@ impl<'e> Translator<'e> {
         };
         if let Some(text) = simple {
             self.skip(2);
-            self.item(text.to_owned());
+            self.item(text);
         } else if let Some(quoted) = before.strip_prefix(r"\Q") {
             let (quoted, rest) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
             self.rest = rest;
             for c in quoted.chars() {
-                self.item(literal(c));
+                let text = self.literal(c);
+                self.item(&text);
             }
         } else if let Some(class) = self.class_escape()? {
-            self.item(format!("[{class}]"));
+            self.item(&format!("[{class}]"));
         } else {
             let c = self.escape()?;
-            self.item(literal(c));
+            let text = self.literal(c);
+            self.item(&text);
         }
         Ok(())
     }
@@ -350,18 +422,19 @@ impl<'e> Translator<'e> {
         let digits = if let Some(braced) = self.rest.strip_prefix('{') {
             let (digits, rest) = braced.split_once('}')?;
             self.rest = rest;
-            digits.trim_start_matches('0')
+            digits
         } else {
             let digits = self.rest.get(..2)?;
             self.skip(2);
             digits
         };
-        let valid = digits.chars().all(|c| c.is_ascii_hexdigit());
-        if digits.is_empty() {
-            // Only zeros, if there was anything at all.
-            return Some(0);
+        let valid = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit());
+        let significant = digits.trim_start_matches('0');
+        match significant {
+            _ if !valid => None,
+            "" => Some(0),
+            digits => u32::from_str_radix(digits, 16).ok(),
         }
-        valid.then(|| u32::from_str_radix(digits, 16).ok())?
     }
 }
 
@@ -376,13 +449,4 @@ fn error(reason: &'static str, part: &str) -> RegexError {
 fn is_number(text: &str) -> bool {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     digits && !text.is_empty() && (text == "0" || !text.starts_with('0'))
-}
-
-/// A character that stands for itself, inside a class and outside.
-fn literal(c: char) -> String {
-    if c.is_ascii_alphanumeric() || c == '/' || c == '_' {
-        c.to_string()
-    } else {
-        format!(r"\x{{{:X}}}", u32::from(c))
-    }
 }

@@ -1,0 +1,240 @@
+//! Which files a rule gets, given the rules before it: sops takes the first
+//! that matches.
+
+use super::model::{CreationRule, RuleSummary};
+use super::path_regex::{Characters, Language, PathRegex, Paths, Search, TooComplex};
+
+/// Manifests, which Flux applies, by the ends of their names.
+const MANIFESTS: [(&str, &str); 2] = [(".yaml", r"[^/]\.yaml$"), (".yml", r"[^/]\.yml$")];
+/// What kustomize reads itself, before anything is decrypted.
+const KUSTOMIZATIONS: [&str; 3] = [
+    r"(^|/)kustomization\.yaml$",
+    r"(^|/)kustomization\.yml$",
+    r"(^|/)Kustomization$",
+];
+
+/// What is odd about a rule. Paths are the shortest that show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleWarning {
+    /// Some of its paths go to an earlier rule.
+    Overlap {
+        /// The earlier rule.
+        earlier: RuleSummary,
+        /// A path that both match.
+        path: String,
+    },
+    /// No manifest comes to the rule, though it matches some.
+    NoManifests {
+        /// How the names of the manifests end.
+        ending: &'static str,
+        /// A manifest that goes to an earlier rule.
+        path: String,
+        /// The earlier rules that take them.
+        earlier: Vec<RuleSummary>,
+    },
+    /// A rule behind the new one gets no files any more.
+    Hides {
+        /// That rule.
+        later: RuleSummary,
+    },
+    /// Whole manifests would be encrypted, which Flux cannot apply.
+    WholeManifests {
+        /// A manifest that the rule is for.
+        path: String,
+    },
+    /// kustomize could not read its own files.
+    Kustomization {
+        /// A kustomization.yaml that the rule is for.
+        path: String,
+    },
+    /// The expressions are too complex to compare.
+    Undecided,
+}
+
+/// A rule, and those before it that match some of its paths.
+pub(super) struct Routing {
+    search: Search,
+    characters: Characters,
+    own: Language,
+    earlier: Vec<Overlapping>,
+    /// The kinds of manifests that the rule matches.
+    manifests: Vec<Manifests>,
+}
+
+struct Overlapping {
+    index: usize,
+    rule: RuleSummary,
+    language: Language,
+    /// A path that both match.
+    path: String,
+}
+
+struct Manifests {
+    ending: &'static str,
+    language: Language,
+    /// One that the rule matches.
+    path: String,
+}
+
+impl Routing {
+    /// A rule for `own` (without one, for every path) behind the rules
+    /// `before`.
+    ///
+    /// # Errors
+    /// [`TooComplex`]
+    pub(super) fn new(
+        own: Option<&PathRegex>,
+        before: &[CreationRule],
+        paths: Paths,
+    ) -> Result<Self, TooComplex> {
+        let regexes = before.iter().filter_map(|rule| rule.regex().ok().flatten());
+        let characters = Characters::of(regexes.chain(own));
+        let mut search = Search::new(paths, characters, before.len())?;
+        let own = Language::of(own, characters)?;
+        let mut earlier = Vec::new();
+        for (index, rule) in before.iter().enumerate() {
+            let language = Language::of(rule.regex()?, characters)?;
+            if let Some(path) = search.find(&[&own, &language], &[])? {
+                earlier.push(Overlapping {
+                    index,
+                    rule: rule.summary(),
+                    language,
+                    path,
+                });
+            }
+        }
+        let mut manifests = Vec::new();
+        for (ending, expression) in MANIFESTS {
+            let language = named(expression, characters)?;
+            if let Some(path) = search.find(&[&own, &language], &[])? {
+                manifests.push(Manifests {
+                    ending,
+                    language,
+                    path,
+                });
+            }
+        }
+        Ok(Self {
+            search,
+            characters,
+            own,
+            earlier,
+            manifests,
+        })
+    }
+
+    /// The first rule that matches every path that this one matches, or every
+    /// manifest of a kind: behind it, this one would be of no use. It, and those
+    /// behind it, no longer count as earlier ones.
+    ///
+    /// # Errors
+    /// [`TooComplex`]
+    pub(super) fn move_before_shadow(&mut self) -> Result<Option<usize>, TooComplex> {
+        for at in 0..self.earlier.len() {
+            let language = &self.earlier[at].language;
+            let mut shadows = self.search.find(&[&self.own], &[language])?.is_none();
+            for kind in &self.manifests {
+                let all = [&self.own, &kind.language];
+                shadows = shadows || self.search.find(&all, &[language])?.is_none();
+            }
+            if shadows {
+                let index = self.earlier[at].index;
+                self.earlier.truncate(at);
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Why sops never comes to the rule, or `None` if it does: the rules that
+    /// together take all of its paths. None of them if no path matches.
+    ///
+    /// # Errors
+    /// [`TooComplex`]
+    pub(super) fn shadowed_by(&mut self) -> Result<Option<Vec<RuleSummary>>, TooComplex> {
+        let earlier: Vec<&Language> = self.earlier.iter().map(|rule| &rule.language).collect();
+        let reached = self.search.find(&[&self.own], &earlier)?.is_some();
+        Ok((!reached).then(|| self.earlier_rules()))
+    }
+
+    fn earlier_rules(&self) -> Vec<RuleSummary> {
+        let rules = self.earlier.iter().map(|earlier| earlier.rule.clone());
+        rules.collect()
+    }
+
+    /// What is odd about a rule that was there. That it overlaps others is not:
+    /// their order is their author's. `selects_values`: whether it says which
+    /// values are encrypted.
+    ///
+    /// # Errors
+    /// [`TooComplex`]
+    pub(super) fn warnings(
+        &mut self,
+        selects_values: bool,
+    ) -> Result<Vec<RuleWarning>, TooComplex> {
+        let earlier: Vec<&Language> = self.earlier.iter().map(|rule| &rule.language).collect();
+        let mut found = Vec::new();
+        let mut whole = None;
+        for kind in &self.manifests {
+            match self.search.find(&[&self.own, &kind.language], &earlier)? {
+                Some(path) => whole = whole.or(Some(path)),
+                None => found.push(RuleWarning::NoManifests {
+                    ending: kind.ending,
+                    path: kind.path.clone(),
+                    earlier: self.earlier_rules(),
+                }),
+            }
+        }
+        let whole = whole.filter(|_| !selects_values);
+        found.extend(whole.map(|path| RuleWarning::WholeManifests { path }));
+        for expression in KUSTOMIZATIONS {
+            let language = named(expression, self.characters)?;
+            if let Some(path) = self.search.find(&[&self.own, &language], &earlier)? {
+                found.push(RuleWarning::Kustomization { path });
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// What is odd about a new rule that stands before the rules `after`.
+    ///
+    /// # Errors
+    /// [`TooComplex`]
+    pub(super) fn warnings_of_new(
+        &mut self,
+        after: &[CreationRule],
+    ) -> Result<Vec<RuleWarning>, TooComplex> {
+        let overlaps = self.earlier.iter().map(|earlier| RuleWarning::Overlap {
+            earlier: earlier.rule.clone(),
+            path: earlier.path.clone(),
+        });
+        let mut found: Vec<RuleWarning> = overlaps.collect();
+        for rule in after {
+            let language = Language::of(rule.regex()?, self.characters)?;
+            if self.search.find(&[&language], &[&self.own])?.is_none() {
+                found.push(RuleWarning::Hides {
+                    later: rule.summary(),
+                });
+            }
+        }
+        found.extend(self.warnings(true)?);
+        Ok(found)
+    }
+}
+
+fn named(expression: &str, characters: Characters) -> Result<Language, TooComplex> {
+    let regex = PathRegex::new(expression).map_err(|_| TooComplex)?;
+    Language::of(Some(&regex), characters)
+}
+
+/// The first rule that matches every path there is.
+pub(super) fn first_for_every_path(rules: &[CreationRule], paths: Paths) -> Option<usize> {
+    let is_for_all = |rule: &CreationRule| {
+        let characters = Characters::Ascii;
+        let language = Language::of(rule.regex()?, characters)?;
+        let found = Search::new(paths, characters, 1)?.find(&[], &[&language])?;
+        Ok::<bool, TooComplex>(found.is_none())
+    };
+    rules.iter().position(|rule| is_for_all(rule) == Ok(true))
+}
