@@ -91,7 +91,8 @@ fn a_taken_rule_is_asked_what_becomes_of_its_keys() {
 #[test]
 fn whoever_stops_has_changed_nothing() {
     const TO_4: &str = "1 to 4, or Enter to stop: ";
-    let cases: [(&[(&str, &str)], Option<i32>); 6] = [
+    type Dialogue<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Dialogue, Option<i32>); 6] = [
         (&[(TO_4, "\n")], Some(1)),
         (&[(TO_4, "\u{4}")], Some(1)),
         (&[(TO_4, "\u{3}")], Some(130)),

@@ -18,6 +18,7 @@ mod init_config;
 mod init_errors;
 mod init_import;
 mod init_picker;
+mod init_replace;
 mod init_rules;
 mod rule_matching;
 mod slow_proxy;
