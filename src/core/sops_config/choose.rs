@@ -4,10 +4,12 @@
 //! kb never guesses: a key in the wrong rule lets one cluster read another's
 //! secrets.
 
+use super::config::{DEFAULT_PATH_REGEX, SopsConfig};
+use super::edit::Place;
 use super::model::{CreationRule, RuleSummary};
 use super::path_regex::{PathRegex, Paths, TooComplex};
 use super::routing::{Routing, RuleWarning, first_for_every_path};
-use super::{DEFAULT_PATH_REGEX, SopsConfig};
+
 use crate::core::identity::Recipient;
 
 /// Which rule is meant, as far as a person has said it.
@@ -30,24 +32,6 @@ pub enum Target {
         add: bool,
     },
     /// Wherever this recipient stands: its cluster was rebuilt.
-    InsteadOf(Recipient),
-}
-
-/// Where a new recipient goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The rule with this index (from 0) has no key yet: it gets one.
-    Rule(usize),
-    /// Beside the keys of the rule with this index.
-    Beside(usize),
-    /// Into a new rule.
-    NewRule {
-        /// The index of the rule that it comes before, or the number of rules.
-        before: usize,
-        /// Its expression.
-        path_regex: String,
-    },
-    /// Wherever this recipient stands.
     InsteadOf(Recipient),
 }
 

@@ -7,15 +7,19 @@
 //! automata of `path_regex`; `edit` splices the text by the byte ranges of
 //! `document`.
 //!
-//! serde-saphyr reads and granit-parser, the parser inside it, gives the byte
-//! positions for the edit. Both were measured against generated configurations
-//! where other YAML crates failed on merge keys, byte order marks, comments or
-//! line endings. After an edit the new text is read again, and only the
-//! intended difference may be there.
+//! serde-saphyr reads, and granit-parser, the parser inside it, gives the byte
+//! positions for the edit: one parser for both, exact for byte order marks, CRLF
+//! and comments. Measured on generated configurations, others were not:
+//! yaml_serde, which goes on from the archived serde_yaml, fails on merge keys
+//! beside unknown fields and on byte order marks; yaml-edit puts a new rule
+//! between a rule and its comment; yamlpatch joins values with comments and mixes
+//! line endings; saphyr-parser's ranges run into comments. After an edit the new
+//! text is read again, and only the intended difference may be there.
 //!
 //! Format: sops 3.13, `config/config.go`.
 
 mod choose;
+mod config;
 mod document;
 mod edit;
 mod model;
@@ -24,147 +28,9 @@ mod raw;
 mod routing;
 mod syntax;
 
-use std::ffi::OsStr;
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-
-use serde::de::IgnoredAny;
-
-pub use choose::{Choice, NoPlace, Place, Target, choose};
-pub use edit::EditError;
+pub use choose::{Choice, NoPlace, Target, choose};
+pub use config::{DEFAULT_PATH_REGEX, FILE_NAME, SopsConfig, check_form};
+pub use edit::{EditError, Place};
 pub use model::{ConfigError, CreationRule, KeyText, Position, RulePaths, RuleSummary};
 pub use path_regex::{PathRegex, Paths, RegexError};
 pub use routing::RuleWarning;
-
-use super::identity::Recipient;
-
-/// The name of the file; sops reads no other.
-pub const FILE_NAME: &str = ".sops.yaml";
-
-/// The rule that kb writes where there is none: manifests whose own name (not
-/// a folder's) says that they hold a secret.
-pub const DEFAULT_PATH_REGEX: &str = r"(^|/)[^/]*secret[^/]*\.ya?ml$";
-
-/// What is encrypted in a Kubernetes Secret. Whole manifests cannot be: Flux
-/// must read `kind` and `metadata` before it decrypts.
-const SECRET_VALUES: &str = "^(data|stringData)$";
-
-/// A `.sops.yaml`: its text, and the rules read from it.
-#[derive(Clone, Debug)]
-pub struct SopsConfig {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Whether there is such a file; if not, the text is empty.
-    pub exists: bool,
-    /// Its text.
-    pub text: String,
-    /// Its creation rules, in the order in which sops tries them.
-    pub rules: Vec<CreationRule>,
-    /// The rules by which `sops publish` encrypts again, of `destination_rules`.
-    pub recreation_rules: Vec<CreationRule>,
-}
-
-impl SopsConfig {
-    /// Reads the file. One that is not there is as good as an empty one.
-    ///
-    /// # Errors
-    /// [`ConfigError::Read`], [`ConfigError::Parse`]. What stands as a
-    /// recipient is told by [`SopsConfig::check`].
-    pub fn load_or_empty(path: &Path) -> Result<Self, ConfigError> {
-        // A link that leads nowhere is a file that cannot be read.
-        let exists = path.try_exists().unwrap_or(true) || path.is_symlink();
-        let bytes = if exists { read(path)? } else { Vec::new() };
-        Self::parse(path, exists, syntax::text(path, bytes)?)
-    }
-
-    fn parse(path: &Path, exists: bool, text: String) -> Result<Self, ConfigError> {
-        let rules = raw::parse(path, &text)?;
-        Ok(Self {
-            path: path.to_owned(),
-            exists,
-            text,
-            rules: rules.creation,
-            recreation_rules: rules.recreation,
-        })
-    }
-
-    /// Checks that what stands as a recipient is one, or a placeholder, and that
-    /// each `path_regex` compiles.
-    ///
-    /// # Errors
-    /// [`ConfigError::Recipient`], [`ConfigError::PathRegex`]
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.rules
-            .iter()
-            .try_for_each(|rule| rule.check(&self.path))
-    }
-
-    /// Whether any rule encrypts to `recipient`.
-    pub fn names(&self, recipient: &Recipient) -> bool {
-        self.rules.iter().any(|rule| rule.names(recipient))
-    }
-
-    /// Whether `recipient` stands anywhere as a recipient.
-    pub fn mentions(&self, recipient: &Recipient) -> bool {
-        let all = self.rules.iter().chain(&self.recreation_rules);
-        all.into_iter().any(|rule| rule.names(recipient))
-    }
-
-    /// The config with `recipient` in `place`.
-    ///
-    /// # Errors
-    /// [`EditError`] where the file has a form that kb does not edit, or where
-    /// the result would differ in more than was intended.
-    pub fn with(&self, place: &Place, recipient: &Recipient) -> Result<Self, EditError> {
-        let text = edit::edited(self, place, recipient)?;
-        Self::parse(&self.path, true, text).map_err(|_| EditError::Unintended {
-            place: self.path.display().to_string(),
-        })
-    }
-
-    /// The rule that sops takes for a new file: the first whose `path_regex`
-    /// matches. sops cuts the config's `directory` off the path as text, and
-    /// matches the whole path where that fails; so both are to be absolute, and
-    /// spelled as sops spells them (`config/config.go`,
-    /// `parseCreationRuleForFile`): [`super::repository::FoundConfig::base`] and
-    /// [`super::repository::absolute`] are.
-    pub fn rule_for(&self, directory: &Path, file: &Path) -> Option<&CreationRule> {
-        let prefix = [directory.as_os_str().as_bytes(), b"/"].concat();
-        let file = file.as_os_str().as_bytes();
-        let relative = OsStr::from_bytes(file.strip_prefix(&*prefix).unwrap_or(file));
-        self.rules
-            .iter()
-            .find(|rule| rule.matches(Path::new(relative)))
-    }
-}
-
-/// Checks that the file is YAML. Much of what stands in it is sops's business
-/// as long as sops has no use for it: `sops decrypt` reads only `stores`.
-///
-/// # Errors
-/// [`ConfigError::Read`], [`ConfigError::Parse`]
-pub fn check_form(path: &Path) -> Result<(), ConfigError> {
-    let bytes = read(path)?;
-    let options = serde_saphyr::options! { budget: None, with_snippet: false };
-    let documents: Result<Vec<IgnoredAny>, _> =
-        serde_saphyr::from_slice_multiple_with_options(&bytes, options);
-    // sops reads UTF-16 too.
-    match (documents, std::str::from_utf8(&bytes)) {
-        (Err(error), Ok(text)) => Err(syntax::error(path, text, &error)),
-        _ => Ok(()),
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    let error = |source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    // Reading a pipe could wait forever.
-    if !std::fs::metadata(path).map_err(error)?.is_file() {
-        let source = io::Error::other("it is a directory, a pipe or a device");
-        return Err(error(source));
-    }
-    std::fs::read(path).map_err(error)
-}

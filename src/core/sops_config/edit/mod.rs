@@ -14,11 +14,28 @@ mod verify;
 
 use std::ops::Range;
 
-use super::SopsConfig;
-use super::choose::Place;
+use super::config::SopsConfig;
 use super::document::{Document, Node};
 use super::model::Position;
 use crate::core::identity::Recipient;
+
+/// Where a new recipient goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The rule with this index (from 0) has no key yet: it gets one.
+    Rule(usize),
+    /// Beside the keys of the rule with this index.
+    Beside(usize),
+    /// Into a new rule.
+    NewRule {
+        /// The index of the rule that it comes before, or the number of rules.
+        before: usize,
+        /// Its expression.
+        path_regex: String,
+    },
+    /// Wherever this recipient stands.
+    InsteadOf(Recipient),
+}
 
 /// Why kb leaves a `.sops.yaml` to its author.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -82,12 +99,22 @@ impl Splice {
     }
 }
 
+impl SopsConfig {
+    /// The config with `recipient` in `place`.
+    ///
+    /// # Errors
+    /// [`EditError`] where the file has a form that kb does not edit, or where
+    /// the result would differ in more than was intended.
+    pub fn with(&self, place: &Place, recipient: &Recipient) -> Result<Self, EditError> {
+        let text = edited(self, place, recipient)?;
+        Self::parse(&self.path, true, text).map_err(|_| EditError::Unintended {
+            place: self.path.display().to_string(),
+        })
+    }
+}
+
 /// The text of `config` with `recipient` in `place`.
-pub(super) fn edited(
-    config: &SopsConfig,
-    place: &Place,
-    recipient: &Recipient,
-) -> Result<String, EditError> {
+fn edited(config: &SopsConfig, place: &Place, recipient: &Recipient) -> Result<String, EditError> {
     let document = Document::parse(&config.text).map_err(|()| EditError::Form {
         place: config.path.display().to_string(),
         form: "YAML of this form",

@@ -5,7 +5,7 @@ use super::lines::{
 };
 use super::{Splice, Unsupported};
 use crate::core::identity::Recipient;
-use crate::core::sops_config::SECRET_VALUES;
+use crate::core::sops_config::config::SECRET_VALUES;
 use crate::core::sops_config::document::{Document, Kind, Node, Pair};
 
 /// Puts a rule before the one with the index `before`, or at the end.
