@@ -238,3 +238,75 @@ pub(super) fn first_for_every_path(rules: &[CreationRule], paths: Paths) -> Opti
     };
     rules.iter().position(|rule| is_for_all(rule) == Ok(true))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::core::sops_config::SopsConfig;
+
+    fn rules(expressions: &[&str]) -> Vec<CreationRule> {
+        let line = |text: &&str| format!("  - path_regex: '{text}'\n    age: <key>\n");
+        let lines: String = expressions.iter().map(line).collect();
+        let text = format!("creation_rules:\n{lines}");
+        let config = SopsConfig::parse(Path::new(".sops.yaml"), true, text);
+        config.expect("a config").rules
+    }
+
+    /// The index of the rule that shadows a new one.
+    fn shadow(new: &str, before: &[&str]) -> Option<usize> {
+        let regex = PathRegex::new(new).expect(new);
+        let mut routing = Routing::new(Some(&regex), &rules(before), Paths::Relative);
+        let routing = routing.as_mut().expect("simple enough");
+        routing.move_before_shadow().expect("simple enough")
+    }
+
+    #[test]
+    fn a_rule_shadows_by_what_it_matches_and_not_by_its_text() {
+        for (new, before, index) in [
+            ("^prod/", &["^(prod)/.*"][..], Some(0)),
+            ("^prod/", &["^dev/", "^prod"], Some(1)),
+            ("^prod", &["^prod/"], None),
+            ("^prod/.*\\.yaml$", &["\\.yml$", "ya?ml$"], Some(1)),
+            ("(?i)^PROD/", &["^prod/"], None),
+            ("^prod/", &["(?i)^PROD/"], Some(0)),
+            ("^münchen/", &["^m.nchen/"], Some(0)),
+            ("^münchen/", &["^m[a-z]nchen/"], None),
+            // Manifests are what a rule is for.
+            ("^prod/", &[".*.yaml"], Some(0)),
+            ("^prod/.*\\.txt$", &[".*.yaml"], None),
+            // No path has such names.
+            ("^a/.*", &["^a/[^.]|^a/\\.[^/]"], Some(0)),
+        ] {
+            assert_eq!(shadow(new, before), index, "{new} behind {before:?}");
+        }
+    }
+
+    /// The automata of many rules at once would have too many states.
+    #[test]
+    fn many_rules_that_overlap_are_decided() {
+        let many: Vec<String> = (0..60)
+            .map(|index| format!(r"clusters/.*c{index}/.*secret.*\.yaml$"))
+            .collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let regex = PathRegex::new("^clusters/new/.*").expect("a regex");
+        let routing = Routing::new(Some(&regex), &rules(&many), Paths::Relative);
+        let mut routing = routing.expect("decided");
+        assert_eq!(routing.shadowed_by(), Ok(None));
+        let found = routing.warnings_of_new(&[]).expect("decided");
+        let overlaps = found
+            .iter()
+            .filter(|warning| matches!(warning, RuleWarning::Overlap { .. }));
+        assert_eq!(overlaps.count(), many.len());
+    }
+
+    #[test]
+    fn whole_paths_are_meant_where_the_config_is_elsewhere() {
+        let regex = PathRegex::new("^/srv/prod/").expect("a regex");
+        for (paths, reached) in [(Paths::Absolute, true), (Paths::Relative, false)] {
+            let mut routing = Routing::new(Some(&regex), &[], paths).expect("decided");
+            assert_eq!(routing.shadowed_by() == Ok(None), reached);
+        }
+    }
+}

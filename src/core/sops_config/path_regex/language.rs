@@ -66,6 +66,16 @@ impl Language {
         Self::build(regex.map_or("", |regex| &regex.pattern.text), characters)
     }
 
+    /// Whether the path is one of them.
+    fn contains(&self, path: &str) -> bool {
+        let start = beginning(&self.0);
+        let end = start.and_then(|start| {
+            let mut bytes = path.bytes();
+            bytes.try_fold(start, |state, byte| step(&self.0, state, byte))
+        });
+        end.is_ok_and(|state| matches_at_end(&self.0, state))
+    }
+
     fn build(pattern: &str, characters: Characters) -> Result<Self, TooComplex> {
         let config = dense::Config::new()
             .match_kind(MatchKind::All)
@@ -134,12 +144,34 @@ impl Search {
         })
     }
 
-    /// The shortest path that is in all of `of_all` and in none of `of_none`, or
-    /// `None` if there is none.
+    /// A short path that is in all of `of_all` and in none of `of_none`, or `None`
+    /// if there is none.
+    ///
+    /// Automata are looked at together only as far as a path needs it: with many
+    /// at once their states multiply.
     ///
     /// # Errors
     /// [`TooComplex`]
     pub(in super::super) fn find(
+        &mut self,
+        of_all: &[&Language],
+        of_none: &[&Language],
+    ) -> Result<Option<String>, TooComplex> {
+        let mut excluded: Vec<&Language> = Vec::new();
+        loop {
+            let Some(path) = self.shortest(of_all, &excluded)? else {
+                return Ok(None);
+            };
+            let mut others = of_none.iter().copied();
+            match others.find(|language| language.contains(&path)) {
+                Some(language) => excluded.push(language),
+                None => return Ok(Some(path)),
+            }
+        }
+    }
+
+    /// The shortest path that is in all of `of_all` and in none of `of_none`.
+    fn shortest(
         &mut self,
         of_all: &[&Language],
         of_none: &[&Language],
