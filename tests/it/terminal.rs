@@ -1,16 +1,21 @@
 //! kb on a terminal: `script` (util-linux) gives it one, and prints what stands
 //! on it.
 
-use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::io::{BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use crate::Setup;
+
+/// How long kb may be silent before it counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A terminal on which kb runs.
 pub(crate) struct Terminal {
     child: Child,
-    screen: ChildStdout,
-    keyboard: ChildStdin,
+    screen: Receiver<u8>,
+    keyboard: Option<ChildStdin>,
     seen: Vec<u8>,
 }
 
@@ -23,9 +28,19 @@ impl Terminal {
         let mut command = setup.world.tool_cmd("script", options);
         command.arg("/dev/null").stdin(Stdio::piped());
         let mut child = command.spawn().expect("script");
+        let stdout = child.stdout.take().expect("stdout");
+        let (sender, screen) = mpsc::channel();
+        // Ends with the screen, which may be reported as an error.
+        std::thread::spawn(move || {
+            for byte in BufReader::new(stdout).bytes().map_while(Result::ok) {
+                if sender.send(byte).is_err() {
+                    break;
+                }
+            }
+        });
         Self {
-            screen: child.stdout.take().expect("stdout"),
-            keyboard: child.stdin.take().expect("stdin"),
+            screen,
+            keyboard: child.stdin.take(),
             child,
             seen: Vec::new(),
         }
@@ -36,11 +51,10 @@ impl Terminal {
     pub(crate) fn wait_for(&mut self, words: &str) -> &mut Self {
         let from = self.seen.len();
         while !String::from_utf8_lossy(&self.seen[from..]).contains(words) {
-            let mut byte = [0];
-            let read = self.screen.read(&mut byte).unwrap_or(0);
-            let seen = String::from_utf8_lossy(&self.seen);
-            assert!(read == 1, "no {words:?} on the screen:\n{seen}");
-            self.seen.extend(byte);
+            match self.screen.recv_timeout(PATIENCE) {
+                Ok(byte) => self.seen.push(byte),
+                Err(_) => panic!("no {words:?} on the screen:\n{}", self.text()),
+            }
         }
         self
     }
@@ -50,18 +64,36 @@ impl Terminal {
     }
 
     pub(crate) fn type_text(&mut self, text: &str) -> &mut Self {
-        let typed = self.keyboard.write_all(text.as_bytes());
-        typed.expect("typing");
+        let keyboard = self.keyboard.as_mut().expect("a keyboard");
+        keyboard.write_all(text.as_bytes()).expect("typing");
         self
     }
 
     /// Waits for the end. The exit code, and all that stood on the screen.
+    #[track_caller]
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        // The screen's other end may be reported as an error when it closes.
-        let _ = self.screen.read_to_end(&mut self.seen);
-        drop(self.keyboard);
+        loop {
+            match self.screen.recv_timeout(PATIENCE) {
+                Ok(byte) => self.seen.push(byte),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs:\n{}", self.text()),
+            }
+        }
+        drop(self.keyboard.take());
         let status = self.child.wait().expect("script ends");
-        let seen = String::from_utf8_lossy(&self.seen).replace('\r', "");
-        (status.code(), seen)
+        (status.code(), self.text())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.seen).replace('\r', "")
+    }
+}
+
+impl Drop for Terminal {
+    /// A test that fails leaves nothing running.
+    fn drop(&mut self) {
+        drop(self.keyboard.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -151,7 +151,8 @@ pub(super) const EXPRESSIONS: [&str; 146] = [
 ];
 
 /// Paths that tell.
-pub(super) const PATHS: [&str; 22] = [
+pub(super) const PATHS: [&str; 23] = [
+    "٣é",
     "prod/db-secret.yaml",
     "prod/SECRETS.yml",
     "a",
