@@ -107,6 +107,8 @@ fn a_rebuilt_cluster_takes_the_place_of_its_old_key() {
             .contains(&format!("-    age: {LOCAL}"))
     );
     assert_eq!(setup.world.read(".sops.yaml"), config);
+    let words = format!("instead of {LOCAL}, line 11");
+    assert!(run.err().contains(&words), "{}", run.err());
     setup.init(&["--replace", LOCAL]).assert_code(0);
     let recipient = setup.recipient();
     assert_eq!(

@@ -97,7 +97,14 @@ fn in_words(config: &SopsConfig, place: &Place) -> String {
                 rule(*index).key_list()
             )
         }
-        Place::InsteadOf(old) => format!("instead of {old}"),
+        Place::InsteadOf(old) => {
+            let rules = config.rules.iter().filter(|rule| rule.names(old));
+            let lines: Vec<String> = rules.map(|rule| rule.position.line.to_string()).collect();
+            match lines.as_slice() {
+                [] => format!("instead of {old}"),
+                lines => format!("instead of {old}, line {}", lines.join(", ")),
+            }
+        }
     }
 }
 
