@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::sops_config::FILE_NAME;
+use super::sops_config::{FILE_NAME, Paths};
 
 /// sops looks for its config in so many directories, from the working
 /// directory upward (`config/config.go`, `maxDepth`).
@@ -25,8 +25,8 @@ pub struct ConfigLocation {
     /// The repositories whose files it is for: the one around the working
     /// directory, and the one around a config that was named.
     pub roots: Vec<PathBuf>,
-    /// Whether it is for files that lie outside its directory.
-    pub is_outside: bool,
+    /// What the paths of those files look like to its rules.
+    pub paths: Paths,
 }
 
 /// A config as sops finds it.
@@ -159,7 +159,11 @@ pub fn locate(directory: &Path, named: Option<&Path>) -> ConfigLocation {
             roots.push(around.spelling(&own_root));
         }
         return ConfigLocation {
-            is_outside: !(real.starts_with(&root) || root.starts_with(real)),
+            paths: match (root.starts_with(real), real.starts_with(&root)) {
+                (true, _) => Paths::Relative,
+                (false, true) => Paths::Either,
+                (false, false) => Paths::Absolute,
+            },
             path,
             shadowed: None,
             misnamed: None,
@@ -182,7 +186,7 @@ pub fn locate(directory: &Path, named: Option<&Path>) -> ConfigLocation {
             .map(|file| upward.path(&file)),
         misnamed: misnamed.map(|file| upward.path(&file)),
         roots: vec![spelled_root],
-        is_outside: false,
+        paths: Paths::Relative,
     }
 }
 
@@ -257,14 +261,14 @@ mod tests {
     #[test]
     fn a_config_outside_the_tree_is_for_files_elsewhere() {
         let dir = tree(&["else/where.yaml", "repo/.git/HEAD", "repo/x/y"]);
-        let outside = |named: &str| {
+        let paths = |named: &str| {
             let config = locate(&dir.path().join("repo/x"), Some(Path::new(named)));
-            config.is_outside
+            config.paths
         };
-        assert!(outside("../../else/where.yaml"));
-        assert!(!outside("../../where.yaml"));
-        assert!(!outside("y/where.yaml"));
-        assert!(!outside("../where.yaml"));
+        assert_eq!(paths("../../else/where.yaml"), Paths::Absolute);
+        assert_eq!(paths("../../where.yaml"), Paths::Relative);
+        assert_eq!(paths("../where.yaml"), Paths::Relative);
+        assert_eq!(paths("y/where.yaml"), Paths::Either);
     }
 
     #[test]

@@ -80,8 +80,13 @@ fn file(
     foreign: Option<&Path>,
     recipients: &[Recipient],
 ) -> io::Result<Option<Found>> {
-    // In every format a recipient stands in the metadata as it is.
-    if !contains_any(File::open(path)?, recipients)? {
+    // In every format a recipient stands in the metadata as it is; sops reads
+    // YAML in UTF-16 too.
+    let texts = recipients.iter().map(Recipient::as_str);
+    let wide = texts.clone().flat_map(in_utf16).collect::<Vec<_>>();
+    let plain = texts.map(|text| text.as_bytes().to_vec());
+    let needles: Vec<Vec<u8>> = plain.chain(wide.iter().cloned()).collect();
+    if !contains_any(File::open(path)?, &needles)? {
         return Ok(None);
     }
     let found = |metadata| Found {
@@ -89,7 +94,11 @@ fn file(
         metadata,
         foreign: foreign.map(Path::to_owned),
     };
-    Ok(match Metadata::parse(path, &fs::read(path)?) {
+    let content = fs::read(path)?;
+    if contains_any(&*content, &wide)? {
+        return Ok(Some(found(None)));
+    }
+    Ok(match Metadata::parse(path, &content) {
         Ok(metadata) => {
             let mut keys = metadata.recipients.iter();
             let opens = keys.any(|key| recipients.contains(key));
@@ -100,9 +109,17 @@ fn file(
     })
 }
 
-/// Whether any of the texts is in what the reader gives, of whatever size.
-fn contains_any(mut reader: impl Read, recipients: &[Recipient]) -> io::Result<bool> {
-    let overlap = recipients.iter().map(|key| key.as_str().len()).max();
+/// A text in UTF-16, in both orders of bytes.
+fn in_utf16(text: &str) -> [Vec<u8>; 2] {
+    [
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+    ]
+}
+
+/// Whether any of the needles is in what the reader gives, of whatever size.
+fn contains_any(mut reader: impl Read, needles: &[Vec<u8>]) -> io::Result<bool> {
+    let overlap = needles.iter().map(Vec::len).max();
     let overlap = overlap.unwrap_or(1) - 1;
     let mut buffer = vec![0; overlap + CHUNK];
     let mut kept = 0;
@@ -114,9 +131,8 @@ fn contains_any(mut reader: impl Read, recipients: &[Recipient]) -> io::Result<b
             Err(error) => return Err(error),
         };
         let filled = kept + read;
-        let found =
-            |key: &Recipient| memchr::memmem::find(&buffer[..filled], key.as_str().as_bytes());
-        if recipients.iter().any(|key| found(key).is_some()) {
+        let found = |needle: &Vec<u8>| memchr::memmem::find(&buffer[..filled], needle);
+        if needles.iter().any(|needle| found(needle).is_some()) {
             return Ok(true);
         }
         kept = filled.min(overlap);
@@ -132,13 +148,14 @@ mod tests {
     #[test]
     fn a_recipient_is_found_across_the_border_of_two_chunks() {
         let (_, recipient) = Identity::generate();
+        let needles = [recipient.as_str().as_bytes().to_vec()];
         for before in [0, CHUNK - 30, CHUNK, CHUNK + 31, 3 * CHUNK - 1] {
             let mut text = vec![b'a'; before];
             text.extend(recipient.as_str().as_bytes());
-            let found = contains_any(text.as_slice(), std::slice::from_ref(&recipient));
+            let found = contains_any(text.as_slice(), &needles);
             assert!(found.expect("reading"), "behind {before} bytes");
             text.pop();
-            let found = contains_any(text.as_slice(), std::slice::from_ref(&recipient));
+            let found = contains_any(text.as_slice(), &needles);
             assert!(!found.expect("reading"), "behind {before} bytes");
         }
     }

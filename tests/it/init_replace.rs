@@ -94,6 +94,14 @@ fn files_that_may_be_lost_stop_a_replacement_too() {
         .write("merge.yaml", format!("<<<<<<< HEAD\n{text}"));
     lost(&["merge.yaml"]);
     std::fs::remove_file(setup.world.path("merge.yaml")).expect("rm");
+    // In UTF-16, which sops reads.
+    setup.encrypt_for(&old, "wide.yaml", "a: b\n");
+    let text = setup.world.read("wide.yaml");
+    let wide = std::iter::once(0xFEFF).chain(text.encode_utf16());
+    let wide: Vec<u8> = wide.flat_map(u16::to_le_bytes).collect();
+    setup.world.write("wide.yaml", wide);
+    lost(&["wide.yaml"]);
+    std::fs::remove_file(setup.world.path("wide.yaml")).expect("rm");
     // Two groups, both needed.
     let groups = format!(
         "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age: [{old}]\n      - age: [{other}]\n"

@@ -183,7 +183,7 @@ fn a_new_rule_stands_before_one_that_would_shadow_it() {
     setup.world.write(".sops.yaml", &config);
     let run = setup.init(&["--path-regex", r"^new/[^/]*secret[^/]*\.yaml$"]);
     run.assert_code(0);
-    let words = "above the one in line 5: \\.yaml$, which would take all of its files";
+    let words = "above the one in line 5: \\.yaml$, which would take its files";
     assert!(run.err().contains(words), "{}", run.err());
     assert!(!run.err().contains("warning:"), "{}", run.err());
     assert_eq!(
@@ -399,6 +399,44 @@ fn a_rule_that_takes_the_manifests_shadows_one_for_a_folder() {
         [setup.recipient()]
     );
     assert_eq!(encrypted_for(&setup, "clusters/dev/x.yaml"), [other]);
+}
+
+/// A rule behind the new one that loses some of its files is told as well.
+#[test]
+fn what_a_new_rule_takes_from_those_behind_it_is_a_warning() {
+    let setup = Setup::new("takes");
+    let (_, a) = keypair(&setup.world);
+    let (_, b) = keypair(&setup.world);
+    let config = format!(
+        "creation_rules:\n  - path_regex: \\.yml$\n    age: {a}\n  - path_regex: ^(zq/prod|other)/\n    age: {b}\n  - age: {b}\n"
+    );
+    setup.world.write(".sops.yaml", &config);
+    assert_eq!(encrypted_for(&setup, "zq/prod/x.yaml"), [b]);
+    let run = setup.init(&["--path-regex", "^zq/"]);
+    run.assert_code(0);
+    let words = "the new rule also takes files such as zq/prod/a from the one in line 4";
+    assert!(run.err().contains(words), "{}", run.err());
+    assert_eq!(encrypted_for(&setup, "zq/prod/x.yaml"), [setup.recipient()]);
+}
+
+/// Below its own directory sops matches relative paths, elsewhere whole ones.
+#[test]
+fn a_named_config_in_a_folder_may_mean_either_kind_of_path() {
+    let setup = Setup::new("folder");
+    let (_, other) = keypair(&setup.world);
+    let config = format!("creation_rules:\n  - path_regex: ^q/\n    age: {other}\n");
+    setup.world.write("hack/sops.yaml", config);
+    let whole = format!("^{}/clusters/", setup.world.repo().display());
+    for paths in ["^prod/", &whole] {
+        let arguments = [
+            "--config",
+            "hack/sops.yaml",
+            "--path-regex",
+            paths,
+            "--dry-run",
+        ];
+        setup.init(&arguments).assert_code(0);
+    }
 }
 
 /// Hidden rules and starved ones are told.

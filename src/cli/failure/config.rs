@@ -70,7 +70,7 @@ impl From<NoPlace> for Failure {
             }
             NoPlace::NeverApplies { earlier, .. } if earlier.is_empty() => failure
                 .detail(": no path matches it")
-                .hint("sops matches the path from where .sops.yaml is, such as clusters/prod/db-secret.yaml"),
+                .hint("sops matches the path from where the config is, such as clusters/prod/db-secret.yaml; of files elsewhere the whole path"),
             NoPlace::NeverApplies { earlier, .. } => failure
                 .detail(": sops takes the first rule that matches, and every path goes to")
                 .detail(&rule_list(&earlier))

@@ -213,10 +213,7 @@ fn new_rule(config: &SopsConfig, regex: &PathRegex, paths: Paths) -> Result<Choi
         let before = routing.move_before_shadow()?;
         Ok(match routing.shadowed_by()? {
             Some(earlier) => Err(earlier),
-            None => Ok((
-                before,
-                routing.warnings_of_new(&rules[before.unwrap_or(rules.len())..])?,
-            )),
+            None => Ok((before, routing.warnings_of_new()?)),
         })
     };
     match look() {

@@ -124,12 +124,21 @@ impl KeyText {
 /// (one has 62 characters).
 const LONGEST_EXAMPLE: usize = 30;
 
+/// Whether the letters and digits together could be a key, wrapped or in groups:
+/// all of bech32's alphabet, and about as many.
+fn is_key_in_pieces(text: &str) -> bool {
+    let letters = text.chars().filter(char::is_ascii_alphanumeric);
+    let letters: String = letters.collect();
+    let data = letters.strip_prefix("age1").unwrap_or(&letters);
+    data.len() > LONGEST_EXAMPLE && !data.to_ascii_lowercase().contains(['1', 'b', 'i', 'o'])
+}
+
 /// See [`KeyText::is_placeholder`].
 pub(super) fn is_placeholder(text: &str) -> bool {
     let no_key = |rest: &str| rest.contains(|c: char| !matches!(c, 'a'..='z' | '0'..='9'));
     // A real key with a slip in it, or two without a comma, must not go.
     let mut runs = text.split(|c: char| !c.is_ascii_alphanumeric());
-    if runs.any(|run| run.len() >= LONGEST_EXAMPLE) {
+    if runs.any(|run| run.len() >= LONGEST_EXAMPLE) || is_key_in_pieces(text) {
         return false;
     }
     (text.starts_with('<') && text.ends_with('>'))

@@ -32,6 +32,13 @@ pub enum RuleWarning {
         /// The earlier rules that take them.
         earlier: Vec<RuleSummary>,
     },
+    /// A rule behind the new one loses some of its files to it.
+    Takes {
+        /// That rule.
+        later: RuleSummary,
+        /// A path that went to it.
+        path: String,
+    },
     /// A rule behind the new one gets no files any more.
     Hides {
         /// That rule.
@@ -57,6 +64,8 @@ pub(super) struct Routing {
     characters: Characters,
     own: Language,
     earlier: Vec<Overlapping>,
+    /// Those that stand behind it after all, the one that shadows it first.
+    later: Vec<Overlapping>,
     /// The kinds of manifests that the rule matches.
     manifests: Vec<Manifests>,
 }
@@ -119,6 +128,7 @@ impl Routing {
             characters,
             own,
             earlier,
+            later: Vec::new(),
             manifests,
         })
     }
@@ -139,7 +149,7 @@ impl Routing {
             }
             if shadows {
                 let index = self.earlier[at].index;
-                self.earlier.truncate(at);
+                self.later = self.earlier.split_off(at);
                 return Ok(Some(index));
             }
         }
@@ -197,26 +207,32 @@ impl Routing {
         Ok(found)
     }
 
-    /// What is odd about a new rule that stands before the rules `after`.
+    /// What is odd about a new rule, and what others lose to it.
     ///
     /// # Errors
     /// [`TooComplex`]
-    pub(super) fn warnings_of_new(
-        &mut self,
-        after: &[CreationRule],
-    ) -> Result<Vec<RuleWarning>, TooComplex> {
+    pub(super) fn warnings_of_new(&mut self) -> Result<Vec<RuleWarning>, TooComplex> {
         let overlaps = self.earlier.iter().map(|earlier| RuleWarning::Overlap {
             earlier: earlier.rule.clone(),
             path: earlier.path.clone(),
         });
         let mut found: Vec<RuleWarning> = overlaps.collect();
-        for rule in after {
-            let language = Language::of(rule.regex()?, self.characters)?;
-            if self.search.find(&[&language], &[&self.own])?.is_none() {
-                found.push(RuleWarning::Hides {
-                    later: rule.summary(),
-                });
+        let mut before: Vec<&Language> = self.earlier.iter().map(|rule| &rule.language).collect();
+        for (at, later) in self.later.iter().enumerate() {
+            let rule = later.rule.clone();
+            if self
+                .search
+                .find(&[&later.language], &[&self.own])?
+                .is_none()
+            {
+                found.push(RuleWarning::Hides { later: rule });
+            } else if at > 0
+                // What the first one loses is why the new rule stands there.
+                && let Some(path) = self.search.find(&[&self.own, &later.language], &before)?
+            {
+                found.push(RuleWarning::Takes { later: rule, path });
             }
+            before.push(&later.language);
         }
         found.extend(self.warnings(true)?);
         Ok(found)
@@ -294,7 +310,7 @@ mod tests {
         let routing = Routing::new(Some(&regex), &rules(&many), Paths::Relative);
         let mut routing = routing.expect("decided");
         assert_eq!(routing.shadowed_by(), Ok(None));
-        let found = routing.warnings_of_new(&[]).expect("decided");
+        let found = routing.warnings_of_new().expect("decided");
         let overlaps = found
             .iter()
             .filter(|warning| matches!(warning, RuleWarning::Overlap { .. }));

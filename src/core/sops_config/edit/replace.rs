@@ -1,6 +1,6 @@
 //! Another recipient in the place of one, wherever it stands.
 
-use super::recipients::{Entry, entries, of_rule, without_item};
+use super::recipients::{Entry, entries, key_groups, of_groups, of_rule, without_item};
 use super::{Splice, Unsupported};
 use crate::core::identity::Recipient;
 use crate::core::sops_config::document::{Document, Node};
@@ -18,12 +18,36 @@ pub(super) fn everywhere(
         .iter()
         .filter_map(|rule| document.get(rule, "recreation_rule"));
     for rule in document.top_list("creation_rules").iter().chain(recreation) {
+        check_groups(document, rule, old.as_str(), new.as_str())?;
         for pair in of_rule(document, rule) {
             let list = document.resolve(&pair.value);
             splices.extend(in_list(document, list, old.as_str(), new.as_str())?);
         }
     }
     Ok(splices)
+}
+
+/// In several key groups one key must not come to meet the threshold alone.
+fn check_groups(document: &Document, rule: &Node, old: &str, new: &str) -> Result<(), Unsupported> {
+    let groups = key_groups(document, rule);
+    let (mut with_old, mut with_any) = (0, 0);
+    for group in groups {
+        let mut texts = Vec::new();
+        for pair in of_groups(document, std::slice::from_ref(group)) {
+            let found = entries(document, document.resolve(&pair.value))?;
+            texts.extend(found.into_iter().map(|entry| entry.text));
+        }
+        let has = |key: &str| texts.iter().any(|text| text == key);
+        with_old += usize::from(has(old));
+        with_any += usize::from(has(old) || has(new));
+    }
+    match groups {
+        [first, ..] if with_old > 0 && with_any > with_old => {
+            let form = "key groups that would have it twice";
+            Err(Unsupported::at(first, form))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn in_list(

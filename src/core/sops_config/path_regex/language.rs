@@ -103,6 +103,8 @@ pub enum Paths {
     Relative,
     /// Whole paths: the files are not below the config's directory.
     Absolute,
+    /// Some are, and some are not.
+    Either,
 }
 
 /// Where an automaton is after some bytes of a path.
@@ -135,6 +137,7 @@ impl Search {
         let root = match paths {
             Paths::Relative => "",
             Paths::Absolute => "/",
+            Paths::Either => "/?",
         };
         let pattern = format!(r"\A{root}(?:{NAME}/)*{NAME}\z");
         Ok(Self {

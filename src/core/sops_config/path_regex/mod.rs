@@ -8,8 +8,10 @@ mod language;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use regex_automata::meta;
+use regex_automata::util::syntax;
 
 pub use go_syntax::RegexError;
 pub use language::Paths;
@@ -25,21 +27,21 @@ pub struct PathRegex {
     expression: String,
     /// The same in Rust's syntax.
     pattern: go_syntax::Pattern,
-    regex: meta::Regex,
+    /// Compiled when it is first asked for; `None` if it is too large.
+    regex: Arc<OnceLock<Option<meta::Regex>>>,
 }
 
 impl PathRegex {
-    /// Compiles an expression as sops would.
+    /// Reads an expression as sops would.
     ///
     /// # Errors
     /// [`RegexError`]
     pub fn new(expression: &str) -> Result<Self, RegexError> {
         let pattern = go_syntax::translate(expression)?;
-        let config = meta::Config::new().nfa_size_limit(Some(SIZE_LIMIT));
-        let regex = meta::Builder::new().configure(config).build(&pattern.text);
+        syntax::parse(&pattern.text).map_err(|_| RegexError::TooDeep)?;
         Ok(Self {
             expression: expression.to_owned(),
-            regex: regex.map_err(|_| RegexError::TooLarge)?,
+            regex: Arc::default(),
             pattern,
         })
     }
@@ -49,9 +51,20 @@ impl PathRegex {
         &self.expression
     }
 
-    /// Whether the expression matches somewhere in the path.
+    /// Whether the expression matches somewhere in the path. One that is too
+    /// large to be compiled does not.
     pub fn matches(&self, path: &Path) -> bool {
-        self.regex.is_match(go_text(path).as_str())
+        let regex = self.regex.get_or_init(|| {
+            let config = meta::Config::new().nfa_size_limit(Some(SIZE_LIMIT));
+            let regex = meta::Builder::new()
+                .configure(config)
+                .build(&self.pattern.text);
+            regex.ok()
+        });
+        let text = go_text(path);
+        regex
+            .as_ref()
+            .is_some_and(|regex| regex.is_match(text.as_str()))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::core::identity::{Identity, Recipient, RecipientError};
 use crate::core::init::{self, ChangePlan, KeySource, Outcome, Plan};
 use crate::core::replace;
 use crate::core::repository;
-use crate::core::sops_config::{ConfigError, PathRegex, Paths, SopsConfig, Target};
+use crate::core::sops_config::{ConfigError, PathRegex, SopsConfig, Target};
 
 /// Give the cluster its age key, and .sops.yaml the public half
 ///
@@ -99,10 +99,7 @@ impl Init {
             create_namespace: self.create_namespace,
             config,
             files: init::Files {
-                paths: match location.is_outside {
-                    true => Paths::Absolute,
-                    false => Paths::Relative,
-                },
+                paths: location.paths,
                 roots: location.roots,
                 accept_loss: self.yes,
             },

@@ -84,7 +84,7 @@ fn in_words(config: &SopsConfig, place: &Place) -> String {
                 _ if config.rules.is_empty() => format!("its first rule, for {files}"),
                 None => format!("a new rule at the end, for {files}"),
                 Some(next) => format!(
-                    "a new rule for {files}, above the one in {}, which would take all of its files",
+                    "a new rule for {files}, above the one in {}, which would take its files",
                     next.summary()
                 ),
             }
@@ -148,6 +148,13 @@ fn warning_in_words(warning: &RuleWarning) -> (String, &'static str) {
                 "narrow the path_regex of those rules, or change the order",
             )
         }
+        RuleWarning::Takes { later, path } => (
+            format!(
+                "the new rule also takes files such as {} from the one in {later}",
+                short(path)
+            ),
+            "an expression that matches less, or rules in another order",
+        ),
         RuleWarning::Hides { later } => (
             format!("the new rule takes all files of the one in {later}"),
             "an expression that matches less; or --add and that one's path_regex, if both are meant",

@@ -378,6 +378,7 @@ fn a_key_with_a_slip_in_it_is_no_placeholder() {
         format!("{OLD};{OTHER}"),
         format!("{OLD} # alice"),
         format!("{OLD}\u{200b}"),
+        format!("{} {} {}", &OLD[..22], &OLD[22..44], &OLD[44..]),
         long,
     ] {
         let text = format!("creation_rules:\n  - age: '{age}'\n");
@@ -389,6 +390,7 @@ fn a_key_with_a_slip_in_it_is_no_placeholder() {
         "age1abc...",
         "age1<your key>",
         "age1 your key here",
+        "age1 put the public key of the cluster here and not a person",
         "<key>",
     ] {
         assert!(config(&format!("creation_rules:\n  - age: '{age}'\n")).rules[0].has_no_key());
@@ -450,6 +452,11 @@ fn forms_that_are_not_edited_are_named_with_their_place() {
             "d: &d {age: OLD}\ncreation_rules:\n  - <<: *d\n",
             &Place::Beside(0),
             ".sops.yaml:3:5: kb cannot put a key into a rule whose keys are merged in",
+        ),
+        (
+            "creation_rules:\n  - key_groups:\n      - age: [OLD]\n      - age: [OTHER, NEW]\n",
+            &instead_of_old(),
+            ".sops.yaml:3:9: kb cannot put a key into key groups that would have it twice",
         ),
         (
             "  stores: {}\n",

@@ -26,9 +26,9 @@ pub enum RegexError {
         /// The part of the expression.
         part: String,
     },
-    /// The compiled form would take too much memory.
-    #[error("it is too large")]
-    TooLarge,
+    /// Groups stand in more groups than kb can read.
+    #[error("too many groups stand in each other")]
+    TooDeep,
 }
 
 const PAREN: &str = "missing closing )";
