@@ -23,7 +23,11 @@ impl Terminal {
     /// Starts `kb k secrets …` in the setup's repository and namespace.
     pub(crate) fn start(setup: &Setup, arguments: &str) -> Self {
         let kb = env!("CARGO_BIN_EXE_kb");
-        let line = format!("'{kb}' k secrets -n {} {arguments}", setup.namespace);
+        // Where the tests run in the background, Ctrl-C is ignored from the start.
+        let line = format!(
+            "exec env --default-signal=INT,QUIT '{kb}' k secrets -n {} {arguments}",
+            setup.namespace
+        );
         let options = ["--quiet", "--return", "--flush", "--command", &line];
         let mut command = setup.world.tool_cmd("script", options);
         command.arg("/dev/null").stdin(Stdio::piped());
