@@ -141,6 +141,14 @@ fn the_clusters_own_key_comes_into_the_config() {
     let (key, recipient) = keypair(&setup.world);
     setup.put_key(&[("age.agekey", &key)]);
     let before = setup.cluster.secret(&setup.namespace, "sops-age");
+    let trial = setup.init(&["--use-existing", "--dry-run"]);
+    let difference = format!("+    age: {recipient}");
+    assert!(
+        trial.assert_code(0).err().contains(&difference),
+        "{}",
+        trial.err()
+    );
+    assert!(!setup.world.path(".sops.yaml").exists());
     let run = setup.init(&["--use-existing"]);
     insta::assert_snapshot!(run.snapshot(), @r#"
     exit code: 0
