@@ -9,6 +9,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use memchr::memmem::Finder;
+
 use super::identity::Recipient;
 use super::sops_file::{FileError, Metadata};
 
@@ -40,14 +42,40 @@ pub struct Found {
 /// Finds the files below the `roots` that any of the `recipients` opens.
 pub fn files_for(roots: &[PathBuf], recipients: &[Recipient]) -> Scan {
     let mut scan = Scan::default();
+    let wanted = Wanted::new(recipients);
     for root in roots {
-        directory(root, None, recipients, &mut scan);
+        directory(root, None, &wanted, &mut scan);
     }
     scan.files.sort_by(|a, b| a.path.cmp(&b.path));
     scan
 }
 
-fn directory(path: &Path, foreign: Option<&Path>, recipients: &[Recipient], scan: &mut Scan) {
+/// What is looked for in every file, made ready once.
+struct Wanted<'r> {
+    recipients: &'r [Recipient],
+    /// In every format a recipient stands in the metadata as it is. Those of
+    /// `wide` are in it too.
+    texts: Vec<Finder<'static>>,
+    /// The same in UTF-16, in both orders of bytes, which sops reads in YAML.
+    wide: Vec<Finder<'static>>,
+}
+
+impl<'r> Wanted<'r> {
+    fn new(recipients: &'r [Recipient]) -> Self {
+        let finder = |bytes: Vec<u8>| Finder::new(&bytes).into_owned();
+        let keys = recipients.iter().map(Recipient::as_str);
+        let wide = keys.clone().flat_map(in_utf16).map(finder);
+        let wide: Vec<Finder<'static>> = wide.collect();
+        let plain = keys.map(|key| finder(key.as_bytes().to_vec()));
+        Self {
+            recipients,
+            texts: plain.chain(wide.iter().cloned()).collect(),
+            wide,
+        }
+    }
+}
+
+fn directory(path: &Path, foreign: Option<&Path>, wanted: &Wanted<'_>, scan: &mut Scan) {
     let Ok(entries) = fs::read_dir(path) else {
         scan.unread.push(path.to_owned());
         return;
@@ -62,9 +90,9 @@ fn directory(path: &Path, foreign: Option<&Path>, recipients: &[Recipient], scan
                     continue;
                 }
                 let own = inner.join(".git").exists().then_some(&*inner);
-                directory(&inner, foreign.or(own), recipients, scan);
+                directory(&inner, foreign.or(own), wanted, scan);
             }
-            Ok((inner, Ok(kind))) if kind.is_file() => match file(&inner, foreign, recipients) {
+            Ok((inner, Ok(kind))) if kind.is_file() => match file(&inner, foreign, wanted) {
                 Ok(found) => scan.files.extend(found),
                 Err(_) => scan.unread.push(inner),
             },
@@ -75,18 +103,8 @@ fn directory(path: &Path, foreign: Option<&Path>, recipients: &[Recipient], scan
     }
 }
 
-fn file(
-    path: &Path,
-    foreign: Option<&Path>,
-    recipients: &[Recipient],
-) -> io::Result<Option<Found>> {
-    // In every format a recipient stands in the metadata as it is; sops reads
-    // YAML in UTF-16 too.
-    let texts = recipients.iter().map(Recipient::as_str);
-    let wide = texts.clone().flat_map(in_utf16).collect::<Vec<_>>();
-    let plain = texts.map(|text| text.as_bytes().to_vec());
-    let needles: Vec<Vec<u8>> = plain.chain(wide.iter().cloned()).collect();
-    if !contains_any(File::open(path)?, &needles)? {
+fn file(path: &Path, foreign: Option<&Path>, wanted: &Wanted<'_>) -> io::Result<Option<Found>> {
+    if !contains_any(File::open(path)?, &wanted.texts)? {
         return Ok(None);
     }
     let found = |metadata| Found {
@@ -95,13 +113,13 @@ fn file(
         foreign: foreign.map(Path::to_owned),
     };
     let content = fs::read(path)?;
-    if contains_any(&*content, &wide)? {
+    if contains_any(&*content, &wanted.wide)? {
         return Ok(Some(found(None)));
     }
     Ok(match Metadata::parse(path, &content) {
         Ok(metadata) => {
             let mut keys = metadata.recipients.iter();
-            let opens = keys.any(|key| recipients.contains(key));
+            let opens = keys.any(|key| wanted.recipients.contains(key));
             opens.then(|| found(Some(metadata)))
         }
         Err(FileError::Damaged { .. }) => Some(found(None)),
@@ -117,9 +135,9 @@ fn in_utf16(text: &str) -> [Vec<u8>; 2] {
     ]
 }
 
-/// Whether any of the needles is in what the reader gives, of whatever size.
-fn contains_any(mut reader: impl Read, needles: &[Vec<u8>]) -> io::Result<bool> {
-    let overlap = needles.iter().map(Vec::len).max();
+/// Whether any of the texts is in what the reader gives, of whatever size.
+fn contains_any(mut reader: impl Read, texts: &[Finder<'_>]) -> io::Result<bool> {
+    let overlap = texts.iter().map(|text| text.needle().len()).max();
     let overlap = overlap.unwrap_or(1) - 1;
     let mut buffer = vec![0; overlap + CHUNK];
     let mut kept = 0;
@@ -131,8 +149,8 @@ fn contains_any(mut reader: impl Read, needles: &[Vec<u8>]) -> io::Result<bool> 
             Err(error) => return Err(error),
         };
         let filled = kept + read;
-        let found = |needle: &Vec<u8>| memchr::memmem::find(&buffer[..filled], needle);
-        if needles.iter().any(|needle| found(needle).is_some()) {
+        let mut texts = texts.iter();
+        if texts.any(|text| text.find(&buffer[..filled]).is_some()) {
             return Ok(true);
         }
         kept = filled.min(overlap);
@@ -148,14 +166,15 @@ mod tests {
     #[test]
     fn a_recipient_is_found_across_the_border_of_two_chunks() {
         let (_, recipient) = Identity::generate();
-        let needles = [recipient.as_str().as_bytes().to_vec()];
+        let recipients = [recipient.clone()];
+        let texts = Wanted::new(&recipients).texts;
         for before in [0, CHUNK - 30, CHUNK, CHUNK + 31, 3 * CHUNK - 1] {
             let mut text = vec![b'a'; before];
             text.extend(recipient.as_str().as_bytes());
-            let found = contains_any(text.as_slice(), &needles);
+            let found = contains_any(text.as_slice(), &texts);
             assert!(found.expect("reading"), "behind {before} bytes");
             text.pop();
-            let found = contains_any(text.as_slice(), &needles);
+            let found = contains_any(text.as_slice(), &texts);
             assert!(!found.expect("reading"), "behind {before} bytes");
         }
     }

@@ -9,7 +9,6 @@ use super::edit::Place;
 use super::model::{CreationRule, RuleSummary};
 use super::path_regex::{PathRegex, Paths, TooComplex};
 use super::routing::{Routing, RuleWarning, first_for_every_path};
-
 use crate::core::identity::Recipient;
 
 /// Which rule is meant, as far as a person has said it.
@@ -122,7 +121,7 @@ pub fn choose(config: &SopsConfig, target: &Target, paths: Paths) -> Result<Choi
                 None if *add || regex.as_str().is_empty() => Err(NoPlace::NoSuchRule {
                     file: config.path.display().to_string(),
                     paths: regex.as_str().to_owned(),
-                    rules: config.rules.iter().map(CreationRule::summary).collect(),
+                    rules: summaries(config),
                 }),
                 None => new_rule(config, regex, paths),
             }
@@ -160,9 +159,13 @@ fn evident(config: &SopsConfig) -> Result<Option<usize>, NoPlace> {
         (Some(index), None) => Ok(Some(index)),
         _ => Err(NoPlace::NotEvident {
             file: config.path.display().to_string(),
-            rules: rules.iter().map(CreationRule::summary).collect(),
+            rules: summaries(config),
         }),
     }
+}
+
+fn summaries(config: &SopsConfig) -> Vec<RuleSummary> {
+    config.rules.iter().map(CreationRule::summary).collect()
 }
 
 /// The rule has no key yet, or may hold several; and sops comes to it.

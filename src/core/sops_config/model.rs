@@ -59,11 +59,17 @@ pub enum ConfigError {
     },
 }
 
+/// What is left of a key that is wrapped or in groups.
+fn letters_and_digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
 /// The text, unless it is a private key, in whatever form.
 fn shown(text: &str) -> String {
-    let letters = text.chars().filter(|c| c.is_ascii_alphanumeric());
-    let letters: String = letters.collect();
-    match letters.to_ascii_uppercase().contains("AGESECRETKEY") {
+    match letters_and_digits(text)
+        .to_ascii_uppercase()
+        .contains("AGESECRETKEY")
+    {
         true => "[private key]".to_owned(),
         false => text.to_owned(),
     }
@@ -127,8 +133,7 @@ const LONGEST_EXAMPLE: usize = 30;
 /// Whether the letters and digits together could be a key, wrapped or in groups:
 /// all of bech32's alphabet, and about as many.
 fn is_key_in_pieces(text: &str) -> bool {
-    let letters = text.chars().filter(char::is_ascii_alphanumeric);
-    let letters: String = letters.collect();
+    let letters = letters_and_digits(text);
     let data = letters.strip_prefix("age1").unwrap_or(&letters);
     data.len() > LONGEST_EXAMPLE && !data.to_ascii_lowercase().contains(['1', 'b', 'i', 'o'])
 }
@@ -187,6 +192,31 @@ impl CreationRule {
         self.age.iter().any(|key| key.text == recipient.as_str())
     }
 
+    /// The rule as it is shown to a person.
+    pub fn summary(&self) -> RuleSummary {
+        RuleSummary {
+            position: self.position,
+            path_regex: self.path_regex.as_ref().map(|paths| paths.text.clone()),
+            keys: self.age.iter().map(|key| key.text.clone()).collect(),
+            other_keys: self.other_keys,
+            has_no_key: self.has_no_key(),
+        }
+    }
+
+    /// Whether it is for these very paths, by the text of the expression; an
+    /// empty one is as good as none.
+    pub fn has_paths(&self, regex: &PathRegex) -> bool {
+        let paths = self.path_regex.as_ref();
+        paths.map_or("", |paths| &paths.text) == regex.as_str()
+    }
+
+    /// The compiled expression of its paths; `None` matches every path.
+    pub(super) fn regex(&self) -> Result<Option<&PathRegex>, TooComplex> {
+        let paths = self.path_regex.as_ref();
+        let regex = paths.map(|paths| paths.regex.as_ref().map_err(|_| TooComplex));
+        regex.transpose()
+    }
+
     /// Whether the rule is for this path, which is relative to the config.
     pub(super) fn matches(&self, path: &Path) -> bool {
         match &self.path_regex {
@@ -231,33 +261,6 @@ pub struct RuleSummary {
     pub other_keys: bool,
     /// Whether it has no key but placeholders.
     pub has_no_key: bool,
-}
-
-impl CreationRule {
-    /// The rule as it is shown to a person.
-    pub fn summary(&self) -> RuleSummary {
-        RuleSummary {
-            position: self.position,
-            path_regex: self.path_regex.as_ref().map(|paths| paths.text.clone()),
-            keys: self.age.iter().map(|key| key.text.clone()).collect(),
-            other_keys: self.other_keys,
-            has_no_key: self.has_no_key(),
-        }
-    }
-
-    /// Whether it is for these very paths, by the text of the expression; an
-    /// empty one is as good as none.
-    pub fn has_paths(&self, regex: &PathRegex) -> bool {
-        let paths = self.path_regex.as_ref();
-        paths.map_or("", |paths| &paths.text) == regex.as_str()
-    }
-
-    /// The compiled expression of its paths; `None` matches every path.
-    pub(super) fn regex(&self) -> Result<Option<&PathRegex>, TooComplex> {
-        let paths = self.path_regex.as_ref();
-        let regex = paths.map(|paths| paths.regex.as_ref().map_err(|_| TooComplex));
-        regex.transpose()
-    }
 }
 
 impl RuleSummary {

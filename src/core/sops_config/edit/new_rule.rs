@@ -85,17 +85,14 @@ fn first(
         let braces = rule.in_braces(key_quote(text, root));
         return Ok(match rules.kind {
             Kind::Sequence { .. } => Splice::insert(rules.start + 1, braces),
-            _ if rules.is_nothing() => {
-                Splice::insert(after_colon(text, &pair.key), format!(" [{braces}]"))
-            }
+            _ if rules.is_nothing() => Splice::insert(rules.start, format!(" [{braces}]")),
             _ => Splice::replace(rules.start..rules.end, format!("[{braces}]")),
         });
     }
     // The value goes, and the rule follows on the next lines.
     let colon = after_colon(text, &pair.key);
-    let value_end = if rules.is_nothing() { colon } else { rules.end };
-    let end = line_end(text, value_end);
-    let comment = &text[value_end..end];
+    let end = line_end(text, rules.end);
+    let comment = &text[rules.end..end];
     let indent = " ".repeat(root.column + 2);
     let lines = rule.lines(&indent, " ");
     Ok(Splice::replace(

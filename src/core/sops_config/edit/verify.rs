@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::Place;
 use crate::core::identity::Recipient;
 use crate::core::sops_config::config::SECRET_VALUES;
-
 use crate::core::sops_config::model::is_placeholder;
 use crate::core::sops_config::syntax;
 
