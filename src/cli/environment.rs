@@ -6,6 +6,7 @@ use std::path::{Component, PathBuf};
 
 use super::options::CommonOptions;
 use crate::core::cluster::{KubeconfigSource, ProxyVariables};
+use crate::core::private_dir::Places;
 
 /// The working directory as the shell came to it, links and all.
 pub const PWD: &str = "PWD";
@@ -25,6 +26,16 @@ pub const HTTPS_PROXY: &str = "HTTPS_PROXY";
 pub const HTTP_PROXY: &str = "HTTP_PROXY";
 /// Hosts to reach without a proxy; the lower-case name counts too.
 pub const NO_PROXY: &str = "NO_PROXY";
+
+/// A directory in memory that is the person's own (XDG base directories).
+pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// The directory for temporary files.
+pub const TMPDIR: &str = "TMPDIR";
+
+/// Where memory can be written to on every Linux.
+const SHARED_MEMORY: &str = "/dev/shm";
+/// Where temporary files go if nothing else is said.
+const TEMPORARY: &str = "/tmp";
 
 /// The environment as it was when kb started.
 pub struct Environment(Vec<(OsString, OsString)>);
@@ -73,6 +84,18 @@ impl Environment {
     pub fn named_config(&self, options: &CommonOptions) -> Option<PathBuf> {
         let variable = || self.get(SOPS_CONFIG).map(PathBuf::from);
         options.config.clone().or_else(variable)
+    }
+
+    /// Where a plaintext may be while someone edits it.
+    pub fn places(&self) -> Places {
+        // sops is given the path as text.
+        let usable = |path: &PathBuf| path.is_absolute() && path.to_str().is_some();
+        let path = |name| self.get(name).map(PathBuf::from).filter(usable);
+        let memory = path(XDG_RUNTIME_DIR).into_iter();
+        Places {
+            memory: memory.chain([SHARED_MEMORY.into()]).collect(),
+            disk: path(TMPDIR).unwrap_or_else(|| TEMPORARY.into()),
+        }
     }
 
     /// Where to look for the cluster.

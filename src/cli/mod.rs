@@ -11,7 +11,6 @@
 //! | [`private_key`] | takes a private key from stdin or a hidden prompt |
 //! | [`report`] | writes to stderr: the only place that does |
 //! | [`rule_picker`] | asks which rule of `.sops.yaml` a key is for |
-//! | [`signals`] | holds INT, TERM and HUP where stopping would lose something |
 //! | [`stdout`] | writes what was asked for to stdout: the only place that does |
 //! | [`failure`] | gives each error its hints |
 
@@ -23,7 +22,6 @@ pub mod options;
 pub mod private_key;
 pub mod report;
 pub mod rule_picker;
-pub mod signals;
 pub mod stdout;
 
 use std::ffi::OsString;
@@ -39,6 +37,8 @@ use failure::Failure;
 use options::CommonOptions;
 use report::Report;
 use stdout::Stdout;
+
+use crate::core::private_dir;
 
 /// It is done.
 pub const EXIT_DONE: u8 = 0;
@@ -124,6 +124,8 @@ fn run(process: Process) -> u8 {
         directory,
         common: cli.common,
     };
+    // Whatever this run is for: a plaintext that a killed one left is not to wait.
+    private_dir::clear_stale(&context.environment.places());
     let result = match cli.command {
         Command::K(k) => k.run(&context),
     };

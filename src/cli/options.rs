@@ -115,7 +115,8 @@ impl CommonOptions {
         options
     }
 
-    /// The same for kb, which takes the Secret's name and namespace as well.
+    /// The same for kb, which takes the Secret's name and namespace as well, and
+    /// the config.
     pub fn same_cluster(&self) -> String {
         let mut options = self.same_context();
         if self.namespace != DEFAULT_NAMESPACE {
@@ -123,6 +124,9 @@ impl CommonOptions {
         }
         if self.secret_name != DEFAULT_SECRET_NAME {
             options.push_str(&format!(" --secret-name {}", quoted(&self.secret_name)));
+        }
+        if let Some(path) = &self.config {
+            options.push_str(&format!(" --config {}", quoted(&path.to_string_lossy())));
         }
         options
     }

@@ -69,6 +69,15 @@ impl Report {
         let _ = write!(stderr, "{}", safe(question)).and_then(|()| stderr.flush());
     }
 
+    /// Waits until someone has read what was said and presses Enter; not if nobody
+    /// can.
+    pub fn wait_for_enter(&self, what_for: &str) {
+        if self.reaches_a_person() && std::io::stdin().is_terminal() {
+            self.ask(&format!("Press Enter {what_for}: "));
+            let _ = std::io::stdin().read_line(&mut String::new());
+        }
+    }
+
     /// Says what stands in a file, as it stands there. Silent with `--quiet`.
     pub fn say_verbatim(&self, text: &str) {
         if !self.quiet {

@@ -81,19 +81,28 @@ pub fn decrypt(
     })
 }
 
+/// The cluster's keys.
+///
+/// # Errors
+/// [`DecryptError::SecretMissing`], [`DecryptError::Fetch`]
+pub(super) fn fetch(cluster: &Cluster, secret: &SecretName) -> Result<ClusterKeys, DecryptError> {
+    flux_secret::fetch(cluster, secret)?.ok_or_else(|| DecryptError::SecretMissing {
+        secret: secret.clone(),
+        namespace_exists: cluster.namespace_exists(&secret.namespace).ok(),
+    })
+}
+
 /// The cluster's keys, if one of them can open the file.
-fn fetch_keys(
+///
+/// # Errors
+/// As for [`fetch`], and [`DecryptError::OtherCluster`].
+pub(super) fn fetch_keys(
     cluster: &Cluster,
     secret: &SecretName,
     file: &Path,
     metadata: &Metadata,
 ) -> Result<ClusterKeys, DecryptError> {
-    let Some(keys) = flux_secret::fetch(cluster, secret)? else {
-        return Err(DecryptError::SecretMissing {
-            secret: secret.clone(),
-            namespace_exists: cluster.namespace_exists(&secret.namespace).ok(),
-        });
-    };
+    let keys = fetch(cluster, secret)?;
     let held = keys.recipients();
     // Whether a post-quantum identity fits its recipient, only sops can tell.
     let opens = |recipient: &Recipient| {

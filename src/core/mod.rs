@@ -12,18 +12,25 @@
 //! | [`scan`] | which files of a repository are for given recipients |
 //! | [`replace`] | writing to disk: nothing else in kb writes a file |
 //! | [`disk`] | which files lie in memory and which on a disk |
+//! | [`private_dir`] | directories in memory, for a plaintext that is edited |
+//! | [`editor`] | the editor, and what keeps its copies off the disk |
+//! | [`signals`] | what happens when someone wants kb to stop |
 //!
-//! [`init`] and [`decrypt`] put them together, one module per command.
+//! [`init`], [`edit`] and [`decrypt`] put them together, one module per command.
 
 pub mod cluster;
 pub mod decrypt;
 pub mod disk;
+pub mod edit;
+pub mod editor;
 pub mod flux_secret;
 pub mod identity;
 pub mod init;
+pub mod private_dir;
 pub mod replace;
 pub mod repository;
 pub mod scan;
+pub mod signals;
 pub mod sops;
 pub mod sops_config;
 pub mod sops_file;

@@ -206,6 +206,65 @@ fn create_locked(target: &Path) -> io::Result<(File, tempfile::TempPath)> {
     }
 }
 
+/// Checks, before there is anything to lose, that a file may be made at `path`:
+/// the nearest directory above it that is there must be writable.
+///
+/// # Errors
+/// [`ReplaceError::Io`]
+pub fn check_writable(path: &Path) -> Result<(), ReplaceError> {
+    use rustix::fs::{Access, access};
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut above = target.ancestors().skip(1);
+    let directory = above.find(|directory| directory.symlink_metadata().is_ok());
+    let allowed = access(
+        directory.unwrap_or(&target),
+        Access::WRITE_OK | Access::EXEC_OK,
+    );
+    allowed.map_err(|errno| ReplaceError::Io {
+        path: path.to_owned(),
+        source: errno.into(),
+    })
+}
+
+/// Directories that were made for a file.
+#[must_use]
+pub struct Parents(Vec<PathBuf>);
+
+/// Makes the directories above `path` that are not there. Dropped, they go again
+/// if nothing is in them.
+///
+/// # Errors
+/// [`ReplaceError::Io`]; nothing is left behind.
+pub fn create_parents(path: &Path) -> Result<Parents, ReplaceError> {
+    let mut missing: Vec<&Path> = Vec::new();
+    let above = path.ancestors().skip(1);
+    missing.extend(above.take_while(|directory| directory.symlink_metadata().is_err()));
+    let mut made = Parents(Vec::new());
+    for directory in missing.into_iter().rev() {
+        match std::fs::create_dir(directory) {
+            Ok(()) => made.0.push(directory.to_owned()),
+            // Someone else was faster.
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => {
+                return Err(ReplaceError::Io {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        }
+    }
+    Ok(made)
+}
+
+impl Drop for Parents {
+    fn drop(&mut self) {
+        for directory in self.0.iter().rev() {
+            // Fails where something is in it, as it should.
+            let _ = std::fs::remove_dir(directory);
+        }
+    }
+}
+
 /// Removes temporary files beside `path` whose process is gone: a kill leaves
 /// one. What cannot be read or removed stays, since clearing is a courtesy and
 /// not the task.

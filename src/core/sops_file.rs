@@ -145,25 +145,7 @@ impl Metadata {
     /// # Errors
     /// See [`FileError`].
     pub fn read(path: &Path) -> Result<Self, FileError> {
-        let read_error = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => FileError::Missing {
-                path: path.to_owned(),
-            },
-            _ => FileError::Read {
-                path: path.to_owned(),
-                source,
-            },
-        };
-        let kind = std::fs::metadata(path).map_err(read_error)?.file_type();
-        let owned = || path.to_owned();
-        if kind.is_dir() {
-            return Err(FileError::Directory { path: owned() });
-        }
-        if !kind.is_file() {
-            return Err(FileError::NotAFile { path: owned() });
-        }
-        let bytes = std::fs::read(path).map_err(read_error)?;
-        Self::parse(path, &bytes)
+        Self::parse(path, &read(path)?)
     }
 
     /// Reads the content of the file at `path`, whose name tells the format.
@@ -214,6 +196,30 @@ impl Metadata {
     pub fn is_personal(&self) -> bool {
         !self.recipients.iter().any(Recipient::may_be_a_clusters)
     }
+}
+
+/// The content of a file, which may be encrypted or not.
+///
+/// # Errors
+/// [`FileError::Missing`], [`FileError::Directory`], [`FileError::NotAFile`],
+/// [`FileError::Read`].
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let owned = || path.to_owned();
+    let read_error = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => FileError::Missing { path: owned() },
+        _ => FileError::Read {
+            path: owned(),
+            source,
+        },
+    };
+    let kind = std::fs::metadata(path).map_err(read_error)?.file_type();
+    if kind.is_dir() {
+        return Err(FileError::Directory { path: owned() });
+    }
+    if !kind.is_file() {
+        return Err(FileError::NotAFile { path: owned() });
+    }
+    std::fs::read(path).map_err(read_error)
 }
 
 /// What is wrong, and the line and column of it where they are known.

@@ -12,6 +12,7 @@ mod connection;
 mod connection_errors;
 mod decrypt;
 mod decrypt_errors;
+mod edit;
 mod generated;
 mod init;
 mod init_config;

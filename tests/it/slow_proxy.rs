@@ -1,6 +1,7 @@
 //! A server between kb and the API server that carries out the creation of a
 //! Secret and then keeps its answer back, or gives one of its own: the moment at
-//! which it is worst to be stopped, made as long as a test needs it.
+//! which it is worst to be stopped, made as long as a test needs it. It also knows
+//! what kb has asked.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -21,6 +22,7 @@ struct State {
     /// Whether an answer is being kept back, and whether it may go.
     stalled_released: Mutex<(bool, bool)>,
     changed: Condvar,
+    requests: Mutex<Vec<String>>,
 }
 
 impl SlowProxy {
@@ -52,6 +54,11 @@ impl SlowProxy {
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// All requests so far, as in `GET /api/v1/…`.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.state.requests.lock().expect("lock").clone()
     }
 
     /// Waits until the Secret is created and its answer kept back.
@@ -86,6 +93,8 @@ fn serve(stream: TcpStream, client: &Client, state: &State, own_status: Option<u
     let mut reader = BufReader::new(stream.try_clone().expect("clone"));
     let mut stream = stream;
     while let Some((method, path, body)) = request(&mut reader) {
+        let asked = format!("{method} {path}");
+        state.requests.lock().expect("lock").push(asked);
         let (mut status, answer) = client.request(&method, &path, body.as_ref());
         let mut text = answer.to_string();
         let creates = method == "POST" && path.contains("/secrets") && !path.contains("dryRun=All");

@@ -25,7 +25,8 @@ impl Terminal {
         let kb = env!("CARGO_BIN_EXE_kb");
         // Where the tests run in the background, Ctrl-C is ignored from the start.
         let line = format!(
-            "exec env --default-signal=INT,QUIT '{kb}' k secrets -n {} {arguments}",
+            "stty rows 24 cols 100; \
+             exec env --default-signal=INT,QUIT '{kb}' k secrets -n {} {arguments}",
             setup.namespace
         );
         let options = ["--quiet", "--return", "--flush", "--command", &line];

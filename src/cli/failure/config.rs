@@ -80,7 +80,7 @@ impl From<NoPlace> for Failure {
 }
 
 /// The rules, each in a line.
-fn rule_list(rules: &[RuleSummary]) -> String {
+pub(super) fn rule_list(rules: &[RuleSummary]) -> String {
     let line = |rule: &RuleSummary| format!("\n  {rule}: {}", rule.key_list());
     rules.iter().map(line).collect()
 }

@@ -62,6 +62,12 @@ impl From<SopsError> for Failure {
             SopsError::Extract { .. } => failure.hint(
                 "the form is '[\"data\"][\"password\"]', with the keys as they stand in the file",
             ),
+            SopsError::Refused { .. } => failure.hint("look whether it is as its name says"),
+            SopsError::Failed {
+                task: "encrypt", ..
+            } => failure.hint(
+                "sops encrypt FILE shows what is wrong; try it with a file that holds no secret",
+            ),
             SopsError::Failed { file, .. } => failure.hint(history_command(&file)),
         }
     }

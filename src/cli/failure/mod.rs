@@ -6,6 +6,7 @@
 mod cluster;
 mod commands;
 mod config;
+mod edit;
 mod files;
 mod secret;
 

@@ -31,7 +31,11 @@ pub struct World {
     root: PathBuf,
     kb: PathBuf,
     environment: Environment,
+    runtime: Option<TempDir>,
 }
+
+/// Memory that every Linux lets everyone write to.
+const SHARED_MEMORY: &str = "/dev/shm";
 
 impl World {
     /// A new world for the kb binary at `kb`.
@@ -59,6 +63,7 @@ impl World {
             environment: Environment::closed(&root),
             root,
             kb: kb.to_owned(),
+            runtime: None,
         };
         world
             .tool("git", ["init", "--quiet", "--initial-branch=main"])
@@ -76,6 +81,21 @@ impl World {
     pub fn env_remove(&mut self, key: &str) -> &mut Self {
         self.environment.remove(key);
         self
+    }
+
+    /// Sets `XDG_RUNTIME_DIR` to a directory in memory of this world's own.
+    ///
+    /// # Panics
+    /// If there is no memory to write to.
+    pub fn runtime_dir(&mut self) -> PathBuf {
+        let dir = tempfile::Builder::new()
+            .prefix("kb-run-")
+            .tempdir_in(SHARED_MEMORY)
+            .unwrap_or_else(|error| panic!("{SHARED_MEMORY}: {error}"));
+        let path = dir.path().to_owned();
+        self.env("XDG_RUNTIME_DIR", &path);
+        self.runtime = Some(dir);
+        path
     }
 
     /// The directory that holds all others.
@@ -222,6 +242,11 @@ impl World {
         let mut found = canary::files_containing(&[self.home(), self.tmp(), self.repo()], needle);
         found.extend(canary::git_objects_containing(self, needle));
         found
+    }
+
+    /// The files in memory, this world's and everyone else's, that hold a text.
+    pub fn memory_containing(&self, needle: &[u8]) -> Vec<PathBuf> {
+        canary::files_containing(&[SHARED_MEMORY.into()], needle)
     }
 
     fn command<A: AsRef<OsStr>>(

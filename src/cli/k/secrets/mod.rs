@@ -1,6 +1,7 @@
 //! `kb k secrets`: manage the secrets of a cluster.
 
 pub mod decrypt;
+pub mod edit;
 pub mod init;
 
 use clap::Subcommand;
@@ -13,6 +14,8 @@ use crate::cli::failure::Failure;
 pub enum Secrets {
     /// Give the cluster its age key, and .sops.yaml the public half
     Init(init::Init),
+    /// Create or edit an encrypted file
+    Edit(edit::Edit),
     /// Print the plaintext of an encrypted file
     Decrypt(decrypt::Decrypt),
 }
@@ -21,6 +24,7 @@ impl Secrets {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::Init(init) => init.run(context),
+            Self::Edit(edit) => edit.run(context),
             Self::Decrypt(decrypt) => decrypt.run(context),
         }
     }

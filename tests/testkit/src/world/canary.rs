@@ -1,6 +1,7 @@
 //! Looks for a text in every file of a world.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::World;
@@ -12,10 +13,13 @@ pub(super) fn files_containing(dirs: &[PathBuf], needle: &[u8]) -> Vec<PathBuf> 
     let mut found = Vec::new();
     let mut pending = dirs.to_vec();
     while let Some(dir) = pending.pop() {
-        let entries =
-            fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-        for entry in entries {
-            let entry = entry.unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            // Someone else's, in memory that all share: it vanishes meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => panic!("{}: {error}", dir.display()),
+        };
+        for entry in entries.flatten() {
             let path = entry.path();
             let Ok(kind) = entry.file_type() else {
                 continue;

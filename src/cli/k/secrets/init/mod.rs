@@ -9,12 +9,12 @@ use crate::cli::failure::{Failure, Program, show_key_arguments};
 use crate::cli::private_key;
 use crate::cli::report::holds_private_key;
 use crate::cli::rule_picker::{self, can_ask};
-use crate::cli::signals;
 use crate::core::cluster::Cluster;
 use crate::core::identity::{Identity, Recipient, RecipientError};
 use crate::core::init::{self, ChangePlan, KeySource, Outcome, Plan};
 use crate::core::replace;
 use crate::core::repository;
+use crate::core::signals;
 use crate::core::sops_config::{ConfigError, PathRegex, SopsConfig, Target};
 
 /// Give the cluster its age key, and .sops.yaml the public half

@@ -1,0 +1,181 @@
+//! Hints for what stops `edit`.
+
+use std::path::Path;
+
+use super::config::rule_list;
+use super::secret::show_key_arguments;
+use super::{Failure, Program};
+use crate::cli::options::quoted;
+use crate::core::decrypt::DecryptError;
+use crate::core::edit::EditError;
+use crate::core::editor::EditorError;
+use crate::core::identity::Recipient;
+use crate::core::private_dir::PlaceError;
+use crate::core::sops::SopsError;
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        let failure = Self::from_error(&error);
+        let other_cluster = "--context chooses another cluster, if this is the wrong one";
+        let new_rule =
+            "k secrets init --use-existing --path-regex '^clusters/prod/.*secret.*\\.yaml$'";
+        match error {
+            EditError::File(error) => error.into(),
+            EditError::Config(error) => error.into(),
+            EditError::Decrypt(DecryptError::Sops(SopsError::MacMismatch { file })) => failure
+                .hint("git log -p shows how it was changed; Flux applies it all the same, for it does not check the MAC")
+                .hint(format!(
+                    "--ignore-mac opens it, and saving mends it: look whether each value of {} is right",
+                    file.display()
+                )),
+            EditError::Decrypt(error) => error.into(),
+            EditError::Sops(error) => error.into(),
+            EditError::Replace(error) => error.into(),
+            EditError::Place(error) => error.into(),
+            EditError::Editor(error) => error.into(),
+            EditError::DanglingLink { path } => failure.hint(format!(
+                "ls -l {} shows where it leads",
+                quoted(&path.to_string_lossy())
+            )),
+            EditError::NoConfig { .. } => failure.hint_command(
+                "to give the cluster a key, and the repository a .sops.yaml:",
+                Program::Kb,
+                "k secrets init",
+            ),
+            EditError::NoRule { rules, .. } if rules.is_empty() => failure.hint_command(
+                "to add a rule for the cluster's files, such as:",
+                Program::Kb,
+                new_rule,
+            ),
+            EditError::NoRule { rules, .. } => failure
+                .detail("; it has")
+                .detail(&rule_list(&rules))
+                .hint("is the path right? It is taken from the working directory")
+                .hint_command(
+                    "to add a rule for the cluster's files, such as:",
+                    Program::Kb,
+                    new_rule,
+                ),
+            EditError::RuleWithoutKey { .. } => failure.hint_command(
+                "to give the cluster a key and put it there:",
+                Program::Kb,
+                "k secrets init",
+            ),
+            EditError::RuleOfOther { rule, held, secret, .. } => failure
+                .detail(&format!(
+                    "\n  the rule has     {}\n  this cluster has {} ({secret})",
+                    rule.key_list(),
+                    list(&held),
+                ))
+                .hint("--context chooses another cluster")
+                .hint_command(
+                    "if the files of the rule are for this cluster, to put its key there:",
+                    Program::Kb,
+                    format!(
+                        "k secrets init --use-existing --path-regex {} --add",
+                        quoted(rule.path_regex.as_deref().unwrap_or_default())
+                    ),
+                ),
+            EditError::RuleRetired { .. } => failure
+                .hint_command(
+                    "to put the current key there:",
+                    Program::Kb,
+                    "k secrets init --use-existing",
+                )
+                .hint(other_cluster),
+            EditError::Retired { path, retired, active, secret } => failure
+                .hint_command(
+                    "to see the cluster's keys, for SOPS_AGE_KEY:",
+                    Program::Kubectl,
+                    show_key_arguments(&secret),
+                )
+                .hint(format!(
+                    "to move it, with those in SOPS_AGE_KEY: sops rotate -i --add-age {} --rm-age {retired} {}",
+                    list(&active).replace(", ", ","),
+                    quoted(&path.to_string_lossy())
+                )),
+            EditError::Waiting { path } => kept(failure, &path),
+            EditError::NothingKept { path } => failure.hint_command(
+                "to edit it:",
+                Program::Kb,
+                format!("k secrets edit {}", quoted(&path.to_string_lossy())),
+            ),
+            EditError::Watch(_) => failure.hint("run it again"),
+            EditError::Memory { path, .. } => failure.hint(format!(
+                "df {} shows what is left of the memory",
+                quoted(&path.parent().unwrap_or(&path).to_string_lossy())
+            )),
+            // It comes only with a text that is kept.
+            EditError::GivenUp { .. } => failure,
+            EditError::WrongKeys { .. } => {
+                failure.hint("kb wrote nothing; please report it with your .sops.yaml")
+            }
+            EditError::Kept { path, source } => match *source {
+                EditError::Editor(error) => kept(Self::from_error(&error), &path),
+                source => kept(source.into(), &path),
+            },
+        }
+    }
+}
+
+/// Adds how to go on with the text that waits in memory.
+fn kept(failure: Failure, path: &Path) -> Failure {
+    let path = quoted(&path.to_string_lossy());
+    failure
+        .hint_command(
+            "the text is kept in memory until you log out or restart; to go on with it:",
+            Program::Kb,
+            format!("k secrets edit {path} --resume"),
+        )
+        .hint_command(
+            "to throw it away:",
+            Program::Kb,
+            format!("k secrets edit {path} --discard"),
+        )
+}
+
+fn list(keys: &[Recipient]) -> String {
+    let texts: Vec<&str> = keys.iter().map(Recipient::as_str).collect();
+    texts.join(", ")
+}
+
+impl From<EditorError> for Failure {
+    fn from(error: EditorError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            EditorError::None => failure.hint("export EDITOR=nano, or another one that is there"),
+            EditorError::Quotes { variable } => {
+                failure.hint(format!("such as: export {variable}='code --wait'"))
+            }
+            EditorError::NotFound { variable, .. } => failure.hint(format!(
+                "export {variable}=nano, or another one that is there; ~ and $ are not expanded"
+            )),
+            EditorError::DoesNotWait { command, option } => {
+                failure.hint(format!("export EDITOR='{command} {option}'"))
+            }
+            EditorError::Start { program, .. } => failure.hint(format!(
+                "ls -l {} shows whether it is executable",
+                quoted(&program.to_string_lossy())
+            )),
+            EditorError::Failed { .. } => {
+                failure.hint("nothing was changed; $EDITOR chooses another editor")
+            }
+            EditorError::Stopped => failure.hint("nothing was saved; edit it again"),
+        }
+    }
+}
+
+impl From<PlaceError> for Failure {
+    fn from(error: PlaceError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            PlaceError::NoMemory { .. } => failure
+                .hint("mount a tmpfs that is yours, and export XDG_RUNTIME_DIR to it")
+                .hint("--allow-disk puts the plaintext into TMPDIR, on whatever disk that is"),
+            PlaceError::Write { path, .. } => failure.hint(format!(
+                "df {} shows what is left there",
+                quoted(&path.to_string_lossy())
+            )),
+        }
+    }
+}

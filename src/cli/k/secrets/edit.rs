@@ -1,0 +1,222 @@
+//! `kb k secrets edit`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Failure, Hint};
+use crate::core::disk;
+use crate::core::edit::{self, EditError, Options, Round, Saved, Session, Target};
+use crate::core::editor::Editor;
+use crate::core::private_dir::Places;
+use crate::core::repository;
+use crate::core::sops_config;
+use crate::core::sops_file::FileError;
+
+/// Create or edit an encrypted file
+///
+/// Opens the plaintext in $SOPS_EDITOR, $EDITOR or $VISUAL. It is in memory only,
+/// and gone from there when kb ends. The key comes from the cluster, which is
+/// asked once, before the editor opens. A new file is encrypted by the rules of
+/// .sops.yaml; in one that exists, values that do not change keep their
+/// ciphertext.
+#[derive(Args, Debug)]
+pub struct Edit {
+    /// The encrypted file, or a new one
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+
+    /// Open it even if the MAC does not match; saving it mends that
+    #[arg(long, conflicts_with = "discard")]
+    ignore_mac: bool,
+
+    /// Go on with the text that could not be saved
+    #[arg(long, conflicts_with = "discard")]
+    resume: bool,
+
+    /// Throw away the text that could not be saved
+    #[arg(long)]
+    discard: bool,
+
+    /// Put the plaintext on a disk, if there is no memory for it
+    #[arg(long)]
+    allow_disk: bool,
+}
+
+impl Edit {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        let file = repository::absolute(&context.directory, &self.path);
+        if self.path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(FileError::Directory { path: file }.into());
+        }
+        let places = context.environment.places();
+        if self.discard {
+            return discard(context, &file, &places);
+        }
+        let resumed = match self.resume {
+            true => Some(kept(context, &file, &places)?),
+            false => None,
+        };
+        if resumed.is_none() {
+            edit::check_nothing_waits(&file, &places)?;
+        }
+        let editor = Editor::find(context.environment.variables(), &context.directory);
+        let editor = editor.map_err(EditError::from)?;
+
+        let named = context.environment.named_config(&context.common);
+        let config = repository::config_for(&context.directory, &file, named.as_deref());
+        let mut sops = context.find_sops()?;
+        sops.require_version()?;
+        if let Some(config) = &config {
+            sops_config::check_form(&config.path)?;
+            if config.must_be_named {
+                sops = sops.with_config(config.path.clone());
+            }
+        }
+        let target = Target::look(&file, config.as_ref())?;
+        let created = target.is_new();
+        let secret = context.common.secret();
+        let cluster = target.needs_cluster().then(|| context.connect());
+        let cluster = cluster.transpose()?;
+        let cluster = cluster.as_ref().map(|cluster| (cluster, &secret));
+        let options = Options {
+            places: &places,
+            allow_disk: self.allow_disk,
+            ignore_mac: self.ignore_mac,
+            resumed,
+        };
+        let open_elsewhere = edit::is_open_elsewhere(&file, &places);
+        let mut session = Session::open(target, cluster, &sops, options)?;
+        warn(context, &session, &editor, &file, open_elsewhere);
+        loop {
+            if editor.has_window() {
+                let name = editor.name();
+                context
+                    .report
+                    .say(&format!("Waiting until {name} closes the file."));
+            }
+            match session.round(&editor)? {
+                Round::Again(reason, again) => {
+                    let name = file.display();
+                    let words = format!("{name} was not saved: {}", reason.words);
+                    context.report.warning(&words, None);
+                    if !reason.is_in_text {
+                        context.report.wait_for_enter("to open it again");
+                    }
+                    session = *again;
+                }
+                round => {
+                    say(context, &file, created, self.resume, &round);
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// The newest text that was kept.
+fn kept(
+    context: &Context,
+    file: &Path,
+    places: &Places,
+) -> Result<crate::core::private_dir::Kept, EditError> {
+    let (kept, more) = edit::kept(file, places)?;
+    if more > 0 {
+        context.report.say(&format!(
+            "This is the newest of {} texts for {} in memory; --resume takes the others after it.",
+            more + 1,
+            file.display()
+        ));
+    }
+    Ok(kept)
+}
+
+fn discard(context: &Context, file: &Path, places: &Places) -> Result<(), Failure> {
+    kept(context, file, places)?.discard();
+    let name = file.display();
+    context
+        .report
+        .say(&format!("The text for {name} is gone from memory."));
+    Ok(())
+}
+
+/// What the person should know before the editor covers the screen.
+fn warn(
+    context: &Context,
+    session: &Session<'_>,
+    editor: &Editor,
+    file: &Path,
+    open_elsewhere: bool,
+) {
+    let report = &context.report;
+    let text = |hint: &str| Some(Hint::Text(hint.to_owned()));
+    context.warn_of_bad_lines(session.bad_lines());
+    for warning in session.warnings() {
+        report.warning(&format!("sops says: {warning}"), None);
+    }
+    if !session.is_in_memory() {
+        report.warning("the plaintext is on a disk while you edit", None);
+    } else if let Some(swap) = disk::plain_swap() {
+        report.warning(
+            &format!(
+                "the swap space {} is not encrypted: what is in memory may come to lie there",
+                swap.display()
+            ),
+            text("swapoff -a while you edit, or encrypt it").as_ref(),
+        );
+    }
+    if let Some(leaves) = editor.leaves() {
+        report.warning(
+            &format!("{} {leaves}", editor.name()),
+            text("EDITOR=vim, nano, emacs or micro: kb starts these so that they keep nothing")
+                .as_ref(),
+        );
+    }
+    if open_elsewhere {
+        report.warning(
+            &format!("another kb edits {} now", file.display()),
+            text("whoever saves last is told, and keeps the text").as_ref(),
+        );
+    }
+    if session.is_behind() {
+        report.warning(
+            &format!(
+                "{} was changed by someone else since this text was opened: saving it replaces their version",
+                file.display()
+            ),
+            None,
+        );
+    }
+}
+
+fn say(context: &Context, file: &Path, created: bool, resumed: bool, round: &Round<'_>) {
+    let name = file.display();
+    let text = match round {
+        Round::Saved(saved) => {
+            let done = if saved.created { "Created" } else { "Saved" };
+            format!("{done} {name}, encrypted for {}.", readers(saved))
+        }
+        Round::Unchanged { mac_matches: true } if created => {
+            format!("Nothing was typed: {name} was not made.")
+        }
+        Round::Unchanged { mac_matches: true } => format!("Nothing was changed in {name}."),
+        Round::Unchanged { mac_matches: false } => format!(
+            "Nothing was saved: the MAC of {name} still does not match. Saving the text in the editor mends it."
+        ),
+        Round::Emptied if resumed => {
+            format!("The text was emptied: {name} is as it was, and the text is kept as before.")
+        }
+        Round::Emptied => format!("The text was emptied: {name} is as it was."),
+        Round::Again(..) => return,
+    };
+    context.report.say(&text);
+}
+
+fn readers(saved: &Saved) -> String {
+    let mut readers: Vec<&str> = saved.recipients.iter().map(|key| key.as_str()).collect();
+    if saved.other_keys {
+        readers.push("keys that are not age's");
+    }
+    readers.join(", ")
+}

@@ -1,0 +1,150 @@
+//! What can stop `edit`.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::core::cluster::SecretName;
+use crate::core::decrypt::DecryptError;
+use crate::core::editor::EditorError;
+use crate::core::identity::Recipient;
+use crate::core::private_dir::PlaceError;
+use crate::core::replace::ReplaceError;
+use crate::core::sops::SopsError;
+use crate::core::sops_config::{ConfigError, RuleSummary};
+use crate::core::sops_file::FileError;
+
+/// Why `edit` stopped. The file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// Reading the file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Reading `.sops.yaml`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Asking the cluster for its keys, or decrypting.
+    #[error(transparent)]
+    Decrypt(#[from] DecryptError),
+    /// sops, when it encrypted.
+    #[error(transparent)]
+    Sops(#[from] SopsError),
+    /// Writing the file.
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
+    /// Making the private directory.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The editor.
+    #[error(transparent)]
+    Editor(#[from] EditorError),
+    /// The file is a link to something that is not there.
+    #[error("{} is a link that leads nowhere", .path.display())]
+    DanglingLink {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no `.sops.yaml` to say who a new file is for.
+    #[error("{} is new, and there is no .sops.yaml that says for whom it is to be encrypted", .path.display())]
+    NoConfig {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No rule is for a new file.
+    #[error("{} is new, and no rule of {} is for it", .path.display(), .config_path.display())]
+    NoRule {
+        /// The file.
+        path: PathBuf,
+        /// The `.sops.yaml`.
+        config_path: PathBuf,
+        /// The rules that there are.
+        rules: Vec<RuleSummary>,
+    },
+    /// The rule for a new file has no key.
+    #[error("the rule for {} in {} has no key ({rule})", .path.display(), .config_path.display())]
+    RuleWithoutKey {
+        /// The file.
+        path: PathBuf,
+        /// The `.sops.yaml`.
+        config_path: PathBuf,
+        /// The rule.
+        rule: RuleSummary,
+    },
+    /// The rule for a new file is for another cluster.
+    #[error("the rule for {} in {} is for another cluster ({rule})", .path.display(), .config_path.display())]
+    RuleOfOther {
+        /// The file.
+        path: PathBuf,
+        /// The `.sops.yaml`.
+        config_path: PathBuf,
+        /// The rule.
+        rule: RuleSummary,
+        /// What this cluster holds for new files.
+        held: Vec<Recipient>,
+        /// The Secret that holds it.
+        secret: SecretName,
+    },
+    /// The rule for a new file still names a key that was retired.
+    #[error("the rule for {} still names a retired key of the cluster: {retired}", .path.display())]
+    RuleRetired {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        retired: Recipient,
+    },
+    /// The file is still encrypted for a key that was retired.
+    #[error("{} is still encrypted for a retired key of the cluster: {retired}", .path.display())]
+    Retired {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        retired: Recipient,
+        /// The keys that take its place.
+        active: Vec<Recipient>,
+        /// The Secret that holds both.
+        secret: SecretName,
+    },
+    /// A text for this file waits in memory.
+    #[error("a text for {} that could not be saved is still in memory", .path.display())]
+    Waiting {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No text for this file waits in memory.
+    #[error("no text for {} is kept in memory", .path.display())]
+    NothingKept {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Signals cannot be watched.
+    #[error("cannot watch for signals")]
+    Watch(#[source] io::Error),
+    /// The memory did not take the text, or did not give it back.
+    #[error("cannot write to {} or read it", .path.display())]
+    Memory {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The text was closed as bad as it was, or too often.
+    #[error("the text was not saved: {reason}")]
+    GivenUp {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// sops made something else than a file for the keys that it should be for.
+    #[error("sops did not encrypt {} for the keys of its rule", .path.display())]
+    WrongKeys {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something went wrong when there was a text that is not saved: it is kept.
+    #[error("{source}")]
+    Kept {
+        /// The file that the text is for.
+        path: PathBuf,
+        /// What went wrong.
+        source: Box<EditError>,
+    },
+}

@@ -1,0 +1,56 @@
+//! `edit`: a plaintext that exists only in memory and in an editor.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `target` | the file, who it is for, and whether that is this cluster |
+//! | `session` | one edit: the editor, what came back, the file replaced |
+//! | `check` | what is wrong with a text, and with what sops made of it |
+//! | `text` | kb's comments above the text, and out of it again |
+//! | `error` | what can stop it |
+
+mod check;
+mod error;
+mod session;
+mod target;
+mod text;
+
+pub use error::EditError;
+pub use session::{Options, Reason, Round, Saved, Session};
+pub use target::Target;
+
+use std::path::Path;
+
+use super::private_dir::{self, Kept, Places};
+use target::identity;
+
+/// The newest text for the file at `path` that could not be saved, and how many
+/// there are besides.
+///
+/// # Errors
+/// [`EditError::NothingKept`]
+pub fn kept(path: &Path, places: &Places) -> Result<(Kept, usize), EditError> {
+    let mut all = Kept::all(places, &identity(path)).into_iter();
+    let newest = all.next().ok_or_else(|| EditError::NothingKept {
+        path: path.to_owned(),
+    })?;
+    Ok((newest, all.len()))
+}
+
+/// Checks that no text for the file at `path` waits in memory: with a second one
+/// beside it, one of them would be lost.
+///
+/// # Errors
+/// [`EditError::Waiting`]
+pub fn check_nothing_waits(path: &Path, places: &Places) -> Result<(), EditError> {
+    match Kept::all(places, &identity(path)).is_empty() {
+        true => Ok(()),
+        false => Err(EditError::Waiting {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Whether another run of kb edits the file at `path` now.
+pub fn is_open_elsewhere(path: &Path, places: &Places) -> bool {
+    private_dir::is_in_use(places, &identity(path))
+}

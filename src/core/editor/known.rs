@@ -1,0 +1,208 @@
+//! The editors that people use: what each leaves on a disk, and what prevents it.
+//! The table in the README says the same to people.
+
+use std::path::Path;
+
+use super::real_name;
+
+/// An editor.
+pub(super) struct Known {
+    /// What the names of its programs begin with.
+    names: &'static [&'static str],
+    /// What keeps its copies off the disk.
+    pub(super) measure: Measure,
+    /// The options, each as good as the others, without which it does not wait
+    /// until the file is closed. None: it always waits.
+    pub(super) waits_with: &'static [&'static str],
+}
+
+/// What keeps copies off the disk.
+pub(super) enum Measure {
+    /// These options.
+    Options(&'static [&'static str]),
+    /// A configuration of its own: see [`super::nano`].
+    NanoConfig,
+    /// It leaves nothing but beside the file, where all is memory.
+    Nothing,
+    /// Nothing does: what it leaves.
+    Warn(&'static str),
+}
+
+/// vim and neovim. `-n` is no swap file and `-i NONE` no viminfo or shada. What a
+/// configuration asks for besides is taken back once the file is open; an
+/// autocommand of the configuration may ask again, and ours comes after it.
+/// `silent!`: a vim that was built without a feature does not know its options.
+const VIM: &[&str] = &[
+    "-n",
+    "-i",
+    "NONE",
+    "-c",
+    "silent! set nobackup | silent! set nowritebackup | silent! set patchmode= | \
+     silent! set noswapfile | silent! set noundofile | silent! set viminfo= | \
+     silent! set viminfofile=NONE | silent! set shada= | silent! set shadafile=NONE",
+    "-c",
+    "silent! autocmd BufReadPost,BufNewFile,BufEnter,BufWritePre,FileWritePre,FileAppendPre * \
+     silent! setlocal noswapfile noundofile | silent! set nobackup nowritebackup patchmode=",
+    "-c",
+    "silent! autocmd VimLeavePre * silent! set viminfo= | silent! set viminfofile=NONE | \
+     silent! set shadafile=NONE",
+];
+
+/// emacs. The options are evaluated after the person's own configuration and
+/// before the file is opened.
+const EMACS: &[&str] = &[
+    "--eval",
+    "(progn
+       (setq make-backup-files nil
+             backup-inhibited t
+             backup-enable-predicate (lambda (_) nil)
+             auto-save-default nil
+             auto-save-list-file-prefix nil
+             create-lockfiles nil
+             undo-tree-auto-save-history nil
+             savehist-additional-variables nil)
+       (setq-default backup-inhibited t)
+       (when (fboundp 'auto-save-visited-mode) (auto-save-visited-mode -1))
+       (when (bound-and-true-p savehist-mode) (savehist-mode -1))
+       (when (bound-and-true-p desktop-save-mode) (desktop-save-mode -1))
+       (when (bound-and-true-p global-undo-tree-mode) (global-undo-tree-mode -1))
+       (add-hook 'find-file-hook
+                 (lambda () (setq-local backup-inhibited t) (auto-save-mode -1)) t))",
+];
+
+const MICRO: &[&str] = &[
+    "-backup",
+    "false",
+    "-permbackup",
+    "false",
+    "-saveundo",
+    "false",
+    "-savehistory",
+    "false",
+];
+
+const JOE: &[&str] = &["-nobackups", "-nodeadjoe", "--joe_state"];
+
+const CODE: &str = "keeps a copy of every file that is changed and of every version that is saved \
+     (Backups and User/History in its configuration)";
+
+const fn terminal(names: &'static [&'static str], measure: Measure) -> Known {
+    Known {
+        names,
+        measure,
+        waits_with: &[],
+    }
+}
+
+const fn window(
+    names: &'static [&'static str],
+    waits_with: &'static [&'static str],
+    measure: Measure,
+) -> Known {
+    Known {
+        names,
+        measure,
+        waits_with,
+    }
+}
+
+/// The first entry that fits counts.
+const KNOWN: &[Known] = &[
+    window(
+        &["gvim", "mvim", "gview"],
+        &["-f", "--nofork"],
+        Measure::Options(VIM),
+    ),
+    terminal(
+        &["vim", "nvim", "rvim", "view", "vimx"],
+        Measure::Options(VIM),
+    ),
+    terminal(&["nano", "rnano"], Measure::NanoConfig),
+    terminal(
+        &["emacsclient"],
+        Measure::Warn(
+            "leaves backups and auto-save files as the Emacs that it talks to is configured",
+        ),
+    ),
+    terminal(&["emacs"], Measure::Options(EMACS)),
+    terminal(&["micro"], Measure::Options(MICRO)),
+    terminal(
+        &["joe", "jmacs", "jpico", "jstar", "rjoe"],
+        Measure::Options(JOE),
+    ),
+    terminal(&["hx", "helix", "kak"], Measure::Nothing),
+    terminal(
+        &["nvi", "bsd-vi"],
+        Measure::Warn("keeps what is needed for a recovery in /var/tmp"),
+    ),
+    window(
+        &[
+            "code", "codium", "vscodium", "cursor", "windsurf", "positron",
+        ],
+        &["--wait", "-w"],
+        Measure::Warn(CODE),
+    ),
+    window(
+        &["subl", "sublime_text"],
+        &["--wait", "-w"],
+        Measure::Warn("keeps files with unsaved changes in its session"),
+    ),
+    window(
+        &["zed", "zeditor"],
+        &["--wait", "-w"],
+        Measure::Warn("keeps files with unsaved changes in its database"),
+    ),
+    window(
+        &[
+            "idea",
+            "goland",
+            "pycharm",
+            "webstorm",
+            "rustrover",
+            "clion",
+            "phpstorm",
+            "rubymine",
+        ],
+        &["--wait"],
+        Measure::Warn("keeps a copy of every version in its Local History"),
+    ),
+];
+
+/// What is known of a program, by its name or the name of the file that it is a
+/// link to.
+pub(super) fn find(program: &Path) -> Option<&'static Known> {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let of = |name: &str| KNOWN.iter().find(|known| known.is(name));
+    of(&name).or_else(|| of(&real_name(program)))
+}
+
+impl Known {
+    /// Whether a program of this name is it: `vim.basic`, `emacs-28.2` and
+    /// `nvim` are, `vimdiff-report` is close enough, `codespell` is not.
+    fn is(&self, program: &str) -> bool {
+        let rest = |name: &&str| program.strip_prefix(name);
+        let mut rests = self.names.iter().filter_map(rest);
+        rests.any(|rest| !rest.starts_with(|c: char| c.is_alphabetic()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_known_by_their_names() {
+        let options = |name: &str| match find(Path::new(name)).map(|known| &known.measure) {
+            Some(Measure::Options(options)) => options.first().copied(),
+            _ => None,
+        };
+        for name in ["vim", "/usr/bin/vim.basic", "vim.tiny", "nvim", "vim9"] {
+            assert_eq!(options(name), Some("-n"), "{name}");
+        }
+        assert_eq!(options("emacs-28.2"), Some("--eval"));
+        assert_eq!(options("emacsclient"), None);
+        for name in ["codespell", "vimium", "micropython", "ed"] {
+            assert!(find(Path::new(name)).is_none(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Signals that would stop kb in the middle of something.
+
+use std::io;
+use std::process::{Child, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::{SigId, flag, low_level};
+
+/// As long as it lives, a first INT, TERM or HUP does nothing, because what is
+/// under way ends by itself within the time limit of its requests; a second one
+/// stops kb all the same.
+#[must_use]
+pub struct Held(Vec<SigId>);
+
+/// Holds the signals. One that is ignored already, as HUP is under `nohup`, stays
+/// ignored.
+pub fn hold() -> Held {
+    let ignored = ignored_signals();
+    let mut registered = Vec::new();
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        if ignored & (1 << (signal - 1)) != 0 {
+            continue;
+        }
+        let came = Arc::new(AtomicBool::new(false));
+        // In this order: the first signal finds the flag unset, and sets it.
+        let stop = flag::register_conditional_default(signal, Arc::clone(&came));
+        let set = flag::register(signal, came);
+        registered.extend([stop, set].into_iter().flatten());
+    }
+    Held(registered)
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for id in self.0.drain(..) {
+            low_level::unregister(id);
+        }
+    }
+}
+
+/// As long as it lives, INT and QUIT do nothing, for they belong to the editor
+/// that runs meanwhile: in vim's `:make`, Ctrl-C reaches kb too. TERM and HUP are
+/// remembered, so that what lies in memory is cleared away first. They are not
+/// ignored, which the editor would inherit.
+pub struct Watch {
+    signals: Signals,
+    asked_to_stop: bool,
+    _registered: Held,
+}
+
+/// What a [`Watch`] saw first.
+#[derive(Debug)]
+pub enum Seen {
+    /// The program ended.
+    Ended(ExitStatus),
+    /// kb is to stop, and the program runs still.
+    Stop,
+}
+
+impl Watch {
+    /// Watches from now on.
+    ///
+    /// # Errors
+    /// When the system has no room for the pipe by which it is told.
+    pub fn new() -> io::Result<Self> {
+        let ignored = ignored_signals();
+        let stopping = [SIGTERM, SIGHUP].into_iter();
+        let stopping = stopping.filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        let quiet = [SIGINT, SIGQUIT].map(|signal| flag::register(signal, Arc::default()));
+        Ok(Self {
+            signals: Signals::new(stopping.chain([SIGCHLD]))?,
+            asked_to_stop: false,
+            _registered: Held(quiet.into_iter().flatten().collect()),
+        })
+    }
+
+    /// Whether TERM or HUP has come.
+    pub fn asked_to_stop(&mut self) -> bool {
+        let came = self.signals.pending().any(|signal| signal != SIGCHLD);
+        self.asked_to_stop |= came;
+        self.asked_to_stop
+    }
+
+    /// Waits until the program ends, or kb is to stop.
+    ///
+    /// # Errors
+    /// When the program is no child of kb's any more.
+    pub fn wait(&mut self, child: &mut Child) -> io::Result<Seen> {
+        loop {
+            if self.asked_to_stop() {
+                return Ok(Seen::Stop);
+            }
+            if let Some(status) = child.try_wait()? {
+                return Ok(Seen::Ended(status));
+            }
+            let came = self.signals.wait().any(|signal| signal != SIGCHLD);
+            self.asked_to_stop |= came;
+        }
+    }
+}
+
+/// The signals that are ignored: bit 0 for signal 1. Linux tells it in
+/// proc_pid_status(5); elsewhere none counts as ignored.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}

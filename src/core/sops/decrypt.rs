@@ -1,0 +1,104 @@
+//! `sops decrypt`: plaintext into memory.
+
+use std::path::Path;
+use std::process::ExitStatus;
+
+use secrecy::SecretBox;
+
+use super::{Keys, Sops, SopsError};
+
+/// What to decrypt, and how much of it.
+pub struct Decrypt<'a> {
+    /// The encrypted file; absolute.
+    pub file: &'a Path,
+    /// sops's `--extract` expression, such as `["data"]["password"]`.
+    pub extract: Option<&'a str>,
+    /// Whether a MAC that does not match is tolerated.
+    pub ignore_mac: bool,
+}
+
+/// What sops printed: plaintext, and any warnings beside it.
+pub struct Decrypted {
+    /// The plaintext, byte for byte as from sops.
+    pub plaintext: SecretBox<Vec<u8>>,
+    /// The messages of sops's log, without the fields that quote the file.
+    pub warnings: Vec<String>,
+}
+
+impl Sops {
+    /// Decrypts a file into memory.
+    ///
+    /// # Errors
+    /// See [`SopsError`]. A failure is traced to a sops that is too old where
+    /// that is the cause.
+    pub fn decrypt(&self, request: &Decrypt<'_>, keys: Keys<'_>) -> Result<Decrypted, SopsError> {
+        let mut command = self.subcommand("decrypt", keys);
+        if let Some(expression) = request.extract {
+            command.arg("--extract").arg(expression);
+        }
+        if request.ignore_mac {
+            command.arg("--ignore-mac");
+        }
+        command.arg(request.file);
+        let output = self.output(command)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            return Ok(Decrypted {
+                plaintext: SecretBox::new(Box::new(output.stdout)),
+                warnings: said
+                    .lines()
+                    .filter_map(log_message)
+                    .map(ToOwned::to_owned)
+                    .collect(),
+            });
+        }
+        self.require_version()?;
+        Err(failure(request, output.status, &said))
+    }
+}
+
+fn failure(request: &Decrypt<'_>, status: ExitStatus, said: &str) -> SopsError {
+    if let Some(expression) = request.extract {
+        let names_nothing = match status.code() {
+            Some(91) => true,
+            Some(1) => said.contains("error truncating tree"),
+            // A path through a scalar makes sops panic, which is exit 2.
+            Some(2) => said.contains("panic: "),
+            _ => false,
+        };
+        if names_nothing {
+            return SopsError::Extract {
+                file: request.file.to_owned(),
+                expression: expression.to_owned(),
+            };
+        }
+    }
+    SopsError::new("decrypt", request.file, status, said)
+}
+
+/// The message of a line of sops's log, `… level=warning msg="…" comment="…"`,
+/// or `None` for any other line. The fields behind the message quote the file.
+fn log_message(line: &str) -> Option<&str> {
+    let (_, rest) = line
+        .split_once(" msg=\"")
+        .filter(|_| line.contains(" level="))?;
+    let mut escaped = false;
+    let end = rest.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    Some(&rest[..end.unwrap_or(rest.len())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_log_line_only_the_message_is_kept() {
+        let line = r#"[SOPS]	 time="now" level=warning msg="A \"b\"." comment="hunter2""#;
+        assert_eq!(log_message(line), Some(r#"A \"b\"."#));
+        assert_eq!(log_message("Input string hunter2 does not match"), None);
+    }
+}

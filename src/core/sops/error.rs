@@ -1,0 +1,118 @@
+//! Why sops did not do it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use secrecy::SecretString;
+
+use super::encrypt::ENCRYPT;
+use super::{MINIMUM_VERSION, Version};
+
+/// Why sops did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum SopsError {
+    /// It is not on `PATH`.
+    #[error("sops is not installed: there is no such program on PATH")]
+    NotInstalled,
+    /// It could not be started.
+    #[error("cannot start {}", .program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is too old.
+    #[error("{} is version {found}, and kb needs {MINIMUM_VERSION} or newer", .program.display())]
+    TooOld {
+        /// The program.
+        program: PathBuf,
+        /// Its version.
+        found: Version,
+    },
+    /// What it answers to `--version` is not sops's answer.
+    #[error("{} does not say its version as sops does", .program.display())]
+    NotSops {
+        /// The program.
+        program: PathBuf,
+    },
+    /// Exit 51: the file was changed by hand after it was encrypted.
+    #[error("the MAC of {} does not match: it was changed without sops", .file.display())]
+    MacMismatch {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Exit 128: none of the keys opened it.
+    #[error("sops cannot open {} with any key it found:\n{said}", .file.display())]
+    NoKey {
+        /// The file.
+        file: PathBuf,
+        /// What became of each key, as sops says it.
+        said: String,
+    },
+    /// `--extract` names something that is not in the file, or is no path.
+    #[error("--extract {expression} names nothing in {}", .file.display())]
+    Extract {
+        /// The file.
+        file: PathBuf,
+        /// What was asked for.
+        expression: String,
+    },
+    /// It cannot take the text that is to be encrypted for what the file's name
+    /// says that it is.
+    #[error("sops does not take the text for {}", .file.display())]
+    Refused {
+        /// The file.
+        file: PathBuf,
+        /// Why, in sops's words. They may quote the text.
+        said: SecretString,
+    },
+    /// Anything else. What sops said is not repeated: many of its messages
+    /// quote the file, and where a person typed a plaintext into an encrypted
+    /// file that is the plaintext.
+    #[error("sops cannot {task} {}: {reason} ({status})", .file.display())]
+    Failed {
+        /// What it was to do, as in "decrypt".
+        task: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+        /// What the exit code means.
+        reason: &'static str,
+    },
+}
+
+impl SopsError {
+    /// What the exit code of a `task` with `file` means; `said` is its stderr.
+    pub(super) fn new(task: &'static str, file: &Path, status: ExitStatus, said: &str) -> Self {
+        let file = file.to_owned();
+        let reason = match status.code() {
+            Some(51) => return Self::MacMismatch { file },
+            Some(128) => {
+                // The lines between quote the metadata, where anything may stand.
+                let of_keys =
+                    |line: &&str| line.ends_with(": FAILED") || line.ends_with(": SUCCESS");
+                let said: Vec<&str> = said.lines().filter(of_keys).collect();
+                let said = said.join("\n");
+                return Self::NoKey { file, said };
+            }
+            Some(1) if task == ENCRYPT => "it cannot reach a key of its rule, or read its config",
+            Some(1) => "it cannot read the file or its sops metadata",
+            Some(3) => "it cannot write to its temporary directory",
+            Some(4) => "the plaintext does not fit the file's format",
+            Some(24) => "its MAC is damaged",
+            Some(25) => "a value in it was damaged, or typed in without sops",
+            Some(52) => "it has no MAC",
+            _ => "it does not say why by its exit code",
+        };
+        Self::Failed {
+            task,
+            file,
+            status,
+            reason,
+        }
+    }
+}

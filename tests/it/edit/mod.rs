@@ -1,0 +1,126 @@
+//! `edit`: plaintext in an editor and nowhere else. Editors are scripts, but for
+//! `editors`, where the real ones run on a terminal.
+
+mod editors;
+mod files;
+mod memory;
+mod refusals;
+mod rounds;
+mod signals;
+mod unsaved;
+
+use std::path::PathBuf;
+
+use testkit::Run;
+
+use crate::Setup;
+
+/// A repository with a key and a rule, memory of its own, and a value that stands
+/// nowhere else.
+struct Editing {
+    setup: Setup,
+    canary: String,
+    memory: PathBuf,
+}
+
+impl std::ops::Deref for Editing {
+    type Target = Setup;
+    fn deref(&self) -> &Setup {
+        &self.setup
+    }
+}
+
+impl Editing {
+    fn new(prefix: &str) -> Self {
+        let mut setup = Setup::initialized(prefix);
+        let memory = setup.world.runtime_dir();
+        setup.world.env("TERM", "xterm");
+        Self {
+            canary: format!("canary{:016x}", fastrand::u64(..)),
+            memory,
+            setup,
+        }
+    }
+
+    /// A Secret with the canary in it.
+    fn secret(&self) -> String {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  # who\n  user: admin\n  password: {}\n",
+            self.canary
+        )
+    }
+
+    /// The same, encrypted by plain sops as `db-secret.yaml`.
+    fn with_secret(self) -> Self {
+        let secret = self.secret();
+        self.encrypt("db-secret.yaml", &secret);
+        self
+    }
+
+    /// The editor is a shell script from now on; `$1` is the text.
+    fn editor(&mut self, script: &str) -> &mut Self {
+        let path = self
+            .setup
+            .world
+            .script("scripted-editor", &format!("#!/bin/sh\n{script}\n"));
+        self.setup.world.env("EDITOR", path);
+        self
+    }
+
+    fn edit(&self, args: &[&str]) -> Run {
+        self.secrets(&[&["edit"], args].concat())
+    }
+
+    /// The plaintext of a file, by plain sops.
+    fn plaintext(&self, name: &str) -> String {
+        let mut sops = self.world.tool_cmd("sops", ["decrypt", name]);
+        let entry = self.entry("age.agekey").expect("a key");
+        sops.env("SOPS_AGE_KEY", entry.lines().last().expect("a line"));
+        let run = self.world.run(sops);
+        run.assert_code(0).out().to_owned()
+    }
+
+    /// No plaintext is on a disk or in memory, and no directory of kb's either.
+    #[track_caller]
+    fn assert_no_trace(&self) {
+        self.assert_none_on_disk();
+        let found = self.world.memory_containing(self.canary.as_bytes());
+        assert_eq!(found, [] as [PathBuf; 0], "in memory");
+        assert_eq!(self.in_memory(), [] as [String; 0]);
+    }
+
+    #[track_caller]
+    fn assert_none_on_disk(&self) {
+        let found = self.world.files_containing(self.canary.as_bytes());
+        assert_eq!(found, [] as [PathBuf; 0], "on a disk");
+    }
+
+    /// The names in this setup's memory.
+    fn in_memory(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.memory).expect("memory").flatten();
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    /// Exactly one text is kept; its path.
+    #[track_caller]
+    fn kept(&self) -> PathBuf {
+        let names = self.in_memory();
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert!(names[0].starts_with("kb-kept-"), "{names:?}");
+        self.memory.join(&names[0])
+    }
+}
+
+/// The lines in which two texts differ: those of the first, then those of the
+/// second.
+fn changed_lines<'a>(one: &'a str, other: &'a str) -> (Vec<&'a str>, Vec<&'a str>) {
+    let only = |of: &'a str, not_in: &str| {
+        let lines = of.lines();
+        lines
+            .filter(|line| !not_in.lines().any(|other| other == *line))
+            .collect()
+    };
+    (only(one, other), only(other, one))
+}

@@ -1,0 +1,234 @@
+//! A text that is not good comes back in the editor.
+
+use super::Editing;
+use crate::assert_fails;
+
+/// Puts each of the texts in turn into the buffer, and keeps what it showed.
+fn typing(editing: &mut Editing, texts: &[&str]) {
+    let tmp = editing.world.tmp();
+    for (index, text) in texts.iter().enumerate() {
+        std::fs::write(tmp.join(format!("typed-{index}")), text).expect("write");
+    }
+    let tmp = tmp.display();
+    editing.editor(&format!(
+        "n=$(cat {tmp}/count 2>/dev/null || echo 0); echo $((n+1)) > {tmp}/count\n\
+         cp \"$1\" {tmp}/shown-$n\n\
+         [ ! -e {tmp}/typed-$n ] || cat {tmp}/typed-$n > \"$1\""
+    ));
+}
+
+fn shown(editing: &Editing, round: usize) -> String {
+    let path = editing.world.tmp().join(format!("shown-{round}"));
+    std::fs::read_to_string(path).expect("it was shown")
+}
+
+const HEAD: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n";
+
+#[test]
+fn invalid_text_comes_back_with_the_reason_above_it() {
+    let mut editing = Editing::new("rounds").with_secret();
+    let bad = format!("{HEAD}stringData:\n  user: [unclosed\n");
+    let good = format!("{HEAD}stringData:\n  user: root\n");
+    typing(
+        &mut editing,
+        &[&bad, &format!("## a comment of my own\n{good}")],
+    );
+    let run = editing.edit(&["db-secret.yaml"]);
+    run.assert_code(0);
+    let again = shown(&editing, 1);
+    assert!(
+        again.starts_with("## kb: not saved: line 9, column 9: it does not parse\n"),
+        "{again}"
+    );
+    assert!(again.ends_with(&bad), "{again}");
+    // The line number is that of the text as the editor shows it.
+    assert_eq!(again.lines().count(), 9, "{again}");
+    assert!(
+        run.err()
+            .contains("warning: db-secret.yaml was not saved: line 9"),
+        "{}",
+        run.err()
+    );
+    let plaintext = editing.plaintext("db-secret.yaml");
+    assert!(plaintext.contains("user: root") && plaintext.contains("a comment of my own"));
+    assert!(!plaintext.contains("kb:"), "{plaintext}");
+    assert!(!editing.world.read("db-secret.yaml").contains("kb:"));
+}
+
+#[test]
+fn what_the_cluster_would_refuse_comes_back_too() {
+    let mut editing = Editing::new("judged");
+    let cases = [
+        ("- a\n", "the top level is no mapping"),
+        (
+            "kind: Secret\nstringData: {a: b}\n",
+            "a Secret needs apiVersion",
+        ),
+        (
+            &format!("{HEAD}data:\n  a: hunter2!\n"),
+            "data.a is not base64",
+        ),
+        (
+            &format!("{HEAD}stringdata:\n  a: hunter2!\n"),
+            "a Secret has no field stringdata",
+        ),
+        (
+            &format!("{HEAD}stringData:\n  port: 5432\n"),
+            "stringData.port is read as a number",
+        ),
+        (
+            &format!("{HEAD}stringData:\n  on: 2026-01-01\n"),
+            "stringData.on is read as a date",
+        ),
+        (&format!("{HEAD}sops: {{}}\n"), "the key sops"),
+        (
+            "apiVersion: v1\nkind: Namespace\n",
+            "nothing in it would be encrypted",
+        ),
+        (
+            "a: 1\na: 2\n",
+            "line 6, column 1: a key stands here for the second time",
+        ),
+    ];
+    for (text, words) in cases {
+        let _ = std::fs::remove_file(editing.world.tmp().join("count"));
+        typing(&mut editing, &[text, ""]);
+        let run = editing.edit(&["new-secret.yaml"]);
+        assert!(
+            run.assert_code(0).err().contains(words),
+            "{text}: {}",
+            run.err()
+        );
+        assert!(shown(&editing, 1).contains(words), "{}", shown(&editing, 1));
+        assert!(!run.err().contains("hunter2"), "{}", run.err());
+        assert!(!editing.world.path("new-secret.yaml").exists());
+        assert_eq!(editing.in_memory(), [] as [String; 0]);
+    }
+}
+
+/// A rule that does not take the values of a Secret would leave them in plaintext
+/// on the disk.
+#[test]
+fn values_that_would_stay_in_plaintext_come_back() {
+    let mut editing = Editing::new("plain");
+    let config = editing
+        .world
+        .read(".sops.yaml")
+        .replace("^(data|stringData)$", "^data$");
+    editing.world.write(".sops.yaml", config);
+    let text = format!(
+        "{HEAD}data:\n  a: aGk=\nstringData:\n  b: {}\n",
+        editing.canary
+    );
+    typing(&mut editing, &[&text]);
+    let run = editing.edit(&["new-secret.yaml"]);
+    assert_fails(
+        &run,
+        1,
+        &["the values of stringData would stay in plaintext"],
+    );
+    assert!(!editing.world.path("new-secret.yaml").exists());
+}
+
+/// Formats whose syntax sops alone knows.
+#[test]
+fn text_that_sops_refuses_comes_back_in_every_format() {
+    let mut editing = Editing::new("formats");
+    let config = format!("creation_rules:\n  - age: {}\n", editing.recipient());
+    editing.world.write(".sops.yaml", config);
+    for (name, bad, sign) in [
+        (
+            "s.env",
+            "hunter2",
+            "## kb: not saved: sops does not take it for a dotenv file",
+        ),
+        (
+            "s.ini",
+            "[a\nhunter2",
+            ";; kb: not saved: sops does not take it for an ini file",
+        ),
+        ("s.json", "{\"hunter2\"", ""),
+        ("s.json", "[\"hunter2\"]", ""),
+        ("s.yaml", "a: hunter2 : x", "## kb: not saved: line"),
+    ] {
+        for exists in [false, true] {
+            let _ = std::fs::remove_file(editing.world.tmp().join("count"));
+            if exists {
+                let text = match name {
+                    "s.json" => "{\"a\": \"b\"}",
+                    "s.yaml" => "a: b\n",
+                    _ => "a = b\n",
+                };
+                editing.encrypt(name, text);
+            }
+            let before = exists.then(|| editing.world.read(name));
+            typing(&mut editing, &[bad]);
+            let run = editing.edit(&[name]);
+            assert_fails(&run, 1, &["was not saved", "--resume"]);
+            assert!(!run.err().contains("hunter2"), "{name}: {}", run.err());
+            assert!(
+                shown(&editing, 1).starts_with(sign),
+                "{name}: {}",
+                shown(&editing, 1)
+            );
+            assert!(
+                shown(&editing, 1).ends_with(bad),
+                "{name}: {}",
+                shown(&editing, 1)
+            );
+            assert_eq!(
+                editing
+                    .world
+                    .path(name)
+                    .exists()
+                    .then(|| editing.world.read(name)),
+                before
+            );
+            editing.edit(&[name, "--discard"]).assert_code(0);
+            let _ = std::fs::remove_file(editing.world.path(name));
+        }
+    }
+}
+
+#[test]
+fn closing_it_unchanged_gives_up_and_keeps_the_text() {
+    let mut editing = Editing::new("giveup").with_secret();
+    let before = editing.world.read("db-secret.yaml");
+    let bad = format!("{HEAD}stringData:\n  user: [{}\n", editing.canary);
+    typing(&mut editing, &[&bad]);
+    let run = editing.edit(&["db-secret.yaml"]);
+    assert_fails(
+        &run,
+        1,
+        &["the text was not saved", "--resume", "--discard"],
+    );
+    assert_eq!(editing.world.read("db-secret.yaml"), before);
+    let kept = editing.kept().join("text/db-secret.yaml");
+    assert_eq!(std::fs::read_to_string(kept).expect("kept"), bad);
+    // Emptied, the text is given up.
+    let _ = std::fs::remove_file(editing.world.tmp().join("count"));
+    typing(&mut editing, &[&bad, ""]);
+    let run = editing.edit(&["db-secret.yaml"]);
+    assert_fails(&run, 1, &["still in memory", "--resume", "--discard"]);
+    editing
+        .edit(&["db-secret.yaml", "--discard"])
+        .assert_code(0);
+    let run = editing.edit(&["db-secret.yaml"]);
+    assert!(
+        run.assert_code(0).err().contains("The text was emptied"),
+        "{}",
+        run.err()
+    );
+    assert_eq!(editing.world.read("db-secret.yaml"), before);
+    assert_eq!(editing.in_memory(), [] as [String; 0]);
+}
+
+/// A script that adds to the text each time would go on forever.
+#[test]
+fn a_script_that_makes_it_worse_each_time_comes_to_an_end() {
+    let mut editing = Editing::new("forever").with_secret();
+    editing.editor("echo '  x: [' >> \"$1\"");
+    let run = editing.edit(&["db-secret.yaml"]);
+    assert_fails(&run, 1, &["the text was not saved"]);
+    editing.kept();
+}

@@ -1,0 +1,178 @@
+//! kb is told to end while an editor runs.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use super::Editing;
+
+/// An editor that has typed something and goes on; kb, and the editor's pid.
+fn typing(editing: &mut Editing, more: &str) -> (Child, String) {
+    let pid = editing.world.root().join("editor-pid");
+    let canary = editing.canary.clone();
+    editing.editor(&format!(
+        "echo 'x: {canary}' >> \"$1\"; {more}\necho $$ > '{0}.new'; mv '{0}.new' '{0}'\nexec sleep 300",
+        pid.display()
+    ));
+    let child = editing
+        .command(&["edit", "db-secret.yaml"])
+        .spawn()
+        .expect("kb");
+    until(|| pid.exists());
+    let text = std::fs::read_to_string(&pid).expect("a pid");
+    (child, text.trim().to_owned())
+}
+
+fn until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it takes too long");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn send(editing: &Editing, signal: &str, pid: &str) {
+    let line = format!("kill -{signal} {pid}");
+    editing.world.tool("sh", ["-c", &line]).assert_code(0);
+}
+
+fn is_running(pid: &str) -> bool {
+    // A process that nobody waits for stays as a zombie.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.starts_with(" Z"))
+}
+
+fn end(mut child: Child) -> (ExitStatus, String) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().expect("wait").is_none() {
+        assert!(Instant::now() < deadline, "kb goes on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().expect("output");
+    (
+        output.status,
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[test]
+fn told_to_end_it_ends_the_editor_and_empties_the_memory() {
+    // One editor ends when it is told to, one does not.
+    for (signal, more) in [
+        ("TERM", ""),
+        ("HUP", ""),
+        ("TERM", "trap '' TERM; sleep 300 & wait"),
+    ] {
+        let mut editing = Editing::new("signals").with_secret();
+        let before = editing.world.read("db-secret.yaml");
+        let more = match more {
+            "" => "",
+            stubborn => &format!("trap '' TERM # {stubborn}"),
+        };
+        let (child, editor) = typing(&mut editing, more);
+        assert!(
+            !editing
+                .world
+                .memory_containing(editing.canary.as_bytes())
+                .is_empty()
+        );
+        send(&editing, signal, &child.id().to_string());
+        let (status, err) = end(child);
+        assert_eq!(status.code(), Some(1), "{signal} {more}: {err}");
+        assert!(err.contains("error: kb was told to end"), "{err}");
+        assert!(!is_running(&editor), "{signal} {more}: the editor runs on");
+        assert_eq!(editing.world.read("db-secret.yaml"), before);
+        editing.assert_no_trace();
+    }
+}
+
+/// They belong to the editor.
+#[test]
+fn interrupts_do_not_end_it() {
+    let mut editing = Editing::new("interrupt").with_secret();
+    let (child, editor) = typing(&mut editing, "");
+    for signal in ["INT", "QUIT", "INT"] {
+        send(&editing, signal, &child.id().to_string());
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(is_running(&editor) && is_running(&child.id().to_string()));
+    send(&editing, "TERM", &child.id().to_string());
+    end(child);
+    editing.assert_no_trace();
+}
+
+#[test]
+fn under_nohup_a_hangup_changes_nothing() {
+    let mut editing = Editing::new("nohup").with_secret();
+    let done = editing.world.root().join("done");
+    editing.editor(&format!(
+        "sed -i s/admin/root/ \"$1\"; kill -HUP $PPID; sleep 0.2; touch '{}'",
+        done.display()
+    ));
+    let mut command = editing
+        .world
+        .tool_cmd("sh", ["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_kb"));
+    command.args([
+        "k",
+        "secrets",
+        "-n",
+        &editing.namespace,
+        "edit",
+        "db-secret.yaml",
+    ]);
+    editing.world.run(command).assert_code(0);
+    assert!(done.exists());
+    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+}
+
+#[test]
+fn killed_outright_it_leaves_the_text_to_the_next_run() {
+    let mut editing = Editing::new("kill").with_secret();
+    let before = editing.world.read("db-secret.yaml");
+    let (mut child, editor) = typing(&mut editing, "");
+    // While it lives, another run leaves it alone, and says that it is there.
+    let mut other = editing.command(&["edit", "db-secret.yaml"]);
+    other.env("EDITOR", "true");
+    let run = editing.world.run(other);
+    assert!(
+        run.assert_code(0)
+            .err()
+            .contains("another kb edits db-secret.yaml"),
+        "{}",
+        run.err()
+    );
+    assert_eq!(editing.in_memory().len(), 1);
+    child.kill().expect("kill");
+    let status = child.wait().expect("wait");
+    assert_eq!(status.signal(), Some(9));
+    send(&editing, "KILL", &editor);
+    assert_eq!(editing.in_memory().len(), 1);
+    editing.assert_none_on_disk();
+    editing.decrypt(&["db-secret.yaml"]).assert_code(0);
+    assert_eq!(editing.world.read("db-secret.yaml"), before);
+    editing.assert_no_trace();
+}
+
+/// An editor that fails or is killed has perhaps saved something before.
+#[test]
+fn an_editor_that_is_killed_loses_nothing() {
+    let mut editing = Editing::new("crash").with_secret();
+    let (child, editor) = typing(&mut editing, "");
+    send(&editing, "KILL", &editor);
+    let (status, err) = end(child);
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        err.contains("ended with signal 9") && err.contains("--resume"),
+        "{err}"
+    );
+    let kept = editing.kept();
+    let text = std::fs::read_to_string(kept.join("text/db-secret.yaml")).expect("kept");
+    assert!(text.contains(&editing.canary));
+    editing.assert_none_on_disk();
+    editing
+        .edit(&["db-secret.yaml", "--discard"])
+        .assert_code(0);
+    editing.assert_no_trace();
+}

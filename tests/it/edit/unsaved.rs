@@ -1,0 +1,221 @@
+//! What someone has typed is not lost when it cannot be saved.
+
+use super::Editing;
+use crate::slow_proxy::SlowProxy;
+use crate::{assert_fails, mount_namespace};
+
+/// Checks that the one text that is kept is this, and that it is on no disk.
+#[track_caller]
+fn assert_kept(editing: &Editing, name: &str, words: &str) {
+    let path = editing.kept().join("text").join(name);
+    let text = std::fs::read_to_string(path).expect("the text");
+    assert!(text.contains(words), "{text}");
+    editing.assert_none_on_disk();
+}
+
+#[test]
+fn a_file_that_someone_else_changed_is_not_overwritten() {
+    let mut editing = Editing::new("changed").with_secret();
+    let theirs = editing.secret().replace("admin", "theirs");
+    editing.encrypt("theirs.yaml.secret.yaml", &theirs);
+    let theirs = editing.world.read("theirs.yaml.secret.yaml");
+    let repo = editing.world.repo();
+    editing.editor(&format!(
+        "cp '{0}/theirs.yaml.secret.yaml' '{0}/db-secret.yaml'; sed -i s/admin/root/ \"$1\"",
+        repo.display()
+    ));
+    let run = editing.edit(&["db-secret.yaml"]);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "db-secret.yaml was changed by someone else meanwhile",
+            "hint: the text is kept in memory",
+            "kb k secrets edit db-secret.yaml --resume",
+            "--discard",
+        ],
+    );
+    assert_eq!(editing.world.read("db-secret.yaml"), theirs);
+    assert_kept(&editing, "db-secret.yaml", "user: root");
+    // No second text beside it.
+    let run = editing.edit(&["db-secret.yaml"]);
+    assert_fails(&run, 1, &["still in memory", "--resume", "--discard"]);
+    // Going on with it says whose version it replaces, and saves it as it is.
+    let shown = editing.world.tmp().join("shown");
+    editing.editor(&format!("grep -v password \"$1\" > '{}'", shown.display()));
+    let run = editing.edit(&["db-secret.yaml", "--resume"]);
+    assert!(
+        run.assert_code(0)
+            .err()
+            .contains("changed by someone else since"),
+        "{}",
+        run.err()
+    );
+    let shown = std::fs::read_to_string(shown).expect("shown");
+    assert!(
+        shown.starts_with("## kb: the file was changed by someone else"),
+        "{shown}"
+    );
+    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    assert!(!editing.plaintext("db-secret.yaml").contains("kb:"));
+    editing.assert_no_trace();
+}
+
+#[test]
+fn a_new_file_that_someone_else_made_is_not_overwritten() {
+    let mut editing = Editing::new("made");
+    let file = editing.world.path("deep/db-secret.yaml");
+    let secret = editing.secret();
+    editing.editor(&format!(
+        "mkdir '{0}'; echo theirs > '{1}'; cat > \"$1\" <<'EOF'\n{secret}EOF",
+        file.parent().expect("a directory").display(),
+        file.display()
+    ));
+    let run = editing.edit(&["deep/db-secret.yaml"]);
+    assert_fails(&run, 1, &["changed by someone else meanwhile", "--resume"]);
+    assert_eq!(std::fs::read_to_string(&file).expect("read"), "theirs\n");
+    assert_kept(&editing, "db-secret.yaml", "user: admin");
+    std::fs::remove_file(&file).expect("remove");
+    editing.editor("true");
+    // From another directory, and by another name of the same file.
+    let mut command = editing.command(&["edit", "../repo/deep/db-secret.yaml", "--resume"]);
+    command.current_dir(editing.world.tmp());
+    let run = editing.world.run(command);
+    assert!(
+        run.assert_code(0).err().contains("Created"),
+        "{}",
+        run.err()
+    );
+    assert!(
+        editing
+            .plaintext("deep/db-secret.yaml")
+            .contains("user: admin")
+    );
+    editing.assert_no_trace();
+}
+
+#[test]
+fn on_a_full_disk_the_text_is_kept_and_the_file_is_whole() {
+    let mut editing = Editing::new("full").with_secret();
+    let full = editing.world.path("full");
+    std::fs::create_dir(&full).expect("mkdir");
+    editing.editor(
+        "case $1 in *new*) echo 'data: {a: aGk=}' > \"$1\";; esac\n\
+         sed -i s/admin/root/ \"$1\"; cat /dev/zero > full/filler 2>/dev/null; true",
+    );
+    let script = "\
+        mount -t tmpfs -o size=64k none full && cp db-secret.yaml full/ && cp .sops.yaml full/
+        \"$@\" full/db-secret.yaml; echo \"code $?\"
+        cmp db-secret.yaml full/db-secret.yaml && ls -A full | sort | tr '\\n' ' '
+        \"$@\" full/new/new-secret.yaml; echo \"code $?\"; \"$@\" full/new/new-secret.yaml --discard
+        ls -A full | sort | tr '\\n' ' '
+        rm full/filler
+        EDITOR=true \"$@\" full/db-secret.yaml --resume; echo \"code $?\"
+        cp full/db-secret.yaml saved.yaml; ls -A full | sort | tr '\\n' ' '";
+    let mut command = editing.world.tool_cmd("unshare", mount_namespace());
+    command.args(["sh", "-c", script, "sh", env!("CARGO_BIN_EXE_kb")]);
+    command.args(["k", "secrets", "-n", &editing.namespace, "edit"]);
+    let run = editing.world.run(command);
+    let (out, err) = (run.assert_code(0).out(), run.err());
+    assert_eq!(
+        out,
+        "code 1\n.sops.yaml db-secret.yaml filler code 1\n.sops.yaml db-secret.yaml filler code 0\n.sops.yaml db-secret.yaml "
+    );
+    assert!(err.contains("No space left on device"), "{err}");
+    assert!(err.contains("hint: df full shows what is left"), "{err}");
+    assert!(err.contains("--resume"), "{err}");
+    assert!(editing.plaintext("saved.yaml").contains("user: root"));
+    editing.assert_no_trace();
+}
+
+/// Once, before the editor opens; so it may go away meanwhile.
+#[test]
+fn the_cluster_is_asked_once() {
+    let mut editing = Editing::new("once").with_secret();
+    let proxy = SlowProxy::start(editing.setup.cluster);
+    editing.server(&proxy.url());
+    let kubeconfig = editing.world.home().join(".kube/config");
+    editing.editor(&format!(
+        "rm '{}'; sed -i s/admin/root/ \"$1\"",
+        kubeconfig.display()
+    ));
+    editing.edit(&["db-secret.yaml"]).assert_code(0);
+    let secret = format!("/api/v1/namespaces/{}/secrets/sops-age", editing.namespace);
+    assert_eq!(proxy.requests(), [format!("GET {secret}")]);
+    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+}
+
+#[test]
+fn when_sops_fails_the_text_is_kept() {
+    let mut editing = Editing::new("sops").with_secret();
+    let before = editing.world.read("db-secret.yaml");
+    // After the editor there is no `mv` for sops to run, and then no sops.
+    let bin = editing.world.bin();
+    editing.editor(&format!(
+        "sed -i s/admin/root/ \"$1\"; printf '#!/bin/sh\\nexit 1\\n' > '{0}/mv'; chmod +x '{0}/mv'",
+        bin.display()
+    ));
+    let run = editing.edit(&["db-secret.yaml"]);
+    assert_fails(&run, 1, &["sops cannot encrypt db-secret.yaml", "--resume"]);
+    assert_eq!(editing.world.read("db-secret.yaml"), before);
+    assert_kept(&editing, "db-secret.yaml", "user: root");
+    std::fs::remove_file(bin.join("mv")).expect("remove");
+    editing.editor("true");
+    editing.edit(&["db-secret.yaml", "--resume"]).assert_code(0);
+    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    editing.assert_no_trace();
+}
+
+#[test]
+fn an_editor_that_fails_keeps_what_it_saved() {
+    let mut editing = Editing::new("fails").with_secret();
+    let before = editing.world.read("db-secret.yaml");
+    editing.editor("exit 3");
+    let run = editing.edit(&["db-secret.yaml"]);
+    assert_fails(&run, 1, &["ended with exit code 3"]);
+    editing.assert_no_trace();
+    editing.editor("sed -i s/admin/root/ \"$1\"; exit 3");
+    let run = editing.edit(&["db-secret.yaml"]);
+    assert_fails(&run, 1, &["ended with exit code 3", "--resume"]);
+    assert_kept(&editing, "db-secret.yaml", "user: root");
+    // Going on, and giving up again, leaves it there; so does emptying it.
+    for editor in ["exit 3", ": > \"$1\""] {
+        editing.editor(editor);
+        editing.edit(&["db-secret.yaml", "--resume"]);
+        assert_kept(&editing, "db-secret.yaml", "user: root");
+    }
+    assert_eq!(editing.world.read("db-secret.yaml"), before);
+    editing
+        .edit(&["db-secret.yaml", "--discard"])
+        .assert_code(0);
+    editing.assert_no_trace();
+    for option in ["--resume", "--discard"] {
+        let run = editing.edit(&["db-secret.yaml", option]);
+        assert_fails(&run, 1, &["no text for db-secret.yaml is kept"]);
+    }
+}
+
+/// A text that is what the file holds by now is no text to keep.
+#[test]
+fn going_on_with_what_is_saved_already_ends_it() {
+    let mut editing = Editing::new("same").with_secret();
+    editing.editor("sed -i s/admin/root/ \"$1\"; exit 3");
+    editing.edit(&["db-secret.yaml"]).assert_code(1);
+    editing.encrypt(
+        "db-secret.yaml",
+        &editing
+            .secret()
+            .replace("admin", "root")
+            .replace("  ", "    "),
+    );
+    let before = editing.world.read("db-secret.yaml");
+    editing.editor("sed -i s/nothing/x/ \"$1\"");
+    let run = editing.edit(&["db-secret.yaml", "--resume"]);
+    assert!(
+        run.assert_code(0).err().contains("Nothing was changed"),
+        "{}",
+        run.err()
+    );
+    assert_eq!(editing.world.read("db-secret.yaml"), before);
+    editing.assert_no_trace();
+}
