@@ -25,10 +25,15 @@ impl Terminal {
         let kb = env!("CARGO_BIN_EXE_kb");
         // Where the tests run in the background, Ctrl-C is ignored from the start.
         let line = format!(
-            "stty rows 24 cols 100; \
-             exec env --default-signal=INT,QUIT '{kb}' k secrets -n {} {arguments}",
+            "exec env --default-signal=INT,QUIT '{kb}' k secrets -n {} {arguments}",
             setup.namespace
         );
+        Self::run(setup, &line)
+    }
+
+    /// Starts a command line in the setup's repository.
+    pub(crate) fn run(setup: &Setup, line: &str) -> Self {
+        let line = format!("stty rows 24 cols 100; {line}");
         let options = ["--quiet", "--return", "--flush", "--command", &line];
         let mut command = setup.world.tool_cmd("script", options);
         command.arg("/dev/null").stdin(Stdio::piped());

@@ -20,7 +20,9 @@ pub(super) fn config<'a>(program: &Path, variable: impl Fn(&str) -> Option<&'a O
     let prefix = program.parent().and_then(Path::parent);
     let built = prefix.map(|prefix| prefix.join("etc/nanorc"));
     let system = [built, Some("/etc/nanorc".into())];
-    let home = path("HOME");
+    // nano does not believe root's HOME, which may be that of whoever became root.
+    let is_root = rustix::process::geteuid().is_root();
+    let home = is_root.then(home_of_root).flatten().or(path("HOME"));
     let own = [
         home.as_ref().map(|home| home.join(".nanorc")),
         path("XDG_CONFIG_HOME").map(|config| config.join("nano/nanorc")),
@@ -31,4 +33,14 @@ pub(super) fn config<'a>(program: &Path, variable: impl Fn(&str) -> Option<&'a O
         texts.find_map(Result::ok).unwrap_or_default()
     };
     [first(&system), b"\n".to_vec(), first(&own), LAST.into()].concat()
+}
+
+fn home_of_root() -> Option<PathBuf> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    // name:password:uid:gid:description:home:shell
+    let mut users = users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
+    let root = users.find(|fields| fields.get(2) == Some(&"0"))?;
+    root.get(5).map(PathBuf::from)
 }
