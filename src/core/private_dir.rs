@@ -451,6 +451,18 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_empties_it_too() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let panicked = std::panic::catch_unwind(|| {
+            let mut dir = create(root.path());
+            dir.write_text(b"text").expect("write");
+            panic!("on purpose");
+        });
+        assert!(panicked.is_err());
+        assert_eq!(names(root.path()), [] as [&str; 0]);
+    }
+
+    #[test]
     fn a_live_one_stays_and_a_dead_one_is_cleared() {
         let root = tempfile::tempdir().expect("tempdir");
         let live = create(root.path());

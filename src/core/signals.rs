@@ -67,13 +67,14 @@ impl Watch {
     /// When the system has no room for the pipe by which it is told.
     pub fn new() -> io::Result<Self> {
         let ignored = ignored_signals();
-        let stopping = [SIGTERM, SIGHUP].into_iter();
-        let stopping = stopping.filter(|signal| ignored & (1 << (signal - 1)) == 0);
-        let quiet = [SIGINT, SIGQUIT].map(|signal| flag::register(signal, Arc::default()));
+        let minded = |signal: &i32| ignored & (1 << (signal - 1)) == 0;
+        let stopping = [SIGTERM, SIGHUP].into_iter().filter(minded);
+        let quiet = [SIGINT, SIGQUIT].into_iter().filter(minded);
+        let quiet = quiet.map(|signal| flag::register(signal, Arc::default()));
         Ok(Self {
+            _registered: Held(quiet.flatten().collect()),
             signals: Signals::new(stopping.chain([SIGCHLD]))?,
             asked_to_stop: false,
-            _registered: Held(quiet.into_iter().flatten().collect()),
         })
     }
 

@@ -44,7 +44,8 @@ fn run(keep: bool) -> Result<()> {
     say("Starting a throwaway cluster: etcd and kube-apiserver on loopback.");
     let cluster = Cluster::start();
     cluster.create_namespace("flux-system");
-    let world = World::new(Path::new(env!("CARGO_BIN_EXE_kb")));
+    let mut world = World::new(Path::new(env!("CARGO_BIN_EXE_kb")));
+    let memory = world.runtime_dir();
     let kubeconfig = world.kubeconfig(&cluster.kubeconfig().context_name("demo").to_yaml());
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kb"), world.bin().join("kb"))
         .context("linking kb into the demo's PATH")?;
@@ -55,10 +56,13 @@ fn run(keep: bool) -> Result<()> {
     say("The public half stands in .sops.yaml, which sops reads.");
     demo.type_in("cat .sops.yaml")?;
 
-    say("A Secret is encrypted by that rule, with plain sops, from a pipe to a file.");
-    std::fs::create_dir(demo.world.path("apps"))?;
+    say(
+        "A Secret is typed into an editor, which sees it in memory only. By that rule\n\
+         # the file is encrypted for this cluster. (Here the editor is a program that\n\
+         # takes the text from stdin.)",
+    );
     demo.type_in(&format!(
-        "sops encrypt --filename-override apps/db-secret.yaml > apps/db-secret.yaml <<'EOF'\n{SECRET}EOF"
+        "EDITOR='cp /dev/stdin' kb k secrets edit apps/db-secret.yaml <<'EOF'\n{SECRET}EOF"
     ))?;
     let encrypted = demo.type_in("head -n 9 apps/db-secret.yaml")?;
     ensure!(
@@ -76,6 +80,22 @@ fn run(keep: bool) -> Result<()> {
         "kb k secrets decrypt apps/db-secret.yaml --extract '[\"stringData\"][\"password\"]'; echo",
     )?;
 
+    say("A value is edited. Git sees that value, the MAC and the date, and nothing else.");
+    demo.type_in("git add -A && git commit -q -m 'db: its password'")?;
+    demo.type_in("EDITOR='sed -i s/admin/root/' kb k secrets edit apps/db-secret.yaml")?;
+    let changed = demo.type_in("git diff -U0 | grep '^[-+] ' | cut -c -60")?;
+    // The date has seconds, and may be the same.
+    ensure!(changed.lines().count() <= 6, "the diff is not small");
+
+    say(
+        "A text that is not good comes back in the editor with the reason above it;\n\
+         # given up, it stays in memory.",
+    );
+    demo.type_in(
+        "EDITOR='sed -i s/root/5432/' kb k secrets edit apps/db-secret.yaml; echo \"exit code $?\"",
+    )?;
+    demo.type_in("kb k secrets edit apps/db-secret.yaml --discard")?;
+
     say("A second init changes nothing.");
     demo.type_in("kb k secrets init")?;
 
@@ -83,6 +103,7 @@ fn run(keep: bool) -> Result<()> {
         let bin = demo.world.bin();
         say("The cluster goes on until you press Ctrl-C here. In another terminal:");
         println!("export KUBECONFIG={}", kubeconfig.display());
+        println!("export XDG_RUNTIME_DIR={}", memory.display());
         println!("export PATH={}:$PATH", bin.display());
         println!("cd {}", demo.world.repo().display());
         // After a signal everything is dropped, and so removed, as at any end.

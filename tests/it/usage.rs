@@ -125,6 +125,7 @@ fn every_command_and_option_is_described() {
 
     Commands:
       init     Give the cluster its age key, and .sops.yaml the public half
+      edit     Create or edit an encrypted file
       decrypt  Print the plaintext of an encrypted file
       help     Print this message or the help of the given subcommand(s)
 
@@ -172,6 +173,31 @@ fn every_command_and_option_is_described() {
 
           --allow-disk
               Write to a stdout that is a file in a repository
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(own_help(&["k", "secrets", "edit"]), @"
+    Create or edit an encrypted file
+
+    Usage: kb k secrets edit [OPTIONS] <PATH>
+
+    Arguments:
+      <PATH>
+              The encrypted file, or a new one
+
+    Options:
+          --ignore-mac
+              Open it even if the MAC does not match; saving it mends that
+
+          --resume
+              Go on with the text that could not be saved
+
+          --discard
+              Throw away the text that could not be saved
+
+          --allow-disk
+              Put the plaintext on a disk, if there is no memory for it
 
       -h, --help
               Print help (see a summary with '-h')

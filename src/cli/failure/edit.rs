@@ -105,13 +105,13 @@ impl From<EditError> for Failure {
                 "df {} shows what is left of the memory",
                 quoted(&path.parent().unwrap_or(&path).to_string_lossy())
             )),
-            // It comes only with a text that is kept.
-            EditError::GivenUp { .. } => failure,
+            EditError::GivenUp { .. } => failure.hint("edit it again, or leave it as it is"),
             EditError::WrongKeys { .. } => {
                 failure.hint("kb wrote nothing; please report it with your .sops.yaml")
             }
             EditError::Kept { path, source } => match *source {
-                EditError::Editor(error) => kept(Self::from_error(&error), &path),
+                // The hints for these are for a text that is gone.
+                EditError::Editor(_) | EditError::GivenUp { .. } => kept(failure, &path),
                 source => kept(source.into(), &path),
             },
         }

@@ -79,7 +79,12 @@ pub(super) fn reason_for_refusal(format: Format, text: &[u8]) -> Option<String> 
 /// What is wrong with a text, where sops would take it or say it badly. It names
 /// keys and no values.
 pub(super) fn problem(format: Format, text: &[u8]) -> Option<String> {
-    let documents = documents(format, text).ok()?;
+    let documents = match documents(format, text) {
+        Ok(documents) => documents,
+        // sops takes what begins as JSON, and drops what comes behind.
+        Err(reason) if format == Format::Json => return Some(reason),
+        Err(_) => return None,
+    };
     documents.iter().enumerate().find_map(|(index, document)| {
         let problem = match document {
             Value::Object(document) => problem_of(document)?,
@@ -289,6 +294,10 @@ mod tests {
             reason(Format::Json, "{\n  \"a\": }").as_deref(),
             Some("line 2, column 8: it does not parse")
         );
+        for text in ["{\"a\"", "{\"a\": 1} and more"] {
+            let problem = problem(Format::Json, text.as_bytes());
+            assert!(problem.expect("bad").contains("does not parse"), "{text}");
+        }
         assert_eq!(
             reason(Format::Yaml, "a: 1\nb: 2\na: 3\n").as_deref(),
             Some("line 3, column 1: a key stands here for the second time")

@@ -212,7 +212,11 @@ impl<'a> Session<'a> {
         let text = self.comments.without(shown.expose_secret());
         let text = SecretBox::new(Box::new(text));
         if is_blank(self.target.format(), text.expose_secret()) {
-            return Ok(self.nothing(untouched));
+            // Whoever empties a text that came back gives it up.
+            return match self.objection.take() {
+                Some(reason) => Err(EditError::GivenUp { reason }),
+                None => Ok(self.nothing(untouched)),
+            };
         }
         let as_it_was = text.expose_secret() == self.original.expose_secret();
         let text = match (as_it_was, self.repaired(text.expose_secret())) {

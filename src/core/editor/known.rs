@@ -187,6 +187,7 @@ impl Known {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests arrange files")]
 mod tests {
     use super::*;
 
@@ -199,6 +200,11 @@ mod tests {
         for name in ["vim", "/usr/bin/vim.basic", "vim.tiny", "nvim", "vim9"] {
             assert_eq!(options(name), Some("-n"), "{name}");
         }
+        let directory = tempfile::tempdir().expect("tempdir");
+        let vi = directory.path().join("vi");
+        std::fs::write(directory.path().join("vim.basic"), "").expect("write");
+        std::os::unix::fs::symlink("vim.basic", &vi).expect("link");
+        assert_eq!(options(vi.to_str().expect("UTF-8")), Some("-n"));
         assert_eq!(options("emacs-28.2"), Some("--eval"));
         assert_eq!(options("emacsclient"), None);
         for name in ["codespell", "vimium", "micropython", "ed"] {
