@@ -19,6 +19,7 @@ use clap::error::ErrorKind;
 use super::failure::{Failure, Hint, Program};
 use super::options::CommonOptions;
 use super::{EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
+use crate::core::identity::PRIVATE_KEY_PREFIX;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -67,15 +68,6 @@ impl Report {
     pub fn ask(&self, question: &str) {
         let mut stderr = AutoStream::new(std::io::stderr().lock(), self.color);
         let _ = write!(stderr, "{}", safe(question)).and_then(|()| stderr.flush());
-    }
-
-    /// Waits until someone has read what was said and presses Enter; not if nobody
-    /// can.
-    pub fn wait_for_enter(&self, what_for: &str) {
-        if self.reaches_a_person() && std::io::stdin().is_terminal() {
-            self.ask(&format!("Press Enter {what_for}: "));
-            let _ = std::io::stdin().read_line(&mut String::new());
-        }
     }
 
     /// Says what stands in a file, as it stands there. Silent with `--quiet`.
@@ -249,12 +241,11 @@ pub fn holds_private_key(text: &str) -> bool {
 /// The length of the private key that the text begins with. The words
 /// "AGE-SECRET-KEY-1…" in one of kb's own messages are none.
 fn private_key_at(text: &str) -> Option<usize> {
-    const PREFIX: &str = "AGE-SECRET-KEY-";
-    const SHORTEST: usize = PREFIX.len() + 8;
-    let start = text.get(..PREFIX.len())?;
+    const SHORTEST: usize = PRIVATE_KEY_PREFIX.len() + 8;
+    let start = text.get(..PRIVATE_KEY_PREFIX.len())?;
     let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
     let length = end.unwrap_or(text.len());
-    (start.eq_ignore_ascii_case(PREFIX) && length >= SHORTEST).then_some(length)
+    (start.eq_ignore_ascii_case(PRIVATE_KEY_PREFIX) && length >= SHORTEST).then_some(length)
 }
 
 #[cfg(test)]

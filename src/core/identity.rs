@@ -10,6 +10,9 @@ use bech32::Bech32;
 use bech32::primitives::decode::UncheckedHrpstring;
 use secrecy::{ExposeSecret, SecretString};
 
+/// What the text form of every age identity begins with.
+pub const PRIVATE_KEY_PREFIX: &str = "AGE-SECRET-KEY-";
+
 /// A private key in its text form, `AGE-SECRET-KEY-1…`.
 ///
 /// There is no `Display`, and `Debug` shows nothing of it.

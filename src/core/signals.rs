@@ -41,14 +41,14 @@ impl Drop for Held {
     }
 }
 
-/// As long as it lives, INT and QUIT do nothing, for they belong to the editor
+/// As long as it lives, INT and QUIT stop nothing, for they belong to the editor
 /// that runs meanwhile: in vim's `:make`, Ctrl-C reaches kb too. TERM and HUP are
-/// remembered, so that what lies in memory is cleared away first. They are not
-/// ignored, which the editor would inherit.
+/// remembered, so that what lies in memory is cleared away first. None is ignored,
+/// which the editor would inherit.
 pub struct Watch {
     signals: Signals,
-    asked_to_stop: bool,
-    _registered: Held,
+    stop: bool,
+    interrupted: bool,
 }
 
 /// What a [`Watch`] saw first.
@@ -68,21 +68,26 @@ impl Watch {
     pub fn new() -> io::Result<Self> {
         let ignored = ignored_signals();
         let minded = |signal: &i32| ignored & (1 << (signal - 1)) == 0;
-        let stopping = [SIGTERM, SIGHUP].into_iter().filter(minded);
-        let quiet = [SIGINT, SIGQUIT].into_iter().filter(minded);
-        let quiet = quiet.map(|signal| flag::register(signal, Arc::default()));
+        let signals = [SIGTERM, SIGHUP, SIGINT, SIGQUIT]
+            .into_iter()
+            .filter(minded);
         Ok(Self {
-            _registered: Held(quiet.flatten().collect()),
-            signals: Signals::new(stopping.chain([SIGCHLD]))?,
-            asked_to_stop: false,
+            signals: Signals::new(signals.chain([SIGCHLD]))?,
+            stop: false,
+            interrupted: false,
         })
     }
 
     /// Whether TERM or HUP has come.
     pub fn asked_to_stop(&mut self) -> bool {
-        let came = self.signals.pending().any(|signal| signal != SIGCHLD);
-        self.asked_to_stop |= came;
-        self.asked_to_stop
+        self.look();
+        self.stop
+    }
+
+    /// Whether INT has come since this was last asked.
+    pub fn take_interrupt(&mut self) -> bool {
+        self.look();
+        std::mem::take(&mut self.interrupted)
     }
 
     /// Waits until the program ends, or kb is to stop.
@@ -91,15 +96,26 @@ impl Watch {
     /// When the program is no child of kb's any more.
     pub fn wait(&mut self, child: &mut Child) -> io::Result<Seen> {
         loop {
-            if self.asked_to_stop() {
+            self.look();
+            if self.stop {
                 return Ok(Seen::Stop);
             }
             if let Some(status) = child.try_wait()? {
                 return Ok(Seen::Ended(status));
             }
-            let came = self.signals.wait().any(|signal| signal != SIGCHLD);
-            self.asked_to_stop |= came;
+            let came: Vec<i32> = self.signals.wait().collect();
+            self.note(&came);
         }
+    }
+
+    fn look(&mut self) {
+        let came: Vec<i32> = self.signals.pending().collect();
+        self.note(&came);
+    }
+
+    fn note(&mut self, came: &[i32]) {
+        self.stop |= came.contains(&SIGTERM) || came.contains(&SIGHUP);
+        self.interrupted |= came.contains(&SIGINT);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::core::edit::EditError;
 use crate::core::editor::EditorError;
 use crate::core::identity::Recipient;
 use crate::core::private_dir::PlaceError;
+use crate::core::replace::ReplaceError;
 use crate::core::sops::SopsError;
 
 impl From<EditError> for Failure {
@@ -94,7 +95,7 @@ impl From<EditError> for Failure {
                     list(&active).replace(", ", ","),
                     quoted(&path.to_string_lossy())
                 )),
-            EditError::Waiting { path } => kept(failure, &path),
+            EditError::Waiting { path } => kept(failure, &path, &Kept::default()),
             EditError::NothingKept { path } => failure.hint_command(
                 "to edit it:",
                 Program::Kb,
@@ -106,26 +107,64 @@ impl From<EditError> for Failure {
                 quoted(&path.parent().unwrap_or(&path).to_string_lossy())
             )),
             EditError::GivenUp { .. } => failure.hint("edit it again, or leave it as it is"),
+            EditError::Stopped => failure.hint("edit it again"),
             EditError::WrongKeys { .. } => {
                 failure.hint("kb wrote nothing; please report it with your .sops.yaml")
             }
-            EditError::Kept { path, source } => match *source {
-                // The hints for these are for a text that is gone.
-                EditError::Editor(_) | EditError::GivenUp { .. } => kept(failure, &path),
-                source => kept(source.into(), &path),
-            },
+            EditError::Kept {
+                path,
+                directory,
+                ignore_mac,
+                source,
+            } => {
+                let failure = match *source {
+                    // The hints for these are for a text that is gone.
+                    EditError::Editor(_)
+                    | EditError::GivenUp { .. }
+                    | EditError::Stopped
+                    | EditError::Replace(ReplaceError::Changed { .. }) => failure,
+                    source => source.into(),
+                };
+                let options = Kept {
+                    directory: directory.as_deref(),
+                    ignore_mac,
+                };
+                kept(failure, &path, &options)
+            }
         }
     }
 }
 
-/// Adds how to go on with the text that waits in memory.
-fn kept(failure: Failure, path: &Path) -> Failure {
+/// How a text is kept.
+#[derive(Default)]
+struct Kept<'a> {
+    /// Where on a disk.
+    directory: Option<&'a Path>,
+    ignore_mac: bool,
+}
+
+/// Adds how to go on with the text that waits.
+fn kept(failure: Failure, path: &Path, kept: &Kept<'_>) -> Failure {
     let path = quoted(&path.to_string_lossy());
+    let mut options = String::from("--resume");
+    if kept.ignore_mac {
+        options.push_str(" --ignore-mac");
+    }
+    let place = match kept.directory {
+        None => "in memory until you log out or restart".to_owned(),
+        Some(directory) => {
+            options.push_str(" --allow-disk");
+            format!(
+                "in {}, on a disk",
+                directory.with_file_name("kb-kept-…").display()
+            )
+        }
+    };
     failure
         .hint_command(
-            "the text is kept in memory until you log out or restart; to go on with it:",
+            &format!("the text is kept {place}; to go on with it:"),
             Program::Kb,
-            format!("k secrets edit {path} --resume"),
+            format!("k secrets edit {path} {options}"),
         )
         .hint_command(
             "to throw it away:",
@@ -150,16 +189,21 @@ impl From<EditorError> for Failure {
             EditorError::NotFound { variable, .. } => failure.hint(format!(
                 "export {variable}=nano, or another one that is there; ~ and $ are not expanded"
             )),
-            EditorError::DoesNotWait { command, option } => {
-                failure.hint(format!("export EDITOR='{command} {option}'"))
-            }
+            EditorError::DoesNotWait {
+                variable,
+                command,
+                option,
+            } => failure.hint(format!(
+                "export {variable}={}",
+                quoted(&format!("{command} {option}"))
+            )),
             EditorError::Start { program, .. } => failure.hint(format!(
                 "ls -l {} shows whether it is executable",
                 quoted(&program.to_string_lossy())
             )),
-            EditorError::Failed { .. } => {
-                failure.hint("nothing was changed; $EDITOR chooses another editor")
-            }
+            EditorError::Failed { variable, .. } => failure.hint(format!(
+                "nothing was changed; ${variable} chooses another editor"
+            )),
             EditorError::Stopped => failure.hint("nothing was saved; edit it again"),
         }
     }
@@ -169,6 +213,8 @@ impl From<PlaceError> for Failure {
     fn from(error: PlaceError) -> Self {
         let failure = Self::from_error(&error);
         match error {
+            PlaceError::NoMemory { .. } if !cfg!(target_os = "linux") => failure
+                .hint("--allow-disk puts the plaintext into TMPDIR, on whatever disk that is"),
             PlaceError::NoMemory { .. } => failure
                 .hint("mount a tmpfs that is yours, and export XDG_RUNTIME_DIR to it")
                 .hint("--allow-disk puts the plaintext into TMPDIR, on whatever disk that is"),

@@ -62,6 +62,7 @@ impl From<SopsError> for Failure {
             SopsError::Extract { .. } => failure.hint(
                 "the form is '[\"data\"][\"password\"]', with the keys as they stand in the file",
             ),
+            SopsError::Stopped => failure.hint("nothing was saved; run it again"),
             SopsError::Refused { .. } => failure.hint("look whether it is as its name says"),
             SopsError::Failed {
                 task: "encrypt", ..

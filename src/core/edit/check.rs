@@ -3,6 +3,8 @@
 //! Whether a text parses, sops tells. Of Kubernetes manifests, only a Secret of
 //! the core API is judged.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
@@ -32,20 +34,56 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-/// The documents of a text, or where it does not parse and why. No value of the
-/// text is in it.
-fn documents(format: Format, text: &[u8]) -> Result<Vec<Value>, String> {
-    let trouble =
-        |line: u64, column: u64, reason: &str| format!("line {line}, column {column}: {reason}");
+/// What is wrong with a text. Of the text it names only keys, which stand in the
+/// encrypted file in plaintext too.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// Line and column, from 1, where they are known.
+    place: Option<(u64, u64)>,
+    words: String,
+}
+
+impl Problem {
+    pub(super) fn new(words: impl Into<String>) -> Self {
+        Self {
+            place: None,
+            words: words.into(),
+        }
+    }
+
+    /// The same in a text that begins so many lines further down.
+    pub(super) fn moved_down(&self, lines: usize) -> Self {
+        let down = |(line, column)| (line + lines as u64, column);
+        Self {
+            place: self.place.map(down),
+            words: self.words.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((line, column)) = self.place {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        f.write_str(&self.words)
+    }
+}
+
+/// The documents of a text, or where it does not parse and why.
+fn documents(format: Format, text: &[u8]) -> Result<Vec<Value>, Problem> {
+    let trouble = |line: u64, column: u64, reason: &str| Problem {
+        place: Some((line, column)),
+        words: reason.to_owned(),
+    };
     match format {
         Format::Yaml => {
             let options = serde_saphyr::options! { budget: None, with_snippet: false };
             let documents = serde_saphyr::from_slice_multiple_with_options(text, options);
             documents.map_err(|error: serde_saphyr::Error| {
-                let at = error
-                    .location()
-                    .map_or((1, 1), |at| (at.line(), at.column()));
-                trouble(at.0, at.1, reason(&error))
+                let at = error.location();
+                let (line, column) = at.map_or((1, 1), |at| (at.line(), at.column()));
+                trouble(line, column, reason(&error))
             })
         }
         Format::Json => {
@@ -72,13 +110,12 @@ fn reason(error: &serde_saphyr::Error) -> &'static str {
 
 /// Where and why a text that sops refused does not parse; `None` where that
 /// cannot be told.
-pub(super) fn reason_for_refusal(format: Format, text: &[u8]) -> Option<String> {
+pub(super) fn reason_for_refusal(format: Format, text: &[u8]) -> Option<Problem> {
     documents(format, text).err()
 }
 
-/// What is wrong with a text, where sops would take it or say it badly. It names
-/// keys and no values.
-pub(super) fn problem(format: Format, text: &[u8]) -> Option<String> {
+/// What is wrong with a text, where sops would take it or say it badly.
+pub(super) fn problem(format: Format, text: &[u8]) -> Option<Problem> {
     let documents = match documents(format, text) {
         Ok(documents) => documents,
         // sops takes what begins as JSON, and drops what comes behind.
@@ -92,10 +129,10 @@ pub(super) fn problem(format: Format, text: &[u8]) -> Option<String> {
             _ => "the top level is no mapping (key: value), and sops encrypts nothing else"
                 .to_owned(),
         };
-        Some(match documents.len() {
+        Some(Problem::new(match documents.len() {
             1 => problem,
             _ => format!("document {}: {problem}", index + 1),
-        })
+        }))
     })
 }
 
@@ -156,46 +193,54 @@ fn problem_of_value(section: &str, key: &str, value: &Value) -> Option<String> {
 
 /// What is wrong with the encrypted file that sops made of a text: values of a
 /// Secret that are no text for sops, or that stay in plaintext although `before`,
-/// the file until now, has no such. It names keys and no values.
+/// the file until now, has no such.
 pub(super) fn problem_of_encrypted(
     format: Format,
     encrypted: &[u8],
     before: Option<&[u8]>,
-) -> Option<String> {
-    if values(encrypted) < 2 && before.is_none_or(|before| values(before) >= 2) {
-        return Some(
-            "nothing in it would be encrypted: encrypted_regex and its like match no key of it"
-                .to_owned(),
-        );
+) -> Option<Problem> {
+    let parsed = documents(format, encrypted).unwrap_or_default();
+    let only_secrets = !parsed.is_empty() && parsed.iter().all(is_secret);
+    let none = |file: &[u8]| memchr::memmem::find_iter(file, ENCRYPTED).nth(1).is_none();
+    // The one value that is always there is the MAC. A Secret may have none.
+    if none(encrypted) && !only_secrets && !before.is_some_and(none) {
+        return Some(Problem::new(
+            "nothing in it would be encrypted: encrypted_regex and its like match no key of it",
+        ));
     }
-    let documents = documents(format, encrypted).ok()?;
-    let before = before.and_then(|before| self::documents(format, before).ok());
+    let before = before.and_then(|before| documents(format, before).ok());
     let before = before.unwrap_or_default();
-    documents.iter().enumerate().find_map(|(index, document)| {
-        let is_secret = document.get("kind") == Some(&Value::from("Secret"))
-            && document.get("apiVersion") == Some(&Value::from("v1"));
+    parsed.iter().enumerate().find_map(|(index, document)| {
+        let mut sections = SECTIONS.iter().filter(|_| is_secret(document));
         let before = before.get(index);
-        SECTIONS.iter().filter(|_| is_secret).find_map(|section| {
-            let plain_before = before
-                .and_then(|before| before.get(section)?.as_object())
-                .is_some_and(is_plain);
-            let values = document.get(section)?.as_object()?;
-            if is_plain(values) && !plain_before {
-                return Some(format!(
-                    "the values of {section} would stay in plaintext: encrypted_regex and its like do not match {section}"
-                ));
-            }
-            values.iter().find_map(|(key, value)| {
-                let kind = kind_of(value).filter(|kind| *kind != "text")?;
-                Some(format!("{section}.{key} is read as {kind}: put it in quotes"))
-            })
+        sections.find_map(|section| {
+            let of = |document: &Value| document.get(section)?.as_object().cloned();
+            let was_plain = before.and_then(of).is_some_and(|values| is_plain(&values));
+            problem_of_section(section, document.get(section)?.as_object()?, was_plain)
         })
     })
 }
 
-/// How many values of a file are encrypted. One of them is the MAC.
-fn values(file: &[u8]) -> usize {
-    memchr::memmem::find_iter(file, ENCRYPTED).count()
+fn is_secret(document: &Value) -> bool {
+    document.get("kind") == Some(&Value::from("Secret"))
+        && document.get("apiVersion") == Some(&Value::from("v1"))
+}
+
+fn problem_of_section(
+    section: &str,
+    values: &Map<String, Value>,
+    was_plain: bool,
+) -> Option<Problem> {
+    if is_plain(values) && !was_plain {
+        return Some(Problem::new(format!(
+            "the values of {section} would stay in plaintext: encrypted_regex and its like do not match {section}"
+        )));
+    }
+    values.iter().find_map(|(key, value)| {
+        let kind = kind_of(value).filter(|kind| *kind != "text")?;
+        let words = format!("{section}.{key} is read as {kind}: put it in quotes");
+        Some(Problem::new(words))
+    })
 }
 
 /// Whether there are values, and none is encrypted. sops leaves empty ones alone.
@@ -233,7 +278,7 @@ mod tests {
     use super::*;
 
     fn yaml(text: &str) -> Option<String> {
-        problem(Format::Yaml, text.as_bytes())
+        problem(Format::Yaml, text.as_bytes()).map(|problem| problem.to_string())
     }
 
     const HEAD: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n";
@@ -288,7 +333,10 @@ mod tests {
             assert_eq!(yaml(text), None, "{text}");
         }
         assert!(yaml("- a\n").expect("a list").contains("no mapping"));
-        let reason = |format, text: &str| reason_for_refusal(format, text.as_bytes());
+        let reason = |format, text: &str| {
+            let problem = reason_for_refusal(format, text.as_bytes());
+            problem.map(|problem| problem.to_string())
+        };
         assert_eq!(reason(Format::Yaml, "a: 1\n"), None);
         assert_eq!(
             reason(Format::Json, "{\n  \"a\": }").as_deref(),
@@ -296,7 +344,10 @@ mod tests {
         );
         for text in ["{\"a\"", "{\"a\": 1} and more"] {
             let problem = problem(Format::Json, text.as_bytes());
-            assert!(problem.expect("bad").contains("does not parse"), "{text}");
+            assert!(
+                problem.expect("bad").words.contains("does not parse"),
+                "{text}"
+            );
         }
         assert_eq!(
             reason(Format::Yaml, "a: 1\nb: 2\na: 3\n").as_deref(),
@@ -312,7 +363,8 @@ mod tests {
             let file = |rest: &str| format!("{HEAD}{rest}{mac}");
             let before = before.map(file);
             let before = before.as_deref().map(str::as_bytes);
-            problem_of_encrypted(Format::Yaml, file(rest).as_bytes(), before)
+            let problem = problem_of_encrypted(Format::Yaml, file(rest).as_bytes(), before);
+            problem.map(|problem| problem.to_string())
         };
         let good = format!("stringData: {{a: {}, b: '', c: null}}\n", value("str"));
         assert_eq!(check(&good, None), None);
@@ -331,8 +383,9 @@ mod tests {
         assert!(
             check("stringData: {a: b}\n", None)
                 .expect("bad")
-                .contains("nothing in it")
+                .contains("values of stringData")
         );
+        assert_eq!(check("stringData: {a: '', b: null}\n", None), None);
         for (kind, words) in [
             ("int", "a number"),
             ("time", "a date"),

@@ -103,14 +103,14 @@ pub enum EditError {
         /// The Secret that holds both.
         secret: SecretName,
     },
-    /// A text for this file waits in memory.
-    #[error("a text for {} that could not be saved is still in memory", .path.display())]
+    /// A text for this file waits to be saved.
+    #[error("a text for {} is not saved yet", .path.display())]
     Waiting {
         /// The file.
         path: PathBuf,
     },
-    /// No text for this file waits in memory.
-    #[error("no text for {} is kept in memory", .path.display())]
+    /// No text for this file waits.
+    #[error("no text for {} is kept", .path.display())]
     NothingKept {
         /// The file.
         path: PathBuf,
@@ -133,17 +133,25 @@ pub enum EditError {
         /// What is wrong with it.
         reason: String,
     },
+    /// kb was told to end: what was typed is gone.
+    #[error("kb was told to end: nothing was saved, and what was typed is gone")]
+    Stopped,
     /// sops made something else than a file for the keys that it should be for.
     #[error("sops did not encrypt {} for the keys of its rule", .path.display())]
     WrongKeys {
         /// The file.
         path: PathBuf,
     },
-    /// Something went wrong when there was a text that is not saved: it is kept.
+    /// Something went wrong, and there is a text that is not saved: it is kept, or
+    /// has been since an earlier run.
     #[error("{source}")]
     Kept {
         /// The file that the text is for.
         path: PathBuf,
+        /// Where it is, if that is on a disk.
+        directory: Option<PathBuf>,
+        /// Whether the file opens only without a look at its MAC.
+        ignore_mac: bool,
         /// What went wrong.
         source: Box<EditError>,
     },

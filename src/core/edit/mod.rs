@@ -3,13 +3,17 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `target` | the file, who it is for, and whether that is this cluster |
-//! | `session` | one edit: the editor, what came back, the file replaced |
+//! | `session` | one edit, in rounds of the editor |
+//! | `open` | how it begins: keys, plaintext, private directory |
+//! | `save` | how it ends: checked, encrypted, the file replaced |
 //! | `check` | what is wrong with a text, and with what sops made of it |
 //! | `text` | kb's comments above the text, and out of it again |
 //! | `error` | what can stop it |
 
 mod check;
 mod error;
+mod open;
+mod save;
 mod session;
 mod target;
 mod text;

@@ -101,15 +101,14 @@ impl Target {
         match &self.kind {
             Kind::Existing(metadata) => {
                 let keys = decrypt::fetch_keys(cluster, secret, &self.path, metadata)?;
-                let retired = self.retired(&keys);
-                retired.map_or(Ok(()), |retired| {
-                    Err(EditError::Retired {
+                if let Some(retired) = self.retired(&keys) {
+                    return Err(EditError::Retired {
                         path: self.path.clone(),
                         retired,
                         active: active(&keys),
                         secret: secret.clone(),
-                    })
-                })?;
+                    });
+                }
                 Ok(keys)
             }
             Kind::New(rule) => {
@@ -196,15 +195,14 @@ fn rule(path: &Path, config: Option<&FoundConfig>) -> Result<Rule, EditError> {
 }
 
 /// The path that a file has for every run, from whatever directory and through
-/// whatever link it was named: the real directory, and the name.
+/// whatever links it was named. Of one that is not there yet, the links of the
+/// directories above it that are there.
 pub(super) fn identity(path: &Path) -> PathBuf {
-    let directory = path.parent().unwrap_or(path);
-    // Of a directory that is not there yet, the part that is.
-    let known = directory.ancestors().find_map(|above| {
-        let rest = directory.strip_prefix(above).ok()?;
-        Some(above.canonicalize().ok()?.join(rest))
+    let known = path.ancestors().find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        let real = above.canonicalize().ok()?;
+        // Joined with nothing, a path would end in a slash.
+        Some(real.components().chain(rest.components()).collect())
     });
-    let directory = known.unwrap_or_else(|| directory.to_owned());
-    path.file_name()
-        .map_or_else(|| directory.clone(), |name| directory.join(name))
+    known.unwrap_or_else(|| path.to_owned())
 }

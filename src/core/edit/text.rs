@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use secrecy::{ExposeSecret, SecretBox};
+
 use crate::core::sops_file::Format;
 
 /// The text, and kb's comments for the person.
@@ -54,34 +56,35 @@ impl Comments {
     }
 
     /// What the editor is to show.
-    pub(super) fn above(&self, text: &[u8]) -> Vec<u8> {
+    pub(super) fn above(&self, text: &SecretBox<Vec<u8>>) -> SecretBox<Vec<u8>> {
         let mut shown = self.lines.concat().into_bytes();
         shown.extend_from_slice(self.skeleton.as_bytes());
-        shown.extend_from_slice(text);
-        shown
+        shown.extend_from_slice(text.expose_secret());
+        SecretBox::new(Box::new(shown))
     }
 
     /// What the person typed: the text without kb's lines, wherever they are now.
-    pub(super) fn without(&self, shown: &[u8]) -> Vec<u8> {
-        let shown = match memchr::memmem::find(shown, self.skeleton.as_bytes()) {
-            Some(at) => [&shown[..at], &shown[at + self.skeleton.len()..]].concat(),
-            None => shown.to_vec(),
-        };
-        if self.lines.is_empty() {
-            return shown;
-        }
+    pub(super) fn without(&self, shown: &SecretBox<Vec<u8>>) -> SecretBox<Vec<u8>> {
         let is_ours = |line: &[u8]| {
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            self.lines
-                .iter()
-                .any(|own| own.trim_end().as_bytes() == line.trim_ascii_end())
+            let mut lines = self.lines.iter();
+            lines.any(|own| own.trim_end().as_bytes() == line.trim_ascii_end())
         };
-        let lines = shown.split_inclusive(|byte| *byte == b'\n');
-        lines
-            .filter(|line| !is_ours(line))
-            .collect::<Vec<_>>()
-            .concat()
+        let mut rest = shown.expose_secret().as_slice();
+        let mut text = Vec::with_capacity(rest.len());
+        while !rest.is_empty() {
+            let skeleton = self.skeleton.as_bytes();
+            if let Some(behind) = rest.strip_prefix(skeleton).filter(|_| !skeleton.is_empty()) {
+                rest = behind;
+                continue;
+            }
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let (line, behind) = rest.split_at(end);
+            if !is_ours(line) {
+                text.extend_from_slice(line);
+            }
+            rest = behind;
+        }
+        SecretBox::new(Box::new(text))
     }
 }
 
@@ -114,59 +117,70 @@ pub(super) fn lines_moved(words: &str, by: usize) -> String {
     moved
 }
 
-/// Whether nothing is left of a text but space and comments.
-pub(super) fn is_blank(format: Format, text: &[u8]) -> bool {
+/// Whether nothing is left of a text but space.
+pub(super) fn is_blank(text: &[u8]) -> bool {
+    text.trim_ascii().is_empty()
+}
+
+/// Whether a text is comments alone, which sops does not take.
+pub(super) fn is_only_comments(format: Format, text: &[u8]) -> bool {
+    let signs: &[u8] = match format {
+        Format::Yaml | Format::Dotenv => b"#",
+        Format::Ini => b"#;",
+        Format::Json | Format::Binary => return false,
+    };
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.all(|line| {
-        line.is_empty()
-            || match format {
-                Format::Yaml => line.starts_with(b"#") || line == b"---",
-                Format::Dotenv => line.starts_with(b"#"),
-                Format::Ini => line.starts_with(b"#") || line.starts_with(b";"),
-                Format::Json | Format::Binary => false,
-            }
-    })
+    lines.all(|line| line.first().is_none_or(|first| signs.contains(first)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn secret(text: &str) -> SecretBox<Vec<u8>> {
+        SecretBox::new(Box::new(text.into()))
+    }
+
+    fn above(comments: &Comments, text: &str) -> String {
+        let shown = comments.above(&secret(text));
+        String::from_utf8(shown.expose_secret().clone()).expect("UTF-8")
+    }
+
+    fn without(comments: &Comments, shown: &str) -> String {
+        let text = comments.without(&secret(shown));
+        String::from_utf8(text.expose_secret().clone()).expect("UTF-8")
+    }
+
     #[test]
     fn comments_are_taken_out_again_and_nothing_else() {
         let comments = Comments::new(Format::Yaml, "line 2 is bad\nsave it again");
-        let text = b"## kb: mine\na: 1\n\n# note\n";
-        let shown = comments.above(text);
-        assert!(shown.starts_with(b"## kb: line 2 is bad\n## kb: save it again\n## kb: mine\n"));
-        assert_eq!(comments.without(&shown), text);
+        let text = "## kb: mine\na: 1\n\n# note\n";
+        let shown = above(&comments, text);
+        assert!(shown.starts_with("## kb: line 2 is bad\n## kb: save it again\n## kb: mine\n"));
+        assert_eq!(without(&comments, &shown), text);
         // Something was typed above them, and the editor writes other line ends.
-        let moved = b"b: 2\r\n## kb: line 2 is bad\r\n## kb: save it again\r\na: 1";
-        assert_eq!(comments.without(moved), b"b: 2\r\na: 1");
+        let moved = "b: 2\r\n## kb: line 2 is bad\r\n## kb: save it again\r\na: 1";
+        assert_eq!(without(&comments, moved), "b: 2\r\na: 1");
         let none = Comments::new(Format::Json, "bad");
-        assert_eq!(none.above(b"{}"), b"{}");
-        assert_eq!(none.without(b"{}\r"), b"{}\r");
+        assert_eq!(above(&none, "{}"), "{}");
+        assert_eq!(without(&none, "{}\r"), "{}\r");
     }
 
     #[test]
     fn an_untouched_skeleton_is_blank_and_a_used_one_stays() {
         let comments = Comments::skeleton(Path::new("/r/db-secret.yaml"));
-        let shown = String::from_utf8(comments.above(b"")).expect("UTF-8");
+        let shown = above(&comments, "");
         assert!(shown.contains("#   name: db-secret\n"), "{shown}");
-        assert!(is_blank(Format::Yaml, &comments.without(shown.as_bytes())));
-        let used = shown.replace("\n# ", "\n");
-        let typed = String::from_utf8(comments.without(used.as_bytes())).expect("UTF-8");
-        assert!(
-            typed.starts_with("apiVersion: v1\nkind: Secret\n"),
-            "{typed}"
-        );
-        // Written below it, the untouched skeleton goes.
-        let below = format!("{shown}a: 1\n");
-        assert_eq!(comments.without(below.as_bytes()), b"a: 1\n");
-        assert!(
-            Comments::skeleton(Path::new("/r/A_B.yaml"))
-                .skeleton
-                .contains("NAME")
-        );
+        assert!(is_blank(without(&comments, &shown).as_bytes()));
+        let used = without(&comments, &shown.replace("\n# ", "\n"));
+        assert!(used.starts_with("apiVersion: v1\nkind: Secret\n"), "{used}");
+        // Written below it, the untouched skeleton goes; changed, it is theirs.
+        assert_eq!(without(&comments, &format!("{shown}a: 1\n")), "a: 1\n");
+        let filled_in = without(&comments, &shown.replace("\"\"", "hunter2"));
+        assert!(filled_in.contains("hunter2"), "{filled_in}");
+        assert!(is_only_comments(Format::Yaml, filled_in.as_bytes()));
+        let odd = Comments::skeleton(Path::new("/r/A_B.yaml"));
+        assert!(odd.skeleton.contains("NAME"));
     }
 
     #[test]
@@ -178,11 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn blank_means_that_nothing_would_be_stored() {
-        assert!(is_blank(Format::Yaml, b"\n# a\n---\n"));
-        assert!(!is_blank(Format::Yaml, b"a: 1\n"));
-        assert!(is_blank(Format::Ini, b"; a\n"));
-        assert!(!is_blank(Format::Binary, b"# a"));
-        assert!(is_blank(Format::Binary, b" \n"));
+    fn comments_alone_are_told_from_nothing() {
+        assert!(is_only_comments(Format::Yaml, b"\n# a\n"));
+        assert!(!is_only_comments(Format::Yaml, b"a: 1 # b\n"));
+        assert!(is_only_comments(Format::Ini, b"; a\n# b"));
+        assert!(!is_only_comments(Format::Binary, b"# a"));
+        assert!(is_blank(b" \r\n"));
+        assert!(!is_blank(b"# a"));
     }
 }

@@ -109,6 +109,11 @@ const fn window(
 /// The first entry that fits counts.
 const KNOWN: &[Known] = &[
     window(
+        &["nvim-qt"],
+        &["--nofork"],
+        Measure::Warn("keeps swap, undo and shada files as neovim is configured"),
+    ),
+    window(
         &["gvim", "mvim", "gview"],
         &["-f", "--nofork"],
         Measure::Options(VIM),
@@ -177,8 +182,8 @@ pub(super) fn find(program: &Path) -> Option<&'static Known> {
 }
 
 impl Known {
-    /// Whether a program of this name is it: `vim.basic`, `emacs-28.2` and
-    /// `nvim` are, `vimdiff-report` is close enough, `codespell` is not.
+    /// Whether a program of this name is it: for vim, `vim.basic` and `vim9` are,
+    /// `vimium` is not.
     fn is(&self, program: &str) -> bool {
         let rest = |name: &&str| program.strip_prefix(name);
         let mut rests = self.names.iter().filter_map(rest);

@@ -12,13 +12,15 @@ mod known;
 mod nano;
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use rustix::process::{Pid, Signal, getpgrp, kill_process, test_kill_process};
+use rustix::termios::{OptionalActions, tcgetattr, tcgetpgrp, tcsetattr};
 
+use super::identity::PRIVATE_KEY_PREFIX;
 use super::private_dir::PrivateDir;
 use super::signals::{Seen, Watch};
 use known::{Known, Measure};
@@ -30,8 +32,6 @@ const DEFAULTS: [&str; 3] = ["vim", "nano", "vi"];
 
 /// Variables that hold age identities, or say where they are.
 const KEY_VARIABLES: &[u8] = b"SOPS_AGE_";
-/// What every age identity begins with.
-const PRIVATE_KEY: &[u8] = b"AGE-SECRET-KEY-";
 /// Where programs put temporary files.
 const TEMPORARY_VARIABLES: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
 
@@ -61,6 +61,8 @@ pub enum EditorError {
     /// It would hand the file to another program and end at once.
     #[error("{command} does not wait until the file is closed")]
     DoesNotWait {
+        /// The variable.
+        variable: &'static str,
         /// The command.
         command: String,
         /// The option with which it does.
@@ -78,6 +80,8 @@ pub enum EditorError {
     /// It ended with an error.
     #[error("the editor {program} ended with {}", ending(.status))]
     Failed {
+        /// The variable that named it, or would.
+        variable: &'static str,
         /// The program.
         program: String,
         /// How it ended.
@@ -99,6 +103,8 @@ fn ending(status: &ExitStatus) -> String {
 
 /// The editor that the person wants.
 pub struct Editor {
+    /// The variable that named it, or would.
+    variable: &'static str,
     program: PathBuf,
     arguments: Vec<String>,
     known: Option<&'static Known>,
@@ -125,26 +131,32 @@ impl Editor {
         let Some((variable, command)) = named else {
             let found = DEFAULTS.into_iter().find_map(&which);
             let program = found.ok_or(EditorError::None)?;
-            return Ok(Self::new(program, Vec::new(), environment));
+            return Ok(Self::new("EDITOR", program, Vec::new(), environment));
         };
         let words = shlex::split(&command).filter(|words| !words.is_empty());
         let mut words = words.ok_or(EditorError::Quotes { variable })?;
         let program = words.remove(0);
         let found = which(&program).ok_or(EditorError::NotFound { variable, program })?;
-        let editor = Self::new(found, words, environment);
+        let editor = Self::new(variable, found, words, environment);
         match editor.known.and_then(|known| known.waits_with.first()) {
-            Some(option) if !editor.waits() => Err(EditorError::DoesNotWait { command, option }),
+            Some(option) if !editor.waits() => Err(EditorError::DoesNotWait {
+                variable,
+                command,
+                option,
+            }),
             _ => Ok(editor),
         }
     }
 
     fn new(
+        variable: &'static str,
         program: PathBuf,
         arguments: Vec<String>,
         environment: Vec<(OsString, OsString)>,
     ) -> Self {
         Self {
             known: known::find(&program),
+            variable,
             program,
             arguments,
             environment,
@@ -209,6 +221,7 @@ impl Editor {
         // One that crashed leaves the terminal as it had it.
         terminal.restore();
         Err(EditorError::Failed {
+            variable: self.variable,
             program: self.name(),
             status,
         })
@@ -225,6 +238,8 @@ impl Editor {
         for name in TEMPORARY_VARIABLES {
             command.env(name, directory.temporary());
         }
+        command.args(&self.arguments);
+        // Behind the person's options, of which the last one counts.
         match self.known.map(|known| &known.measure) {
             Some(Measure::Options(options)) => {
                 command.args(*options);
@@ -237,7 +252,10 @@ impl Editor {
             }
             Some(Measure::Nothing | Measure::Warn(_)) | None => {}
         }
-        command.args(&self.arguments).arg(directory.text());
+        command.arg(directory.text());
+        if !std::io::stdout().is_terminal() {
+            command.stdout(screen());
+        }
         Ok(command)
     }
 }
@@ -248,29 +266,51 @@ fn value<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a 
 }
 
 fn holds_private_key(value: &OsStr) -> bool {
-    let mut windows = value.as_encoded_bytes().windows(PRIVATE_KEY.len());
-    windows.any(|window| window.eq_ignore_ascii_case(PRIVATE_KEY))
+    let prefix = PRIVATE_KEY_PREFIX.as_bytes();
+    let mut windows = value.as_encoded_bytes().windows(prefix.len());
+    windows.any(|window| window.eq_ignore_ascii_case(prefix))
+}
+
+/// Where an editor draws if kb's stdout is no terminal: the terminal itself, so
+/// that no plaintext goes to a file or to another program.
+fn screen() -> Stdio {
+    let terminal = std::fs::OpenOptions::new().write(true).open("/dev/tty");
+    terminal.map_or_else(|_| Stdio::null(), Stdio::from)
 }
 
 /// Ends the editor and what it has started, gently at first.
 fn end(child: &mut Child) {
-    use rustix::process::{Pid, Signal, getpgrp, getpid, kill_current_process_group, kill_process};
-    // A shell gives each of its commands a process group. Then all that is in it
-    // was started by kb, and kb itself only remembers the signal.
-    if getpgrp() == getpid() {
-        let _ = kill_current_process_group(Signal::TERM);
-    } else {
-        let _ = kill_process(Pid::from_child(child), Signal::TERM);
+    let family = family(Pid::from_child(child));
+    for pid in &family {
+        let _ = kill_process(*pid, Signal::TERM);
     }
     let deadline = Instant::now() + GRACE;
     while Instant::now() < deadline {
-        if !matches!(child.try_wait(), Ok(None)) {
+        let ended = !matches!(child.try_wait(), Ok(None));
+        if ended && !family.iter().any(|pid| test_kill_process(*pid).is_ok()) {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    let _ = child.kill();
+    for pid in &family {
+        let _ = kill_process(*pid, Signal::KILL);
+    }
     let _ = child.wait();
+}
+
+/// A process and those that it has started, and so on: an editor behind a wrapper
+/// script is a child of that. Linux tells them, in proc_pid_task(5).
+fn family(pid: Pid) -> Vec<Pid> {
+    let mut family = vec![pid];
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    for thread in threads.into_iter().flatten().flatten() {
+        let children = std::fs::read_to_string(thread.path().join("children"));
+        for child in children.unwrap_or_default().split_whitespace() {
+            let child = child.parse().ok().and_then(Pid::from_raw);
+            family.extend(child.into_iter().flat_map(self::family));
+        }
+    }
+    family
 }
 
 /// How the terminal is set, to be set so again.
@@ -281,9 +321,14 @@ impl Terminal {
         Self(tcgetattr(rustix::stdio::stdin()).ok())
     }
 
+    /// Only in the foreground: elsewhere the terminal is someone else's, and kb
+    /// would be stopped for it.
     fn restore(self) {
-        if let Some(settings) = self.0 {
-            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &settings);
+        let terminal = rustix::stdio::stdin();
+        if let Some(settings) = self.0
+            && tcgetpgrp(terminal).is_ok_and(|foreground| foreground == getpgrp())
+        {
+            let _ = tcsetattr(terminal, OptionalActions::Now, &settings);
         }
     }
 }

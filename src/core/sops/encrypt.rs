@@ -3,13 +3,15 @@
 //! Both work in a private directory in memory: sops's temporary files, which
 //! hold the plaintext, are made there.
 
+use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Keys, Sops, SopsError};
+use crate::core::signals::{Seen, Watch};
 
 /// The task, in messages.
 pub(super) const ENCRYPT: &str = "encrypt";
@@ -26,6 +28,16 @@ const RECIPIENT_VARIABLES: [&str; 7] = [
     "SOPS_VAULT_URIS",
 ];
 
+/// Exit codes of sops that say that it does not take the text (`codes.go`).
+const COULD_NOT_READ_INPUT_FILE: i32 = 2;
+const NEED_AT_LEAST_ONE_DOCUMENT: i32 = 92;
+const FILE_ALREADY_ENCRYPTED: i32 = 203;
+/// The editor failed; or it was called a second time, because sops does not take
+/// what it was given first.
+const NO_EDITOR_FOUND: i32 = 201;
+/// What sops puts before the reason.
+const UNREADABLE: &str = "Error unmarshalling file: ";
+
 /// A text that is to become the content of an encrypted file. All paths are
 /// absolute.
 pub struct Edit<'a> {
@@ -37,42 +49,39 @@ pub struct Edit<'a> {
     pub temporary: &'a Path,
 }
 
+/// How sops ended.
+struct Ended {
+    status: ExitStatus,
+    stdout: Vec<u8>,
+    /// Its stderr, which may quote the text.
+    said: SecretString,
+}
+
 impl Sops {
     /// Encrypts the text by the creation rule of its file, which is not there
     /// yet.
     ///
     /// # Errors
-    /// [`SopsError::Refused`] when the text is not of the file's format, else as
-    /// for [`Sops::decrypt`].
-    pub fn encrypt(&self, edit: &Edit<'_>) -> Result<Vec<u8>, SopsError> {
-        let mut command = self.encrypting("encrypt", Keys::Own, edit);
-        // A creation rule needs no private key.
-        for (name, _) in &self.environment {
-            if super::starts_with(name, super::KEY_VARIABLES) {
-                command.env_remove(name);
-            }
-        }
+    /// [`SopsError::Refused`] when the text is not of the file's format,
+    /// [`SopsError::Stopped`], else as for [`Sops::decrypt`].
+    pub fn encrypt(&self, edit: &Edit<'_>, watch: &mut Watch) -> Result<Vec<u8>, SopsError> {
+        let mut command = self.encrypting("encrypt", Keys::None, edit);
         command.arg("--filename-override").arg(edit.file);
         command.arg(edit.text);
-        let output = self.output(command)?;
-        if output.status.success() {
-            return Ok(output.stdout);
+        let ended = self.watched(command, edit, watch)?;
+        if ended.status.success() {
+            return Ok(ended.stdout);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let refused = match output.status.code() {
-            Some(2) => said
-                .contains("Error unmarshalling file: ")
-                .then_some(&*said),
-            Some(92 | 203) => Some(&*said),
-            _ => None,
+        let said = ended.said.expose_secret();
+        let refused = match ended.status.code() {
+            Some(COULD_NOT_READ_INPUT_FILE) => said.contains(UNREADABLE),
+            Some(NEED_AT_LEAST_ONE_DOCUMENT | FILE_ALREADY_ENCRYPTED) => true,
+            _ => false,
         };
-        match refused {
-            Some(said) => Err(refusal(
-                edit,
-                said.replace("Error unmarshalling file: ", ""),
-            )),
-            None => Err(self.encryption_failure(edit, &output)),
-        }
+        Err(match refused {
+            true => refusal(edit, said.replace(UNREADABLE, "")),
+            false => self.encryption_failure(edit, &ended),
+        })
     }
 
     /// Puts the text into `staged`, a copy of the encrypted file in memory. The
@@ -86,6 +95,7 @@ impl Sops {
         staged: &Path,
         ignore_mac: bool,
         keys: Keys<'_>,
+        watch: &mut Watch,
     ) -> Result<(), SopsError> {
         let mut command = self.encrypting("edit", keys, edit);
         // sops asks its editor again for as long as it does not take the text:
@@ -93,22 +103,24 @@ impl Sops {
         let text = edit.text.to_string_lossy();
         // Only a NUL cannot be quoted, and no path has one.
         let text = shlex::try_quote(&text).unwrap_or_default();
-        command.env("SOPS_EDITOR", format!("mv -f -- {text}"));
+        // sops before 3.10 knows only the second name.
+        for name in ["SOPS_EDITOR", "EDITOR"] {
+            command.env(name, format!("mv -f -- {text}"));
+        }
         if ignore_mac {
             command.arg("--ignore-mac");
         }
         command.arg(staged);
-        let output = self.output(command)?;
-        if output.status.success() {
+        let ended = self.watched(command, edit, watch)?;
+        if ended.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        // 201: the editor failed.
         let moved = !edit.text.exists();
-        match (output.status.code(), logged_error(&said)) {
-            (Some(201), Some(said)) if moved => Err(refusal(edit, said)),
-            _ => Err(self.encryption_failure(edit, &output)),
-        }
+        let said = logged_error(ended.said.expose_secret());
+        Err(match (ended.status.code(), said) {
+            (Some(NO_EDITOR_FOUND), Some(said)) if moved => refusal(edit, said),
+            _ => self.encryption_failure(edit, &ended),
+        })
     }
 
     fn encrypting(&self, subcommand: &str, keys: Keys<'_>, edit: &Edit<'_>) -> Command {
@@ -117,16 +129,53 @@ impl Sops {
             command.env_remove(name);
         }
         command.env("TMPDIR", edit.temporary);
-        // A terminal that goes away does not stop it halfway.
-        command.process_group(0);
+        // A terminal that goes away does not stop it halfway. A person's own key
+        // may have a passphrase, which only the foreground can ask for.
+        if !matches!(keys, Keys::Own) {
+            command.process_group(0);
+        }
         command
     }
 
-    fn encryption_failure(&self, edit: &Edit<'_>, output: &Output) -> SopsError {
-        let said = String::from_utf8_lossy(&output.stderr);
+    /// Runs sops until it ends or kb is to stop. What it writes goes to files in
+    /// memory: nobody reads a pipe meanwhile.
+    fn watched(
+        &self,
+        mut command: Command,
+        edit: &Edit<'_>,
+        watch: &mut Watch,
+    ) -> Result<Ended, SopsError> {
+        let start = |source| SopsError::Start {
+            program: self.program.clone(),
+            source,
+        };
+        let [stdout, stderr] = ["sops-stdout", "sops-stderr"].map(|name| edit.temporary.join(name));
+        let create = |path: &Path| File::create(path).map_err(start);
+        command.stdout(create(&stdout)?).stderr(create(&stderr)?);
+        let mut child = command.spawn().map_err(start)?;
+        let status = match watch.wait(&mut child).map_err(start)? {
+            Seen::Ended(status) => status,
+            Seen::Stop => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(SopsError::Stopped);
+            }
+        };
+        let said = std::fs::read(&stderr).map_err(start)?;
+        Ok(Ended {
+            status,
+            stdout: std::fs::read(&stdout).map_err(start)?,
+            said: SecretString::from(String::from_utf8_lossy(&said).into_owned()),
+        })
+    }
+
+    fn encryption_failure(&self, edit: &Edit<'_>, ended: &Ended) -> SopsError {
         match self.require_version() {
             Err(error) => error,
-            Ok(_) => SopsError::new(ENCRYPT, edit.file, output.status, &said),
+            Ok(_) => {
+                let said = ended.said.expose_secret();
+                SopsError::new(ENCRYPT, edit.file, ended.status, said)
+            }
         }
     }
 }

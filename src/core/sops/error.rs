@@ -69,6 +69,9 @@ pub enum SopsError {
         /// Why, in sops's words. They may quote the text.
         said: SecretString,
     },
+    /// kb was told to end while it ran.
+    #[error("kb was told to end, and ended sops")]
+    Stopped,
     /// Anything else. What sops said is not repeated: many of its messages
     /// quote the file, and where a person typed a plaintext into an encrypted
     /// file that is the plaintext.
@@ -91,7 +94,7 @@ impl SopsError {
         let file = file.to_owned();
         let reason = match status.code() {
             Some(51) => return Self::MacMismatch { file },
-            Some(128) => {
+            Some(128) if task != ENCRYPT => {
                 // The lines between quote the metadata, where anything may stand.
                 let of_keys =
                     |line: &&str| line.ends_with(": FAILED") || line.ends_with(": SUCCESS");
@@ -99,10 +102,15 @@ impl SopsError {
                 let said = said.join("\n");
                 return Self::NoKey { file, said };
             }
+            Some(128) => "it cannot reach a key that the file is to be for",
             Some(1) if task == ENCRYPT => "it cannot reach a key of its rule, or read its config",
             Some(1) => "it cannot read the file or its sops metadata",
             Some(3) => "it cannot write to its temporary directory",
             Some(4) => "the plaintext does not fit the file's format",
+            Some(5) => "it cannot read its config",
+            Some(21 | 23) => "a value in the text cannot be encrypted",
+            Some(61) => "it finds no .sops.yaml",
+            Some(111) => "its rule has no key",
             Some(24) => "its MAC is damaged",
             Some(25) => "a value in it was damaged, or typed in without sops",
             Some(52) => "it has no MAC",

@@ -51,6 +51,8 @@ pub enum Keys<'a> {
     Cluster(&'a SecretString),
     /// The person's own, wherever sops finds them.
     Own,
+    /// None: to encrypt needs no private key.
+    None,
 }
 
 /// The program, and the environment it runs in.
@@ -98,7 +100,7 @@ impl Sops {
     /// # Errors
     /// [`SopsError::TooOld`] below [`MINIMUM_VERSION`].
     pub fn require_version(&self) -> Result<Version, SopsError> {
-        let mut command = self.command(Keys::Own);
+        let mut command = self.command(Keys::None);
         command.args(["--disable-version-check", "--version"]);
         let output = self.output(command)?;
         let text = String::from_utf8_lossy(&output.stdout);

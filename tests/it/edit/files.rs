@@ -94,9 +94,10 @@ fn in_every_format_what_did_not_change_keeps_its_ciphertext() {
         );
         let after = editing.world.read(name);
         let (gone, come) = changed_lines(&before, &after);
-        // The value, the MAC and the date; two more where those share a line.
+        // The value, the MAC and the date; of two documents, each has the latter.
+        let most = if name == "two.yaml" { 5 } else { 3 };
         assert!(
-            gone.len() <= 3 && come.len() <= 3,
+            gone.len() <= most && come.len() <= most,
             "{name}: {gone:?} {come:?}"
         );
         assert!(editing.plaintext(name).contains("root"), "{name}");
@@ -147,6 +148,24 @@ fn mode_link_and_comments_stay() {
         .filter(|entry| entry.file_name().to_string_lossy().contains("kb-tmp"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// The text of a file is found again by every name of the file.
+#[test]
+fn a_link_and_its_file_are_the_same_file() {
+    let mut editing = Editing::new("link").with_secret();
+    std::fs::create_dir(editing.world.path("links")).expect("mkdir");
+    let link = editing.world.path("links/other-secret.yaml");
+    symlink("../db-secret.yaml", &link).expect("link");
+    editing.editor("sed -i 's/admin/root/' \"$1\"; exit 1");
+    editing.edit(&["links/other-secret.yaml"]).assert_code(1);
+    let run = editing.edit(&["db-secret.yaml"]);
+    crate::assert_fails(&run, 1, &["is not saved yet"]);
+    editing.editor("true");
+    editing.edit(&["db-secret.yaml", "--resume"]).assert_code(0);
+    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    assert!(link.is_symlink());
+    editing.assert_no_trace();
 }
 
 #[test]
@@ -211,7 +230,7 @@ fn editors_may_save_by_renaming_and_leave_children() {
     let mut editing = Editing::new("rename").with_secret();
     editing.editor(
         "sed 's/admin/root/' \"$1\" > \"$1.new\" && mv \"$1.new\" \"$1\"\n\
-         (sleep 1; echo late > \"$1\" 2>/dev/null) >/dev/null 2>&1 &",
+         (n=0; while [ $n -lt 3000 ]; do n=$((n+1)); mkdir \"${1%/*}/$n\" || break; done) >/dev/null 2>&1 &",
     );
     editing.edit(&["db-secret.yaml"]).assert_code(0);
     assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
@@ -282,40 +301,47 @@ fn the_rule_says_for_whom_and_no_variable() {
 /// A file whose MAC does not match was edited by hand, and Flux never noticed.
 #[test]
 fn a_file_edited_by_hand_is_repaired() {
-    let mut editing = Editing::new("mac").with_secret();
-    let broken = editing
-        .world
-        .read("db-secret.yaml")
-        .replace("name: db", "name: renamed");
-    let broken = || editing.world.write("db-secret.yaml", &broken);
-    broken();
-    let run = editing.edit(&["db-secret.yaml"]);
-    crate::assert_fails(&run, 1, &["MAC", "--ignore-mac opens it"]);
-    let (looked, saved) = ("true", "cat \"$1\" > \"$1.x\"; cat \"$1.x\" > \"$1\"");
-    let changed = "sed -i s/admin/root/ \"$1\"";
-    for (editor, mends) in [(looked, false), (saved, true), (changed, true)] {
-        let file = editing.world.path("db-secret.yaml");
-        let before = std::fs::read(&file).expect("read");
-        let path = editing
-            .world
-            .script("scripted-editor", &format!("#!/bin/sh\n{editor}\n"));
-        let mut command = editing.command(&["edit", "--ignore-mac", "db-secret.yaml"]);
-        command.env("EDITOR", path);
-        let run = editing.world.run(command);
-        run.assert_code(0);
-        if mends {
-            assert!(
-                editing
-                    .plaintext("db-secret.yaml")
-                    .contains("name: renamed")
-            );
-            std::fs::write(&file, before).expect("write");
-        } else {
-            assert!(run.err().contains("still does not match"), "{}", run.err());
-            assert_eq!(std::fs::read(&file).expect("read"), before);
+    let editing = Editing::new("mac");
+    rule_for_all(
+        &editing,
+        "    encrypted_regex: ^(data|stringData|password)$\n",
+    );
+    for (name, text, bytes) in [
+        ("s.yaml", editing.secret(), ["name: db", "name: renamed"]),
+        (
+            "s.json",
+            format!("{{\"password\": \"{}\", \"name\": \"db\"}}", editing.canary),
+            ["\"name\": \"db\"", "\"name\": \"renamed\""],
+        ),
+    ] {
+        editing.encrypt(name, &text);
+        let broken = editing.world.read(name).replace(bytes[0], bytes[1]);
+        let run_with = |editor: &str, option: &[&str]| {
+            editing.world.write(name, &broken);
+            let script = format!("#!/bin/sh\n{editor}\n");
+            let path = editing.world.script("scripted-editor", &script);
+            let mut command = editing.command(&["edit", name]);
+            command.args(option).env("EDITOR", path);
+            editing.world.run(command)
+        };
+        let refused = run_with("true", &[]);
+        crate::assert_fails(&refused, 1, &["MAC", "--ignore-mac opens it"]);
+        let looked = run_with("true", &["--ignore-mac"]);
+        assert!(
+            looked.assert_code(0).err().contains("still does not match"),
+            "{}",
+            looked.err()
+        );
+        assert_eq!(editing.world.read(name), broken);
+        let saved = "cat \"$1\" > \"$1.x\"; cat \"$1.x\" > \"$1\"";
+        for editor in [saved, "sed -i s/renamed/again/ \"$1\""] {
+            run_with(editor, &["--ignore-mac"]).assert_code(0);
+            let plaintext = editing.plaintext(name);
+            let mended = plaintext.contains("renamed") || plaintext.contains("again");
+            assert!(mended && plaintext.contains(&editing.canary), "{plaintext}");
         }
+        editing.assert_no_trace();
     }
-    let _ = &mut editing;
 }
 
 #[test]

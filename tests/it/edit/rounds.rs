@@ -81,6 +81,7 @@ fn what_the_cluster_would_refuse_comes_back_too() {
             "stringData.on is read as a date",
         ),
         (&format!("{HEAD}sops: {{}}\n"), "the key sops"),
+        ("# a: 1\n", "there are only comments in it"),
         (
             "apiVersion: v1\nkind: Namespace\n",
             "nothing in it would be encrypted",
@@ -98,6 +99,11 @@ fn what_the_cluster_would_refuse_comes_back_too() {
         assert!(shown(&editing, 1).contains(words), "{}", shown(&editing, 1));
         assert!(!run.err().contains("hunter2"), "{}", run.err());
         assert!(!editing.world.path("new-secret.yaml").exists());
+        // Emptied, the text is given up as it was before, and not lost.
+        let kept = editing.kept().join("text/new-secret.yaml");
+        assert_eq!(std::fs::read_to_string(kept).expect("kept"), text);
+        let run = editing.edit(&["new-secret.yaml", "--discard"]);
+        run.assert_code(0);
         assert_eq!(editing.in_memory(), [] as [String; 0]);
     }
 }
@@ -201,18 +207,9 @@ fn closing_it_unchanged_gives_up_and_keeps_the_text() {
     assert_eq!(editing.world.read("db-secret.yaml"), before);
     let kept = editing.kept().join("text/db-secret.yaml");
     assert_eq!(std::fs::read_to_string(kept).expect("kept"), bad);
-    // Emptied, the text is given up.
-    let _ = std::fs::remove_file(editing.world.tmp().join("count"));
-    typing(&mut editing, &[&bad, ""]);
+    // Nothing else begins in the meantime.
     let run = editing.edit(&["db-secret.yaml"]);
-    assert_fails(&run, 1, &["still in memory", "--resume", "--discard"]);
-    editing
-        .edit(&["db-secret.yaml", "--discard"])
-        .assert_code(0);
-    let run = editing.edit(&["db-secret.yaml"]);
-    assert_fails(&run, 1, &["the text was not saved"]);
-    assert_eq!(editing.world.read("db-secret.yaml"), before);
-    assert_eq!(editing.in_memory(), [] as [String; 0]);
+    assert_fails(&run, 1, &["is not saved yet", "--resume", "--discard"]);
 }
 
 /// A script that adds to the text each time would go on forever.
@@ -223,4 +220,17 @@ fn a_script_that_makes_it_worse_each_time_comes_to_an_end() {
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["the text was not saved"]);
     editing.kept();
+}
+
+/// A Secret may have no value yet, and then nothing of it is encrypted.
+#[test]
+fn a_secret_whose_values_are_empty_is_saved() {
+    let mut editing = Editing::new("novalue");
+    editing.editor("sed -i 's/^# //' \"$1\"");
+    editing.edit(&["app-secret.yaml"]).assert_code(0);
+    assert!(
+        editing
+            .plaintext("app-secret.yaml")
+            .contains("password: \"\"")
+    );
 }

@@ -5,6 +5,7 @@ use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::Editing;
+use crate::terminal::Terminal;
 
 /// An editor that has typed something and goes on; kb, and the editor's pid.
 fn typing(editing: &mut Editing, more: &str) -> (Child, String) {
@@ -14,10 +15,20 @@ fn typing(editing: &mut Editing, more: &str) -> (Child, String) {
         "echo 'x: {canary}' >> \"$1\"; {more}\necho $$ > '{0}.new'; mv '{0}.new' '{0}'\nexec sleep 300",
         pid.display()
     ));
-    let child = editing
-        .command(&["edit", "db-secret.yaml"])
-        .spawn()
-        .expect("kb");
+    // The tests themselves may have been started with signals ignored.
+    let signals = "--default-signal=INT,QUIT,TERM,HUP";
+    let mut command = editing
+        .world
+        .tool_cmd("env", [signals, env!("CARGO_BIN_EXE_kb")]);
+    command.args([
+        "k",
+        "secrets",
+        "-n",
+        &editing.namespace,
+        "edit",
+        "db-secret.yaml",
+    ]);
+    let child = command.spawn().expect("kb");
     until(|| pid.exists());
     let text = std::fs::read_to_string(&pid).expect("a pid");
     (child, text.trim().to_owned())
@@ -59,17 +70,9 @@ fn end(mut child: Child) -> (ExitStatus, String) {
 #[test]
 fn told_to_end_it_ends_the_editor_and_empties_the_memory() {
     // One editor ends when it is told to, one does not.
-    for (signal, more) in [
-        ("TERM", ""),
-        ("HUP", ""),
-        ("TERM", "trap '' TERM; sleep 300 & wait"),
-    ] {
+    for (signal, more) in [("TERM", ""), ("HUP", ""), ("TERM", "trap '' TERM")] {
         let mut editing = Editing::new("signals").with_secret();
         let before = editing.world.read("db-secret.yaml");
-        let more = match more {
-            "" => "",
-            stubborn => &format!("trap '' TERM # {stubborn}"),
-        };
         let (child, editor) = typing(&mut editing, more);
         assert!(
             !editing
@@ -84,6 +87,66 @@ fn told_to_end_it_ends_the_editor_and_empties_the_memory() {
         assert!(!is_running(&editor), "{signal} {more}: the editor runs on");
         assert_eq!(editing.world.read("db-secret.yaml"), before);
         editing.assert_no_trace();
+    }
+}
+
+/// An editor behind a wrapper script is a child of that.
+#[test]
+fn what_the_editor_has_started_ends_too() {
+    let mut editing = Editing::new("family").with_secret();
+    let grandchild = editing.world.root().join("grandchild");
+    let more = format!(
+        "sh -c 'trap \"\" TERM; echo $$ > {0}.new; mv {0}.new {0}; sleep 300; true' &\n\
+         while [ ! -e {0} ]; do sleep 0.01; done",
+        grandchild.display()
+    );
+    let (child, _) = typing(&mut editing, &more);
+    let pid = std::fs::read_to_string(&grandchild).expect("a pid");
+    send(&editing, "TERM", &child.id().to_string());
+    assert_eq!(end(child).0.code(), Some(1));
+    assert!(!is_running(pid.trim()), "it runs on");
+    editing.assert_no_trace();
+}
+
+/// The window is closed, or the connection lost.
+#[test]
+fn a_terminal_that_goes_away_empties_the_memory() {
+    let mut editing = Editing::new("window").with_secret();
+    editing.setup.world.env("EDITOR", "vim");
+    let mut terminal = Terminal::start(&editing, "edit db-secret.yaml");
+    terminal.wait_for(&editing.canary);
+    drop(terminal);
+    until(|| editing.in_memory().is_empty());
+    editing.assert_no_trace();
+}
+
+/// JSON has no comments, so kb says the reason, and waits until it is read.
+#[test]
+fn while_kb_waits_for_enter_it_can_be_told_to_end() {
+    for (keys, kept) in [("\u{3}", true), ("", false)] {
+        let mut editing = Editing::new("enter");
+        let config = format!("creation_rules:\n  - age: {}\n", editing.recipient());
+        editing.world.write(".sops.yaml", config);
+        let text = format!("{{\"a\": \"{}\"", editing.canary);
+        let pid = editing.world.root().join("kb-pid");
+        editing.editor(&format!(
+            "echo $PPID > '{}'; echo '{text}' > \"$1\"",
+            pid.display()
+        ));
+        let mut terminal = Terminal::start(&editing, "edit s.json");
+        terminal.wait_for("Press Enter");
+        if keys.is_empty() {
+            let pid = std::fs::read_to_string(&pid).expect("a pid");
+            send(&editing, "TERM", pid.trim());
+        } else {
+            terminal.type_text(keys);
+        }
+        let (code, screen) = terminal.end();
+        assert_eq!(code, Some(1), "{screen}");
+        match kept {
+            true => drop(editing.kept()),
+            false => editing.assert_no_trace(),
+        }
     }
 }
 

@@ -39,7 +39,7 @@ fn a_file_that_someone_else_changed_is_not_overwritten() {
     assert_kept(&editing, "db-secret.yaml", "user: root");
     // No second text beside it.
     let run = editing.edit(&["db-secret.yaml"]);
-    assert_fails(&run, 1, &["still in memory", "--resume", "--discard"]);
+    assert_fails(&run, 1, &["is not saved yet", "--resume", "--discard"]);
     // Going on with it says whose version it replaces, and saves it as it is.
     let shown = editing.world.tmp().join("shown");
     editing.editor(&format!("grep -v password \"$1\" > '{}'", shown.display()));
@@ -128,6 +128,51 @@ fn on_a_full_disk_the_text_is_kept_and_the_file_is_whole() {
     editing.assert_no_trace();
 }
 
+/// Where there is no room for the text with the reason above it, the text alone is
+/// there still.
+#[test]
+fn in_a_full_memory_the_text_is_kept() {
+    let mut editing = Editing::new("fullmemory").with_secret();
+    let memory = editing.world.tmp().join("memory");
+    std::fs::create_dir(&memory).expect("mkdir");
+    let memory = memory.display();
+    editing.editor(&format!(
+        "echo 'x: [' >> \"$1\"; cat /dev/zero > '{memory}/filler' 2>/dev/null; true"
+    ));
+    let script = format!(
+        "mount -t tmpfs -o size=64k none '{memory}'; export XDG_RUNTIME_DIR='{memory}'
+        \"$@\"; echo \"code $?\"; rm '{memory}/filler'; cp '{memory}'/kb-kept-*/text/* kept
+        EDITOR='sed -i /x:/d' \"$@\" --resume; echo \"code $?\"; ls '{memory}'"
+    );
+    let mut command = editing.world.tool_cmd("unshare", mount_namespace());
+    command.args(["sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_kb")]);
+    command.args([
+        "k",
+        "secrets",
+        "-n",
+        &editing.namespace,
+        "edit",
+        "db-secret.yaml",
+    ]);
+    let run = editing.world.run(command);
+    assert_eq!(
+        run.assert_code(0).out(),
+        "code 1\ncode 0\n",
+        "{}",
+        run.err()
+    );
+    assert!(
+        run.err().contains("No space left on device"),
+        "{}",
+        run.err()
+    );
+    let kept = editing.world.read("kept");
+    assert!(
+        kept.contains(&editing.canary) && kept.ends_with("x: [\n"),
+        "{kept}"
+    );
+}
+
 /// Once, before the editor opens; so it may go away meanwhile.
 #[test]
 fn the_cluster_is_asked_once() {
@@ -179,7 +224,15 @@ fn an_editor_that_fails_keeps_what_it_saved() {
     assert_fails(&run, 1, &["ended with exit code 3", "--resume"]);
     assert_kept(&editing, "db-secret.yaml", "user: root");
     // Going on, and giving up again, leaves it there; so does emptying it.
-    for editor in ["exit 3", ": > \"$1\""] {
+    let emptied = ": > \"$1\"";
+    let replaced = "rm \"$1\"; mkdir \"$1\"; touch \"$1/x\"; exit 3";
+    for editor in [
+        "exit 3",
+        emptied,
+        ": > \"$1\"; exit 3",
+        "rm \"$1\"; exit 3",
+        replaced,
+    ] {
         editing.editor(editor);
         editing.edit(&["db-secret.yaml", "--resume"]);
         assert_kept(&editing, "db-secret.yaml", "user: root");

@@ -1,18 +1,26 @@
 //! `kb k secrets edit`
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint};
 use crate::core::disk;
 use crate::core::edit::{self, EditError, Options, Round, Saved, Session, Target};
 use crate::core::editor::Editor;
-use crate::core::private_dir::Places;
+use crate::core::private_dir::{Kept, Places};
 use crate::core::repository;
 use crate::core::sops_config;
 use crate::core::sops_file::FileError;
+
+/// How often kb looks, while it waits for Enter, whether it is to stop.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
 
 /// Create or edit an encrypted file
 ///
@@ -101,10 +109,10 @@ impl Edit {
                     let name = file.display();
                     let words = format!("{name} was not saved: {}", reason.words);
                     context.report.warning(&words, None);
-                    if !reason.is_in_text {
-                        context.report.wait_for_enter("to open it again");
-                    }
                     session = *again;
+                    if !reason.is_in_text {
+                        session = wait_for_enter(context, session)?;
+                    }
                 }
                 round => {
                     say(context, &file, created, self.resume, &round);
@@ -115,16 +123,41 @@ impl Edit {
     }
 }
 
-/// The newest text that was kept.
-fn kept(
+/// Gives the person time to read why the text comes back, before the editor covers
+/// it. Ctrl-C gives up.
+fn wait_for_enter<'a>(
     context: &Context,
-    file: &Path,
-    places: &Places,
-) -> Result<crate::core::private_dir::Kept, EditError> {
+    mut session: Session<'a>,
+) -> Result<Session<'a>, EditError> {
+    let stdin = std::io::stdin();
+    if !context.report.reaches_a_person() || !stdin.is_terminal() {
+        return Ok(session);
+    }
+    let question = "Press Enter to open it again, or Ctrl-C to give up: ";
+    context.report.ask(question);
+    loop {
+        if session.is_interrupted() {
+            // The cursor stands behind the question.
+            context.report.say("");
+            return Err(session.give_up());
+        }
+        if session.asked_to_stop() {
+            return Ok(session);
+        }
+        let mut pressed = [PollFd::new(&stdin, PollFlags::IN)];
+        if rustix::event::poll(&mut pressed, Some(&PATIENCE)).is_ok_and(|ready| ready > 0) {
+            let _ = stdin.read_line(&mut String::new());
+            return Ok(session);
+        }
+    }
+}
+
+/// The newest text that was kept.
+fn kept(context: &Context, file: &Path, places: &Places) -> Result<Kept, EditError> {
     let (kept, more) = edit::kept(file, places)?;
     if more > 0 {
         context.report.say(&format!(
-            "This is the newest of {} texts for {} in memory; --resume takes the others after it.",
+            "There are {} texts for {}. This is about the newest; then come the others.",
             more + 1,
             file.display()
         ));
@@ -202,7 +235,7 @@ fn say(context: &Context, file: &Path, created: bool, resumed: bool, round: &Rou
         }
         Round::Unchanged { mac_matches: true } => format!("Nothing was changed in {name}."),
         Round::Unchanged { mac_matches: false } => format!(
-            "Nothing was saved: the MAC of {name} still does not match. Saving the text in the editor mends it."
+            "Nothing was saved: the MAC of {name} still does not match. To mend it, save the text in the editor, changed if it writes nothing else."
         ),
         Round::Emptied if resumed => {
             format!("The text was emptied: {name} is as it was, and the text is kept as before.")

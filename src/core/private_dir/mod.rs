@@ -9,22 +9,27 @@
 //! | `kb-kept-XXXXXXXX` | holds a text that could not be saved; it goes only when its owner says so |
 //!
 //! A rename makes one of the other, because it needs no room where a full memory
-//! may be the trouble.
+//! may be the trouble. `found` looks for those of other runs.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "it writes to memory, where core::replace has no business"
 )]
 
-use std::ffi::OsStr;
+mod found;
+
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use secrecy::{ExposeSecret, SecretBox};
+
 use super::disk;
+pub use found::{Kept, clear_stale, is_in_use};
 
 const IN_USE: &str = "kb-edit-";
 const KEPT: &str = "kb-kept-";
@@ -37,11 +42,13 @@ const TEXT: &str = "text";
 const TEMPORARY: &str = "tmp";
 /// The copy of the encrypted file that sops changes, under the same name.
 const STAGED: &str = "staged";
-/// The path of the file that the text is for.
+/// Which file the text is for: its path, a NUL, and the name of the text.
 const TARGET: &str = "target";
 /// The encrypted file as it was when the text was opened; missing if there was
 /// none.
 const BEFORE: &str = "before";
+/// What is about to take another file's place.
+const NEW: &str = "new";
 
 /// See [`PrivateDir::write_text`].
 const DATED_BACK: Duration = Duration::from_secs(2);
@@ -82,28 +89,38 @@ fn reasons(tried: &[(PathBuf, String)]) -> String {
     reasons.collect::<Vec<_>>().join(", ")
 }
 
+/// A file that a text is for.
+#[derive(Clone, Copy)]
+pub struct TextOf<'a> {
+    /// The one path that the file has for every run; absolute.
+    pub target: &'a Path,
+    /// The name that it was called by, by which editors and sops know what it is.
+    pub name: &'a OsStr,
+    /// Its content; `None` if it is not there.
+    pub before: Option<&'a [u8]>,
+}
+
 /// A private directory in use. Dropping it removes it with all that it holds.
 pub struct PrivateDir {
     path: PathBuf,
     /// Holds the lock.
     _lock: File,
     in_memory: bool,
-    /// The base name of the file that it is for.
-    name: PathBuf,
+    /// The name of the text.
+    name: OsString,
     /// When the text was written, as the file has it.
     written: Option<SystemTime>,
+    kept: bool,
 }
 
 impl PrivateDir {
-    /// Makes one for the text of `target`, an absolute path. `before` is the
-    /// file's content now. `allow_disk`: on a disk, where there is no memory.
+    /// Makes one. `allow_disk`: on a disk, where there is no memory.
     ///
     /// # Errors
     /// [`PlaceError`]
     pub fn create(
         places: &Places,
-        target: &Path,
-        before: Option<&[u8]>,
+        text_of: TextOf<'_>,
         allow_disk: bool,
     ) -> Result<Self, PlaceError> {
         let mut tried = Vec::new();
@@ -127,25 +144,36 @@ impl PrivateDir {
             path,
             _lock: lock,
             in_memory,
-            name: target.file_name().unwrap_or_default().into(),
+            name: text_of.name.to_owned(),
             written: None,
+            kept: false,
         };
-        this.prepare(target, before).map_err(error)?;
+        this.prepare(text_of).map_err(error)?;
         Ok(this)
     }
 
-    fn prepare(&self, target: &Path, before: Option<&[u8]>) -> io::Result<()> {
+    fn prepare(&self, text_of: TextOf<'_>) -> io::Result<()> {
         for name in [TEXT, TEMPORARY, STAGED] {
             let directory = self.path.join(name);
             std::fs::DirBuilder::new().mode(0o700).create(&directory)?;
         }
-        write(&self.path.join(TARGET), target.as_os_str().as_bytes())?;
-        before.map_or(Ok(()), |before| write(&self.path.join(BEFORE), before))
+        let (target, name) = (text_of.target.as_os_str(), text_of.name);
+        let target = [target.as_bytes(), b"\0", name.as_bytes()].concat();
+        self.write_file(TARGET, &target)?;
+        match text_of.before {
+            Some(before) => self.write_file(BEFORE, before).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Whether it is in memory.
     pub fn is_in_memory(&self) -> bool {
         self.in_memory
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where the text is.
@@ -162,9 +190,9 @@ impl PrivateDir {
     /// the steps of the clock are.
     ///
     /// # Errors
-    /// When the memory is full.
-    pub fn write_text(&mut self, text: &[u8]) -> io::Result<()> {
-        write(&self.text(), text)?;
+    /// When the memory is full. The text is as it was then.
+    pub fn write_text(&mut self, text: &SecretBox<Vec<u8>>) -> io::Result<()> {
+        self.write(&self.text(), text.expose_secret())?;
         let file = File::open(self.text())?;
         file.set_modified(SystemTime::now() - DATED_BACK)?;
         self.written = Some(file.metadata()?.modified()?);
@@ -177,6 +205,15 @@ impl PrivateDir {
         modified.ok() != self.written
     }
 
+    /// The text, or `None` if the editor took the file away. Nothing but a file
+    /// is read: a pipe in its place would never end.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_text(&self) -> io::Result<Option<SecretBox<Vec<u8>>>> {
+        Ok(read_file(&self.text())?.map(|text| SecretBox::new(Box::new(text))))
+    }
+
     /// Writes a copy of the file that the text is for, under that file's name; its
     /// path.
     ///
@@ -184,7 +221,7 @@ impl PrivateDir {
     /// When the memory is full.
     pub fn stage(&self, content: &[u8]) -> io::Result<PathBuf> {
         let path = self.path.join(STAGED).join(&self.name);
-        write(&path, content)?;
+        self.write(&path, content)?;
         Ok(path)
     }
 
@@ -192,132 +229,46 @@ impl PrivateDir {
     ///
     /// # Errors
     /// When the memory is full.
-    pub fn write_file(&self, name: impl AsRef<OsStr>, content: &[u8]) -> io::Result<PathBuf> {
-        let path = self.path.join(name.as_ref());
-        write(&path, content)?;
+    pub fn write_file(&self, name: &str, content: &[u8]) -> io::Result<PathBuf> {
+        let path = self.path.join(name);
+        self.write(&path, content)?;
         Ok(path)
     }
 
-    /// The text, or `None` if the editor took the file away. Nothing but a file
-    /// is read: a pipe in its place would never end.
+    /// Leaves it, and what it holds, beyond the end of this run.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn read_text(&self) -> io::Result<Option<Vec<u8>>> {
-        read_file(&self.text())
+    /// When someone took it away. Then it is removed as always.
+    pub fn keep(mut self) -> io::Result<()> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let kept = self.path.with_file_name(name.replacen(IN_USE, KEPT, 1));
+        std::fs::rename(&self.path, kept)?;
+        self.kept = true;
+        Ok(())
     }
 
-    /// Leaves it in memory beyond the end of this run.
-    pub fn keep(self) {
-        let kept = sibling(&self.path, IN_USE, KEPT);
-        // It can fail only if someone took the directory away, text and all.
-        let _ = std::fs::rename(&self.path, kept);
+    /// Writes a file that only its owner may read: beside it, and then in its
+    /// place, so that a full memory leaves the old one. An editor may have put
+    /// something else there.
+    fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let new = self.path.join(NEW);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options.open(&new)?.write_all(content);
+        if path.symlink_metadata().is_ok_and(|there| there.is_dir()) {
+            std::fs::remove_dir_all(path)?;
+        }
+        let done = written.and_then(|()| std::fs::rename(&new, path));
+        done.inspect_err(|_| drop(std::fs::remove_file(&new)))
     }
 }
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        remove(&self.path);
-    }
-}
-
-/// A text that could not be saved, in a directory of its own. Dropping it leaves
-/// it there.
-pub struct Kept {
-    path: PathBuf,
-    /// Keeps others from resuming it as well.
-    _lock: File,
-    /// The text as it was left.
-    pub text: Vec<u8>,
-    /// The encrypted file as it was when the text was opened; `None` if there
-    /// was none.
-    pub before: Option<Vec<u8>>,
-    /// When it was left.
-    pub since: SystemTime,
-}
-
-impl Kept {
-    /// The texts that were kept for `target`, the newest first. One that another
-    /// run works on is not among them.
-    pub fn all(places: &Places, target: &Path) -> Vec<Self> {
-        let mut found: Vec<Self> = directories(places, KEPT)
-            .filter_map(|(path, lock)| Self::read(path, lock, target))
-            .collect();
-        found.sort_by_key(|kept| std::cmp::Reverse(kept.since));
-        found
-    }
-
-    fn read(path: PathBuf, lock: File, target: &Path) -> Option<Self> {
-        let bytes = read_file(&path.join(TARGET)).ok()??;
-        let own_target = PathBuf::from(std::ffi::OsString::from_vec(bytes));
-        if own_target != target {
-            return None;
-        }
-        let text = path.join(TEXT).join(target.file_name()?);
-        Some(Self {
-            since: std::fs::metadata(&text).ok()?.modified().ok()?,
-            text: read_file(&text).ok()??,
-            before: read_file(&path.join(BEFORE)).ok()?,
-            path,
-            _lock: lock,
-        })
-    }
-
-    /// Removes it.
-    pub fn discard(self) {
-        remove(&self.path);
-    }
-}
-
-/// Removes what runs have left that were killed.
-pub fn clear_stale(places: &Places) {
-    for (path, _lock) in directories(places, IN_USE) {
-        remove(&path);
-    }
-}
-
-/// Whether another run edits `target` now.
-pub fn is_in_use(places: &Places, target: &Path) -> bool {
-    let named = named_directories(places, IN_USE);
-    named.into_iter().any(|(path, directory)| {
-        let of_target = read_file(&path.join(TARGET))
-            .is_ok_and(|bytes| bytes.as_deref() == Some(target.as_os_str().as_bytes()));
-        of_target && directory.try_lock().is_err()
-    })
-}
-
-/// The directories of this kind that no run holds, each with its lock.
-fn directories(places: &Places, prefix: &str) -> impl Iterator<Item = (PathBuf, File)> {
-    let named = named_directories(places, prefix).into_iter();
-    // It may have gone, and another may have come, before it was locked.
-    named.filter(|(path, directory)| directory.try_lock().is_ok() && is_at(directory, path))
-}
-
-/// The person's own directories whose names begin so, links left out.
-fn named_directories(places: &Places, prefix: &str) -> Vec<(PathBuf, File)> {
-    let mut found = Vec::new();
-    for place in places.memory.iter().chain([&places.disk]) {
-        let Ok(entries) = std::fs::read_dir(place) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let random = name.to_str().and_then(|name| name.strip_prefix(prefix));
-            let ours = random.is_some_and(|random| {
-                random.len() == RANDOM_LENGTH && random.bytes().all(|b| b.is_ascii_alphanumeric())
-            });
-            if !ours {
-                continue;
-            }
-            if let Ok(directory) = open_directory(&entry.path())
-                && let Ok(metadata) = directory.metadata()
-                && metadata.uid() == rustix::process::geteuid().as_raw()
-            {
-                found.push((entry.path(), directory));
-            }
+        if !self.kept {
+            remove(&self.path);
         }
     }
-    found
 }
 
 /// Why a place does not do, or `None`.
@@ -346,9 +297,12 @@ fn create_locked(place: &Path) -> io::Result<(PathBuf, File)> {
             .rand_bytes(RANDOM_LENGTH)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(place)?;
-        let directory = open_directory(made.path())?;
+        // Another run may take it for a dead one's before it is locked.
+        let directory = match open_directory(made.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            directory => directory?,
+        };
         directory.lock()?;
-        // Another run may have taken it for a dead one's before it was locked.
         if is_at(&directory, made.path()) {
             return Ok((made.keep(), directory));
         }
@@ -371,25 +325,6 @@ fn open_directory(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn sibling(path: &Path, from: &str, to: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(name.replacen(from, to, 1))
-}
-
-/// Writes a file that only its owner may read. An editor may have put a link or
-/// something else in its place.
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    if path
-        .symlink_metadata()
-        .is_ok_and(|metadata| !metadata.is_file())
-    {
-        std::fs::remove_file(path)?;
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(path)?.write_all(content)
-}
-
 /// `None` if it is not there.
 fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match path.symlink_metadata() {
@@ -400,15 +335,35 @@ fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Removes a directory with all that it holds. What an editor's children write
-/// meanwhile makes the first tries fail. Links are removed, not followed.
+/// Removes a directory with all that it holds. Links are removed, not followed.
 fn remove(path: &Path) {
     const TRIES: u32 = 50;
     const PAUSE: Duration = Duration::from_millis(10);
+    // An editor's children may write there still: under another name they do not
+    // find it. It is one that the next run clears, if this one is killed.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let random: String = name.chars().rev().take(RANDOM_LENGTH).collect();
+    let hidden = path.with_file_name(format!("{IN_USE}{random}"));
+    let path = match std::fs::rename(path, &hidden) {
+        Ok(()) => &hidden,
+        Err(_) => path,
+    };
     for _ in 0..TRIES {
         match std::fs::remove_dir_all(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(PAUSE),
-            _ => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => return,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open_up(path),
+            Err(_) => std::thread::sleep(PAUSE),
+            Ok(()) => return,
+        }
+    }
+}
+
+/// Lets the owner into all directories below.
+fn open_up(directory: &Path) {
+    let _ = std::fs::set_permissions(directory, Permissions::from_mode(0o700));
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
         }
     }
 }
@@ -432,15 +387,23 @@ mod tests {
     }
 
     fn create(root: &Path) -> PrivateDir {
-        let target = Path::new("/repo/a.yaml");
-        PrivateDir::create(&places(root), target, Some(b"old"), true).expect("a directory")
+        let text_of = TextOf {
+            target: Path::new("/repo/a.yaml"),
+            name: OsStr::new("a.yaml"),
+            before: Some(b"old"),
+        };
+        PrivateDir::create(&places(root), text_of, true).expect("a directory")
+    }
+
+    fn text(text: &str) -> SecretBox<Vec<u8>> {
+        SecretBox::new(Box::new(text.into()))
     }
 
     #[test]
     fn it_goes_with_all_that_it_holds() {
         let root = tempfile::tempdir().expect("tempdir");
         let mut dir = create(root.path());
-        dir.write_text(b"text").expect("write");
+        dir.write_text(&text("text")).expect("write");
         let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode();
         assert_eq!(mode(&dir.path) & 0o777, 0o700);
         assert_eq!(mode(&dir.text()) & 0o777, 0o600);
@@ -451,11 +414,23 @@ mod tests {
     }
 
     #[test]
+    fn directories_that_were_closed_go_too() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let dir = create(root.path());
+        let closed = dir.temporary().join("closed");
+        std::fs::create_dir_all(closed.join("in")).expect("mkdir");
+        let mode = Permissions::from_mode(0o000);
+        std::fs::set_permissions(&closed, mode).expect("chmod");
+        drop(dir);
+        assert_eq!(names(root.path()), [] as [&str; 0]);
+    }
+
+    #[test]
     fn a_panic_empties_it_too() {
         let root = tempfile::tempdir().expect("tempdir");
         let panicked = std::panic::catch_unwind(|| {
             let mut dir = create(root.path());
-            dir.write_text(b"text").expect("write");
+            dir.write_text(&text("text")).expect("write");
             panic!("on purpose");
         });
         assert!(panicked.is_err());
@@ -497,8 +472,8 @@ mod tests {
     fn a_kept_one_goes_only_when_it_is_discarded() {
         let root = tempfile::tempdir().expect("tempdir");
         let mut dir = create(root.path());
-        dir.write_text(b"typed").expect("write");
-        dir.keep();
+        dir.write_text(&text("typed")).expect("write");
+        dir.keep().expect("keep");
         clear_stale(&places(root.path()));
         let target = Path::new("/repo/a.yaml");
         assert!(Kept::all(&places(root.path()), Path::new("/repo/b.yaml")).is_empty());
@@ -506,7 +481,7 @@ mod tests {
         assert_eq!(kept.len(), 1);
         let kept = kept.remove(0);
         assert_eq!(
-            (kept.text.as_slice(), kept.before.as_deref()),
+            (kept.text.expose_secret().as_slice(), kept.before.as_deref()),
             (&b"typed"[..], Some(&b"old"[..]))
         );
         // Two do not resume it at once.
@@ -522,7 +497,15 @@ mod tests {
             memory: vec!["/nonexistent".into(), root.path().to_owned()],
             disk: root.path().to_owned(),
         };
-        let refused = PrivateDir::create(&places, Path::new("/x"), None, false);
+        let refused = PrivateDir::create(
+            &places,
+            TextOf {
+                target: Path::new("/x"),
+                name: OsStr::new("x"),
+                before: None,
+            },
+            false,
+        );
         let on_memory = disk::in_memory(File::open(root.path()).expect("open")).expect("asked");
         if !on_memory {
             let text = refused.err().expect("no memory").to_string();

@@ -1,0 +1,131 @@
+//! Opens a session: the keys, the plaintext, and the place where the editor will
+//! find it.
+
+use secrecy::SecretBox;
+
+use super::session::Session;
+use super::target::{Kind, Target};
+use super::text::Comments;
+use super::{EditError, Options};
+use crate::core::cluster::{Cluster, SecretName};
+use crate::core::decrypt::DecryptError;
+use crate::core::flux_secret::ClusterKeys;
+use crate::core::private_dir::{PrivateDir, TextOf};
+use crate::core::signals::Watch;
+use crate::core::sops::{Decrypt, Keys, Sops, SopsError};
+use crate::core::sops_file::Format;
+
+impl<'a> Session<'a> {
+    /// Fetches the keys, decrypts, and puts the text where the editor will find
+    /// it. The cluster is not asked again.
+    ///
+    /// # Errors
+    /// See [`EditError`].
+    pub fn open(
+        target: Target,
+        cluster: Option<(&Cluster, &SecretName)>,
+        sops: &'a Sops,
+        options: Options<'a>,
+    ) -> Result<Self, EditError> {
+        let keys = cluster.map(|(cluster, secret)| target.fetch_keys(cluster, secret));
+        let keys = keys.transpose()?;
+        let opened = match &target.kind {
+            Kind::Existing(_) => Opened::decrypt(&target, keys.as_ref(), sops, options.ignore_mac)?,
+            Kind::New(_) => Opened::default(),
+        };
+        let comments = comments(&target, &options);
+        let shown = match &options.resumed {
+            Some(kept) => comments.above(&kept.text),
+            None => comments.above(&opened.plaintext),
+        };
+        // From here on, a signal must not leave the text behind.
+        let watch = Watch::new().map_err(EditError::Watch)?;
+        let text_of = TextOf {
+            target: &target.identity,
+            name: target.path.file_name().unwrap_or_default(),
+            before: target.before.as_deref(),
+        };
+        let directory = PrivateDir::create(options.places, text_of, options.allow_disk)?;
+        let mut this = Self {
+            sops,
+            keys,
+            target,
+            directory,
+            watch,
+            original: opened.plaintext,
+            shown: SecretBox::default(),
+            comments,
+            objection: None,
+            rounds: 0,
+            resumed: options.resumed,
+            ignore_mac: options.ignore_mac,
+            mac_matches: opened.mac_matches,
+            warnings: opened.warnings,
+        };
+        this.show(shown)?;
+        Ok(this)
+    }
+}
+
+/// What stands above the text when it is first opened.
+fn comments(target: &Target, options: &Options<'_>) -> Comments {
+    let format = target.format();
+    match (&target.kind, &options.resumed) {
+        (_, Some(kept)) if kept.before != target.before => Comments::new(
+            format,
+            "the file was changed by someone else since this text was opened:\n\
+             saving this text replaces their version.",
+        ),
+        (Kind::New(rule), None) if rule.selects_values && format == Format::Yaml => {
+            Comments::skeleton(&target.path)
+        }
+        _ => Comments::default(),
+    }
+}
+
+/// A file, decrypted.
+struct Opened {
+    plaintext: SecretBox<Vec<u8>>,
+    mac_matches: bool,
+    warnings: Vec<String>,
+}
+
+impl Default for Opened {
+    fn default() -> Self {
+        Self {
+            plaintext: SecretBox::default(),
+            mac_matches: true,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Opened {
+    fn decrypt(
+        target: &Target,
+        keys: Option<&ClusterKeys>,
+        sops: &Sops,
+        ignore_mac: bool,
+    ) -> Result<Self, EditError> {
+        let identities = keys.map(ClusterKeys::for_sops);
+        let keys = identities.as_ref().map_or(Keys::Own, Keys::Cluster);
+        let decrypt = |ignore_mac| {
+            let request = Decrypt {
+                file: &target.path,
+                extract: None,
+                ignore_mac,
+            };
+            sops.decrypt(&request, keys)
+        };
+        let (decrypted, mac_matches) = match decrypt(false) {
+            Err(SopsError::MacMismatch { .. }) if ignore_mac => (decrypt(true), false),
+            decrypted => (decrypted, true),
+        };
+        let decrypted = decrypted.map_err(DecryptError::from)?;
+        Ok(Self {
+            plaintext: decrypted.plaintext,
+            mac_matches,
+            warnings: decrypted.warnings,
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Saves a text: checked, encrypted by sops, checked again, and put into the file's
+//! place.
+
+use std::collections::BTreeSet;
+
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+
+use super::check::{self, Problem};
+use super::session::Session;
+use super::text::is_only_comments;
+use super::{EditError, Saved};
+use crate::core::flux_secret::ClusterKeys;
+use crate::core::replace;
+use crate::core::sops::{Edit, Keys, SopsError};
+use crate::core::sops_file::{Format, Metadata};
+
+/// Why a text was not saved: the text itself, or something else.
+pub(super) enum Trouble {
+    Text(Objection),
+    Other(EditError),
+}
+
+/// A text that sops or the cluster would not take.
+pub(super) struct Objection {
+    pub(super) problem: Problem,
+    /// More, which may repeat the text; for the editor only.
+    pub(super) said: Option<SecretString>,
+}
+
+impl<E: Into<EditError>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Self::Text(Objection {
+            problem,
+            said: None,
+        })
+    }
+}
+
+impl Session<'_> {
+    pub(super) fn save(&mut self, text: &SecretBox<Vec<u8>>) -> Result<Saved, Trouble> {
+        let format = self.target.format();
+        if is_only_comments(format, text.expose_secret()) {
+            return Err(Problem::new("there are only comments in it: take the signs away").into());
+        }
+        if let Some(problem) = check::problem(format, text.expose_secret()) {
+            return Err(problem.into());
+        }
+        let encrypted = self.encrypt(text)?;
+        let path = &self.target.path;
+        let before = self.target.before.as_deref();
+        let old = before.filter(|_| !self.target.is_new());
+        if let Some(problem) = check::problem_of_encrypted(format, &encrypted, old) {
+            return Err(problem.into());
+        }
+        let wrong_keys = || EditError::WrongKeys { path: path.clone() };
+        let metadata = Metadata::parse(path, &encrypted).map_err(|_| wrong_keys())?;
+        let expected: BTreeSet<_> = self.target.recipients().iter().collect();
+        if metadata.recipients.iter().collect::<BTreeSet<_>>() != expected {
+            return Err(wrong_keys().into());
+        }
+        let _directories = replace::create_parents(path)?;
+        replace::clear_stale(path);
+        replace::stage(path, before, &encrypted)?.commit()?;
+        Ok(Saved {
+            recipients: metadata.recipients,
+            other_keys: metadata.other_keys,
+            created: self.target.is_new(),
+        })
+    }
+
+    fn encrypt(&mut self, text: &SecretBox<Vec<u8>>) -> Result<Vec<u8>, Trouble> {
+        let directory = &self.directory;
+        let memory_error = |source| self.memory_error(source);
+        let incoming = directory.write_file("incoming", text.expose_secret());
+        let incoming = incoming.map_err(memory_error)?;
+        let staged = match &self.target.before {
+            Some(before) if !self.target.is_new() => {
+                Some(directory.stage(before).map_err(memory_error)?)
+            }
+            _ => None,
+        };
+        let edit = Edit {
+            file: &self.target.path,
+            text: &incoming,
+            temporary: &directory.temporary(),
+        };
+        let encrypted = match &staged {
+            Some(staged) => {
+                let identities = self.keys.as_ref().map(ClusterKeys::for_sops);
+                let keys = identities.as_ref().map_or(Keys::Own, Keys::Cluster);
+                let (ignore_mac, watch) = (self.ignore_mac, &mut self.watch);
+                let edited = self.sops.edit(&edit, staged, ignore_mac, keys, watch);
+                edited.map(|()| None)
+            }
+            None => self.sops.encrypt(&edit, &mut self.watch).map(Some),
+        };
+        match (encrypted, staged) {
+            (Ok(Some(encrypted)), _) => Ok(encrypted),
+            (Ok(None), staged) => {
+                let staged = staged.unwrap_or_default();
+                Ok(std::fs::read(staged).map_err(|source| self.memory_error(source))?)
+            }
+            (Err(SopsError::Refused { said, .. }), _) => {
+                Err(Trouble::Text(refusal(self.target.format(), text, said)))
+            }
+            (Err(SopsError::Stopped), _) => Err(EditError::Stopped.into()),
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+}
+
+/// What sops refused, with the place if kb can tell it.
+fn refusal(format: Format, text: &SecretBox<Vec<u8>>, said: SecretString) -> Objection {
+    let unplaced = || Problem::new(format!("sops does not take it for {}", name_of(format)));
+    let found = check::reason_for_refusal(format, text.expose_secret());
+    Objection {
+        problem: found.unwrap_or_else(unplaced),
+        said: Some(said),
+    }
+}
+
+/// What a file of this format is called.
+fn name_of(format: Format) -> &'static str {
+    match format {
+        Format::Yaml => "YAML",
+        Format::Json => "JSON",
+        Format::Dotenv => "a dotenv file",
+        Format::Ini => "an ini file",
+        Format::Binary => "a binary file",
+    }
+}
