@@ -7,7 +7,7 @@ use crate::core::cluster::SecretName;
 use crate::core::decrypt::DecryptError;
 use crate::core::editor::EditorError;
 use crate::core::identity::Recipient;
-use crate::core::private_dir::PlaceError;
+use crate::core::private_dir::{PlaceError, PrivateDir};
 use crate::core::replace::ReplaceError;
 use crate::core::sops::SopsError;
 use crate::core::sops_config::{ConfigError, RuleSummary};
@@ -155,4 +155,14 @@ pub enum EditError {
         /// What went wrong.
         source: Box<EditError>,
     },
+}
+
+impl EditError {
+    /// The private directory did not take something, or did not give it back.
+    pub(super) fn memory(directory: &PrivateDir, source: io::Error) -> Self {
+        Self::Memory {
+            path: directory.text(),
+            source,
+        }
+    }
 }

@@ -6,7 +6,7 @@
 //! | `session` | one edit, in rounds of the editor |
 //! | `open` | how it begins: keys, plaintext, private directory |
 //! | `save` | how it ends: checked, encrypted, the file replaced |
-//! | `check` | what is wrong with a text, and with what sops made of it |
+//! | `check` | what is wrong with a text as it was typed, and as sops encrypted it |
 //! | `text` | kb's comments above the text, and out of it again |
 //! | `error` | what can stop it |
 
@@ -19,7 +19,8 @@ mod target;
 mod text;
 
 pub use error::EditError;
-pub use session::{Options, Reason, Round, Saved, Session};
+pub use save::Saved;
+pub use session::{Options, Reason, Round, Session};
 pub use target::Target;
 
 use std::path::Path;

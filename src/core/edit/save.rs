@@ -5,14 +5,27 @@ use std::collections::BTreeSet;
 
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 
+use super::EditError;
 use super::check::{self, Problem};
-use super::session::Session;
+use super::target::Target;
 use super::text::is_only_comments;
-use super::{EditError, Saved};
 use crate::core::flux_secret::ClusterKeys;
+use crate::core::identity::Recipient;
+use crate::core::private_dir::PrivateDir;
 use crate::core::replace;
-use crate::core::sops::{Edit, Keys, SopsError};
+use crate::core::signals::Watch;
+use crate::core::sops::{Edit, Keys, Sops, SopsError};
 use crate::core::sops_file::{Format, Metadata};
+
+/// A file that was saved.
+pub struct Saved {
+    /// Who can open it.
+    pub recipients: Vec<Recipient>,
+    /// Whether a key that is not age's opens it too.
+    pub other_keys: bool,
+    /// Whether it is new.
+    pub created: bool,
+}
 
 /// Why a text was not saved: the text itself, or something else.
 pub(super) enum Trouble {
@@ -42,7 +55,19 @@ impl From<Problem> for Trouble {
     }
 }
 
-impl Session<'_> {
+/// What it takes to save a text.
+pub(super) struct Saving<'a> {
+    pub(super) sops: &'a Sops,
+    /// The cluster's keys, where one of them opens the file.
+    pub(super) keys: Option<&'a ClusterKeys>,
+    pub(super) target: &'a Target,
+    pub(super) directory: &'a PrivateDir,
+    pub(super) watch: &'a mut Watch,
+    pub(super) ignore_mac: bool,
+}
+
+impl Saving<'_> {
+    /// Puts the text into the file.
     pub(super) fn save(&mut self, text: &SecretBox<Vec<u8>>) -> Result<Saved, Trouble> {
         let format = self.target.format();
         if is_only_comments(format, text.expose_secret()) {
@@ -75,8 +100,8 @@ impl Session<'_> {
     }
 
     fn encrypt(&mut self, text: &SecretBox<Vec<u8>>) -> Result<Vec<u8>, Trouble> {
-        let directory = &self.directory;
-        let memory_error = |source| self.memory_error(source);
+        let directory = self.directory;
+        let memory_error = |source| EditError::memory(directory, source);
         let incoming = directory.write_file("incoming", text.expose_secret());
         let incoming = incoming.map_err(memory_error)?;
         let staged = match &self.target.before {
@@ -92,19 +117,19 @@ impl Session<'_> {
         };
         let encrypted = match &staged {
             Some(staged) => {
-                let identities = self.keys.as_ref().map(ClusterKeys::for_sops);
+                let identities = self.keys.map(ClusterKeys::for_sops);
                 let keys = identities.as_ref().map_or(Keys::Own, Keys::Cluster);
-                let (ignore_mac, watch) = (self.ignore_mac, &mut self.watch);
+                let (ignore_mac, watch) = (self.ignore_mac, &mut *self.watch);
                 let edited = self.sops.edit(&edit, staged, ignore_mac, keys, watch);
                 edited.map(|()| None)
             }
-            None => self.sops.encrypt(&edit, &mut self.watch).map(Some),
+            None => self.sops.encrypt(&edit, self.watch).map(Some),
         };
         match (encrypted, staged) {
             (Ok(Some(encrypted)), _) => Ok(encrypted),
             (Ok(None), staged) => {
                 let staged = staged.unwrap_or_default();
-                Ok(std::fs::read(staged).map_err(|source| self.memory_error(source))?)
+                Ok(std::fs::read(staged).map_err(memory_error)?)
             }
             (Err(SopsError::Refused { said, .. }), _) => {
                 Err(Trouble::Text(refusal(self.target.format(), text, said)))

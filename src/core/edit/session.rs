@@ -1,16 +1,13 @@
 //! One edit: from the plaintext in the editor to the encrypted file in its place.
 
-use std::io;
-
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::EditError;
-use super::save::{Objection, Trouble};
+use super::save::{Objection, Saved, Saving, Trouble};
 use super::target::Target;
 use super::text::{Comments, is_blank, lines_moved};
 use crate::core::editor::{Editor, EditorError};
 use crate::core::flux_secret::{BadLine, ClusterKeys};
-use crate::core::identity::Recipient;
 use crate::core::private_dir::{Kept, Places, PrivateDir};
 use crate::core::signals::Watch;
 use crate::core::sops::Sops;
@@ -49,16 +46,6 @@ pub enum Round<'a> {
     Emptied,
     /// The text is not good. It is to be opened again.
     Again(Reason, Box<Session<'a>>),
-}
-
-/// A file that was saved.
-pub struct Saved {
-    /// Who can open it.
-    pub recipients: Vec<Recipient>,
-    /// Whether a key that is not age's opens it too.
-    pub other_keys: bool,
-    /// Whether it is new.
-    pub created: bool,
 }
 
 /// Why a text cannot be saved.
@@ -145,7 +132,7 @@ impl<'a> Session<'a> {
         let shown = match self.directory.read_text() {
             Ok(shown) => shown.unwrap_or_default(),
             Err(source) => {
-                let error = self.memory_error(source);
+                let error = EditError::memory(&self.directory, source);
                 return Err(self.keep(error));
             }
         };
@@ -176,7 +163,15 @@ impl<'a> Session<'a> {
                 return Ok(self.unchanged());
             }
         };
-        match self.save(&text) {
+        let mut saving = Saving {
+            sops: self.sops,
+            keys: self.keys.as_ref(),
+            target: &self.target,
+            directory: &self.directory,
+            watch: &mut self.watch,
+            ignore_mac: self.ignore_mac,
+        };
+        match saving.save(&text) {
             Ok(saved) => {
                 self.discard_resumed();
                 Ok(Round::Saved(saved))
@@ -246,16 +241,9 @@ impl<'a> Session<'a> {
 
     pub(super) fn show(&mut self, shown: SecretBox<Vec<u8>>) -> Result<(), EditError> {
         let written = self.directory.write_text(&shown);
-        written.map_err(|source| self.memory_error(source))?;
+        written.map_err(|source| EditError::memory(&self.directory, source))?;
         self.shown = shown;
         Ok(())
-    }
-
-    pub(super) fn memory_error(&self, source: io::Error) -> EditError {
-        EditError::Memory {
-            path: self.directory.text(),
-            source,
-        }
     }
 
     /// The text that was typed stays in memory, without kb's comments. Where the

@@ -1,0 +1,133 @@
+//! What is wrong with the encrypted file that sops made of a text.
+
+use serde_json::{Map, Value};
+
+use super::{Problem, SECTIONS, documents, is_secret};
+use crate::core::sops_file::Format;
+
+/// What begins each encrypted value.
+const ENCRYPTED: &str = "ENC[AES256_GCM,";
+/// What is wrong with the encrypted file that sops made of a text: values of a
+/// Secret that are no text for sops, or that stay in plaintext although `before`,
+/// the file until now, has no such.
+pub(in crate::core::edit) fn problem_of_encrypted(
+    format: Format,
+    encrypted: &[u8],
+    before: Option<&[u8]>,
+) -> Option<Problem> {
+    let parsed = documents(format, encrypted).unwrap_or_default();
+    let only_secrets = !parsed.is_empty() && parsed.iter().all(is_secret);
+    let none = |file: &[u8]| memchr::memmem::find_iter(file, ENCRYPTED).nth(1).is_none();
+    // The one value that is always there is the MAC. A Secret may have none.
+    if none(encrypted) && !only_secrets && !before.is_some_and(none) {
+        return Some(Problem::new(
+            "nothing in it would be encrypted: encrypted_regex and its like match no key of it",
+        ));
+    }
+    let before = before.and_then(|before| documents(format, before).ok());
+    let before = before.unwrap_or_default();
+    parsed.iter().enumerate().find_map(|(index, document)| {
+        let mut sections = SECTIONS.iter().filter(|_| is_secret(document));
+        let before = before.get(index);
+        sections.find_map(|section| {
+            let of = |document: &Value| document.get(section)?.as_object().cloned();
+            let was_plain = before.and_then(of).is_some_and(|values| is_plain(&values));
+            problem_of_section(section, document.get(section)?.as_object()?, was_plain)
+        })
+    })
+}
+
+fn problem_of_section(
+    section: &str,
+    values: &Map<String, Value>,
+    was_plain: bool,
+) -> Option<Problem> {
+    if is_plain(values) && !was_plain {
+        return Some(Problem::new(format!(
+            "the values of {section} would stay in plaintext: encrypted_regex and its like do not match {section}"
+        )));
+    }
+    values.iter().find_map(|(key, value)| {
+        let kind = kind_of(value).filter(|kind| *kind != "text")?;
+        let words = format!("{section}.{key} is read as {kind}: put it in quotes");
+        Some(Problem::new(words))
+    })
+}
+
+/// Whether there are values, and none is encrypted. sops leaves empty ones alone.
+fn is_plain(values: &Map<String, Value>) -> bool {
+    let empty = |value: &&Value| value.is_null() || *value == "";
+    let encrypted = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|text| text.starts_with(ENCRYPTED))
+    };
+    let mut filled = values.values().filter(|value| !empty(value)).peekable();
+    filled.peek().is_some() && !filled.any(encrypted)
+}
+
+/// What sops takes a value for.
+fn kind_of(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Number(_) => Some("a number"),
+        Value::Bool(_) => Some("true or false"),
+        Value::String(text) if text.starts_with(ENCRYPTED) => {
+            let kind = text.rsplit_once(",type:")?.1.trim_end_matches(']');
+            Some(match kind {
+                "int" | "float" => "a number",
+                "bool" => "true or false",
+                "time" => "a date",
+                _ => "text",
+            })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n";
+
+    #[test]
+    fn a_value_that_stays_in_plaintext_is_noticed() {
+        let mac = "sops: {mac: 'ENC[AES256_GCM,data:x,type:str]'}\n";
+        let value = |kind: &str| format!("'ENC[AES256_GCM,data:x,type:{kind}]'");
+        let check = |rest: &str, before: Option<&str>| {
+            let file = |rest: &str| format!("{HEAD}{rest}{mac}");
+            let before = before.map(file);
+            let before = before.as_deref().map(str::as_bytes);
+            let problem = problem_of_encrypted(Format::Yaml, file(rest).as_bytes(), before);
+            problem.map(|problem| problem.to_string())
+        };
+        let good = format!("stringData: {{a: {}, b: '', c: null}}\n", value("str"));
+        assert_eq!(check(&good, None), None);
+        let plain = format!("data: {{a: {}}}\nstringData: {{a: b}}\n", value("str"));
+        assert!(
+            check(&plain, None)
+                .expect("bad")
+                .contains("values of stringData")
+        );
+        assert!(
+            check(&plain, Some(&good))
+                .expect("bad")
+                .contains("values of stringData")
+        );
+        assert_eq!(check(&plain, Some(&plain)), None);
+        assert!(
+            check("stringData: {a: b}\n", None)
+                .expect("bad")
+                .contains("values of stringData")
+        );
+        assert_eq!(check("stringData: {a: '', b: null}\n", None), None);
+        for (kind, words) in [
+            ("int", "a number"),
+            ("time", "a date"),
+            ("bool", "true or false"),
+        ] {
+            let problem = check(&format!("stringData: {{a: {}}}\n", value(kind)), None);
+            assert!(problem.expect("bad").contains(words));
+        }
+    }
+}
