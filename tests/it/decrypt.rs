@@ -1,6 +1,6 @@
 //! `decrypt`: plaintext comes out as from sops, by the cluster's key.
 
-use crate::{CANARY, SECRET, Setup, keypair};
+use crate::{CANARY, SECRET, Setup, keypair, ssh_key};
 
 #[test]
 fn every_format_comes_out_as_from_sops() {
@@ -132,7 +132,7 @@ fn a_file_for_an_ssh_key_only_asks_no_cluster() {
     let setup = Setup::new("ssh");
     let nowhere = format!("https://127.0.0.1:{}", testkit::net::refused_port());
     setup.server(&nowhere);
-    let recipient = ssh_key(&setup, "dev@example.org");
+    let recipient = ssh_key(&setup, "dev@example.org", "");
     setup.encrypt_for(
         &recipient,
         ".env.json",
@@ -140,19 +140,6 @@ fn a_file_for_an_ssh_key_only_asks_no_cluster() {
     );
     let run = setup.decrypt(&[".env.json"]);
     assert!(run.assert_code(0).out().contains(CANARY), "{}", run.err());
-}
-
-/// Puts an ed25519 key into `~/.ssh`, where sops finds it; its public half.
-fn ssh_key(setup: &Setup, comment: &str) -> String {
-    let path = setup
-        .world
-        .write_home(".ssh/placeholder", "")
-        .with_file_name("id_ed25519");
-    let path = path.to_str().expect("UTF-8");
-    let arguments = ["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path];
-    setup.world.tool("ssh-keygen", arguments).assert_code(0);
-    let public = std::fs::read_to_string(format!("{path}.pub")).expect("the public half");
-    public.trim().to_owned()
 }
 
 #[test]
@@ -272,7 +259,7 @@ fn a_post_quantum_key_opens_its_own_files_only() {
 #[test]
 fn metadata_of_an_ini_file_may_be_quoted() {
     let setup = Setup::initialized("ini");
-    let person = ssh_key(&setup, "dev;x #1");
+    let person = ssh_key(&setup, "dev;x #1", "");
     let both = format!("{},{person}", setup.recipient());
     setup.encrypt_for(&both, "s.ini", "[db]\nuser = x\n");
     let text = setup

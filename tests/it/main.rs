@@ -159,6 +159,21 @@ fn keypair(world: &World) -> (String, String) {
     (line("AGE-SECRET-KEY-1"), recipient)
 }
 
+/// Puts an ed25519 key into `~/.ssh`, where sops finds it; its public half.
+fn ssh_key(setup: &Setup, comment: &str, passphrase: &str) -> String {
+    let path = setup
+        .world
+        .write_home(".ssh/placeholder", "")
+        .with_file_name("id_ed25519");
+    let path = path.to_str().expect("UTF-8");
+    let arguments = [
+        "-q", "-t", "ed25519", "-N", passphrase, "-C", comment, "-f", path,
+    ];
+    setup.world.tool("ssh-keygen", arguments).assert_code(0);
+    let public = std::fs::read_to_string(format!("{path}.pub")).expect("the public half");
+    public.trim().to_owned()
+}
+
 /// What the real age-keygen makes of a private key.
 fn recipient_of(world: &World, private_key: &str) -> String {
     let command = world.tool_cmd("age-keygen", ["-y"]);

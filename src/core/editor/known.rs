@@ -28,8 +28,9 @@ pub(super) enum Measure {
     Warn(&'static str),
 }
 
-/// vim and neovim. `-n` is no swap file and `-i NONE` no viminfo or shada. What a
-/// configuration asks for besides is taken back once the file is open; an
+/// vim and neovim. `-n` is no swap file, `-i NONE` no viminfo or shada; what a
+/// configuration asks for besides is taken back once it has been read. Copies are
+/// made when a text is written, so that is when the last word is said: an
 /// autocommand of the configuration may ask again, and ours comes after it.
 /// `silent!`: a vim that was built without a feature does not know its options.
 const VIM: &[&str] = &[
@@ -37,31 +38,24 @@ const VIM: &[&str] = &[
     "-i",
     "NONE",
     "-c",
-    "silent! set nobackup | silent! set nowritebackup | silent! set patchmode= | \
-     silent! set noswapfile | silent! set noundofile | silent! set viminfo= | \
-     silent! set viminfofile=NONE | silent! set shada= | silent! set shadafile=NONE",
+    "silent! set viminfo= | silent! set viminfofile=NONE | \
+     silent! set shada= | silent! set shadafile=NONE",
     "-c",
     "silent! autocmd BufReadPost,BufNewFile,BufEnter,BufWritePre,FileWritePre,FileAppendPre * \
      silent! setlocal noswapfile noundofile | silent! set nobackup nowritebackup patchmode=",
-    "-c",
-    "silent! autocmd VimLeavePre * silent! set viminfo= | silent! set viminfofile=NONE | \
-     silent! set shadafile=NONE",
 ];
 
-/// emacs. The options are evaluated after the person's own configuration and
-/// before the file is opened.
+/// emacs. This is evaluated after the person's own configuration and before the
+/// file is opened; the hook comes after those of the configuration.
 const EMACS: &[&str] = &[
     "--eval",
     "(progn
        (setq make-backup-files nil
-             backup-inhibited t
-             backup-enable-predicate (lambda (_) nil)
              auto-save-default nil
              auto-save-list-file-prefix nil
              create-lockfiles nil
-             undo-tree-auto-save-history nil
-             savehist-additional-variables nil)
-       (setq-default backup-inhibited t)
+             savehist-additional-variables nil
+             undo-tree-auto-save-history nil)
        (when (fboundp 'auto-save-visited-mode) (auto-save-visited-mode -1))
        (when (bound-and-true-p savehist-mode) (savehist-mode -1))
        (when (bound-and-true-p desktop-save-mode) (desktop-save-mode -1))

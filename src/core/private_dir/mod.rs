@@ -112,7 +112,6 @@ pub struct PrivateDir {
     name: OsString,
     /// When the text was written, as the file has it.
     written: Option<SystemTime>,
-    kept: bool,
 }
 
 impl PrivateDir {
@@ -148,7 +147,6 @@ impl PrivateDir {
             in_memory,
             name: text_of.name.to_owned(),
             written: None,
-            kept: false,
         };
         this.prepare(text_of).map_err(error)?;
         Ok(this)
@@ -241,12 +239,11 @@ impl PrivateDir {
     ///
     /// # Errors
     /// When someone took it away. Then it is removed as always.
-    pub fn keep(mut self) -> io::Result<()> {
+    pub fn keep(self) -> io::Result<()> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let kept = self.path.with_file_name(name.replacen(IN_USE, KEPT, 1));
-        std::fs::rename(&self.path, kept)?;
-        self.kept = true;
-        Ok(())
+        // Under the old name, nothing is there to be removed any more.
+        std::fs::rename(&self.path, kept)
     }
 
     /// Writes a file that only its owner may read: beside it, and then in its
@@ -267,9 +264,7 @@ impl PrivateDir {
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        if !self.kept {
-            remove(&self.path);
-        }
+        remove(&self.path);
     }
 }
 

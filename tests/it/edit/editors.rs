@@ -296,25 +296,8 @@ fn an_editor_draws_on_the_terminal_also_if_stdout_is_a_file() {
 #[test]
 fn a_key_with_a_passphrase_can_be_used() {
     let mut editing = Editing::new("phrase");
-    let key = editing
-        .world
-        .write_home(".ssh/x", "")
-        .with_file_name("id_ed25519");
-    let key = key.to_str().expect("UTF-8");
-    let arguments = [
-        "-q",
-        "-t",
-        "ed25519",
-        "-N",
-        "open sesame",
-        "-C",
-        "dev",
-        "-f",
-        key,
-    ];
-    editing.world.tool("ssh-keygen", arguments).assert_code(0);
-    let public = std::fs::read_to_string(format!("{key}.pub")).expect("read");
-    editing.encrypt_for(public.trim(), "s.yaml", &editing.secret());
+    let public = crate::ssh_key(&editing, "dev", "open sesame");
+    editing.encrypt_for(&public, "s.yaml", &editing.secret());
     editing.editor("sed -i s/admin/root/ \"$1\"");
     let mut terminal = Terminal::start(&editing, "edit s.yaml");
     for _ in 0..2 {

@@ -380,24 +380,7 @@ fn a_file_for_an_ssh_key_only_asks_no_cluster() {
         "https://127.0.0.1:{}",
         testkit::net::refused_port()
     ));
-    let key = editing
-        .world
-        .write_home(".ssh/x", "")
-        .with_file_name("id_ed25519");
-    let key = key.to_str().expect("UTF-8");
-    let arguments = [
-        "-q",
-        "-t",
-        "ed25519",
-        "-N",
-        "",
-        "-C",
-        "dev@example.org",
-        "-f",
-        key,
-    ];
-    editing.world.tool("ssh-keygen", arguments).assert_code(0);
-    let public = std::fs::read_to_string(format!("{key}.pub")).expect("read");
+    let public = crate::ssh_key(&editing, "dev@example.org", "");
     let rules = format!("creation_rules:\n  - path_regex: \\.env\\.json$\n    age: {public}");
     editing.world.write(".sops.yaml", rules);
     let canary = editing.canary.clone();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Editing;
-use crate::{assert_fails, mount_namespace};
+use crate::assert_fails;
 
 /// Looks, from within the editor, where the plaintext is and what the editor got.
 const LOOK: &str = "\
@@ -75,22 +75,9 @@ fn no_write_of_plaintext_or_key_goes_outside_memory() {
     let key = key.lines().last().expect("a line").to_owned();
     let log = editing.world.root().join("strace.log");
     let log = log.to_str().expect("UTF-8").to_owned();
-    let mut command = editing
-        .world
-        .tool_cmd("strace", ["-f", "-y", "-qq", "-s", "1000000", "-o", &log]);
-    command.args([
-        "-e",
-        "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg",
-    ]);
-    command.arg(env!("CARGO_BIN_EXE_kb"));
-    command.args([
-        "k",
-        "secrets",
-        "-n",
-        &editing.namespace,
-        "edit",
-        "db-secret.yaml",
-    ]);
+    let traced = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg";
+    let options = ["-f", "-y", "-qq", "-s", "1000000", "-e", traced, "-o", &log];
+    let command = editing.edit_by("strace", options);
     let run = editing.world.run(command);
     assert_eq!(run.assert_code(0).out(), "");
     assert!(!run.err().contains(&editing.canary) && !run.err().contains(&key));
@@ -130,16 +117,7 @@ fn without_memory_it_is_refused_unless_a_disk_is_allowed() {
         disk.display()
     );
     let run = |more: &[&str]| {
-        let mut command = editing.world.tool_cmd("unshare", mount_namespace());
-        command.args(["sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_kb")]);
-        command.args([
-            "k",
-            "secrets",
-            "-n",
-            &editing.namespace,
-            "edit",
-            "db-secret.yaml",
-        ]);
+        let mut command = editing.edit_with_mounts(&script);
         command.args(more);
         editing.world.run(command)
     };
@@ -180,20 +158,11 @@ fn swap_that_is_not_encrypted_is_a_warning() {
         "Filename Type Size Used Priority\n/dev/sdx9 partition 1 0 -2\n",
     )
     .expect("write");
-    let mut command = editing.world.tool_cmd("unshare", mount_namespace());
     let script = format!(
         "mount --bind '{}' /proc/swaps && exec \"$@\"",
         swaps.display()
     );
-    command.args(["sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_kb")]);
-    command.args([
-        "k",
-        "secrets",
-        "-n",
-        &editing.namespace,
-        "edit",
-        "db-secret.yaml",
-    ]);
+    let command = editing.edit_with_mounts(&script);
     let run = editing.world.run(command);
     assert!(
         run.assert_code(0)

@@ -10,6 +10,7 @@ mod signals;
 mod unsaved;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use testkit::Run;
 
@@ -69,6 +70,26 @@ impl Editing {
 
     fn edit(&self, args: &[&str]) -> Run {
         self.secrets(&[&["edit"], args].concat())
+    }
+
+    /// `kb k secrets edit db-secret.yaml`, run by another program that takes a
+    /// command line at its end.
+    fn edit_by<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        program: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Command {
+        let mut command = self.world.tool_cmd(program, args);
+        command.arg(env!("CARGO_BIN_EXE_kb"));
+        command.args(["k", "secrets", "-n", &self.namespace]);
+        command.args(["edit", "db-secret.yaml"]);
+        command
+    }
+
+    /// The same with mounts of its own, which a shell script makes; `"$@"` is kb.
+    fn edit_with_mounts(&self, script: &str) -> Command {
+        let shell = ["sh", "-c", script, "sh"];
+        self.edit_by("unshare", crate::mount_namespace().into_iter().chain(shell))
     }
 
     /// The plaintext of a file, by plain sops.

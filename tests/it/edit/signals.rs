@@ -17,17 +17,7 @@ fn typing(editing: &mut Editing, more: &str) -> (Child, String) {
     ));
     // The tests themselves may have been started with signals ignored.
     let signals = "--default-signal=INT,QUIT,TERM,HUP";
-    let mut command = editing
-        .world
-        .tool_cmd("env", [signals, env!("CARGO_BIN_EXE_kb")]);
-    command.args([
-        "k",
-        "secrets",
-        "-n",
-        &editing.namespace,
-        "edit",
-        "db-secret.yaml",
-    ]);
+    let mut command = editing.edit_by("env", [signals]);
     let child = command.spawn().expect("kb");
     until(|| pid.exists());
     let text = std::fs::read_to_string(&pid).expect("a pid");
@@ -173,18 +163,7 @@ fn under_nohup_a_hangup_changes_nothing() {
         "sed -i s/admin/root/ \"$1\"; kill -HUP $PPID; sleep 0.2; touch '{}'",
         done.display()
     ));
-    let mut command = editing
-        .world
-        .tool_cmd("sh", ["-c", "trap '' HUP; exec \"$@\"", "sh"]);
-    command.arg(env!("CARGO_BIN_EXE_kb"));
-    command.args([
-        "k",
-        "secrets",
-        "-n",
-        &editing.namespace,
-        "edit",
-        "db-secret.yaml",
-    ]);
+    let command = editing.edit_by("sh", ["-c", "trap '' HUP; exec \"$@\"", "sh"]);
     editing.world.run(command).assert_code(0);
     assert!(done.exists());
     assert!(editing.plaintext("db-secret.yaml").contains("user: root"));

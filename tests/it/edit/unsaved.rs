@@ -144,16 +144,7 @@ fn in_a_full_memory_the_text_is_kept() {
         \"$@\"; echo \"code $?\"; rm '{memory}/filler'; cp '{memory}'/kb-kept-*/text/* kept
         EDITOR='sed -i /x:/d' \"$@\" --resume; echo \"code $?\"; ls '{memory}'"
     );
-    let mut command = editing.world.tool_cmd("unshare", mount_namespace());
-    command.args(["sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_kb")]);
-    command.args([
-        "k",
-        "secrets",
-        "-n",
-        &editing.namespace,
-        "edit",
-        "db-secret.yaml",
-    ]);
+    let command = editing.edit_with_mounts(&script);
     let run = editing.world.run(command);
     assert_eq!(
         run.assert_code(0).out(),
