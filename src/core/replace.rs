@@ -18,6 +18,8 @@ use rustix::fs::{Gid, Uid};
 /// digits at the end. The lock on one says that its process lives.
 const INFIX: &str = ".kb-tmp-";
 const RANDOM_LENGTH: usize = 8;
+/// So many bytes of the target's name go into that of its temporary file.
+const LONGEST_NAME: usize = 200;
 
 /// The mode of a file that was not there before.
 const NEW_FILE_MODE: u32 = 0o644;
@@ -125,7 +127,12 @@ impl Staged {
                 Err(failed) => Err(error(failed.error)),
             };
         };
-        let is_as_before = |file: &Path| std::fs::read(file).map(|now| now == before);
+        // A pipe that stands there now could be read forever.
+        let is_file = |file: &Path| file.symlink_metadata().is_ok_and(|there| there.is_file());
+        let is_as_before = |file: &Path| match is_file(file) {
+            true => std::fs::read(file).map(|now| now == before),
+            false => Ok(false),
+        };
         if !is_as_before(&target).map_err(error)? {
             return Err(ReplaceError::Changed { path });
         }
@@ -180,22 +187,24 @@ fn directory_of(path: &Path) -> &Path {
 /// The beginning of the names of temporary files for `target`.
 fn prefix(target: &Path) -> String {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    format!(".{}{INFIX}", name.trim_start_matches('.'))
+    let name = name.trim_start_matches('.');
+    // What is put around it must not make it longer than a name may be.
+    let mut ends = (0..=name.len().min(LONGEST_NAME)).rev();
+    let end = ends.find(|end| name.is_char_boundary(*end));
+    format!(".{}{INFIX}", &name[..end.unwrap_or(0)])
 }
 
 fn create_locked(target: &Path) -> io::Result<(File, tempfile::TempPath)> {
     loop {
-        let temporary = tempfile::Builder::new().prefix(&prefix(target)).make_in(
-            directory_of(target),
-            |path| {
-                // Created with the mode that the process's umask allows.
-                OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .mode(NEW_FILE_MODE)
-                    .open(path)
-            },
-        )?;
+        let prefix = prefix(target);
+        let mut names = tempfile::Builder::new();
+        names.prefix(&prefix).rand_bytes(RANDOM_LENGTH);
+        let temporary = names.make_in(directory_of(target), |path| {
+            // Created with the mode that the process's umask allows.
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(NEW_FILE_MODE);
+            options.open(path)
+        })?;
         let (file, path) = temporary.into_parts();
         // A file system without locks has no runs to tell apart either.
         let _ = file.lock();
@@ -340,6 +349,35 @@ mod tests {
         assert!(matches!(staged.commit(), Err(ReplaceError::Changed { .. })));
         assert_eq!(std::fs::read(&path).expect("read"), b"theirs");
         assert_eq!(names(dir.path()), ["file"]);
+    }
+
+    /// As a kill leaves it: the file is there, and its lock is not.
+    #[test]
+    fn what_a_kill_leaves_is_cleared() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        for name in [".sops.yaml".to_owned(), format!("{}.yaml", "ä".repeat(120))] {
+            let path = dir.path().join(name);
+            let Staged {
+                temporary, _file, ..
+            } = stage(&path, None, b"x").expect("stage");
+            temporary.keep().expect("keep");
+            drop(_file);
+            assert_eq!(names(dir.path()).len(), 1);
+            clear_stale(&path);
+            assert_eq!(names(dir.path()), [] as [&str; 0]);
+        }
+    }
+
+    #[test]
+    fn a_pipe_in_the_files_place_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("file");
+        std::fs::write(&path, "old").expect("write");
+        let staged = stage(&path, Some(b"old"), b"new").expect("stage");
+        std::fs::remove_file(&path).expect("remove");
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).expect("mkfifo");
+        assert!(matches!(staged.commit(), Err(ReplaceError::Changed { .. })));
     }
 
     #[test]

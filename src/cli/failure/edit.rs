@@ -95,7 +95,7 @@ impl From<EditError> for Failure {
                     list(&active).replace(", ", ","),
                     quoted(&path.to_string_lossy())
                 )),
-            EditError::Waiting { path } => kept(failure, &path, &Kept::default()),
+            EditError::Waiting { path } => go_on(failure, "to go on with it:", &path, ""),
             EditError::NothingKept { path } => failure.hint_command(
                 "to edit it:",
                 Program::Kb,
@@ -113,7 +113,8 @@ impl From<EditError> for Failure {
             }
             EditError::Kept {
                 path,
-                directory,
+                text,
+                in_memory,
                 ignore_mac,
                 source,
             } => {
@@ -125,46 +126,33 @@ impl From<EditError> for Failure {
                     | EditError::Replace(ReplaceError::Changed { .. }) => failure,
                     source => source.into(),
                 };
-                let options = Kept {
-                    directory: directory.as_deref(),
-                    ignore_mac,
+                let place = match in_memory {
+                    true => "in memory until you log out or restart",
+                    false => "on a disk",
                 };
-                kept(failure, &path, &options)
+                let purpose = format!("the text is kept {place}; to go on with it:");
+                let mut options = String::new();
+                if ignore_mac {
+                    options.push_str(" --ignore-mac");
+                }
+                if !in_memory {
+                    options.push_str(" --allow-disk");
+                }
+                go_on(failure, &purpose, &path, &options)
+                    .hint(format!("the text itself is {}", text.display()))
             }
         }
     }
 }
 
-/// How a text is kept.
-#[derive(Default)]
-struct Kept<'a> {
-    /// Where on a disk.
-    directory: Option<&'a Path>,
-    ignore_mac: bool,
-}
-
-/// Adds how to go on with the text that waits.
-fn kept(failure: Failure, path: &Path, kept: &Kept<'_>) -> Failure {
+/// Adds how to go on with a text that waits.
+fn go_on(failure: Failure, purpose: &str, path: &Path, options: &str) -> Failure {
     let path = quoted(&path.to_string_lossy());
-    let mut options = String::from("--resume");
-    if kept.ignore_mac {
-        options.push_str(" --ignore-mac");
-    }
-    let place = match kept.directory {
-        None => "in memory until you log out or restart".to_owned(),
-        Some(directory) => {
-            options.push_str(" --allow-disk");
-            format!(
-                "in {}, on a disk",
-                directory.with_file_name("kb-kept-…").display()
-            )
-        }
-    };
     failure
         .hint_command(
-            &format!("the text is kept {place}; to go on with it:"),
+            purpose,
             Program::Kb,
-            format!("k secrets edit {path} {options}"),
+            format!("k secrets edit {path} --resume{options}"),
         )
         .hint_command(
             "to throw it away:",

@@ -148,8 +148,10 @@ pub enum EditError {
     Kept {
         /// The file that the text is for.
         path: PathBuf,
-        /// Where it is, if that is on a disk.
-        directory: Option<PathBuf>,
+        /// Where the text is.
+        text: PathBuf,
+        /// Whether that is in memory.
+        in_memory: bool,
         /// Whether the file opens only without a look at its MAC.
         ignore_mac: bool,
         /// What went wrong.

@@ -14,7 +14,7 @@ use crate::core::identity::Recipient;
 use crate::core::private_dir::PrivateDir;
 use crate::core::replace;
 use crate::core::signals::Watch;
-use crate::core::sops::{Edit, Keys, Sops, SopsError};
+use crate::core::sops::{Decrypt, Edit, Keys, Sops, SopsError};
 use crate::core::sops_file::{Format, Metadata};
 
 /// A file that was saved.
@@ -89,6 +89,7 @@ impl Saving<'_> {
         if metadata.recipients.iter().collect::<BTreeSet<_>>() != expected {
             return Err(wrong_keys().into());
         }
+        self.check_that_it_opens(&encrypted)?;
         let _directories = replace::create_parents(path)?;
         replace::clear_stale(path);
         replace::stage(path, before, &encrypted)?.commit()?;
@@ -97,6 +98,38 @@ impl Saving<'_> {
             other_keys: metadata.other_keys,
             created: self.target.is_new(),
         })
+    }
+
+    /// A file that sops has made and does not open again must not take the place of
+    /// one that it does: sops 3.13.2 computes a wrong MAC for comments in a list
+    /// (getsops/sops#2243). A person's own key may not be at hand, or ask for its
+    /// passphrase once more: their files are not looked at.
+    fn check_that_it_opens(&self, encrypted: &[u8]) -> Result<(), Trouble> {
+        let Some(keys) = self.keys else {
+            return Ok(());
+        };
+        let staged = self.directory.stage(encrypted);
+        let staged = staged.map_err(|source| EditError::memory(self.directory, source))?;
+        let request = Decrypt {
+            file: &staged,
+            extract: None,
+            ignore_mac: false,
+        };
+        match self.sops.decrypt(&request, Keys::Cluster(&keys.for_sops())) {
+            Ok(_) => Ok(()),
+            Err(SopsError::MacMismatch { .. }) => Err(Problem::new(
+                "this sops would not open it again, for it computes another MAC then: it does so with comments in a list, which take out, or get a newer sops",
+            )
+            .into()),
+            Err(SopsError::Failed { status, reason, task, .. }) => Err(SopsError::Failed {
+                file: self.target.path.clone(),
+                task,
+                status,
+                reason,
+            }
+            .into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn encrypt(&mut self, text: &SecretBox<Vec<u8>>) -> Result<Vec<u8>, Trouble> {

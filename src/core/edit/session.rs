@@ -44,6 +44,9 @@ pub enum Round<'a> {
     },
     /// The text was emptied: nothing was written.
     Emptied,
+    /// A text that was gone on with was not saved in the editor: it is kept as
+    /// before.
+    KeptAsBefore,
     /// The text is not good. It is to be opened again.
     Again(Reason, Box<Session<'a>>),
 }
@@ -151,8 +154,16 @@ impl<'a> Session<'a> {
         {
             return Err(self.keep(EditError::GivenUp { reason }));
         }
+        // Who closes a text without saving it wants it to go nowhere.
+        let unsaved = untouched && !self.directory.text_was_written();
+        if self.resumed.is_some() && (emptied || unsaved) {
+            return Ok(Round::KeptAsBefore);
+        }
         if emptied {
-            return Ok(self.nothing(untouched));
+            return Ok(match untouched || self.target.is_new() {
+                true => self.unchanged(),
+                false => Round::Emptied,
+            });
         }
         let as_it_was = text.expose_secret() == self.original.expose_secret();
         let text = match (as_it_was, self.repaired(&text)) {
@@ -180,13 +191,6 @@ impl<'a> Session<'a> {
             // What lies in memory is cleared away, text or not.
             Err(Trouble::Other(error @ EditError::Stopped)) => Err(self.fail(error)),
             Err(Trouble::Other(error)) => Err(self.keep(error)),
-        }
-    }
-
-    fn nothing(&self, untouched: bool) -> Round<'a> {
-        match untouched || self.target.is_new() {
-            true if self.resumed.is_none() => self.unchanged(),
-            _ => Round::Emptied,
         }
     }
 
@@ -267,10 +271,9 @@ impl<'a> Session<'a> {
         // If the memory is full, the comments stay in it.
         let written = in_place || self.directory.write_text(&text).is_ok();
         let in_memory = self.directory.is_in_memory();
-        let directory = self.directory.path().to_owned();
-        let kept = self.directory.keep().is_ok();
+        let kept = self.directory.keep();
         // The newer text is the same, and more.
-        if kept
+        if kept.is_ok()
             && written
             && let Some(resumed) = self.resumed.take()
         {
@@ -278,7 +281,8 @@ impl<'a> Session<'a> {
         }
         EditError::Kept {
             path: self.target.path,
-            directory: (!in_memory).then_some(directory),
+            text: kept.unwrap_or_default(),
+            in_memory,
             ignore_mac: !self.mac_matches,
             source: Box::new(source),
         }
@@ -288,10 +292,10 @@ impl<'a> Session<'a> {
     fn fail(self, source: EditError) -> EditError {
         match self.resumed {
             None => source,
-            Some(_) => EditError::Kept {
+            Some(resumed) => EditError::Kept {
                 path: self.target.path,
-                directory: (!self.directory.is_in_memory())
-                    .then(|| self.directory.path().to_owned()),
+                text: resumed.path(),
+                in_memory: self.directory.is_in_memory(),
                 ignore_mac: !self.mac_matches,
                 source: Box::new(source),
             },

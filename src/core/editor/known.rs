@@ -131,6 +131,14 @@ const KNOWN: &[Known] = &[
     ),
     terminal(&["hx", "helix", "kak"], Measure::Nothing),
     terminal(
+        &["ne"],
+        Measure::Warn("leaves what is open in the working directory when it is ended"),
+    ),
+    terminal(
+        &["ed"],
+        Measure::Warn("leaves what is open in ed.hup when its terminal goes away"),
+    ),
+    terminal(
         &["nvi", "bsd-vi"],
         Measure::Warn("keeps what is needed for a recovery in /var/tmp"),
     ),
@@ -167,10 +175,18 @@ const KNOWN: &[Known] = &[
     ),
 ];
 
+/// Programs that run another one, which stands among their arguments.
+const RUNNERS: &[&str] = &[
+    "command", "doas", "env", "ionice", "nice", "nohup", "setsid", "sudo", "time",
+];
+
 /// What is known of a program, by its name or the name of the file that it is a
-/// link to.
-pub(super) fn find(program: &Path) -> Option<&'static Known> {
+/// link to; or of the one that it is told to run.
+pub(super) fn find(program: &Path, arguments: &[String]) -> Option<&'static Known> {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
+    if RUNNERS.contains(&&*name) {
+        return arguments.iter().find_map(|word| find(Path::new(word), &[]));
+    }
     let of = |name: &str| KNOWN.iter().find(|known| known.is(name));
     of(&name).or_else(|| of(&real_name(program)))
 }
@@ -191,8 +207,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_editor_is_known_behind_what_runs_it() {
+        let find = |program, words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            super::find(Path::new(program), &words).is_some()
+        };
+        assert!(find("/usr/bin/env", &["LANG=C", "nvim", "-R"]));
+        assert!(find("nice", &["-n", "5", "/usr/bin/vim.basic"]));
+        assert!(!find("my-wrapper", &["vim"]));
+    }
+
+    #[test]
     fn programs_are_known_by_their_names() {
-        let options = |name: &str| match find(Path::new(name)).map(|known| &known.measure) {
+        let options = |name: &str| match find(Path::new(name), &[]).map(|known| &known.measure) {
             Some(Measure::Options(options)) => options.first().copied(),
             _ => None,
         };
@@ -206,8 +233,8 @@ mod tests {
         assert_eq!(options(vi.to_str().expect("UTF-8")), Some("-n"));
         assert_eq!(options("emacs-28.2"), Some("--eval"));
         assert_eq!(options("emacsclient"), None);
-        for name in ["codespell", "vimium", "micropython", "ed"] {
-            assert!(find(Path::new(name)).is_none(), "{name}");
+        for name in ["codespell", "vimium", "micropython", "edit"] {
+            assert!(find(Path::new(name), &[]).is_none(), "{name}");
         }
     }
 }

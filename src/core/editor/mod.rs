@@ -155,7 +155,7 @@ impl Editor {
         environment: Vec<(OsString, OsString)>,
     ) -> Self {
         Self {
-            known: known::find(&program),
+            known: known::find(&program, &arguments),
             variable,
             program,
             arguments,
@@ -173,6 +173,11 @@ impl Editor {
     pub fn name(&self) -> String {
         let name = self.program.file_name().unwrap_or(self.program.as_os_str());
         name.to_string_lossy().into_owned()
+    }
+
+    /// Whether kb knows what it leaves.
+    pub fn is_known(&self) -> bool {
+        self.known.is_some()
     }
 
     /// Whether its window is elsewhere than on this terminal.

@@ -18,6 +18,7 @@ use super::{
 /// it there.
 pub struct Kept {
     path: PathBuf,
+    name: PathBuf,
     /// Keeps others from resuming it as well.
     _lock: File,
     /// The text as it was left.
@@ -41,14 +42,21 @@ impl Kept {
     }
 
     fn read(path: PathBuf, lock: File, target: &Path) -> Option<Self> {
-        let text = path.join(TEXT).join(name_of_text(&path, target)?);
+        let name = name_of_text(&path, target)?;
+        let text = path.join(TEXT).join(&name);
         Some(Self {
+            name,
             since: std::fs::metadata(&text).ok()?.modified().ok()?,
             text: SecretBox::new(Box::new(read_file(&text).ok()??)),
             before: read_file(&path.join(BEFORE)).ok()?,
             path,
             _lock: lock,
         })
+    }
+
+    /// Where the text is.
+    pub fn path(&self) -> PathBuf {
+        self.path.join(TEXT).join(&self.name)
     }
 
     /// Removes it.

@@ -171,11 +171,6 @@ impl PrivateDir {
         self.in_memory
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Where the text is.
     pub fn text(&self) -> PathBuf {
         self.path.join(TEXT).join(&self.name)
@@ -235,15 +230,17 @@ impl PrivateDir {
         Ok(path)
     }
 
-    /// Leaves it, and what it holds, beyond the end of this run.
+    /// Leaves it, and what it holds, beyond the end of this run. Where the text is
+    /// then.
     ///
     /// # Errors
     /// When someone took it away. Then it is removed as always.
-    pub fn keep(self) -> io::Result<()> {
+    pub fn keep(self) -> io::Result<PathBuf> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let kept = self.path.with_file_name(name.replacen(IN_USE, KEPT, 1));
         // Under the old name, nothing is there to be removed any more.
-        std::fs::rename(&self.path, kept)
+        std::fs::rename(&self.path, &kept)?;
+        Ok(kept.join(TEXT).join(&self.name))
     }
 
     /// Writes a file that only its owner may read: beside it, and then in its

@@ -30,6 +30,7 @@ const RECIPIENT_VARIABLES: [&str; 7] = [
 
 /// Exit codes of sops that say that it does not take the text (`codes.go`).
 const COULD_NOT_READ_INPUT_FILE: i32 = 2;
+const ERROR_ENCRYPTING_TREE: i32 = 23;
 const NEED_AT_LEAST_ONE_DOCUMENT: i32 = 92;
 const FILE_ALREADY_ENCRYPTED: i32 = 203;
 /// The editor failed; or it was called a second time, because sops does not take
@@ -75,7 +76,9 @@ impl Sops {
         let said = ended.said.expose_secret();
         let refused = match ended.status.code() {
             Some(COULD_NOT_READ_INPUT_FILE) => said.contains(UNREADABLE),
-            Some(NEED_AT_LEAST_ONE_DOCUMENT | FILE_ALREADY_ENCRYPTED) => true,
+            Some(ERROR_ENCRYPTING_TREE | NEED_AT_LEAST_ONE_DOCUMENT | FILE_ALREADY_ENCRYPTED) => {
+                true
+            }
             _ => false,
         };
         Err(match refused {
@@ -116,9 +119,10 @@ impl Sops {
             return Ok(());
         }
         let moved = !edit.text.exists();
-        let said = logged_error(ended.said.expose_secret());
-        Err(match (ended.status.code(), said) {
+        let said = ended.said.expose_secret();
+        Err(match (ended.status.code(), logged_error(said)) {
             (Some(NO_EDITOR_FOUND), Some(said)) if moved => refusal(edit, said),
+            (Some(ERROR_ENCRYPTING_TREE), _) => refusal(edit, said),
             _ => self.encryption_failure(edit, &ended),
         })
     }

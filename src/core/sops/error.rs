@@ -108,7 +108,7 @@ impl SopsError {
             Some(3) => "it cannot write to its temporary directory",
             Some(4) => "the plaintext does not fit the file's format",
             Some(5) => "it cannot read its config",
-            Some(21 | 23) => "a value in the text cannot be encrypted",
+            Some(21) => "it cannot encrypt the MAC",
             Some(61) => "it finds no .sops.yaml",
             Some(111) => "its rule has no key",
             Some(24) => "its MAC is damaged",

@@ -83,6 +83,10 @@ fn what_the_cluster_would_refuse_comes_back_too() {
         (&format!("{HEAD}sops: {{}}\n"), "the key sops"),
         ("# a: 1\n", "there are only comments in it"),
         (
+            &format!("{HEAD}stringData:\n  8080: x\n"),
+            "sops does not take it for YAML",
+        ),
+        (
             "apiVersion: v1\nkind: Namespace\n",
             "nothing in it would be encrypted",
         ),
@@ -106,6 +110,20 @@ fn what_the_cluster_would_refuse_comes_back_too() {
         run.assert_code(0);
         assert_eq!(editing.in_memory(), [] as [String; 0]);
     }
+}
+
+/// kb's comments are no part of what is saved, wherever they are by then.
+#[test]
+fn the_reason_above_the_text_is_not_saved() {
+    let mut editing = Editing::new("above").with_secret();
+    editing.editor("sed -i 's/admin/5432/; t; s/5432/\"5432\"/; $a # mine' \"$1\"");
+    editing.edit(&["db-secret.yaml"]).assert_code(0);
+    let plaintext = editing.plaintext("db-secret.yaml");
+    assert!(
+        plaintext.contains("user: \"5432\"") && plaintext.contains("# mine"),
+        "{plaintext}"
+    );
+    assert!(!plaintext.contains("kb:"), "{plaintext}");
 }
 
 /// A rule that does not take the values of a Secret would leave them in plaintext
@@ -207,6 +225,8 @@ fn closing_it_unchanged_gives_up_and_keeps_the_text() {
     assert_eq!(editing.world.read("db-secret.yaml"), before);
     let kept = editing.kept().join("text/db-secret.yaml");
     assert_eq!(std::fs::read_to_string(kept).expect("kept"), bad);
+    let rounds = std::fs::read_to_string(editing.world.tmp().join("count"));
+    assert_eq!(rounds.expect("counted").trim(), "2");
     // Nothing else begins in the meantime.
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["is not saved yet", "--resume", "--discard"]);

@@ -1,27 +1,58 @@
 //! kb is told to end while an editor runs.
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use super::Editing;
 use crate::terminal::Terminal;
 
 /// An editor that has typed something and goes on; kb, and the editor's pid.
-fn typing(editing: &mut Editing, more: &str) -> (Child, String) {
+fn typing(editing: &mut Editing, more: &str) -> (Running, String) {
     let pid = editing.world.root().join("editor-pid");
     let canary = editing.canary.clone();
     editing.editor(&format!(
-        "echo 'x: {canary}' >> \"$1\"; {more}\necho $$ > '{0}.new'; mv '{0}.new' '{0}'\nexec sleep 300",
+        "echo 'x: {canary}' >> \"$1\"; {more}\necho $$ > '{0}.new'; mv '{0}.new' '{0}'\nexec sleep 60",
         pid.display()
     ));
     // The tests themselves may have been started with signals ignored.
     let signals = "--default-signal=INT,QUIT,TERM,HUP";
     let mut command = editing.edit_by("env", [signals]);
-    let child = command.spawn().expect("kb");
+    let child = Running(Some(command.spawn().expect("kb")));
     until(|| pid.exists());
     let text = std::fs::read_to_string(&pid).expect("a pid");
     (child, text.trim().to_owned())
+}
+
+/// kb as it runs. A test that fails leaves it not running.
+struct Running(Option<Child>);
+
+impl Running {
+    fn pid(&self) -> String {
+        self.0.as_ref().expect("it runs").id().to_string()
+    }
+
+    /// Waits for the end.
+    fn end(mut self) -> (ExitStatus, String) {
+        let child = self.0.as_mut().expect("it runs");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while child.try_wait().expect("wait").is_none() {
+            assert!(Instant::now() < deadline, "kb goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let output = self.0.take().map(Child::wait_with_output);
+        let Output { status, stderr, .. } = output.expect("it ran").expect("output");
+        (status, String::from_utf8_lossy(&stderr).into_owned())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 fn until(condition: impl Fn() -> bool) {
@@ -44,19 +75,6 @@ fn is_running(pid: &str) -> bool {
         .is_some_and(|(_, rest)| !rest.starts_with(" Z"))
 }
 
-fn end(mut child: Child) -> (ExitStatus, String) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while child.try_wait().expect("wait").is_none() {
-        assert!(Instant::now() < deadline, "kb goes on");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let output = child.wait_with_output().expect("output");
-    (
-        output.status,
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
-}
-
 #[test]
 fn told_to_end_it_ends_the_editor_and_empties_the_memory() {
     // One editor ends when it is told to, one does not.
@@ -70,8 +88,8 @@ fn told_to_end_it_ends_the_editor_and_empties_the_memory() {
                 .memory_containing(editing.canary.as_bytes())
                 .is_empty()
         );
-        send(&editing, signal, &child.id().to_string());
-        let (status, err) = end(child);
+        send(&editing, signal, &child.pid());
+        let (status, err) = child.end();
         assert_eq!(status.code(), Some(1), "{signal} {more}: {err}");
         assert!(err.contains("error: kb was told to end"), "{err}");
         assert!(!is_running(&editor), "{signal} {more}: the editor runs on");
@@ -92,8 +110,8 @@ fn what_the_editor_has_started_ends_too() {
     );
     let (child, _) = typing(&mut editing, &more);
     let pid = std::fs::read_to_string(&grandchild).expect("a pid");
-    send(&editing, "TERM", &child.id().to_string());
-    assert_eq!(end(child).0.code(), Some(1));
+    send(&editing, "TERM", &child.pid());
+    assert_eq!(child.end().0.code(), Some(1));
     assert!(!is_running(pid.trim()), "it runs on");
     editing.assert_no_trace();
 }
@@ -146,12 +164,12 @@ fn interrupts_do_not_end_it() {
     let mut editing = Editing::new("interrupt").with_secret();
     let (child, editor) = typing(&mut editing, "");
     for signal in ["INT", "QUIT", "INT"] {
-        send(&editing, signal, &child.id().to_string());
+        send(&editing, signal, &child.pid());
     }
     std::thread::sleep(Duration::from_millis(200));
-    assert!(is_running(&editor) && is_running(&child.id().to_string()));
-    send(&editing, "TERM", &child.id().to_string());
-    end(child);
+    assert!(is_running(&editor) && is_running(&child.pid()));
+    send(&editing, "TERM", &child.pid());
+    child.end();
     editing.assert_no_trace();
 }
 
@@ -173,7 +191,7 @@ fn under_nohup_a_hangup_changes_nothing() {
 fn killed_outright_it_leaves_the_text_to_the_next_run() {
     let mut editing = Editing::new("kill").with_secret();
     let before = editing.world.read("db-secret.yaml");
-    let (mut child, editor) = typing(&mut editing, "");
+    let (child, editor) = typing(&mut editing, "");
     // While it lives, another run leaves it alone, and says that it is there.
     let mut other = editing.command(&["edit", "db-secret.yaml"]);
     other.env("EDITOR", "true");
@@ -186,10 +204,9 @@ fn killed_outright_it_leaves_the_text_to_the_next_run() {
         run.err()
     );
     assert_eq!(editing.in_memory().len(), 1);
-    child.kill().expect("kill");
-    let status = child.wait().expect("wait");
-    assert_eq!(status.signal(), Some(9));
+    send(&editing, "KILL", &child.pid());
     send(&editing, "KILL", &editor);
+    assert_eq!(child.end().0.signal(), Some(9));
     assert_eq!(editing.in_memory().len(), 1);
     editing.assert_none_on_disk();
     editing.decrypt(&["db-secret.yaml"]).assert_code(0);
@@ -203,7 +220,7 @@ fn an_editor_that_is_killed_loses_nothing() {
     let mut editing = Editing::new("crash").with_secret();
     let (child, editor) = typing(&mut editing, "");
     send(&editing, "KILL", &editor);
-    let (status, err) = end(child);
+    let (status, err) = child.end();
     assert_eq!(status.code(), Some(1));
     assert!(
         err.contains("ended with signal 9") && err.contains("--resume"),

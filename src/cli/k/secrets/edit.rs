@@ -22,6 +22,9 @@ const PATIENCE: Timespec = Timespec {
     tv_nsec: 100_000_000,
 };
 
+const KEEP_NOTHING: &str =
+    "vim, neovim, nano, emacs and micro are started so that they keep nothing";
+
 /// Create or edit an encrypted file
 ///
 /// Opens the plaintext in $SOPS_EDITOR, $EDITOR or $VISUAL. It is in memory only,
@@ -115,7 +118,7 @@ impl Edit {
                     }
                 }
                 round => {
-                    say(context, &file, created, self.resume, &round);
+                    say(context, &file, created, &round);
                     return Ok(());
                 }
             }
@@ -202,8 +205,16 @@ fn warn(
     if let Some(leaves) = editor.leaves() {
         report.warning(
             &format!("{} {leaves}", editor.name()),
-            text("EDITOR=vim, nano, emacs or micro: kb starts these so that they keep nothing")
-                .as_ref(),
+            text(KEEP_NOTHING).as_ref(),
+        );
+    }
+    if !editor.is_known() && report.reaches_a_person() {
+        report.warning(
+            &format!(
+                "kb does not know the editor {}, and cannot keep it from leaving copies",
+                editor.name()
+            ),
+            text(KEEP_NOTHING).as_ref(),
         );
     }
     if open_elsewhere {
@@ -223,7 +234,7 @@ fn warn(
     }
 }
 
-fn say(context: &Context, file: &Path, created: bool, resumed: bool, round: &Round<'_>) {
+fn say(context: &Context, file: &Path, created: bool, round: &Round<'_>) {
     let name = file.display();
     let text = match round {
         Round::Saved(saved) => {
@@ -237,9 +248,9 @@ fn say(context: &Context, file: &Path, created: bool, resumed: bool, round: &Rou
         Round::Unchanged { mac_matches: false } => format!(
             "Nothing was saved: the MAC of {name} still does not match. To mend it, save the text in the editor, changed if it writes nothing else."
         ),
-        Round::Emptied if resumed => {
-            format!("The text was emptied: {name} is as it was, and the text is kept as before.")
-        }
+        Round::KeptAsBefore => format!(
+            "Nothing was saved: {name} is as it was, and the text is kept as before. To put it there, save it in the editor, changed if it writes nothing else."
+        ),
         Round::Emptied => format!("The text was emptied: {name} is as it was."),
         Round::Again(..) => return,
     };
