@@ -29,7 +29,7 @@ struct Case {
 const VIMRC: &str = "\
 set nocompatible viminfo='100,<1000,s100,:100 viminfofile=~/.viminfo
 set undofile undodir=~/copies/undo
-set backup writebackup backupcopy=yes backupdir=~/copies/backup backupskip= patchmode=.orig
+set backup writebackup backupcopy=yes backupdir=~/copies/backup backupskip=
 set swapfile directory=~/copies/swap updatecount=1 updatetime=100
 autocmd BufReadPost,BufNewFile * setlocal undofile swapfile
 autocmd BufWritePre * set backup writebackup undofile
@@ -39,7 +39,7 @@ autocmd VimLeave * if has('viminfo') | wviminfo | endif
 const INIT_VIM: &str = "\
 set shada='100,<1000,s100,:100 shadafile=~/copies/shada
 set undofile undodir=~/copies/undo
-set backup writebackup backupcopy=yes backupdir=~/copies/backup backupskip= patchmode=.orig
+set backup writebackup backupcopy=yes backupdir=~/copies/backup backupskip=
 set swapfile directory=~/copies/swap updatecount=1 updatetime=100
 autocmd BufReadPost,BufNewFile * setlocal undofile swapfile
 autocmd BufWritePre * set backup writebackup undofile

@@ -104,7 +104,7 @@ fn what_the_editor_has_started_ends_too() {
     let mut editing = Editing::new("family").with_secret();
     let grandchild = editing.world.root().join("grandchild");
     let more = format!(
-        "sh -c 'trap \"\" TERM; echo $$ > {0}.new; mv {0}.new {0}; sleep 300; true' &\n\
+        "sh -c 'trap \"\" TERM; echo $$ > {0}.new; mv {0}.new {0}; sleep 20; true' &\n\
          while [ ! -e {0} ]; do sleep 0.01; done",
         grandchild.display()
     );
