@@ -1,7 +1,7 @@
 //! kb is told to end while an editor runs.
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus, Output};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use super::Editing;
@@ -17,8 +17,8 @@ fn typing(editing: &mut Editing, more: &str) -> (Running, String) {
     ));
     // The tests themselves may have been started with signals ignored.
     let signals = "--default-signal=INT,QUIT,TERM,HUP";
-    let mut command = editing.edit_by("env", [signals]);
-    let child = Running(Some(command.spawn().expect("kb")));
+    let command = editing.edit_by("env", [signals]);
+    let child = Running::start(command);
     until(|| pid.exists());
     let text = std::fs::read_to_string(&pid).expect("a pid");
     (child, text.trim().to_owned())
@@ -28,6 +28,10 @@ fn typing(editing: &mut Editing, more: &str) -> (Running, String) {
 struct Running(Option<Child>);
 
 impl Running {
+    fn start(mut command: Command) -> Self {
+        Self(Some(command.spawn().expect("kb")))
+    }
+
     fn pid(&self) -> String {
         self.0.as_ref().expect("it runs").id().to_string()
     }
@@ -113,6 +117,41 @@ fn what_the_editor_has_started_ends_too() {
     send(&editing, "TERM", &child.pid());
     assert_eq!(child.end().0.code(), Some(1));
     assert!(!is_running(pid.trim()), "it runs on");
+    editing.assert_no_trace();
+}
+
+/// A key service that is far away makes sops slow; here it is the shell before it.
+#[test]
+fn told_to_end_while_sops_encrypts_it_ends() {
+    let mut editing = Editing::new("saving").with_secret();
+    let before = editing.world.read("db-secret.yaml");
+    let link = editing.world.bin().join("sops");
+    let sops = std::fs::read_link(&link).expect("a link");
+    // The link itself goes, and not what it leads to.
+    std::fs::remove_file(&link).expect("remove");
+    let saving = editing.world.root().join("saving");
+    editing.world.script(
+        "sops",
+        &format!(
+            "#!/bin/sh\ncase \"$*\" in *edit*) touch '{}'; sleep 30;; esac\nexec '{}' \"$@\"\n",
+            saving.display(),
+            sops.display()
+        ),
+    );
+    editing.editor("sed -i s/admin/root/ \"$1\"");
+    let command = editing.edit_by("env", ["--default-signal=TERM"]);
+    let child = Running::start(command);
+    until(|| saving.exists());
+    send(&editing, "TERM", &child.pid());
+    let begun = Instant::now();
+    let (status, err) = child.end();
+    assert_eq!(status.code(), Some(1), "{err}");
+    assert!(err.contains("error: kb was told to end"), "{err}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "it waited for sops"
+    );
+    assert_eq!(editing.world.read("db-secret.yaml"), before);
     editing.assert_no_trace();
 }
 
