@@ -1,6 +1,6 @@
 //! What every command gets beside its own arguments.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::failure::{Failure, Hint, Program, edit_arguments};
@@ -9,7 +9,9 @@ use super::report::Report;
 use super::stdout::Stdout;
 use crate::core::cluster::{Cluster, kubeconfig};
 use crate::core::flux_secret::BadLine;
+use crate::core::repository;
 use crate::core::sops::Sops;
+use crate::core::sops_file::FileError;
 
 /// The process around a command, resolved into plain values.
 pub struct Context {
@@ -38,6 +40,26 @@ impl Context {
             "asking the API server {server} (context \"{name}\")"
         ));
         Ok(Cluster::connect(target, self.common.request_timeout.0)?)
+    }
+
+    /// The absolute path of a file that was named, as sops is to get it.
+    ///
+    /// # Errors
+    /// When it is a directory by its form, or another file for sops than for the
+    /// shell.
+    pub fn file(&self, path: &Path) -> Result<PathBuf, FileError> {
+        let file = repository::absolute(&self.directory, path);
+        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(FileError::Directory { path: file });
+        }
+        match repository::other_file(&self.directory, path) {
+            None => Ok(file),
+            Some(here) => Err(FileError::Ambiguous {
+                path: path.to_owned(),
+                here,
+                sops: file,
+            }),
+        }
     }
 
     /// Finds sops on the `PATH`. A config that `--config` names is passed on.

@@ -165,6 +165,16 @@ pub fn absolute(directory: &Path, path: &Path) -> PathBuf {
     clean
 }
 
+/// The file that `path` is for the kernel, where that is another one than
+/// [`absolute`] gives: behind a link, `..` leads elsewhere. Then what kb reads and
+/// what sops reads would be two files.
+pub fn other_file(directory: &Path, path: &Path) -> Option<PathBuf> {
+    let parent = |path: &Path| path.parent().and_then(|parent| parent.canonicalize().ok());
+    let typed = directory.join(path);
+    let (kernel, text) = (parent(&typed)?, parent(&absolute(directory, path)));
+    (Some(&kernel) != text.as_ref()).then(|| kernel.join(path.file_name().unwrap_or_default()))
+}
+
 /// The top of the repository around an absolute `directory`: the Git working
 /// tree's; outside Git, the directory of the `.sops.yaml` found.
 pub fn root(directory: &Path) -> Option<PathBuf> {

@@ -56,6 +56,16 @@ pub enum FileError {
         /// The path.
         path: PathBuf,
     },
+    /// It is one file for the shell, and another for sops.
+    #[error("{} leads through a link: here it is {}, and for sops {}", .path.display(), .here.display(), .sops.display())]
+    Ambiguous {
+        /// The path as it was typed.
+        path: PathBuf,
+        /// What it is for the kernel.
+        here: PathBuf,
+        /// What it is for sops, which takes `..` off as text.
+        sops: PathBuf,
+    },
     /// It is a directory.
     #[error("{} is a directory, not a file", .path.display())]
     Directory {

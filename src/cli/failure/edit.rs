@@ -104,12 +104,31 @@ impl From<EditError> for Failure {
             EditError::Watch(_) => failure.hint("run it again"),
             EditError::Memory { path, .. } => failure.hint(format!(
                 "df {} shows what is left of the memory",
-                quoted(&path.parent().unwrap_or(&path).to_string_lossy())
+                // The private directory itself is gone by then.
+                quoted(&path.ancestors().nth(3).unwrap_or(&path).to_string_lossy())
             )),
             EditError::GivenUp { .. } => failure.hint("edit it again, or leave it as it is"),
             EditError::Stopped => failure.hint("edit it again"),
+            EditError::Gone { .. } => failure
+                .hint("the file is as it was; $EDITOR chooses another editor"),
+            EditError::Lost { source } => {
+                let _ = source;
+                failure.hint("copy it from the editor's screen, if that still shows it")
+            }
+            EditError::Resumed { .. } => {
+                failure.hint("look for an editor that is still open in another terminal")
+            }
+            EditError::OtherKeys { before, now, .. } => failure
+                .detail(&format!(
+                    "\n  it was for  {}\n  it is for   {}",
+                    list(&before),
+                    list(&now)
+                ))
+                .hint(other_cluster),
+            EditError::NotOpened { .. } => failure
+                .hint("a rule that splits the data key among key_groups, or names another cluster's post-quantum key, is of no use to Flux"),
             EditError::WrongKeys { .. } => {
-                failure.hint("kb wrote nothing; please report it with your .sops.yaml")
+                failure.hint("was .sops.yaml changed meanwhile? --resume goes by what it says now")
             }
             EditError::Kept {
                 path,

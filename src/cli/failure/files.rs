@@ -15,6 +15,10 @@ impl From<FileError> for Failure {
             FileError::Missing { .. } => {
                 failure.hint("is the path right? It is taken from the working directory")
             }
+            FileError::Ambiguous { here, .. } => failure.hint(format!(
+                "name it without .., as in {}",
+                quoted(&here.to_string_lossy())
+            )),
             FileError::Directory { .. } => failure.hint("name one file in it"),
             FileError::NotAFile { .. } => {
                 failure.hint("write it to a file first: it is encrypted, so a disk is fine")

@@ -136,8 +136,42 @@ pub enum EditError {
     /// kb was told to end: what was typed is gone.
     #[error("kb was told to end: nothing was saved, and what was typed is gone")]
     Stopped,
+    /// The editor, or someone else, took the text away.
+    #[error("the text is gone: {} was taken away while the editor ran", .path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// The text could not be kept either.
+    #[error("{source}; and the text could not be kept")]
+    Lost {
+        /// Why it was not saved.
+        source: Box<EditError>,
+    },
+    /// Another run works on the text that waits.
+    #[error("another kb works on the text for {}", .path.display())]
+    Resumed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A text was for another cluster's key.
+    #[error("{} is for another key now than when this text was opened", .path.display())]
+    OtherKeys {
+        /// The file.
+        path: PathBuf,
+        /// Who it was for.
+        before: Vec<Recipient>,
+        /// Who it is for.
+        now: Vec<Recipient>,
+    },
+    /// None of the cluster's keys opens what sops made by the rule.
+    #[error("no key of this cluster alone would open {} by its rule", .path.display())]
+    NotOpened {
+        /// The file.
+        path: PathBuf,
+    },
     /// sops made something else than a file for the keys that it should be for.
-    #[error("sops did not encrypt {} for the keys of its rule", .path.display())]
+    #[error("sops encrypted {} for other keys than its rule named before", .path.display())]
     WrongKeys {
         /// The file.
         path: PathBuf,

@@ -32,26 +32,30 @@ use target::identity;
 /// there are besides.
 ///
 /// # Errors
-/// [`EditError::NothingKept`]
+/// [`EditError::NothingKept`], [`EditError::Resumed`]
 pub fn kept(path: &Path, places: &Places) -> Result<(Kept, usize), EditError> {
-    let mut all = Kept::all(places, &identity(path)).into_iter();
-    let newest = all.next().ok_or_else(|| EditError::NothingKept {
-        path: path.to_owned(),
-    })?;
-    Ok((newest, all.len()))
+    let identity = identity(path);
+    let mut all = Kept::all(places, &identity).into_iter();
+    let path = path.to_owned();
+    match all.next() {
+        Some(newest) => Ok((newest, all.len())),
+        None if private_dir::is_resumed(places, &identity) => Err(EditError::Resumed { path }),
+        None => Err(EditError::NothingKept { path }),
+    }
 }
 
 /// Checks that no text for the file at `path` waits in memory: with a second one
 /// beside it, one of them would be lost.
 ///
 /// # Errors
-/// [`EditError::Waiting`]
+/// [`EditError::Waiting`], [`EditError::Resumed`]
 pub fn check_nothing_waits(path: &Path, places: &Places) -> Result<(), EditError> {
-    match Kept::all(places, &identity(path)).is_empty() {
-        true => Ok(()),
-        false => Err(EditError::Waiting {
+    match kept(path, places) {
+        Ok(_) => Err(EditError::Waiting {
             path: path.to_owned(),
         }),
+        Err(EditError::NothingKept { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -10,10 +10,10 @@ use super::{EditError, Options};
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::decrypt::DecryptError;
 use crate::core::flux_secret::ClusterKeys;
-use crate::core::private_dir::{PrivateDir, TextOf};
+use crate::core::private_dir::{Kept, PrivateDir, TextOf};
 use crate::core::signals::Watch;
 use crate::core::sops::{Decrypt, Keys, Sops, SopsError};
-use crate::core::sops_file::Format;
+use crate::core::sops_file::{Format, Metadata};
 
 impl<'a> Session<'a> {
     /// Fetches the keys, decrypts, and puts the text where the editor will find
@@ -29,6 +29,9 @@ impl<'a> Session<'a> {
     ) -> Result<Self, EditError> {
         let keys = cluster.map(|(cluster, secret)| target.fetch_keys(cluster, secret));
         let keys = keys.transpose()?;
+        if let Some(kept) = &options.resumed {
+            check_keys(&target, kept, keys.as_ref())?;
+        }
         let opened = match &target.kind {
             Kind::Existing(_) => Opened::decrypt(&target, keys.as_ref(), sops, options.ignore_mac)?,
             Kind::New(_) => Opened::default(),
@@ -67,13 +70,36 @@ impl<'a> Session<'a> {
     }
 }
 
+/// A text that was for one cluster must not go to another's key. A key that this
+/// cluster had before is no other cluster's.
+fn check_keys(target: &Target, kept: &Kept, keys: Option<&ClusterKeys>) -> Result<(), EditError> {
+    let before = kept.before.as_deref();
+    let before = before.and_then(|before| Metadata::parse(&target.path, before).ok());
+    let before = before
+        .map(|metadata| metadata.recipients)
+        .unwrap_or_default();
+    let held = keys.map(ClusterKeys::recipients).unwrap_or_default();
+    let now = target.recipients();
+    let mut common = before
+        .iter()
+        .filter(|key| now.contains(key) || held.contains(key));
+    if before.is_empty() || common.next().is_some() {
+        return Ok(());
+    }
+    Err(EditError::OtherKeys {
+        path: target.path.clone(),
+        now: now.to_vec(),
+        before,
+    })
+}
+
 /// What stands above the text when it is first opened.
 fn comments(target: &Target, options: &Options<'_>) -> Comments {
     let format = target.format();
     match (&target.kind, &options.resumed) {
         (_, Some(kept)) if kept.before != target.before => Comments::new(
             format,
-            "the file was changed by someone else since this text was opened:\n\
+            "the file was changed or removed since this text was opened:\n\
              saving this text replaces their version.",
         ),
         (Kind::New(rule), None) if rule.selects_values && format == Format::Yaml => {

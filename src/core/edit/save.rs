@@ -121,6 +121,10 @@ impl Saving<'_> {
                 "this sops would not open it again, for it computes another MAC then: it does so with comments in a list, which take out, or get a newer sops",
             )
             .into()),
+            Err(SopsError::NoKey { .. }) => Err(EditError::NotOpened {
+                path: self.target.path.clone(),
+            }
+            .into()),
             Err(SopsError::Failed { status, reason, task, .. }) => Err(SopsError::Failed {
                 file: self.target.path.clone(),
                 task,

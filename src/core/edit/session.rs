@@ -133,11 +133,18 @@ impl<'a> Session<'a> {
             return Err(self.fail(EditError::Stopped));
         }
         let shown = match self.directory.read_text() {
-            Ok(shown) => shown.unwrap_or_default(),
+            Ok(shown) => shown,
             Err(source) => {
                 let error = EditError::memory(&self.directory, source);
                 return Err(self.keep(error));
             }
+        };
+        let Some(shown) = shown else {
+            let path = self.directory.text();
+            return Err(match ended {
+                Ok(()) => self.keep(EditError::Gone { path }),
+                Err(error) => self.keep(error.into()),
+            });
         };
         let untouched = shown.expose_secret() == self.shown.expose_secret();
         if let Err(error) = ended {
@@ -271,17 +278,22 @@ impl<'a> Session<'a> {
         // If the memory is full, the comments stay in it.
         let written = in_place || self.directory.write_text(&text).is_ok();
         let in_memory = self.directory.is_in_memory();
-        let kept = self.directory.keep();
+        let text = match (self.directory.keep(), &self.resumed) {
+            (Ok(text), _) => text,
+            (Err(_), Some(resumed)) => resumed.path(),
+            (Err(_), None) => {
+                let source = Box::new(source);
+                return EditError::Lost { source };
+            }
+        };
         // The newer text is the same, and more.
-        if kept.is_ok()
-            && written
-            && let Some(resumed) = self.resumed.take()
-        {
+        let older = self.resumed.take_if(|resumed| resumed.path() != text);
+        if let Some(resumed) = older.filter(|_| written) {
             resumed.discard();
         }
         EditError::Kept {
             path: self.target.path,
-            text: kept.unwrap_or_default(),
+            text,
             in_memory,
             ignore_mac: !self.mac_matches,
             source: Box::new(source),

@@ -9,7 +9,7 @@ use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::{Identity, Recipient, RecipientKind};
 use crate::core::replace;
 use crate::core::repository::FoundConfig;
-use crate::core::sops_config::{RuleSummary, SopsConfig};
+use crate::core::sops_config::{FILE_NAME, RuleSummary, SopsConfig};
 use crate::core::sops_file::{self, FileError, Format, Metadata};
 
 /// A file, before the cluster is asked.
@@ -49,6 +49,10 @@ impl Target {
     /// [`EditError`]: it is no file that could be edited, or no rule is for it.
     pub fn look(path: &Path, config: Option<&FoundConfig>) -> Result<Self, EditError> {
         let path = path.to_owned();
+        if path.file_name().is_some_and(|name| name == FILE_NAME) {
+            // sops must read it.
+            return Err(FileError::Plaintext { path }.into());
+        }
         let (before, kind) = match sops_file::read(&path) {
             Ok(bytes) => match Metadata::parse(&path, &bytes) {
                 Ok(metadata) => (Some(bytes), Kind::Existing(metadata)),

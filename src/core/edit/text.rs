@@ -109,8 +109,9 @@ pub(super) fn lines_moved(words: &str, by: usize) -> String {
             .unwrap_or(part.len());
         let (number, rest) = part.split_at(end);
         let number = match number.parse::<usize>() {
-            Ok(line) => (line + by).to_string(),
-            Err(_) => number.to_owned(),
+            // Elsewhere it may be a quotation of the text.
+            Ok(line) if rest.starts_with([':', ',']) => (line + by).to_string(),
+            _ => number.to_owned(),
         };
         moved.extend([LINE, &number, rest]);
     }
@@ -186,8 +187,8 @@ mod tests {
     #[test]
     fn line_numbers_count_the_comments_above() {
         assert_eq!(
-            lines_moved("line 2, column 5: yaml: line 12: a new line", 3),
-            "line 5, column 5: yaml: line 15: a new line"
+            lines_moved("yaml: line 12: a new line in line 9 of mine", 3),
+            "yaml: line 15: a new line in line 9 of mine"
         );
     }
 

@@ -192,14 +192,24 @@ pub(super) fn find(program: &Path, arguments: &[String]) -> Option<&'static Know
 }
 
 impl Known {
-    /// Whether a program of this name is it: for vim, `vim.basic` and `vim9` are,
-    /// `vimium` is not.
+    /// Whether a program of this name is it: `vim.basic` and `emacs-28.2` are,
+    /// `vimium` and `vim-wrapper.sh` are not.
     fn is(&self, program: &str) -> bool {
-        let rest = |name: &&str| program.strip_prefix(name);
-        let mut rests = self.names.iter().filter_map(rest);
-        rests.any(|rest| !rest.starts_with(|c: char| c.is_alphabetic()))
+        let of_the_same =
+            |part: &str| VARIANTS.contains(&part) || part.bytes().all(|byte| byte.is_ascii_digit());
+        let mut rests = self
+            .names
+            .iter()
+            .filter_map(|name| program.strip_prefix(name));
+        rests.any(|rest| rest.split(['.', '-', '_']).all(of_the_same))
     }
 }
+
+/// What the names of an editor's programs have behind it where there are several.
+const VARIANTS: &[&str] = &[
+    "athena", "basic", "gtk", "gtk2", "gtk3", "huge", "insiders", "lucid", "motif", "nox", "pgtk",
+    "tiny", "x", "x11",
+];
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests arrange files")]
@@ -223,7 +233,7 @@ mod tests {
             Some(Measure::Options(options)) => options.first().copied(),
             _ => None,
         };
-        for name in ["vim", "/usr/bin/vim.basic", "vim.tiny", "nvim", "vim9"] {
+        for name in ["vim", "/usr/bin/vim.basic", "vim.gtk3", "nvim", "vim9"] {
             assert_eq!(options(name), Some("-n"), "{name}");
         }
         let directory = tempfile::tempdir().expect("tempdir");
@@ -233,7 +243,7 @@ mod tests {
         assert_eq!(options(vi.to_str().expect("UTF-8")), Some("-n"));
         assert_eq!(options("emacs-28.2"), Some("--eval"));
         assert_eq!(options("emacsclient"), None);
-        for name in ["codespell", "vimium", "micropython", "edit"] {
+        for name in ["codespell", "vimium", "vim.sh", "vim-wrapper", "ed.sh"] {
             assert!(find(Path::new(name), &[]).is_none(), "{name}");
         }
     }

@@ -74,7 +74,16 @@ pub fn clear_stale(places: &Places) {
 
 /// Whether another run edits `target` now.
 pub fn is_in_use(places: &Places, target: &Path) -> bool {
-    let named = named_directories(places, IN_USE);
+    is_held(places, IN_USE, target)
+}
+
+/// Whether another run works on a text that was kept for `target`.
+pub fn is_resumed(places: &Places, target: &Path) -> bool {
+    is_held(places, KEPT, target)
+}
+
+fn is_held(places: &Places, prefix: &str, target: &Path) -> bool {
+    let named = named_directories(places, prefix);
     named.into_iter().any(|(path, directory)| {
         name_of_text(&path, target).is_some() && directory.try_lock().is_err()
     })

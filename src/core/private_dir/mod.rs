@@ -31,7 +31,7 @@ use std::time::{Duration, SystemTime};
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::disk;
-pub use found::{Kept, clear_stale, is_in_use};
+pub use found::{Kept, clear_stale, is_in_use, is_resumed};
 
 const IN_USE: &str = "kb-edit-";
 const KEPT: &str = "kb-kept-";

@@ -175,7 +175,6 @@ fn unchanged_writes_nothing_and_leaves_nothing() {
     for editor in [
         "true",
         ": > \"$1\"",
-        "rm \"$1\"",
         "cp \"$1\" \"$1.x\"; mv \"$1.x\" \"$1\"",
     ] {
         editing.editor(editor);
@@ -253,9 +252,9 @@ fn a_file_elsewhere_is_encrypted_by_the_rules_there() {
         std::fs::write(directory.join(".sops.yaml"), rules).expect("write");
     }
     editing.editor(&format!("cat > \"$1\" <<'EOF'\n{SECRET}EOF"));
-    editing
-        .edit(&["../tmp/mine/deep/a-secret.yaml"])
-        .assert_code(0);
+    let run = editing.edit(&["../tmp/mine/deep/a-secret.yaml"]);
+    let said = format!("The rules are those of {}", editing.world.tmp().display());
+    assert!(run.assert_code(0).err().contains(&said), "{}", run.err());
     assert!(
         editing
             .plaintext("../tmp/mine/deep/a-secret.yaml")
@@ -274,6 +273,23 @@ fn a_file_elsewhere_is_encrypted_by_the_rules_there() {
             .plaintext("../tmp/mine/b-secret.yaml")
             .contains("user: admin")
     );
+}
+
+/// Behind a link, `..` is one directory for the shell and another for sops.
+#[test]
+fn a_path_that_is_two_files_is_refused() {
+    let mut editing = Editing::new("dotdot").with_secret();
+    let elsewhere = editing.world.tmp().join("elsewhere/deep");
+    std::fs::create_dir_all(&elsewhere).expect("mkdir");
+    symlink(&elsewhere, editing.world.path("link")).expect("link");
+    editing.editor("sed -i s/admin/root/ \"$1\"");
+    let there = elsewhere.with_file_name("db-secret.yaml");
+    for command in ["edit", "decrypt"] {
+        let run = editing.secrets(&[command, "link/../db-secret.yaml"]);
+        let there = there.to_str().expect("UTF-8");
+        crate::assert_fails(&run, 1, &["leads through a link", there]);
+    }
+    editing.edit(&["./db-secret.yaml"]).assert_code(0);
 }
 
 /// Variables with which sops would encrypt for other keys than the rule's.

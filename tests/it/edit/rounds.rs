@@ -87,7 +87,7 @@ fn what_the_cluster_would_refuse_comes_back_too() {
             "sops does not take it for YAML",
         ),
         (
-            "apiVersion: v1\nkind: Namespace\n",
+            "apiVersion: v2\nkind: HelmRelease\nspec: {password: hunter2!}\n",
             "nothing in it would be encrypted",
         ),
         (
@@ -240,6 +240,25 @@ fn a_script_that_makes_it_worse_each_time_comes_to_an_end() {
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["the text was not saved"]);
     editing.kept();
+}
+
+/// sops encrypts comments among the values, and no others. A value that was
+/// commented out, or a skeleton that was filled in by half, would be on the disk.
+#[test]
+fn a_comment_that_would_stay_in_plaintext_comes_back() {
+    let mut editing = Editing::new("comment").with_secret();
+    let password = format!("password: {}", editing.canary);
+    let half = format!("s/^# \\(a\\|k\\|m\\|  name\\)/\\1/; s/password: .*/{password}/");
+    for (name, script) in [
+        ("half-secret.yaml", half),
+        ("db-secret.yaml", "s/^ *password/#  password/".to_owned()),
+    ] {
+        editing.editor(&format!("sed -i '{script}' \"$1\""));
+        let run = editing.edit(&[name]);
+        assert_fails(&run, 1, &["a comment would stay in plaintext"]);
+        editing.assert_none_on_disk();
+        editing.edit(&[name, "--discard"]).assert_code(0);
+    }
 }
 
 /// A Secret may have no value yet, and then nothing of it is encrypted.

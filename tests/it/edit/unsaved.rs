@@ -60,13 +60,13 @@ fn a_file_that_someone_else_changed_is_not_overwritten() {
     assert!(
         run.assert_code(0)
             .err()
-            .contains("changed by someone else since"),
+            .contains("changed or removed since"),
         "{}",
         run.err()
     );
     let shown = std::fs::read_to_string(shown).expect("shown");
     assert!(
-        shown.starts_with("## kb: the file was changed by someone else"),
+        shown.starts_with("## kb: the file was changed or removed"),
         "{shown}"
     );
     assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
@@ -278,6 +278,36 @@ fn a_file_that_sops_would_not_open_again_is_not_written() {
     );
     assert_eq!(editing.world.read("s.yaml"), before);
     assert_kept(&editing, "s.yaml", "# note");
+}
+
+/// A text that is gone is no text that was emptied.
+#[test]
+fn a_text_that_is_taken_away_is_missed() {
+    let mut editing = Editing::new("taken").with_secret();
+    for editor in ["rm \"$1\"", "rm -r \"${1%/*/*}\""] {
+        editing.editor(editor);
+        let run = editing.edit(&["db-secret.yaml"]);
+        assert_fails(&run, 1, &["the text is gone"]);
+        editing.assert_no_trace();
+    }
+}
+
+/// What was typed for one cluster does not go to the key of another.
+#[test]
+fn a_text_is_not_gone_on_with_for_another_key() {
+    let mut editing = Editing::new("otherkey").with_secret();
+    let (key, other) = crate::keypair(&editing.world);
+    editing.editor("sed -i s/admin/root/ \"$1\"; exit 1");
+    editing.edit(&["db-secret.yaml"]).assert_code(1);
+    let secret = editing.secret();
+    editing.encrypt_for(&other, "db-secret.yaml", &secret);
+    let theirs = editing.world.read("db-secret.yaml");
+    editing.put_key(&[("age.agekey", &key)]);
+    editing.editor("touch \"$1\"");
+    let run = editing.edit(&["db-secret.yaml", "--resume"]);
+    assert_fails(&run, 1, &["is for another key now", &other, "--discard"]);
+    assert_eq!(editing.world.read("db-secret.yaml"), theirs);
+    assert_kept(&editing, "db-secret.yaml", "user: root");
 }
 
 /// A text that is what the file holds by now is no text to keep.

@@ -45,7 +45,7 @@ impl Decrypt {
         context
             .stdout
             .check_for_secret("the plaintext", self.allow_disk, &context.report)?;
-        let file = context.directory.join(&self.path);
+        let file = context.file(&self.path)?;
         let metadata = Metadata::read(&file)?;
         // sops reads its config too, for `stores`, and its own message about a
         // broken one names no place in it.

@@ -14,7 +14,6 @@ use crate::core::editor::Editor;
 use crate::core::private_dir::{Kept, Places};
 use crate::core::repository;
 use crate::core::sops_config;
-use crate::core::sops_file::FileError;
 
 /// How often kb looks, while it waits for Enter, whether it is to stop.
 const PATIENCE: Timespec = Timespec {
@@ -57,10 +56,7 @@ pub struct Edit {
 
 impl Edit {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let file = repository::absolute(&context.directory, &self.path);
-        if self.path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-            return Err(FileError::Directory { path: file }.into());
-        }
+        let file = context.file(&self.path)?;
         let places = context.environment.places();
         if self.discard {
             return discard(context, &file, &places);
@@ -85,8 +81,16 @@ impl Edit {
                 sops = sops.with_config(config.path.clone());
             }
         }
-        let target = Target::look(&file, config.as_ref())?;
+        let text = resumed.as_ref().map(Kept::path);
+        let still_kept = |error: EditError| still_kept(error, &file, text.as_deref());
+        let target = Target::look(&file, config.as_ref()).map_err(still_kept)?;
         let created = target.is_new();
+        if let Some(config) = config.filter(|config| created && config.must_be_named) {
+            let name = config.path.display();
+            context
+                .report
+                .say(&format!("The rules are those of {name}."));
+        }
         let secret = context.common.secret();
         let cluster = target.needs_cluster().then(|| context.connect());
         let cluster = cluster.transpose()?;
@@ -98,7 +102,8 @@ impl Edit {
             resumed,
         };
         let open_elsewhere = edit::is_open_elsewhere(&file, &places);
-        let mut session = Session::open(target, cluster, &sops, options)?;
+        let session = Session::open(target, cluster, &sops, options);
+        let mut session = session.map_err(still_kept)?;
         warn(context, &session, &editor, &file, open_elsewhere);
         loop {
             if editor.has_window() {
@@ -123,6 +128,20 @@ impl Edit {
                 }
             }
         }
+    }
+}
+
+/// An error before a text that was kept could be opened again: it still is.
+fn still_kept(error: EditError, file: &Path, text: Option<&Path>) -> EditError {
+    match text {
+        None => error,
+        Some(text) => EditError::Kept {
+            path: file.to_owned(),
+            text: text.to_owned(),
+            in_memory: true,
+            ignore_mac: false,
+            source: Box::new(error),
+        },
     }
 }
 
@@ -226,7 +245,7 @@ fn warn(
     if session.is_behind() {
         report.warning(
             &format!(
-                "{} was changed by someone else since this text was opened: saving it replaces their version",
+                "{} was changed or removed since this text was opened: saving it replaces their version",
                 file.display()
             ),
             None,

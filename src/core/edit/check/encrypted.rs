@@ -16,13 +16,22 @@ pub(in crate::core::edit) fn problem_of_encrypted(
     before: Option<&[u8]>,
 ) -> Option<Problem> {
     let parsed = documents(format, encrypted).unwrap_or_default();
-    let only_secrets = !parsed.is_empty() && parsed.iter().all(is_secret);
+    let has_secret = parsed.iter().any(is_secret);
+    // The one value that is always there is the MAC.
     let none = |file: &[u8]| memchr::memmem::find_iter(file, ENCRYPTED).nth(1).is_none();
-    // The one value that is always there is the MAC. A Secret may have none.
-    if none(encrypted) && !only_secrets && !before.is_some_and(none) {
+    if none(encrypted)
+        && !has_secret
+        && has_values(format, &parsed, encrypted)
+        && !before.is_some_and(none)
+    {
         return Some(Problem::new(
             "nothing in it would be encrypted: encrypted_regex and its like match no key of it",
         ));
+    }
+    if has_secret && let Some(line) = revealing_comment(encrypted, before.unwrap_or_default()) {
+        return Some(Problem::new(format!(
+            "a comment would stay in plaintext that looks like a value ({line}: …): indent it as the values of stringData are, or take it out"
+        )));
     }
     let before = before.and_then(|before| documents(format, before).ok());
     let before = before.unwrap_or_default();
@@ -52,6 +61,70 @@ fn problem_of_section(
         let words = format!("{section}.{key} is read as {kind}: put it in quotes");
         Some(Problem::new(words))
     })
+}
+
+/// Whether there is a value that is not empty, which sops leaves alone, and that is
+/// no part of a manifest's head.
+fn has_values(format: Format, documents: &[Value], encrypted: &[u8]) -> bool {
+    const HEAD: [&str; 4] = ["apiVersion", "kind", "metadata", "sops"];
+    fn is_filled(value: &Value) -> bool {
+        match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(values) => values.iter().any(is_filled),
+            Value::Object(values) => values.values().any(is_filled),
+            Value::Bool(_) | Value::Number(_) => true,
+        }
+    }
+    let body = |document: &Value| match document {
+        Value::Object(values) => values
+            .iter()
+            .any(|(key, value)| !HEAD.contains(&key.as_str()) && is_filled(value)),
+        _ => false,
+    };
+    match format {
+        Format::Dotenv | Format::Ini => {
+            let text = String::from_utf8_lossy(encrypted);
+            let own = text.lines().take_while(|line| !line.starts_with("[sops]"));
+            let mut values = own.filter(|line| !line.starts_with("sops_"));
+            values.any(|line| {
+                line.split_once('=')
+                    .is_some_and(|(_, value)| !value.trim().is_empty())
+            })
+        }
+        _ => documents.iter().any(body),
+    }
+}
+
+/// The key in a comment of a Secret that looks like a value, and stands where sops
+/// does not encrypt it: behind the values at the left margin, or with the section
+/// itself. Comments that stood there before are no news.
+fn revealing_comment(encrypted: &[u8], before: &[u8]) -> Option<String> {
+    let (text, before) = (
+        String::from_utf8_lossy(encrypted),
+        String::from_utf8_lossy(before),
+    );
+    let mut is_behind_section = false;
+    for line in text.lines() {
+        let comment = line.trim_start().strip_prefix('#');
+        let Some(comment) = comment.filter(|comment| !comment.contains(ENCRYPTED)) else {
+            let begins = |name: &&str| line.strip_prefix(*name).is_some_and(|l| l.starts_with(':'));
+            is_behind_section |= SECTIONS.iter().any(begins);
+            is_behind_section &= line != "---";
+            continue;
+        };
+        let Some((key, value)) = comment.trim_start_matches('#').split_once(':') else {
+            continue;
+        };
+        let key = key.trim().trim_matches(['"', '\'']);
+        let is_key = !key.is_empty() && !key.contains(char::is_whitespace);
+        let is_section = SECTIONS.contains(&key);
+        let is_value = is_key && is_behind_section && !value.trim().is_empty();
+        if (is_section || is_value) && !before.lines().any(|old| old == line) {
+            return Some(key.to_owned());
+        }
+    }
+    None
 }
 
 /// Whether there are values, and none is encrypted. sops leaves empty ones alone.
@@ -121,6 +194,22 @@ mod tests {
                 .contains("values of stringData")
         );
         assert_eq!(check("stringData: {a: '', b: null}\n", None), None);
+        let head = "# owner: me\n";
+        let with = |comment: &str| format!("stringData:\n  a: {}\n{comment}", value("str"));
+        assert_eq!(
+            check(&with("  #ENC[AES256_GCM,data:x,type:comment]\n"), None),
+            None
+        );
+        assert_eq!(check(&format!("{head}{}", with("")), None), None);
+        for comment in ["#  pw: hunter2\n", "# stringData:\n#   pw: hunter2\n"] {
+            let problem = check(&with(comment), None).expect("bad");
+            assert!(
+                problem.contains("a comment would stay in plaintext"),
+                "{problem}"
+            );
+            assert!(!problem.contains("hunter2"), "{problem}");
+            assert_eq!(check(&with(comment), Some(&with(comment))), None);
+        }
         for (kind, words) in [
             ("int", "a number"),
             ("time", "a date"),

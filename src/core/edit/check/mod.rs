@@ -61,6 +61,13 @@ fn documents(format: Format, text: &[u8]) -> Result<Vec<Value>, Problem> {
     };
     match format {
         Format::Yaml => {
+            if let Err(error) = std::str::from_utf8(text) {
+                let before = &text[..error.valid_up_to()];
+                let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
+                let column = before.rsplit(|byte| *byte == b'\n').next();
+                let column = column.unwrap_or_default().len() as u64 + 1;
+                return Err(trouble(line, column, "it is no text in UTF-8"));
+            }
             let options = serde_saphyr::options! { budget: None, with_snippet: false };
             let documents = serde_saphyr::from_slice_multiple_with_options(text, options);
             documents.map_err(|error: serde_saphyr::Error| {
@@ -70,10 +77,13 @@ fn documents(format: Format, text: &[u8]) -> Result<Vec<Value>, Problem> {
             })
         }
         Format::Json => {
-            let value = serde_json::from_slice(text);
-            value
-                .map(|value| vec![value])
-                .map_err(|error| trouble(error.line() as u64, error.column() as u64, NOT_PARSED))
+            let value = serde_json::from_slice(text).map(|value| vec![value]);
+            value.map_err(|error| {
+                // Its words quote nothing where a text is no JSON at all.
+                let words = error.to_string();
+                let words = words.split(" at line ").next().unwrap_or(NOT_PARSED);
+                trouble(error.line() as u64, error.column() as u64, words)
+            })
         }
         Format::Dotenv | Format::Ini | Format::Binary => Ok(Vec::new()),
     }

@@ -169,6 +169,10 @@ mod tests {
             assert_eq!(yaml(text), None, "{text}");
         }
         assert!(yaml("- a\n").expect("a list").contains("no mapping"));
+        assert_eq!(
+            reason_for_refusal(Format::Yaml, b"a: 1\nb: x\xff\n").map(|p| p.to_string()),
+            Some("line 2, column 5: it is no text in UTF-8".to_owned())
+        );
         let reason = |format, text: &str| {
             let problem = reason_for_refusal(format, text.as_bytes());
             problem.map(|problem| problem.to_string())
@@ -176,14 +180,10 @@ mod tests {
         assert_eq!(reason(Format::Yaml, "a: 1\n"), None);
         assert_eq!(
             reason(Format::Json, "{\n  \"a\": }").as_deref(),
-            Some("line 2, column 8: it does not parse")
+            Some("line 2, column 8: expected value")
         );
         for text in ["{\"a\"", "{\"a\": 1} and more"] {
-            let problem = problem(Format::Json, text.as_bytes());
-            assert!(
-                problem.expect("bad").words.contains("does not parse"),
-                "{text}"
-            );
+            assert!(problem(Format::Json, text.as_bytes()).is_some(), "{text}");
         }
         assert_eq!(
             reason(Format::Yaml, "a: 1\nb: 2\na: 3\n").as_deref(),
