@@ -28,9 +28,9 @@ pub(in crate::core::edit) fn problem_of_encrypted(
             "nothing in it would be encrypted: encrypted_regex and its like match no key of it",
         ));
     }
-    if has_secret && let Some(line) = revealing_comment(encrypted, before.unwrap_or_default()) {
+    if has_secret && let Some(key) = revealing_comment(encrypted, before.unwrap_or_default()) {
         return Some(Problem::new(format!(
-            "a comment would stay in plaintext that looks like a value ({line}: …): indent it as the values of stringData are, or take it out"
+            "a comment would stay in plaintext that looks like a value ({key}: …): indent it as the values of stringData are, or take it out"
         )));
     }
     let before = before.and_then(|before| documents(format, before).ok());
@@ -39,9 +39,8 @@ pub(in crate::core::edit) fn problem_of_encrypted(
         let mut sections = SECTIONS.iter().filter(|_| is_secret(document));
         let before = before.get(index);
         sections.find_map(|section| {
-            let of = |document: &Value| document.get(section)?.as_object().cloned();
-            let was_plain = before.and_then(of).is_some_and(|values| is_plain(&values));
-            problem_of_section(section, document.get(section)?.as_object()?, was_plain)
+            let before = before.and_then(|before| before.get(section)?.as_object());
+            problem_of_section(section, document.get(section)?.as_object()?, before)
         })
     })
 }
@@ -49,14 +48,21 @@ pub(in crate::core::edit) fn problem_of_encrypted(
 fn problem_of_section(
     section: &str,
     values: &Map<String, Value>,
-    was_plain: bool,
+    before: Option<&Map<String, Value>>,
 ) -> Option<Problem> {
-    if is_plain(values) && !was_plain {
+    if is_plain(values) && !before.is_some_and(is_plain) {
         return Some(Problem::new(format!(
             "the values of {section} would stay in plaintext: encrypted_regex and its like do not match {section}"
         )));
     }
     values.iter().find_map(|(key, value)| {
+        let was_encrypted = before
+            .and_then(|before| before.get(key))
+            .is_some_and(is_encrypted);
+        if was_encrypted && !is_empty(value) && !is_encrypted(value) {
+            let words = format!("{section}.{key} was encrypted, and would stay in plaintext");
+            return Some(Problem::new(words));
+        }
         let kind = kind_of(value).filter(|kind| *kind != "text")?;
         let words = format!("{section}.{key} is read as {kind}: put it in quotes");
         Some(Problem::new(words))
@@ -127,16 +133,21 @@ fn revealing_comment(encrypted: &[u8], before: &[u8]) -> Option<String> {
     None
 }
 
-/// Whether there are values, and none is encrypted. sops leaves empty ones alone.
+/// Whether there are values, and none is encrypted.
 fn is_plain(values: &Map<String, Value>) -> bool {
-    let empty = |value: &&Value| value.is_null() || *value == "";
-    let encrypted = |value: &Value| {
-        value
-            .as_str()
-            .is_some_and(|text| text.starts_with(ENCRYPTED))
-    };
-    let mut filled = values.values().filter(|value| !empty(value)).peekable();
-    filled.peek().is_some() && !filled.any(encrypted)
+    let mut filled = values.values().filter(|value| !is_empty(value)).peekable();
+    filled.peek().is_some() && !filled.any(is_encrypted)
+}
+
+/// sops leaves empty values as they are.
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || *value == ""
+}
+
+fn is_encrypted(value: &Value) -> bool {
+    value
+        .as_str()
+        .is_some_and(|text| text.starts_with(ENCRYPTED))
 }
 
 /// What sops takes a value for.
@@ -194,6 +205,10 @@ mod tests {
                 .contains("values of stringData")
         );
         assert_eq!(check("stringData: {a: '', b: null}\n", None), None);
+        let two = |b: &str| format!("stringData: {{a: {}, b: {b}}}\n", value("str"));
+        assert_eq!(check(&two("plain"), None), None);
+        let problem = check(&two("plain"), Some(&two(&value("str")))).expect("bad");
+        assert!(problem.contains("stringData.b was encrypted"), "{problem}");
         let head = "# owner: me\n";
         let with = |comment: &str| format!("stringData:\n  a: {}\n{comment}", value("str"));
         assert_eq!(
