@@ -30,7 +30,7 @@ pub(in crate::core::edit) fn problem_of_encrypted(
     }
     if has_secret && let Some(key) = revealing_comment(encrypted, before.unwrap_or_default()) {
         return Some(Problem::new(format!(
-            "a comment would stay in plaintext that looks like a value ({key}: …): indent it as the values of stringData are, or take it out"
+            "a comment would stay in plaintext that looks like a value ({key}: …): take its # away, indent it as the values are, or delete it"
         )));
     }
     let before = before.and_then(|before| documents(format, before).ok());
