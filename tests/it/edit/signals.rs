@@ -115,8 +115,10 @@ fn what_the_editor_has_started_ends_too() {
     let (child, _) = typing(&mut editing, &more);
     let pid = std::fs::read_to_string(&grandchild).expect("a pid");
     send(&editing, "TERM", &child.pid());
-    assert_eq!(child.end().0.code(), Some(1));
+    // Before its pipes are read, which what runs on would hold open.
+    until(|| !is_running(&child.pid()));
     assert!(!is_running(pid.trim()), "it runs on");
+    assert_eq!(child.end().0.code(), Some(1));
     editing.assert_no_trace();
 }
 
