@@ -82,7 +82,7 @@ fn run(keep: bool) -> Result<()> {
 
     say("A value is edited. Git sees that value, the MAC and the date, and nothing else.");
     demo.type_in("git add -A && git commit -q -m 'db: its password'")?;
-    demo.type_in("EDITOR='sed -i s/admin/root/' kb k secrets edit apps/db-secret.yaml")?;
+    demo.type_in("EDITOR='sed -i s/admin/owner/' kb k secrets edit apps/db-secret.yaml")?;
     let changed = demo.type_in("git diff -U0 | grep '^[-+] ' | cut -c -60")?;
     // The date has seconds, and may be the same.
     ensure!(changed.lines().count() <= 6, "the diff is not small");
@@ -92,7 +92,7 @@ fn run(keep: bool) -> Result<()> {
          # given up, it stays in memory.",
     );
     demo.type_in(
-        "EDITOR='sed -i s/root/5432/' kb k secrets edit apps/db-secret.yaml; echo \"exit code $?\"",
+        "EDITOR='sed -i s/owner/5432/' kb k secrets edit apps/db-secret.yaml; echo \"exit code $?\"",
     )?;
     demo.type_in("kb k secrets edit apps/db-secret.yaml --discard")?;
 

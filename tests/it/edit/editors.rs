@@ -239,10 +239,10 @@ fn ctrl_c_in_a_command_of_vim_ends_that_command_only() {
     terminal.type_text("\u{3}");
     terminal.wait_for("ENTER");
     assert!(begun.elapsed() < PATIENCE, "sleep was not interrupted");
-    type_slowly(&mut terminal, "\r:%s/admin/root/\r:wq\r");
+    type_slowly(&mut terminal, "\r:%s/admin/owner/\r:wq\r");
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen}");
-    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    assert!(editing.plaintext("db-secret.yaml").contains("user: owner"));
     editing.assert_no_trace();
 }
 
@@ -284,10 +284,10 @@ fn an_editor_draws_on_the_terminal_also_if_stdout_is_a_file() {
     let mut terminal = Terminal::start(&editing, "edit db-secret.yaml > drawn");
     terminal.wait_for(&editing.canary);
     editing.assert_none_on_disk();
-    type_slowly(&mut terminal, ":%s/admin/root/\r:wq\r");
+    type_slowly(&mut terminal, ":%s/admin/owner/\r:wq\r");
     assert_eq!(terminal.end().0, Some(0));
     assert_eq!(editing.world.read("drawn"), "");
-    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    assert!(editing.plaintext("db-secret.yaml").contains("user: owner"));
     editing.assert_no_trace();
 }
 
@@ -298,7 +298,7 @@ fn a_key_with_a_passphrase_can_be_used() {
     let mut editing = Editing::new("phrase");
     let public = crate::ssh_key(&editing, "dev", "open sesame");
     editing.encrypt_for(&public, "s.yaml", &editing.secret());
-    editing.editor("sed -i s/admin/root/ \"$1\"");
+    editing.editor("sed -i s/admin/owner/ \"$1\"");
     let mut terminal = Terminal::start(&editing, "edit s.yaml");
     for _ in 0..2 {
         terminal.wait_for("passphrase");

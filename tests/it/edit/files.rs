@@ -85,7 +85,7 @@ fn in_every_format_what_did_not_change_keeps_its_ciphertext() {
     ] {
         editing.encrypt(name, &text);
         let before = editing.world.read(name);
-        editing.editor("sed -i 's/admin/root/' \"$1\"");
+        editing.editor("sed -i 's/admin/owner/' \"$1\"");
         let run = editing.edit(&[name]);
         assert!(
             run.assert_code(0).err().starts_with("Saved "),
@@ -100,7 +100,7 @@ fn in_every_format_what_did_not_change_keeps_its_ciphertext() {
             gone.len() <= most && come.len() <= most,
             "{name}: {gone:?} {come:?}"
         );
-        assert!(editing.plaintext(name).contains("root"), "{name}");
+        assert!(editing.plaintext(name).contains("owner"), "{name}");
         assert!(editing.plaintext(name).contains(&canary), "{name}");
         editing.assert_no_trace();
     }
@@ -128,7 +128,7 @@ fn mode_link_and_comments_stay() {
     std::fs::create_dir(editing.world.path("links")).expect("mkdir");
     let link = editing.world.path("links/other-secret.yaml");
     symlink("../db-secret.yaml", &link).expect("link");
-    editing.editor("grep -q '# who' \"$1\" && sed -i 's/admin/root/' \"$1\"");
+    editing.editor("grep -q '# who' \"$1\" && sed -i 's/admin/owner/' \"$1\"");
     editing.edit(&["links/other-secret.yaml"]).assert_code(0);
     assert!(link.is_symlink());
     let now = std::fs::metadata(&file)
@@ -138,7 +138,7 @@ fn mode_link_and_comments_stay() {
     assert_eq!(now & 0o7777, 0o640);
     let plaintext = editing.plaintext("db-secret.yaml");
     assert!(
-        plaintext.contains("# who") && plaintext.contains("user: root"),
+        plaintext.contains("# who") && plaintext.contains("user: owner"),
         "{plaintext}"
     );
     let left = std::fs::read_dir(editing.world.repo())
@@ -157,13 +157,13 @@ fn a_link_and_its_file_are_the_same_file() {
     std::fs::create_dir(editing.world.path("links")).expect("mkdir");
     let link = editing.world.path("links/other-secret.yaml");
     symlink("../db-secret.yaml", &link).expect("link");
-    editing.editor("sed -i 's/admin/root/' \"$1\"; exit 1");
+    editing.editor("sed -i 's/admin/owner/' \"$1\"; exit 1");
     editing.edit(&["links/other-secret.yaml"]).assert_code(1);
     let run = editing.edit(&["db-secret.yaml"]);
     crate::assert_fails(&run, 1, &["is not saved yet"]);
     editing.editor("touch \"$1\"");
     editing.edit(&["db-secret.yaml", "--resume"]).assert_code(0);
-    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    assert!(editing.plaintext("db-secret.yaml").contains("user: owner"));
     assert!(link.is_symlink());
     editing.assert_no_trace();
 }
@@ -228,11 +228,11 @@ fn an_empty_file_counts_as_new() {
 fn editors_may_save_by_renaming_and_leave_children() {
     let mut editing = Editing::new("rename").with_secret();
     editing.editor(
-        "sed 's/admin/root/' \"$1\" > \"$1.new\" && mv \"$1.new\" \"$1\"\n\
+        "sed 's/admin/owner/' \"$1\" > \"$1.new\" && mv \"$1.new\" \"$1\"\n\
          (n=0; while [ $n -lt 3000 ]; do n=$((n+1)); mkdir \"${1%/*}/$n\" || break; done) >/dev/null 2>&1 &",
     );
     editing.edit(&["db-secret.yaml"]).assert_code(0);
-    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    assert!(editing.plaintext("db-secret.yaml").contains("user: owner"));
     editing.assert_no_trace();
 }
 
@@ -282,7 +282,7 @@ fn a_path_that_is_two_files_is_refused() {
     let elsewhere = editing.world.tmp().join("elsewhere/deep");
     std::fs::create_dir_all(&elsewhere).expect("mkdir");
     symlink(&elsewhere, editing.world.path("link")).expect("link");
-    editing.editor("sed -i s/admin/root/ \"$1\"");
+    editing.editor("sed -i s/admin/owner/ \"$1\"");
     let there = elsewhere.with_file_name("db-secret.yaml");
     for command in ["edit", "decrypt"] {
         let run = editing.secrets(&[command, "link/../db-secret.yaml"]);
@@ -372,7 +372,7 @@ fn every_identity_of_the_cluster_opens_its_files() {
     ]);
     for recipient in [current_recipient, second_recipient, next_recipient] {
         editing.encrypt_for(&recipient, "s.yaml", SECRET);
-        editing.editor("sed -i s/admin/root/ \"$1\"");
+        editing.editor("sed -i s/admin/owner/ \"$1\"");
         let run = editing.edit(&["s.yaml"]);
         assert_eq!(
             run.assert_code(0).err(),
@@ -383,7 +383,7 @@ fn every_identity_of_the_cluster_opens_its_files() {
                 .decrypt(&["s.yaml"])
                 .assert_code(0)
                 .out()
-                .contains("user: root")
+                .contains("user: owner")
         );
     }
 }

@@ -12,7 +12,7 @@ env > \"$WORLD/environment\"
 ulimit -Hc > \"$WORLD/core\"
 echo \"$1\" > \"$WORLD/text\"
 stat -c '%a %n' \"$1\" \"${1%/*}\" \"${1%/*/*}\" > \"$WORLD/modes\"
-sed -i s/admin/root/ \"$1\"";
+sed -i s/admin/owner/ \"$1\"";
 
 #[test]
 fn in_the_middle_only_the_private_directory_holds_it() {
@@ -70,7 +70,7 @@ fn in_the_middle_only_the_private_directory_holds_it() {
 #[test]
 fn no_write_of_plaintext_or_key_goes_outside_memory() {
     let mut editing = Editing::new("strace").with_secret();
-    editing.editor("sed -i s/admin/root/ \"$1\"; sed -n p \"$1\" > \"$TMPDIR/copy\"");
+    editing.editor("sed -i s/admin/owner/ \"$1\"; sed -n p \"$1\" > \"$TMPDIR/copy\"");
     let key = editing.entry("age.agekey").expect("a key");
     let key = key.lines().last().expect("a line").to_owned();
     let log = editing.world.root().join("strace.log");
@@ -110,7 +110,7 @@ fn no_write_of_plaintext_or_key_goes_outside_memory() {
 #[test]
 fn without_memory_it_is_refused_unless_a_disk_is_allowed() {
     let mut editing = Editing::new("nomemory").with_secret();
-    editing.editor("echo \"$1\" > seen; sed -i s/admin/root/ \"$1\"");
+    editing.editor("echo \"$1\" > seen; sed -i s/admin/owner/ \"$1\"");
     let disk = editing.world.tmp();
     let script = format!(
         "mount --bind '{0}' /dev/shm && XDG_RUNTIME_DIR='{0}' exec \"$@\"",
@@ -144,7 +144,7 @@ fn without_memory_it_is_refused_unless_a_disk_is_allowed() {
             .read("seen")
             .starts_with(disk.to_str().expect("UTF-8"))
     );
-    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    assert!(editing.plaintext("db-secret.yaml").contains("user: owner"));
     editing.assert_no_trace();
 }
 

@@ -28,7 +28,7 @@ const HEAD: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n";
 fn invalid_text_comes_back_with_the_reason_above_it() {
     let mut editing = Editing::new("rounds").with_secret();
     let bad = format!("{HEAD}stringData:\n  user: [unclosed\n");
-    let good = format!("{HEAD}stringData:\n  user: root\n");
+    let good = format!("{HEAD}stringData:\n  user: owner\n");
     typing(
         &mut editing,
         &[&bad, &format!("## a comment of my own\n{good}")],
@@ -50,7 +50,7 @@ fn invalid_text_comes_back_with_the_reason_above_it() {
         run.err()
     );
     let plaintext = editing.plaintext("db-secret.yaml");
-    assert!(plaintext.contains("user: root") && plaintext.contains("a comment of my own"));
+    assert!(plaintext.contains("user: owner") && plaintext.contains("a comment of my own"));
     assert!(!plaintext.contains("kb:"), "{plaintext}");
     assert!(!editing.world.read("db-secret.yaml").contains("kb:"));
 }

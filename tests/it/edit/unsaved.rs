@@ -21,7 +21,7 @@ fn a_file_that_someone_else_changed_is_not_overwritten() {
     let theirs = editing.world.read("theirs.yaml.secret.yaml");
     let repo = editing.world.repo();
     editing.editor(&format!(
-        "cp '{0}/theirs.yaml.secret.yaml' '{0}/db-secret.yaml'; sed -i s/admin/root/ \"$1\"",
+        "cp '{0}/theirs.yaml.secret.yaml' '{0}/db-secret.yaml'; sed -i s/admin/owner/ \"$1\"",
         repo.display()
     ));
     let run = editing.edit(&["db-secret.yaml"]);
@@ -36,7 +36,7 @@ fn a_file_that_someone_else_changed_is_not_overwritten() {
         ],
     );
     assert_eq!(editing.world.read("db-secret.yaml"), theirs);
-    assert_kept(&editing, "db-secret.yaml", "user: root");
+    assert_kept(&editing, "db-secret.yaml", "user: owner");
     // No second text beside it.
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["is not saved yet", "--resume", "--discard"]);
@@ -49,7 +49,7 @@ fn a_file_that_someone_else_changed_is_not_overwritten() {
         run.err()
     );
     assert_eq!(editing.world.read("db-secret.yaml"), theirs);
-    assert_kept(&editing, "db-secret.yaml", "user: root");
+    assert_kept(&editing, "db-secret.yaml", "user: owner");
     // Going on with it says whose version it replaces, and saves it as it is.
     let shown = editing.world.tmp().join("shown");
     editing.editor(&format!(
@@ -69,7 +69,7 @@ fn a_file_that_someone_else_changed_is_not_overwritten() {
         shown.starts_with("## kb: the file was changed or removed"),
         "{shown}"
     );
-    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    assert!(editing.plaintext("db-secret.yaml").contains("user: owner"));
     assert!(!editing.plaintext("db-secret.yaml").contains("kb:"));
     editing.assert_no_trace();
 }
@@ -114,7 +114,7 @@ fn on_a_full_disk_the_text_is_kept_and_the_file_is_whole() {
     std::fs::create_dir(&full).expect("mkdir");
     editing.editor(
         "case $1 in *new*) echo 'data: {a: aGk=}' > \"$1\";; esac\n\
-         sed -i s/admin/root/ \"$1\"; cat /dev/zero > full/filler 2>/dev/null; true",
+         sed -i s/admin/owner/ \"$1\"; cat /dev/zero > full/filler 2>/dev/null; true",
     );
     let script = "\
         mount -t tmpfs -o size=64k none full && cp db-secret.yaml full/ && cp .sops.yaml full/
@@ -137,7 +137,7 @@ fn on_a_full_disk_the_text_is_kept_and_the_file_is_whole() {
     assert!(err.contains("No space left on device"), "{err}");
     assert!(err.contains("hint: df full shows what is left"), "{err}");
     assert!(err.contains("--resume"), "{err}");
-    assert!(editing.plaintext("saved.yaml").contains("user: root"));
+    assert!(editing.plaintext("saved.yaml").contains("user: owner"));
     editing.assert_no_trace();
 }
 
@@ -188,13 +188,13 @@ fn the_cluster_is_asked_once() {
     editing.server(&proxy.url());
     let kubeconfig = editing.world.home().join(".kube/config");
     editing.editor(&format!(
-        "rm '{}'; sed -i s/admin/root/ \"$1\"",
+        "rm '{}'; sed -i s/admin/owner/ \"$1\"",
         kubeconfig.display()
     ));
     editing.edit(&["db-secret.yaml"]).assert_code(0);
     let secret = format!("/api/v1/namespaces/{}/secrets/sops-age", editing.namespace);
     assert_eq!(proxy.requests(), [format!("GET {secret}")]);
-    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    assert!(editing.plaintext("db-secret.yaml").contains("user: owner"));
 }
 
 #[test]
@@ -204,17 +204,17 @@ fn when_sops_fails_the_text_is_kept() {
     // After the editor there is no `mv` for sops to run, and then no sops.
     let bin = editing.world.bin();
     editing.editor(&format!(
-        "sed -i s/admin/root/ \"$1\"; printf '#!/bin/sh\\nexit 1\\n' > '{0}/mv'; chmod +x '{0}/mv'",
+        "sed -i s/admin/owner/ \"$1\"; printf '#!/bin/sh\\nexit 1\\n' > '{0}/mv'; chmod +x '{0}/mv'",
         bin.display()
     ));
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["sops cannot encrypt db-secret.yaml", "--resume"]);
     assert_eq!(editing.world.read("db-secret.yaml"), before);
-    assert_kept(&editing, "db-secret.yaml", "user: root");
+    assert_kept(&editing, "db-secret.yaml", "user: owner");
     std::fs::remove_file(bin.join("mv")).expect("remove");
     editing.editor("touch \"$1\"");
     editing.edit(&["db-secret.yaml", "--resume"]).assert_code(0);
-    assert!(editing.plaintext("db-secret.yaml").contains("user: root"));
+    assert!(editing.plaintext("db-secret.yaml").contains("user: owner"));
     editing.assert_no_trace();
 }
 
@@ -226,10 +226,10 @@ fn an_editor_that_fails_keeps_what_it_saved() {
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["ended with exit code 3"]);
     editing.assert_no_trace();
-    editing.editor("sed -i s/admin/root/ \"$1\"; exit 3");
+    editing.editor("sed -i s/admin/owner/ \"$1\"; exit 3");
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["ended with exit code 3", "--resume"]);
-    assert_kept(&editing, "db-secret.yaml", "user: root");
+    assert_kept(&editing, "db-secret.yaml", "user: owner");
     // Going on, and giving up again, leaves it there; so does emptying it.
     let emptied = ": > \"$1\"";
     let replaced = "rm \"$1\"; mkdir \"$1\"; touch \"$1/x\"; exit 3";
@@ -242,7 +242,7 @@ fn an_editor_that_fails_keeps_what_it_saved() {
     ] {
         editing.editor(editor);
         editing.edit(&["db-secret.yaml", "--resume"]);
-        assert_kept(&editing, "db-secret.yaml", "user: root");
+        assert_kept(&editing, "db-secret.yaml", "user: owner");
     }
     assert_eq!(editing.world.read("db-secret.yaml"), before);
     editing
@@ -297,7 +297,7 @@ fn a_text_that_is_taken_away_is_missed() {
 fn a_text_is_not_gone_on_with_for_another_key() {
     let mut editing = Editing::new("otherkey").with_secret();
     let (key, other) = crate::keypair(&editing.world);
-    editing.editor("sed -i s/admin/root/ \"$1\"; exit 1");
+    editing.editor("sed -i s/admin/owner/ \"$1\"; exit 1");
     editing.edit(&["db-secret.yaml"]).assert_code(1);
     let secret = editing.secret();
     editing.encrypt_for(&other, "db-secret.yaml", &secret);
@@ -307,20 +307,20 @@ fn a_text_is_not_gone_on_with_for_another_key() {
     let run = editing.edit(&["db-secret.yaml", "--resume"]);
     assert_fails(&run, 1, &["is for another key now", &other, "--discard"]);
     assert_eq!(editing.world.read("db-secret.yaml"), theirs);
-    assert_kept(&editing, "db-secret.yaml", "user: root");
+    assert_kept(&editing, "db-secret.yaml", "user: owner");
 }
 
 /// A text that is what the file holds by now is no text to keep.
 #[test]
 fn going_on_with_what_is_saved_already_ends_it() {
     let mut editing = Editing::new("same").with_secret();
-    editing.editor("sed -i s/admin/root/ \"$1\"; exit 3");
+    editing.editor("sed -i s/admin/owner/ \"$1\"; exit 3");
     editing.edit(&["db-secret.yaml"]).assert_code(1);
     editing.encrypt(
         "db-secret.yaml",
         &editing
             .secret()
-            .replace("admin", "root")
+            .replace("admin", "owner")
             .replace("  ", "    "),
     );
     let before = editing.world.read("db-secret.yaml");
