@@ -6,7 +6,7 @@ use secrecy::SecretBox;
 
 use super::cluster::{Cluster, SecretName};
 use super::flux_secret::{self, BadLine, ClusterKeys, FetchError};
-use super::identity::{Recipient, RecipientKind};
+use super::identity::Recipient;
 use super::sops::{Decrypt, Keys, Sops, SopsError};
 use super::sops_file::Metadata;
 
@@ -104,12 +104,8 @@ pub(super) fn fetch_keys(
 ) -> Result<ClusterKeys, DecryptError> {
     let keys = fetch(cluster, secret)?;
     let held = keys.recipients();
-    // Whether a post-quantum identity fits its recipient, only sops can tell.
-    let opens = |recipient: &Recipient| {
-        let unknown = recipient.kind() == RecipientKind::PostQuantum;
-        held.contains(recipient) || (unknown && keys.has_unknown_recipients())
-    };
-    if metadata.recipients.iter().any(opens) {
+    let mut recipients = metadata.recipients.iter();
+    if recipients.any(|recipient| keys.may_open(recipient, &held)) {
         return Ok(keys);
     }
     Err(DecryptError::OtherCluster {

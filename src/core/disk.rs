@@ -41,11 +41,10 @@ pub fn plain_swap() -> Option<PathBuf> {
 
 fn plain_swap_of(root: &Path) -> Option<PathBuf> {
     let swaps = std::fs::read_to_string(root.join("proc/swaps")).unwrap_or_default();
-    let names = swaps.lines().skip(1).filter_map(|line| {
+    let mut names = swaps.lines().skip(1).filter_map(|line| {
         let name = line.split_whitespace().next()?;
         Some(PathBuf::from(name.replace("\\040", " ")))
     });
-    let mut names = names;
     names.find(|name| !device_of(root, name).is_some_and(|device| is_safe(root, &device)))
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 
 use super::cluster::{Cluster, ClusterError, Created, Mode, SecretName, StoredSecret};
-use super::identity::{Identity, IdentityError, KeyFile, Recipient};
+use super::identity::{Identity, IdentityError, KeyFile, Recipient, RecipientKind};
 
 /// The data entry of the current key.
 pub const CURRENT_ENTRY: &str = "age.agekey";
@@ -168,6 +168,14 @@ impl ClusterKeys {
     pub fn recipients(&self) -> Vec<Recipient> {
         let all = self.identities().filter_map(Identity::recipient);
         all.cloned().collect()
+    }
+
+    /// Whether `recipient` is one of `known`, some of these keys' recipients, or may
+    /// belong to an identity whose recipient kb cannot compute: whether a
+    /// post-quantum identity fits its recipient, only sops can tell.
+    pub fn may_open(&self, recipient: &Recipient, known: &[Recipient]) -> bool {
+        let unknown = recipient.kind() == RecipientKind::PostQuantum;
+        known.contains(recipient) || (unknown && self.has_unknown_recipients())
     }
 
     /// Whether there is an identity whose recipient kb cannot compute.

@@ -13,6 +13,9 @@ use serde::de::IgnoredAny;
 
 use super::identity::Recipient;
 
+/// What begins each encrypted value.
+pub const ENCRYPTED_VALUE: &str = "ENC[AES256_GCM,";
+
 /// The formats that sops tells apart, by the end of the file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -186,7 +189,7 @@ impl Metadata {
             Err(trouble) => trouble,
         };
         // Every encrypted file has at least one such value, its MAC.
-        if contains(bytes, b"ENC[AES256_GCM,") {
+        if contains(bytes, ENCRYPTED_VALUE.as_bytes()) {
             return Err(FileError::Damaged {
                 path: path(),
                 line_column,

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use super::secret::show_key_arguments;
-use super::{Failure, Program};
+use super::{Failure, Program, list};
 use crate::cli::options::quoted;
 use crate::core::decrypt::DecryptError;
-use crate::core::identity::Recipient;
 use crate::core::init::{InitError, Lack};
 
 impl From<DecryptError> for Failure {
@@ -59,11 +58,6 @@ impl From<DecryptError> for Failure {
             }
         }
     }
-}
-
-fn list(keys: &[Recipient]) -> String {
-    let texts: Vec<&str> = keys.iter().map(Recipient::as_str).collect();
-    texts.join(", ")
 }
 
 impl From<InitError> for Failure {

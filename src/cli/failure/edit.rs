@@ -4,12 +4,11 @@ use std::path::Path;
 
 use super::config::rule_list;
 use super::secret::show_key_arguments;
-use super::{Failure, Program};
+use super::{Failure, Program, list};
 use crate::cli::options::quoted;
 use crate::core::decrypt::DecryptError;
 use crate::core::edit::EditError;
 use crate::core::editor::EditorError;
-use crate::core::identity::Recipient;
 use crate::core::private_dir::PlaceError;
 use crate::core::replace::ReplaceError;
 use crate::core::sops::SopsError;
@@ -111,8 +110,7 @@ impl From<EditError> for Failure {
             EditError::Stopped => failure.hint("edit it again"),
             EditError::Gone { .. } => failure
                 .hint("the file is as it was; $EDITOR chooses another editor"),
-            EditError::Lost { source } => {
-                let _ = source;
+            EditError::Lost { .. } => {
                 failure.hint("copy it from the editor's screen, if that still shows it")
             }
             EditError::Resumed { .. } => {
@@ -178,11 +176,6 @@ fn go_on(failure: Failure, purpose: &str, path: &Path, options: &str) -> Failure
             Program::Kb,
             format!("k secrets edit {path} --discard"),
         )
-}
-
-fn list(keys: &[Recipient]) -> String {
-    let texts: Vec<&str> = keys.iter().map(Recipient::as_str).collect();
-    texts.join(", ")
 }
 
 impl From<EditorError> for Failure {

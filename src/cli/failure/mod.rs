@@ -13,6 +13,7 @@ mod secret;
 use std::error::Error as StdError;
 use std::io;
 
+use crate::core::identity::Recipient;
 pub use secret::{edit_arguments, show_key_arguments};
 
 /// What to type next.
@@ -126,4 +127,10 @@ impl Failure {
     pub fn hints(&self) -> &[Hint] {
         &self.hints
     }
+}
+
+/// Recipients in one line.
+fn list(keys: &[Recipient]) -> String {
+    let texts: Vec<&str> = keys.iter().map(Recipient::as_str).collect();
+    texts.join(", ")
 }

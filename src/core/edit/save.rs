@@ -79,7 +79,7 @@ impl Saving<'_> {
         let encrypted = self.encrypt(text)?;
         let path = &self.target.path;
         let before = self.target.before.as_deref();
-        let old = before.filter(|_| !self.target.is_new());
+        let old = self.target.encrypted();
         if let Some(problem) = check::problem_of_encrypted(format, &encrypted, old) {
             return Err(problem.into());
         }
@@ -141,39 +141,31 @@ impl Saving<'_> {
         let memory_error = |source| EditError::memory(directory, source);
         let incoming = directory.write_file("incoming", text.expose_secret());
         let incoming = incoming.map_err(memory_error)?;
-        let staged = match &self.target.before {
-            Some(before) if !self.target.is_new() => {
-                Some(directory.stage(before).map_err(memory_error)?)
-            }
-            _ => None,
-        };
         let edit = Edit {
             file: &self.target.path,
             text: &incoming,
             temporary: &directory.temporary(),
         };
-        let encrypted = match &staged {
-            Some(staged) => {
+        let encrypted = match self.target.encrypted() {
+            None => self.sops.encrypt(&edit, self.watch),
+            Some(before) => {
                 let identities = self.keys.map(ClusterKeys::for_sops);
                 let keys = identities.as_ref().map_or(Keys::Own, Keys::Cluster);
+                let staged = directory.stage(before).map_err(memory_error)?;
                 let (ignore_mac, watch) = (self.ignore_mac, &mut *self.watch);
-                let edited = self.sops.edit(&edit, staged, ignore_mac, keys, watch);
-                edited.map(|()| None)
+                match self.sops.edit(&edit, &staged, ignore_mac, keys, watch) {
+                    Ok(()) => return Ok(std::fs::read(staged).map_err(memory_error)?),
+                    Err(error) => Err(error),
+                }
             }
-            None => self.sops.encrypt(&edit, self.watch).map(Some),
         };
-        match (encrypted, staged) {
-            (Ok(Some(encrypted)), _) => Ok(encrypted),
-            (Ok(None), staged) => {
-                let staged = staged.unwrap_or_default();
-                Ok(std::fs::read(staged).map_err(memory_error)?)
+        encrypted.map_err(|error| match error {
+            SopsError::Refused { said, .. } => {
+                Trouble::Text(refusal(self.target.format(), text, said))
             }
-            (Err(SopsError::Refused { said, .. }), _) => {
-                Err(Trouble::Text(refusal(self.target.format(), text, said)))
-            }
-            (Err(SopsError::Stopped), _) => Err(EditError::Stopped.into()),
-            (Err(error), _) => Err(error.into()),
-        }
+            SopsError::Stopped => EditError::Stopped.into(),
+            error => error.into(),
+        })
     }
 }
 

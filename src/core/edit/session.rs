@@ -141,10 +141,8 @@ impl<'a> Session<'a> {
         };
         let Some(shown) = shown else {
             let path = self.directory.text();
-            return Err(match ended {
-                Ok(()) => self.keep(EditError::Gone { path }),
-                Err(error) => self.keep(error.into()),
-            });
+            let error = ended.map_or_else(Into::into, |()| EditError::Gone { path });
+            return Err(self.keep(error));
         };
         let untouched = shown.expose_secret() == self.shown.expose_secret();
         if let Err(error) = ended {

@@ -6,7 +6,7 @@ use super::EditError;
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::decrypt;
 use crate::core::flux_secret::ClusterKeys;
-use crate::core::identity::{Identity, Recipient, RecipientKind};
+use crate::core::identity::{Identity, Recipient};
 use crate::core::replace;
 use crate::core::repository::FoundConfig;
 use crate::core::sops_config::{FILE_NAME, RuleSummary, SopsConfig};
@@ -79,6 +79,11 @@ impl Target {
         matches!(self.kind, Kind::New(_))
     }
 
+    /// The encrypted file as it is; `None` if there is none yet.
+    pub(super) fn encrypted(&self) -> Option<&[u8]> {
+        self.before.as_deref().filter(|_| !self.is_new())
+    }
+
     pub(super) fn format(&self) -> Format {
         Format::of(&self.path)
     }
@@ -131,15 +136,11 @@ impl Target {
     ) -> Result<(), EditError> {
         let path = self.path.clone();
         let held = active(keys);
-        // Whether a post-quantum identity fits its recipient, nobody can tell yet.
-        let ours = |recipient: &Recipient| {
-            let unknown = recipient.kind() == RecipientKind::PostQuantum;
-            held.contains(recipient) || (unknown && keys.has_unknown_recipients())
-        };
         if let Some(retired) = self.retired(keys) {
             return Err(EditError::RuleRetired { path, retired });
         }
-        if rule.recipients.iter().any(ours) {
+        let mut recipients = rule.recipients.iter();
+        if recipients.any(|recipient| keys.may_open(recipient, &held)) {
             return Ok(());
         }
         Err(EditError::RuleOfOther {

@@ -3,10 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{Problem, SECTIONS, documents, is_secret};
-use crate::core::sops_file::Format;
+use crate::core::sops_file::{ENCRYPTED_VALUE, Format};
 
-/// What begins each encrypted value.
-const ENCRYPTED: &str = "ENC[AES256_GCM,";
 /// What is wrong with the encrypted file that sops made of a text: values of a
 /// Secret that are no text for sops, or that stay in plaintext although `before`,
 /// the file until now, has no such.
@@ -18,7 +16,11 @@ pub(in crate::core::edit) fn problem_of_encrypted(
     let parsed = documents(format, encrypted).unwrap_or_default();
     let has_secret = parsed.iter().any(is_secret);
     // The one value that is always there is the MAC.
-    let none = |file: &[u8]| memchr::memmem::find_iter(file, ENCRYPTED).nth(1).is_none();
+    let none = |file: &[u8]| {
+        memchr::memmem::find_iter(file, ENCRYPTED_VALUE)
+            .nth(1)
+            .is_none()
+    };
     if none(encrypted)
         && !has_secret
         && has_values(format, &parsed, encrypted)
@@ -75,11 +77,9 @@ fn has_values(format: Format, documents: &[Value], encrypted: &[u8]) -> bool {
     const HEAD: [&str; 4] = ["apiVersion", "kind", "metadata", "sops"];
     fn is_filled(value: &Value) -> bool {
         match value {
-            Value::Null => false,
-            Value::String(text) => !text.is_empty(),
             Value::Array(values) => values.iter().any(is_filled),
             Value::Object(values) => values.values().any(is_filled),
-            Value::Bool(_) | Value::Number(_) => true,
+            scalar => !is_empty(scalar),
         }
     }
     let body = |document: &Value| match document {
@@ -113,7 +113,7 @@ fn revealing_comment(encrypted: &[u8], before: &[u8]) -> Option<String> {
     let mut is_behind_section = false;
     for line in text.lines() {
         let comment = line.trim_start().strip_prefix('#');
-        let Some(comment) = comment.filter(|comment| !comment.contains(ENCRYPTED)) else {
+        let Some(comment) = comment.filter(|comment| !comment.contains(ENCRYPTED_VALUE)) else {
             let begins = |name: &&str| line.strip_prefix(*name).is_some_and(|l| l.starts_with(':'));
             is_behind_section |= SECTIONS.iter().any(begins);
             is_behind_section &= line != "---";
@@ -147,7 +147,7 @@ fn is_empty(value: &Value) -> bool {
 fn is_encrypted(value: &Value) -> bool {
     value
         .as_str()
-        .is_some_and(|text| text.starts_with(ENCRYPTED))
+        .is_some_and(|text| text.starts_with(ENCRYPTED_VALUE))
 }
 
 /// What sops takes a value for.
@@ -155,7 +155,7 @@ fn kind_of(value: &Value) -> Option<&'static str> {
     match value {
         Value::Number(_) => Some("a number"),
         Value::Bool(_) => Some("true or false"),
-        Value::String(text) if text.starts_with(ENCRYPTED) => {
+        Value::String(text) if text.starts_with(ENCRYPTED_VALUE) => {
             let kind = text.rsplit_once(",type:")?.1.trim_end_matches(']');
             Some(match kind {
                 "int" | "float" => "a number",
