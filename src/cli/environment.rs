@@ -32,6 +32,10 @@ pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// The directory for temporary files.
 pub const TMPDIR: &str = "TMPDIR";
 
+/// A point of a rotation at which a debug build stops itself, for the tests.
+#[cfg(debug_assertions)]
+pub const KB_TEST_PAUSE_AT: &str = "KB_TEST_PAUSE_AT";
+
 /// Where memory can be written to on every Linux.
 const SHARED_MEMORY: &str = "/dev/shm";
 /// Where temporary files go if nothing else is said.
@@ -97,6 +101,23 @@ impl Environment {
             disk: path(TMPDIR).unwrap_or_else(|| TEMPORARY.into()),
         }
     }
+
+    /// Stops kb at a point that [`KB_TEST_PAUSE_AT`] names, so that a test can kill
+    /// it there, or change something and let it go on.
+    #[cfg(debug_assertions)]
+    pub fn pause_at(&self, point: &str) {
+        use rustix::process::{Signal, getpid, kill_process};
+        if self
+            .get(KB_TEST_PAUSE_AT)
+            .is_some_and(|named| named == point)
+        {
+            let _ = kill_process(getpid(), Signal::STOP);
+        }
+    }
+
+    /// There is no such thing in a kb for people.
+    #[cfg(not(debug_assertions))]
+    pub fn pause_at(&self, _point: &str) {}
 
     /// Where to look for the cluster.
     pub fn kubeconfig(&self, options: &CommonOptions) -> KubeconfigSource {

@@ -8,6 +8,7 @@
 //! | [`context`] | what every command gets beside its own arguments |
 //! | [`environment`] | reads the variables that kb knows |
 //! | [`options`] | the options that every command takes |
+//! | [`progress`] | shows on a terminal how far it is |
 //! | [`private_key`] | takes a private key from stdin or a hidden prompt |
 //! | [`report`] | writes to stderr: the only place that does |
 //! | [`rule_picker`] | asks which rule of `.sops.yaml` a key is for |
@@ -20,6 +21,7 @@ pub mod failure;
 pub mod k;
 pub mod options;
 pub mod private_key;
+pub mod progress;
 pub mod report;
 pub mod rule_picker;
 pub mod stdout;

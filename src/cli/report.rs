@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::{AnsiColor, Style};
 use clap::error::ErrorKind;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::failure::{Failure, Hint, Program};
 use super::options::CommonOptions;
@@ -62,6 +63,18 @@ impl Report {
     /// Whether what is said stands on a terminal.
     pub fn reaches_a_person(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// A bar on the terminal that shows how much of `length` is done; nothing where
+    /// nobody looks.
+    pub fn bar(&self, length: usize, what: &'static str) -> ProgressBar {
+        if !self.reaches_a_person() {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::with_draw_target(Some(length as u64), ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}");
+        bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            .with_message(what)
     }
 
     /// Asks; the answer is typed in the same line.

@@ -8,17 +8,21 @@
 //! | [`sops`] | the `sops` process |
 //! | [`sops_config`] | `.sops.yaml` |
 //! | [`sops_file`] | the metadata of an encrypted file |
+//! | [`data_key`] | the data key in it |
 //! | [`repository`] | which directory is the repository, which config applies |
 //! | [`scan`] | which files of a repository are for given recipients |
+//! | [`reencrypt`] | moving encrypted files from old recipients to a new one |
+//! | [`manifest`] | Secrets in the repository's manifests |
 //! | [`replace`] | writing to disk: nothing else in kb writes a file |
 //! | [`disk`] | which files lie in memory and which on a disk |
 //! | [`private_dir`] | directories in memory, for a plaintext that is edited |
 //! | [`editor`] | the editor, and what keeps its copies off the disk |
 //! | [`signals`] | what happens when someone wants kb to stop |
 //!
-//! [`init`], [`edit`] and [`decrypt`] put them together, one module per command.
+//! [`init`], [`rotate`], [`edit`] and [`decrypt`] put them together, one module per command.
 
 pub mod cluster;
+pub mod data_key;
 pub mod decrypt;
 pub mod disk;
 pub mod edit;
@@ -26,9 +30,12 @@ pub mod editor;
 pub mod flux_secret;
 pub mod identity;
 pub mod init;
+pub mod manifest;
 pub mod private_dir;
+pub mod reencrypt;
 pub mod replace;
 pub mod repository;
+pub mod rotate;
 pub mod scan;
 pub mod signals;
 pub mod sops;

@@ -3,25 +3,51 @@
 //! All files are looked at, ignored and untracked ones included: they are lost
 //! with their key as well. Links are not followed. A directory with its own
 //! `.git` belongs to someone else (a submodule, a vendored clone); what is found
-//! there is marked.
+//! there is marked. kb's own temporary files are no files of the repository.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::available_parallelism;
 
+use ignore::{DirEntry, WalkBuilder, WalkState};
 use memchr::memmem::Finder;
 
 use super::identity::Recipient;
+use super::replace::is_temporary;
+use super::sops_config;
 use super::sops_file::{FileError, Metadata};
 
 /// So much of a file is read at once, in bytes.
 const CHUNK: usize = 1 << 16;
 
-/// What was found.
+/// What is looked for.
+#[derive(Clone, Copy, Default)]
+pub struct Search<'a> {
+    /// The directories that are looked through.
+    pub roots: &'a [PathBuf],
+    /// The recipients of the encrypted files that are wanted.
+    pub recipients: &'a [Recipient],
+    /// A text: files that hold it are wanted as well.
+    pub text: Option<&'a str>,
+    /// Files and directories that are passed over; beginning with the root that
+    /// they are in.
+    pub skip: &'a [PathBuf],
+}
+
+/// What was found, each list ordered by path.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// The encrypted files, ordered by path.
+    /// The encrypted files.
     pub files: Vec<Found>,
+    /// The files with the text; those in other people's repositories are not among
+    /// them.
+    pub with_text: Vec<PathBuf>,
+    /// The `.sops.yaml` files, without those in other people's repositories.
+    pub configs: Vec<PathBuf>,
+    /// Temporary files of kb's own, of a run that lives or was killed.
+    pub temporary: Vec<PathBuf>,
     /// What could not be read.
     pub unread: Vec<PathBuf>,
 }
@@ -39,92 +65,194 @@ pub struct Found {
     pub foreign: Option<PathBuf>,
 }
 
-/// Finds the files below the `roots` that any of the `recipients` opens.
-pub fn files_for(roots: &[PathBuf], recipients: &[Recipient]) -> Scan {
-    let mut scan = Scan::default();
-    let wanted = Wanted::new(recipients);
-    for root in roots {
-        directory(root, None, &wanted, &mut scan);
+/// One thing that was found.
+enum Hit {
+    File(Found),
+    WithText(PathBuf),
+    Config(PathBuf),
+    Temporary(PathBuf),
+    Unread(PathBuf),
+}
+
+impl Search<'_> {
+    /// Looks through the directories, on all cores.
+    pub fn run(&self) -> Scan {
+        let needles = Needles::new(self);
+        let mut scan = Scan::default();
+        for root in self.roots {
+            self.walk(root, &needles, &mut scan);
+        }
+        scan.files.sort_by(|a, b| a.path.cmp(&b.path));
+        let lists = [
+            &mut scan.with_text,
+            &mut scan.configs,
+            &mut scan.temporary,
+            &mut scan.unread,
+        ];
+        for paths in lists {
+            paths.sort();
+            paths.dedup();
+        }
+        scan
     }
-    scan.files.sort_by(|a, b| a.path.cmp(&b.path));
-    scan
+
+    fn walk(&self, root: &Path, needles: &Needles, scan: &mut Scan) {
+        let skip = self.skip.to_vec();
+        let walk = WalkBuilder::new(root)
+            .standard_filters(false)
+            .threads(available_parallelism().map_or(1, usize::from))
+            .filter_entry(move |entry| {
+                entry.file_name() != ".git" && !skip.iter().any(|skip| skip == entry.path())
+            })
+            .build_parallel();
+        let (sender, hits) = channel();
+        // What is found is little; what is looked at, much.
+        walk.run(|| {
+            let mut looker = Looker {
+                search: self,
+                root,
+                needles,
+                hits: sender.clone(),
+                buffer: Vec::new(),
+            };
+            Box::new(move |entry| {
+                looker.look_at(entry);
+                WalkState::Continue
+            })
+        });
+        drop(sender);
+        for hit in hits {
+            match hit {
+                Hit::File(found) => scan.files.push(found),
+                Hit::WithText(path) => scan.with_text.push(path),
+                Hit::Config(path) => scan.configs.push(path),
+                Hit::Temporary(path) => scan.temporary.push(path),
+                Hit::Unread(path) => scan.unread.push(path),
+            }
+        }
+    }
 }
 
 /// What is looked for in every file, made ready once.
-struct Wanted<'r> {
-    recipients: &'r [Recipient],
-    /// In every format a recipient stands in the metadata as it is. Those of
-    /// `wide` are in it too.
-    texts: Vec<Finder<'static>>,
-    /// The same in UTF-16, in both orders of bytes, which sops reads in YAML.
+struct Needles {
+    /// All of those below.
+    all: Vec<Finder<'static>>,
+    /// In every format a recipient stands in the metadata as it is.
+    plain: Vec<Finder<'static>>,
+    /// The recipients in UTF-16, in both orders of bytes, which sops reads in YAML.
     wide: Vec<Finder<'static>>,
+    text: Vec<Finder<'static>>,
 }
 
-impl<'r> Wanted<'r> {
-    fn new(recipients: &'r [Recipient]) -> Self {
+impl Needles {
+    fn new(search: &Search<'_>) -> Self {
         let finder = |bytes: Vec<u8>| Finder::new(&bytes).into_owned();
-        let keys = recipients.iter().map(Recipient::as_str);
-        let wide = keys.clone().flat_map(in_utf16).map(finder);
-        let wide: Vec<Finder<'static>> = wide.collect();
+        let keys = search.recipients.iter().map(Recipient::as_str);
+        let wide: Vec<Finder<'static>> = keys.clone().flat_map(in_utf16).map(finder).collect();
+        let text = search.text.map(|text| finder(text.as_bytes().to_vec()));
+        let text: Vec<Finder<'static>> = text.into_iter().collect();
         let plain = keys.map(|key| finder(key.as_bytes().to_vec()));
+        let plain: Vec<Finder<'static>> = plain.collect();
         Self {
-            recipients,
-            texts: plain.chain(wide.iter().cloned()).collect(),
+            all: plain.iter().chain(&wide).chain(&text).cloned().collect(),
+            plain,
             wide,
+            text,
         }
     }
 }
 
-fn directory(path: &Path, foreign: Option<&Path>, wanted: &Wanted<'_>, scan: &mut Scan) {
-    let Ok(entries) = fs::read_dir(path) else {
-        scan.unread.push(path.to_owned());
-        return;
-    };
-    for entry in entries {
-        let kind = entry
-            .as_ref()
-            .map(|entry| (entry.path(), entry.file_type()));
-        match kind {
-            Ok((inner, Ok(kind))) if kind.is_dir() => {
-                if inner.file_name().is_some_and(|name| name == ".git") {
-                    continue;
-                }
-                let own = inner.join(".git").exists().then_some(&*inner);
-                directory(&inner, foreign.or(own), wanted, scan);
+/// One of the threads that look.
+struct Looker<'s> {
+    search: &'s Search<'s>,
+    root: &'s Path,
+    needles: &'s Needles,
+    hits: Sender<Hit>,
+    buffer: Vec<u8>,
+}
+
+impl Looker<'_> {
+    fn look_at(&mut self, entry: Result<DirEntry, ignore::Error>) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let path = path_of(&error).unwrap_or(self.root);
+                return self.hit(Hit::Unread(path.to_owned()));
             }
-            Ok((inner, Ok(kind))) if kind.is_file() => match file(&inner, foreign, wanted) {
-                Ok(found) => scan.files.extend(found),
-                Err(_) => scan.unread.push(inner),
-            },
-            Ok((_, Ok(_))) => {}
-            Ok((inner, Err(_))) => scan.unread.push(inner),
-            Err(_) => scan.unread.push(path.to_owned()),
+        };
+        if !entry.file_type().is_some_and(|kind| kind.is_file()) {
+            return;
         }
+        let is_config = entry.file_name() == sops_config::FILE_NAME;
+        let is_temporary = is_temporary(entry.file_name());
+        let path = entry.into_path();
+        if is_temporary {
+            return self.hit(Hit::Temporary(path));
+        }
+        if is_config && self.foreign(&path).is_none() {
+            self.hit(Hit::Config(path.clone()));
+        }
+        if self.file(&path).is_err() {
+            self.hit(Hit::Unread(path));
+        }
+    }
+
+    /// A failure to send would mean that nobody waits for it.
+    fn hit(&self, hit: Hit) {
+        let _ = self.hits.send(hit);
+    }
+
+    /// The directory with its own `.git`, below the root, that the file lies in.
+    fn foreign(&self, file: &Path) -> Option<PathBuf> {
+        let above = file.ancestors().skip(1);
+        let above = above.take_while(|directory| *directory != self.root);
+        let own = above.filter(|directory| directory.join(".git").exists());
+        own.last().map(Path::to_owned)
+    }
+
+    fn file(&mut self, path: &Path) -> io::Result<()> {
+        let needles = self.needles;
+        if !contains_any(File::open(path)?, &mut self.buffer, &needles.all)? {
+            return Ok(());
+        }
+        let content = fs::read(path)?;
+        let has = |finders: &[Finder<'_>]| {
+            let mut finders = finders.iter();
+            finders.any(|finder| finder.find(&content).is_some())
+        };
+        let foreign = self.foreign(path);
+        if has(&needles.text) && foreign.is_none() {
+            self.hit(Hit::WithText(path.to_owned()));
+        }
+        let metadata = match Metadata::parse(path, &content) {
+            _ if has(&needles.wide) => None,
+            Ok(metadata) => {
+                let mut keys = metadata.recipients.iter();
+                if !keys.any(|key| self.search.recipients.contains(key)) {
+                    return Ok(());
+                }
+                Some(metadata)
+            }
+            Err(FileError::Damaged { .. }) if has(&needles.plain) => None,
+            Err(_) => return Ok(()),
+        };
+        self.hit(Hit::File(Found {
+            path: path.to_owned(),
+            metadata,
+            foreign,
+        }));
+        Ok(())
     }
 }
 
-fn file(path: &Path, foreign: Option<&Path>, wanted: &Wanted<'_>) -> io::Result<Option<Found>> {
-    if !contains_any(File::open(path)?, &wanted.texts)? {
-        return Ok(None);
-    }
-    let found = |metadata| Found {
-        path: path.to_owned(),
-        metadata,
-        foreign: foreign.map(Path::to_owned),
-    };
-    let content = fs::read(path)?;
-    if contains_any(&*content, &wanted.wide)? {
-        return Ok(Some(found(None)));
-    }
-    Ok(match Metadata::parse(path, &content) {
-        Ok(metadata) => {
-            let mut keys = metadata.recipients.iter();
-            let opens = keys.any(|key| wanted.recipients.contains(key));
-            opens.then(|| found(Some(metadata)))
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            path_of(err)
         }
-        Err(FileError::Damaged { .. }) => Some(found(None)),
-        Err(_) => None,
-    })
+        _ => None,
+    }
 }
 
 /// A text in UTF-16, in both orders of bytes.
@@ -135,11 +263,16 @@ fn in_utf16(text: &str) -> [Vec<u8>; 2] {
     ]
 }
 
-/// Whether any of the texts is in what the reader gives, of whatever size.
-fn contains_any(mut reader: impl Read, texts: &[Finder<'_>]) -> io::Result<bool> {
+/// Whether any of the texts is in what the reader gives, of whatever size. The
+/// `buffer` is anything; it is kept to be used again.
+fn contains_any(
+    mut reader: impl Read,
+    buffer: &mut Vec<u8>,
+    texts: &[Finder<'_>],
+) -> io::Result<bool> {
     let overlap = texts.iter().map(|text| text.needle().len()).max();
     let overlap = overlap.unwrap_or(1) - 1;
-    let mut buffer = vec![0; overlap + CHUNK];
+    buffer.resize(overlap + CHUNK, 0);
     let mut kept = 0;
     loop {
         let read = match reader.read(&mut buffer[kept..]) {
@@ -167,14 +300,18 @@ mod tests {
     fn a_recipient_is_found_across_the_border_of_two_chunks() {
         let (_, recipient) = Identity::generate();
         let recipients = [recipient.clone()];
-        let texts = Wanted::new(&recipients).texts;
+        let search = Search {
+            recipients: &recipients,
+            ..Search::default()
+        };
+        let texts = Needles::new(&search).all;
         for before in [0, CHUNK - 30, CHUNK, CHUNK + 31, 3 * CHUNK - 1] {
             let mut text = vec![b'a'; before];
             text.extend(recipient.as_str().as_bytes());
-            let found = contains_any(text.as_slice(), &texts);
+            let found = contains_any(text.as_slice(), &mut Vec::new(), &texts);
             assert!(found.expect("reading"), "behind {before} bytes");
             text.pop();
-            let found = contains_any(text.as_slice(), &texts);
+            let found = contains_any(text.as_slice(), &mut Vec::new(), &texts);
             assert!(!found.expect("reading"), "behind {before} bytes");
         }
     }

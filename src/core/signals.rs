@@ -3,7 +3,7 @@
 use std::io;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -13,13 +13,19 @@ use signal_hook::{SigId, flag, low_level};
 /// under way ends by itself within the time limit of its requests; a second one
 /// stops kb all the same.
 #[must_use]
-pub struct Held(Vec<SigId>);
+pub struct Held {
+    ids: Vec<SigId>,
+    came: Vec<Arc<AtomicBool>>,
+}
 
 /// Holds the signals. One that is ignored already, as HUP is under `nohup`, stays
 /// ignored.
 pub fn hold() -> Held {
     let ignored = ignored_signals();
-    let mut registered = Vec::new();
+    let mut held = Held {
+        ids: Vec::new(),
+        came: Vec::new(),
+    };
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         if ignored & (1 << (signal - 1)) != 0 {
             continue;
@@ -27,15 +33,23 @@ pub fn hold() -> Held {
         let came = Arc::new(AtomicBool::new(false));
         // In this order: the first signal finds the flag unset, and sets it.
         let stop = flag::register_conditional_default(signal, Arc::clone(&came));
-        let set = flag::register(signal, came);
-        registered.extend([stop, set].into_iter().flatten());
+        let set = flag::register(signal, Arc::clone(&came));
+        held.ids.extend([stop, set].into_iter().flatten());
+        held.came.push(came);
     }
-    Held(registered)
+    held
+}
+
+impl Held {
+    /// Whether one has come.
+    pub fn asked_to_stop(&self) -> bool {
+        self.came.iter().any(|came| came.load(Ordering::Relaxed))
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        for id in self.0.drain(..) {
+        for id in self.ids.drain(..) {
             low_level::unregister(id);
         }
     }

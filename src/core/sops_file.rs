@@ -145,6 +145,9 @@ pub enum Damage {
 pub struct Metadata {
     /// The age recipients of all key groups, in order.
     pub recipients: Vec<Recipient>,
+    /// What stands beside them: for each the data key, encrypted to it, an armored
+    /// age file.
+    pub wrapped_keys: Vec<String>,
     /// Whether a key that is not age's (PGP, a cloud's KMS, Vault) opens it too.
     pub other_keys: bool,
     /// Whether the data key is split among several key groups, so that one key
@@ -289,6 +292,8 @@ struct RawKeyGroup {
 #[derive(Deserialize)]
 struct RawAge {
     recipient: String,
+    #[serde(default)]
+    enc: String,
 }
 
 impl RawMetadata {
@@ -310,6 +315,7 @@ impl RawMetadata {
                 .any(|keys| !keys.is_empty());
             for age in group.age.into_iter().flatten() {
                 metadata.recipients.push(age.recipient.trim().parse().ok()?);
+                metadata.wrapped_keys.push(age.enc);
             }
         }
         Some(metadata)
@@ -388,11 +394,17 @@ fn from_lines(
             "hc_vault__",
         ];
         metadata.other_keys |= others.iter().any(|other| key.starts_with(other));
-        if key.starts_with("age__") && key.ends_with("recipient") {
-            let recipient = value.trim().trim_matches(['"', '`']).parse();
+        if !key.starts_with("age__") {
+            continue;
+        }
+        let value = value.trim().trim_matches(['"', '`']);
+        if key.ends_with("recipient") {
+            let recipient = value.parse();
             metadata
                 .recipients
                 .push(recipient.map_err(|_| (None, Damage::NotMetadata))?);
+        } else if key.ends_with("enc") {
+            metadata.wrapped_keys.push(value.replace("\\n", "\n"));
         }
     }
     found |= metadata.other_keys || !metadata.recipients.is_empty();
@@ -413,10 +425,11 @@ mod tests {
     #[test]
     fn recipients_of_all_key_groups_are_read_in_every_format() {
         let groups = format!(
-            r#"{{"a":"ENC[]","sops":{{"key_groups":[{{"age":[{{"recipient":"{SSH}","enc":"x"}}]}},{{"pgp":[{{"fp":"F"}}],"age":[]}}],"mac":"m"}}}}"#
+            r#"{{"a":"ENC[]","sops":{{"key_groups":[{{"age":[{{"recipient":"{SSH}","enc":"x\\ny"}}]}},{{"pgp":[{{"fp":"F"}}],"age":[]}}],"mac":"m"}}}}"#
         );
         let expected = Metadata {
             recipients: vec![SSH.parse().expect("ssh")],
+            wrapped_keys: vec!["x\ny".to_owned()],
             other_keys: true,
             is_split: true,
         };
@@ -425,7 +438,8 @@ mod tests {
         assert_eq!(parse("a.bin", &groups), expected);
         let flat = |prefix: &str| {
             format!(
-                "{prefix}key_groups__list_0__map_age__list_0__map_recipient={SSH}\n\
+                "{prefix}key_groups__list_0__map_age__list_0__map_enc=x\\ny\n\
+                 {prefix}key_groups__list_0__map_age__list_0__map_recipient={SSH}\n\
                  {prefix}key_groups__list_1__map_pgp__list_0__map_fp=F\n{prefix}mac=m\n"
             )
         };

@@ -78,7 +78,9 @@ impl From<ClusterError> for Failure {
             ClusterError::NotFound { message } if message.contains("page not found") => {
                 failure.view_config()
             }
-            ClusterError::NotFound { .. } | ClusterError::AlreadyExists { .. } => {
+            ClusterError::NotFound { .. }
+            | ClusterError::AlreadyExists { .. }
+            | ClusterError::Conflict { .. } => {
                 failure.hint("run it again: someone else changed it meanwhile")
             }
             ClusterError::Refused { code, .. } if code >= 500 => {

@@ -1,11 +1,10 @@
 //! Hints for the errors of whole commands.
 
-use std::path::PathBuf;
-
 use super::secret::show_key_arguments;
-use super::{Failure, Program, list};
+use super::{Failure, Program, file_list, list};
 use crate::cli::options::quoted;
 use crate::core::decrypt::DecryptError;
+use crate::core::flux_secret::CURRENT_ENTRY;
 use crate::core::init::{InitError, Lack};
 
 impl From<DecryptError> for Failure {
@@ -69,6 +68,10 @@ impl From<InitError> for Failure {
             InitError::Config(error) => error.into(),
             InitError::Edit(error) => error.into(),
             InitError::Replace(error) => error.into(),
+            InitError::Reencrypt(error) => error.into(),
+            InitError::UnderWay { .. } => {
+                failure.hint_command("to finish it:", Program::Kb, "k secrets init --force")
+            }
             InitError::NotNamed { lack, .. } => failure
                 .hint_command(
                     "to bring .sops.yaml in line with the cluster:",
@@ -88,7 +91,7 @@ impl From<InitError> for Failure {
             InitError::UnknownRecipient { secret } => failure.hint_command(
                 "to compare its recipient with .sops.yaml:",
                 Program::Kubectl,
-                format!("{} | age-keygen -y", show_key_arguments(&secret)),
+                format!("{} | age-keygen -y", show_key_arguments(&secret, CURRENT_ENTRY)),
             ),
             InitError::ImportUnknownRecipient => failure
                 .hint("make an X25519 key for the cluster: age-keygen | kb k secrets init --import"),
@@ -127,15 +130,4 @@ impl From<InitError> for Failure {
             ),
         }
     }
-}
-
-/// The first files, each in a line.
-fn file_list(what: &str, files: &[PathBuf]) -> String {
-    const SHOWN: usize = 10;
-    let line = |path: &PathBuf| format!("\n  {what}{}", path.display());
-    let mut text: String = files.iter().take(SHOWN).map(line).collect();
-    if files.len() > SHOWN {
-        text.push_str(&format!("\n  and {} more", files.len() - SHOWN));
-    }
-    text
 }

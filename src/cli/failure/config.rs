@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use super::Failure;
 use crate::cli::options::quoted;
-use crate::core::replace::ReplaceError;
+use crate::core::replace::{Obstacle, ReplaceError};
 use crate::core::sops_config::{ConfigError, EditError, FILE_NAME, NoPlace, RuleSummary};
 
 impl From<ConfigError> for Failure {
@@ -101,6 +101,16 @@ impl From<ReplaceError> for Failure {
                 })
             }
             ReplaceError::Changed { .. } => failure.hint("look at it, and run it again"),
+            ReplaceError::InTheWay { path, obstacle } => {
+                let path = quoted(&path.to_string_lossy());
+                failure.hint(match obstacle {
+                    Obstacle::Immutable => format!("sudo chattr -i {path}"),
+                    Obstacle::AppendOnly => format!("lsattr {path} shows which; sudo chattr -a"),
+                    Obstacle::Mount => format!("findmnt -T {path} shows what is mounted there"),
+                    Obstacle::Sticky => format!("ls -l {path} shows whose it is"),
+                })
+            }
+            ReplaceError::Locked { .. } => failure.hint("wait until it has ended"),
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::config::rule_list;
-use super::secret::show_key_arguments;
 use super::{Failure, Program, list};
 use crate::cli::options::quoted;
 use crate::core::decrypt::DecryptError;
@@ -83,17 +82,11 @@ impl From<EditError> for Failure {
                     "k secrets init --use-existing",
                 )
                 .hint(other_cluster),
-            EditError::Retired { path, retired, active, secret } => failure
-                .hint_command(
-                    "to see the cluster's keys, for SOPS_AGE_KEY:",
-                    Program::Kubectl,
-                    show_key_arguments(&secret),
-                )
-                .hint(format!(
-                    "to move it, with those in SOPS_AGE_KEY: sops rotate -i --add-age {} --rm-age {retired} {}",
-                    list(&active).replace(", ", ","),
-                    quoted(&path.to_string_lossy())
-                )),
+            EditError::Retired { .. } => failure.hint_command(
+                "to move it, and all others like it, to the current key:",
+                Program::Kb,
+                "k secrets init --use-existing",
+            ),
             EditError::Waiting { path } => go_on(failure, "to go on with it:", &path, ""),
             EditError::NothingKept { path } => failure.hint_command(
                 "to edit it:",

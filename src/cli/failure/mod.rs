@@ -8,10 +8,12 @@ mod commands;
 mod config;
 mod edit;
 mod files;
+mod rotate;
 mod secret;
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::PathBuf;
 
 use crate::core::identity::Recipient;
 pub use secret::{edit_arguments, show_key_arguments};
@@ -88,7 +90,7 @@ impl Failure {
     }
 
     /// Adds lines below the message, such as a list.
-    fn detail(mut self, lines: &str) -> Self {
+    pub(super) fn detail(mut self, lines: &str) -> Self {
         if let Some(message) = &mut self.message {
             message.push_str(lines);
         }
@@ -133,4 +135,15 @@ impl Failure {
 fn list(keys: &[Recipient]) -> String {
     let texts: Vec<&str> = keys.iter().map(Recipient::as_str).collect();
     texts.join(", ")
+}
+
+/// The first files, each in a line.
+fn file_list(what: &str, files: &[PathBuf]) -> String {
+    const SHOWN: usize = 10;
+    let line = |path: &PathBuf| format!("\n  {what}{}", path.display());
+    let mut text: String = files.iter().take(SHOWN).map(line).collect();
+    if files.len() > SHOWN {
+        text.push_str(&format!("\n  and {} more", files.len() - SHOWN));
+    }
+    text
 }

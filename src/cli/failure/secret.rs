@@ -50,10 +50,12 @@ pub fn edit_arguments(secret: &SecretName) -> String {
     format!("-n {} edit secret {}", secret.namespace, secret.name)
 }
 
-/// What `kubectl` needs to print the private key that the cluster holds.
-pub fn show_key_arguments(secret: &SecretName) -> String {
+/// What `kubectl` needs to print the private keys in an entry of the Secret.
+pub fn show_key_arguments(secret: &SecretName, entry: &str) -> String {
     format!(
-        "-n {} get secret {} -o jsonpath='{{.data.age\\.agekey}}' | base64 -d",
-        secret.namespace, secret.name
+        "-n {} get secret {} -o jsonpath='{{.data.{}}}' | base64 -d",
+        secret.namespace,
+        secret.name,
+        entry.replace('.', "\\.")
     )
 }

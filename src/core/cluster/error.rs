@@ -106,6 +106,12 @@ pub enum ClusterError {
         /// The server's words.
         message: String,
     },
+    /// HTTP 409 for something to be changed: someone else changed it first.
+    #[error("the API server says: {message}")]
+    Conflict {
+        /// The server's words.
+        message: String,
+    },
     /// Any other refusal.
     #[error("the API server refuses it (HTTP {code}): {message}")]
     Refused {
@@ -194,6 +200,7 @@ impl ClusterError {
             }
             404 => Self::NotFound { message },
             409 if status.reason == "AlreadyExists" => Self::AlreadyExists { message },
+            409 if status.reason == "Conflict" => Self::Conflict { message },
             code => Self::Refused { code, message },
         }
     }

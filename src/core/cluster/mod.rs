@@ -8,7 +8,9 @@ mod client;
 mod error;
 mod exec_plugin;
 pub mod kubeconfig;
+mod kustomization;
 mod proxy;
+mod stored_secret;
 mod user;
 
 use std::collections::BTreeMap;
@@ -17,17 +19,19 @@ use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{ClusterError, Request};
 pub use exec_plugin::{PluginError, PluginFailure};
 pub use kubeconfig::{KubeconfigError, KubeconfigSource, Target};
+pub use kustomization::Kustomization;
 pub use proxy::ProxyVariables;
+pub use stored_secret::StoredSecret;
 pub use user::TokenError;
 
 /// A Secret's place in the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretName {
     /// The namespace, `flux-system` by default.
     pub namespace: String,
@@ -39,15 +43,6 @@ impl fmt::Display for SecretName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
-}
-
-/// A Secret as it is in the cluster. It may hold private keys, so it has no
-/// `Debug`.
-pub struct StoredSecret {
-    /// `metadata.uid`: another Secret of the same name has another one.
-    pub uid: String,
-    /// Its data, decoded.
-    pub data: BTreeMap<String, Vec<u8>>,
 }
 
 /// A request that is only tried, with the server's `dryRun=All`, or one that is
@@ -124,13 +119,41 @@ impl Cluster {
             Some(&name.namespace),
             api.get_opt(&name.name),
         )?;
-        Ok(found.map(|secret| {
-            let data = secret.data.unwrap_or_default().into_iter();
-            StoredSecret {
-                uid: secret.metadata.uid.unwrap_or_default(),
-                data: data.map(|(key, ByteString(value))| (key, value)).collect(),
-            }
-        }))
+        Ok(found.map(StoredSecret::new))
+    }
+
+    /// Puts a Secret that was read and changed into the place of the one that it
+    /// was read from, and of no other: whoever changed that one meanwhile wins.
+    /// Returns it as it was stored.
+    ///
+    /// # Errors
+    /// [`ClusterError::Conflict`], and see [`ClusterError`].
+    pub fn update_secret(
+        &self,
+        name: &SecretName,
+        secret: &StoredSecret,
+        mode: Mode,
+    ) -> Result<StoredSecret, ClusterError> {
+        let api = self.secrets(name);
+        let params = post_params(mode);
+        let request = api.replace(&name.name, &params, secret.object());
+        let stored = self.ask("update", "secrets", Some(&name.namespace), request)?;
+        Ok(StoredSecret::new(stored))
+    }
+
+    /// Flux's Kustomizations in all namespaces, or `None` where the cluster does
+    /// not know such objects.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub fn kustomizations(&self) -> Result<Option<Vec<Kustomization>>, ClusterError> {
+        let api = Kustomization::api(&self.client);
+        let params = ListParams::default();
+        match self.ask("list", kustomization::RESOURCE, None, api.list(&params)) {
+            Ok(found) => Ok(Some(found.items.iter().map(Kustomization::new).collect())),
+            Err(ClusterError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Creates a Secret with one data entry; never changes one that is there.

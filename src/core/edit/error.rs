@@ -98,10 +98,6 @@ pub enum EditError {
         path: PathBuf,
         /// The key.
         retired: Recipient,
-        /// The keys that take its place.
-        active: Vec<Recipient>,
-        /// The Secret that holds both.
-        secret: SecretName,
     },
     /// A text for this file waits to be saved.
     #[error("a text for {} is not saved yet", .path.display())]

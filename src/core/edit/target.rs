@@ -114,8 +114,6 @@ impl Target {
                     return Err(EditError::Retired {
                         path: self.path.clone(),
                         retired,
-                        active: active(&keys),
-                        secret: secret.clone(),
                     });
                 }
                 Ok(keys)

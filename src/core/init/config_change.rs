@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Files, InitError};
 use crate::core::identity::Recipient;
-use crate::core::scan::{self, Found};
+use crate::core::scan::{Found, Search};
 use crate::core::sops_config::{Place, RuleWarning, SopsConfig, Target, choose};
 
 /// A change of `.sops.yaml`.
@@ -98,7 +98,12 @@ fn check_loss(old: &Recipient, files: &Files) -> Result<Vec<PathBuf>, InitError>
     if files.accept_loss {
         return Ok(Vec::new());
     }
-    let scan = scan::files_for(&files.roots, std::slice::from_ref(old));
+    let search = Search {
+        roots: &files.roots,
+        recipients: std::slice::from_ref(old),
+        ..Search::default()
+    };
+    let scan = search.run();
     let only = |file: &Found| match &file.metadata {
         Some(metadata) => {
             let mut others = metadata.recipients.iter().filter(|key| *key != old);

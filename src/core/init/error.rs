@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::core::cluster::{ClusterError, SecretName};
 use crate::core::flux_secret::FetchError;
 use crate::core::identity::Recipient;
+use crate::core::reencrypt::ReencryptError;
 use crate::core::replace::ReplaceError;
 use crate::core::sops_config::{ConfigError, EditError, NoPlace};
 
@@ -46,6 +47,15 @@ pub enum InitError {
     /// Writing `.sops.yaml`, before anything else was changed.
     #[error(transparent)]
     Replace(#[from] ReplaceError),
+    /// Moving files for retired keys.
+    #[error(transparent)]
+    Reencrypt(#[from] ReencryptError),
+    /// A rotation is under way.
+    #[error("a rotation of the cluster's key is under way ({secret})")]
+    UnderWay {
+        /// The Secret.
+        secret: SecretName,
+    },
     /// Asking the cluster for its keys.
     #[error(transparent)]
     Fetch(#[from] FetchError),

@@ -7,6 +7,7 @@
 mod config_change;
 mod error;
 mod plan;
+mod retired;
 mod run;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use super::sops_config::{NoPlace, Paths, SopsConfig, Target};
 pub use config_change::ConfigChange;
 pub use error::{InitError, Lack};
 pub use plan::plan;
+pub use retired::{RetiredFiles, look_for_retired};
 
 /// What `init` is to bring about.
 pub struct Request {

@@ -63,6 +63,9 @@ pub fn plan(cluster: &Cluster, request: Request) -> Result<Plan, InitError> {
             }
         }
         (KeySource::Existing, Some(keys)) => {
+            if !keys.next().is_empty() {
+                return Err(InitError::UnderWay { secret });
+            }
             retired = keys.retired();
             (in_use(&secret, &config, keys, &target)?, None)
         }

@@ -3,7 +3,7 @@
 use super::plan::{in_line_soon, same_key};
 use super::{ChangePlan, InitError, NewSecret, Outcome};
 use crate::core::cluster::{Cluster, ClusterError, Created, Mode};
-use crate::core::flux_secret::{self, ClusterKeys};
+use crate::core::flux_secret::{self, Journal};
 use crate::core::replace;
 
 /// How often the loser of a race looks whether the winner has written
@@ -75,10 +75,10 @@ impl ChangePlan {
     /// The server did not say whether it created the Secret: looks whether this
     /// very key is there.
     fn look_for_own(&self, cluster: &Cluster, error: ClusterError) -> Result<Secret, InitError> {
-        let keys = flux_secret::fetch(cluster, &self.secret);
-        let own = |keys: &ClusterKeys| keys.recipients().contains(&self.recipient);
-        match keys {
-            Ok(Some(keys)) if own(&keys) => Ok(Secret::Made(keys.uid)),
+        let read = Journal::read(cluster, &self.secret);
+        let own = |there: &Journal| there.keys.recipients().contains(&self.recipient);
+        match read {
+            Ok(Some(there)) if own(&there) => Ok(Secret::Made(there.stored().uid().to_owned())),
             _ => Err(InitError::Uncertain {
                 secret: self.secret.clone(),
                 source: Box::new(error),

@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use secrecy::SecretString;
 
 use super::encrypt::ENCRYPT;
+use super::rotate::ROTATE;
 use super::{MINIMUM_VERSION, Version};
 
 /// Why sops did not do it.
@@ -104,6 +105,9 @@ impl SopsError {
             }
             Some(128) => "it cannot reach a key that the file is to be for",
             Some(1) if task == ENCRYPT => "it cannot reach a key of its rule, or read its config",
+            Some(1) if task == ROTATE => {
+                "it cannot encrypt for a recipient of the file, or read its sops metadata"
+            }
             Some(1) => "it cannot read the file or its sops metadata",
             Some(3) => "it cannot write to its temporary directory",
             Some(4) => "the plaintext does not fit the file's format",

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `decrypt` | `sops decrypt` |
 //! | `encrypt` | `sops encrypt` for new files, `sops edit` for those that exist |
+//! | `rotate` | `sops rotate`: a new data key, for other recipients |
 //! | `error` | what its exit codes mean |
 
 #![expect(clippy::disallowed_methods, reason = "this is what runs sops")]
@@ -13,6 +14,7 @@
 mod decrypt;
 mod encrypt;
 mod error;
+mod rotate;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -24,6 +26,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use decrypt::{Decrypt, Decrypted};
 pub use encrypt::Edit;
 pub use error::SopsError;
+pub use rotate::Rotate;
 
 /// The oldest sops that kb works with: 3.9.0 brought the subcommands
 /// `decrypt`, `encrypt`, `edit` and `rotate`.

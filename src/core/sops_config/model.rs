@@ -192,6 +192,11 @@ impl CreationRule {
         self.age.iter().any(|key| key.text == recipient.as_str())
     }
 
+    /// The recipients that files under this rule are encrypted to.
+    pub fn recipients(&self) -> impl Iterator<Item = Recipient> {
+        self.age.iter().filter_map(|key| key.text.parse().ok())
+    }
+
     /// The rule as it is shown to a person.
     pub fn summary(&self) -> RuleSummary {
         RuleSummary {

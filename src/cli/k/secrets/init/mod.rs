@@ -1,5 +1,7 @@
 //! `kb k secrets init`
 
+mod force;
+mod retired;
 mod say;
 
 use clap::Args;
@@ -10,10 +12,11 @@ use crate::cli::private_key;
 use crate::cli::report::holds_private_key;
 use crate::cli::rule_picker::{self, can_ask};
 use crate::core::cluster::Cluster;
+use crate::core::flux_secret::CURRENT_ENTRY;
 use crate::core::identity::{Identity, Recipient, RecipientError};
 use crate::core::init::{self, ChangePlan, KeySource, Outcome, Plan};
 use crate::core::replace;
-use crate::core::repository;
+use crate::core::repository::{self, ConfigLocation};
 use crate::core::signals;
 use crate::core::sops_config::{ConfigError, PathRegex, SopsConfig, Target};
 
@@ -32,8 +35,15 @@ pub struct Init {
     #[arg(long, conflicts_with = "use_existing")]
     import: bool,
 
-    /// Bring .sops.yaml in line with the key that the cluster has; make none
-    #[arg(long)]
+    #[command(flatten)]
+    force: force::Force,
+
+    /// Bring this repository in line with the key that the cluster has; make none
+    ///
+    /// The key goes into .sops.yaml. Files and rules that are still for a key which
+    /// the cluster had before are moved to it: with every merge of an older branch
+    /// they come back.
+    #[arg(long, group = "moves")]
     use_existing: bool,
 
     /// Put the key into the rule for these paths, or make one
@@ -50,11 +60,11 @@ pub struct Init {
     add: bool,
 
     /// Put the key wherever this recipient stands, because its cluster was rebuilt
-    #[arg(long, value_name = "RECIPIENT", value_parser = parse_recipient, conflicts_with = "path_regex")]
+    #[arg(long, value_name = "RECIPIENT", value_parser = parse_recipient, conflicts_with = "path_regex", group = "asks")]
     replace: Option<Recipient>,
 
-    /// With --replace: go on although only the replaced key opens some files
-    #[arg(long, requires = "replace")]
+    /// With --force: do not ask; with --replace: go on although only the replaced key opens some files
+    #[arg(long, requires = "asks")]
     yes: bool,
 
     /// Create the namespace of the Secret if it is missing
@@ -79,8 +89,8 @@ impl Init {
         }
         let named = context.environment.named_config(&context.common);
         let location = repository::locate(&context.directory, named.as_deref());
-        if let Some(path) = location.misnamed {
-            return Err(ConfigError::Misnamed { path }.into());
+        if let Some(path) = &location.misnamed {
+            return Err(ConfigError::Misnamed { path: path.clone() }.into());
         }
         if !self.dry_run {
             replace::clear_stale(&location.path);
@@ -94,13 +104,31 @@ impl Init {
             _ => KeySource::Generate,
         };
         let cluster = context.connect()?;
+        let key = match self.force.is_asked_for() {
+            false => key,
+            true => {
+                let force = force::Task {
+                    context,
+                    cluster: &cluster,
+                    location: &location,
+                    config: &config,
+                    options: &self.force,
+                    dry_run: self.dry_run,
+                    yes: self.yes,
+                };
+                match force.run(key)? {
+                    force::Outcome::Rotated => return Ok(()),
+                    force::Outcome::NothingThere(key) => key,
+                }
+            }
+        };
         let request = init::Request {
             secret: context.common.secret(),
             create_namespace: self.create_namespace,
             config,
             files: init::Files {
                 paths: location.paths,
-                roots: location.roots,
+                roots: location.roots.clone(),
                 accept_loss: self.yes,
             },
             key,
@@ -109,26 +137,62 @@ impl Init {
         let plan = match decided(context, &cluster, init::plan(&cluster, request)?)? {
             Plan::Change(plan) => plan,
             Plan::InLine(in_line) => {
+                let retired = self.retired(context, &cluster, &location, &in_line.recipient)?;
+                if let Some(retired) = retired {
+                    return retired.run(self.dry_run);
+                }
                 say::in_line(context, &location.path, &in_line);
                 return Ok(());
             }
             Plan::Choose(undecided) => return Err(undecided.why.into()),
         };
-        if let Some(outer) = location.shadowed {
+        if let Some(outer) = &location.shadowed {
             let text = format!(
                 "{} lies outside this repository and will no longer apply in it",
                 outer.display()
             );
             context.report.warning(&text, None);
         }
+        let retired = self.retired(context, &cluster, &location, &plan.recipient)?;
         say::plan(context, &cluster, &plan);
         if self.dry_run {
             say::difference(context, &plan);
+            if let Some(retired) = retired {
+                return retired.run(self.dry_run);
+            }
             let report = &context.report;
             report.say("Nothing was changed: this was a dry run.");
             return Ok(());
         }
-        execute(context, &cluster, *plan)
+        let recipient = plan.recipient.clone();
+        execute(context, &cluster, *plan)?;
+        // .sops.yaml is another one by now.
+        match self.retired(context, &cluster, &location, &recipient)? {
+            Some(retired) => retired.run(self.dry_run),
+            None => Ok(()),
+        }
+    }
+
+    /// What is for keys that the cluster had before, if it is to be moved.
+    fn retired<'a>(
+        &self,
+        context: &'a Context,
+        cluster: &Cluster,
+        location: &ConfigLocation,
+        recipient: &Recipient,
+    ) -> Result<Option<retired::Retired<'a>>, Failure> {
+        if !self.use_existing {
+            return Ok(None);
+        }
+        let tree = self.force.tree(context, location)?;
+        let secret = context.common.secret();
+        let found = init::look_for_retired(cluster, &secret, recipient, &tree)?;
+        Ok(found.map(|found| retired::Retired {
+            context,
+            tree,
+            found,
+            ignore_mac: self.force.ignore_mac,
+        }))
     }
 
     fn target(&self) -> Target {
@@ -215,7 +279,7 @@ fn show_key(context: &Context, identity: &Identity) -> Result<(), Failure> {
         Failure::new(format!(
             "stdout did not take the private key: {error}; the cluster has it ({secret}), and .sops.yaml names it"
         ))
-        .hint_command("to see it:", Program::Kubectl, show_key_arguments(&secret))
+        .hint_command("to see it:", Program::Kubectl, show_key_arguments(&secret, CURRENT_ENTRY))
     })?;
     context.report.say(
         "Done. The private key was shown this once: keep it in your password manager.\n\

@@ -2,6 +2,12 @@
 //!
 //! Flux reads every data entry whose name ends in `.agekey`; each may hold
 //! several identities and comments. All of them are the cluster's keys.
+//!
+//! So the Secret itself is the [`Journal`] of a rotation, and the keys of before
+//! and after can serve while one lasts.
+
+mod journal;
+mod retired;
 
 use std::collections::BTreeMap;
 
@@ -10,8 +16,13 @@ use secrecy::SecretString;
 use super::cluster::{Cluster, ClusterError, Created, Mode, SecretName, StoredSecret};
 use super::identity::{Identity, IdentityError, KeyFile, Recipient, RecipientKind};
 
+pub use journal::{Begun, Journal, JournalError};
+
 /// The data entry of the current key.
 pub const CURRENT_ENTRY: &str = "age.agekey";
+/// The data entry of the key that a rotation brings in, as long as one is under
+/// way.
+pub const NEXT_ENTRY: &str = "age.next.agekey";
 /// The data entry of the keys that rotations have retired.
 pub const RETIRED_ENTRY: &str = "age.previous.agekey";
 /// The ending of the data entries that Flux reads as age identities.
@@ -40,8 +51,6 @@ pub struct BadLine {
 #[derive(Debug)]
 pub struct ClusterKeys {
     entries: BTreeMap<String, Vec<Identity>>,
-    /// The uid of the Secret they were read from.
-    pub uid: String,
     /// Lines that are no identity.
     pub bad_lines: Vec<BadLine>,
 }
@@ -88,28 +97,26 @@ impl ClusterKeys {
     /// # Errors
     /// [`KeysError`] when there is not one identity to work with.
     fn read(secret: &SecretName, stored: &StoredSecret) -> Result<Self, KeysError> {
-        let data = &stored.data;
         let mut entries = BTreeMap::new();
         let mut bad_lines = Vec::new();
-        for (entry, bytes) in data.iter().filter(|(name, _)| name.ends_with(ENTRY_ENDING)) {
+        let read = stored
+            .data()
+            .filter(|(name, _)| name.ends_with(ENTRY_ENDING));
+        for (entry, bytes) in read {
             let file = KeyFile::parse(bytes);
             bad_lines.extend(file.bad_lines.into_iter().map(|(line, reason)| BadLine {
-                entry: entry.clone(),
+                entry: entry.to_owned(),
                 line,
                 reason,
             }));
-            entries.insert(entry.clone(), file.identities);
+            entries.insert(entry.to_owned(), file.identities);
         }
         let secret = || secret.clone();
         if entries.values().any(|identities| !identities.is_empty()) {
-            return Ok(Self {
-                entries,
-                uid: stored.uid.clone(),
-                bad_lines,
-            });
+            return Ok(Self { entries, bad_lines });
         }
-        let misnamed = data
-            .get(MISNAMED_ENTRY)
+        let misnamed = stored
+            .entry(MISNAMED_ENTRY)
             .is_some_and(|bytes| !KeyFile::parse(bytes).identities.is_empty());
         if misnamed {
             return Err(KeysError::Misnamed { secret: secret() });
@@ -117,7 +124,7 @@ impl ClusterKeys {
         if entries.is_empty() {
             return Err(KeysError::NoEntry {
                 secret: secret(),
-                entries: data.keys().cloned().collect(),
+                entries: stored.data().map(|(name, _)| name.to_owned()).collect(),
             });
         }
         Err(KeysError::NoIdentity {
@@ -140,28 +147,57 @@ impl ClusterKeys {
 
     /// The identities of [`CURRENT_ENTRY`].
     pub fn current(&self) -> &[Identity] {
-        self.entries.get(CURRENT_ENTRY).map_or(&[], Vec::as_slice)
+        self.of_entry(CURRENT_ENTRY)
     }
 
-    /// The identities that new files are to be encrypted for: the current
-    /// entry's, or all where a person gave the entry another name.
+    /// The identities of [`NEXT_ENTRY`]: none, unless a rotation is under way.
+    pub fn next(&self) -> &[Identity] {
+        self.of_entry(NEXT_ENTRY)
+    }
+
+    fn of_entry(&self, entry: &str) -> &[Identity] {
+        self.entries.get(entry).map_or(&[], Vec::as_slice)
+    }
+
+    /// The entries whose keys are in use: [`CURRENT_ENTRY`]; or, where that holds
+    /// none, those that a person gave other names.
+    pub fn entries_in_use(&self) -> Vec<&str> {
+        if !self.current().is_empty() {
+            return vec![CURRENT_ENTRY];
+        }
+        let names = self.entries.keys().map(String::as_str);
+        let by_hand = |name: &&str| ![NEXT_ENTRY, RETIRED_ENTRY].contains(name);
+        names.filter(by_hand).collect()
+    }
+
+    /// The identities of [`Self::entries_in_use`]: a rotation replaces them.
+    pub fn in_use(&self) -> impl Iterator<Item = &Identity> {
+        let entries = self.entries_in_use().into_iter();
+        entries.flat_map(|entry| self.of_entry(entry))
+    }
+
+    /// The identities that new files are to be encrypted for: those in use, and
+    /// the one that a rotation brings in.
     pub fn active(&self) -> impl Iterator<Item = &Identity> {
-        let only_current = !self.current().is_empty();
-        let count = if only_current {
-            self.current().len()
-        } else {
-            usize::MAX
-        };
-        self.identities().take(count)
+        self.in_use().chain(self.next())
     }
 
     /// The recipients of [`RETIRED_ENTRY`] that are not active as well.
     pub fn retired(&self) -> Vec<Recipient> {
         let active: Vec<&Recipient> = self.active().filter_map(Identity::recipient).collect();
-        let retired = self.entries.get(RETIRED_ENTRY).into_iter().flatten();
+        let retired = self.of_entry(RETIRED_ENTRY).iter();
         let recipients = retired.filter_map(Identity::recipient);
         let recipients = recipients.filter(|recipient| !active.contains(recipient));
         recipients.cloned().collect()
+    }
+
+    /// The identities of these recipients.
+    pub fn of_recipients(&self, recipients: &[Recipient]) -> Vec<Identity> {
+        let wanted = |identity: &&Identity| {
+            let recipient = identity.recipient();
+            recipient.is_some_and(|recipient| recipients.contains(recipient))
+        };
+        self.identities().filter(wanted).cloned().collect()
     }
 
     /// The recipients of all identities whose recipient is known.
@@ -256,14 +292,7 @@ mod tests {
     }
 
     fn data(entries: &[(&str, &str)]) -> StoredSecret {
-        let entries = entries
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()))
-            .collect();
-        StoredSecret {
-            uid: "u".to_owned(),
-            data: entries,
-        }
+        StoredSecret::of(entries)
     }
 
     #[test]

@@ -1,0 +1,235 @@
+//! Hints for what stops a rotation.
+
+use super::{Failure, Program, file_list};
+use crate::core::flux_secret::JournalError;
+use crate::core::reencrypt::{FileTrouble, ReencryptError, Why};
+use crate::core::rotate::{BadKeys, Copy, Refusal, RotateError};
+use crate::core::sops::SopsError;
+
+/// So many files are named.
+const SHOWN: usize = 50;
+
+const GO_ON: &str = "k secrets init --force";
+
+impl From<RotateError> for Failure {
+    fn from(error: RotateError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            RotateError::Refused(error) => error.into(),
+            RotateError::Fetch(error) => error.into(),
+            RotateError::Journal(error) => error.into(),
+            RotateError::Reencrypt(error) => error.into(),
+            RotateError::Replace(error) => error.into(),
+            RotateError::Stopped => failure.hint("run it again: nothing is left of it"),
+            RotateError::Uncertain { secret, .. } => failure
+                .hint_command(
+                    "no file was changed; when the cluster answers, run it again, and it goes on with whatever is there:",
+                    Program::Kb,
+                    GO_ON,
+                )
+                .hint_command(
+                    "to see whether there is an entry age.next.agekey:",
+                    Program::Kubectl,
+                    format!("-n {} describe secret {}", secret.namespace, secret.name),
+                ),
+            RotateError::Interrupted { source } => {
+                let inner = Self::from(*source);
+                let message = inner.message.unwrap_or_default();
+                let mut failure = Self::new(format!("the rotation is not finished: {message}"));
+                failure.hints = inner.hints;
+                failure
+                    .hint("every file opens with a key that the cluster holds: the old one or the new one")
+                    .hint_command("then run it again; it goes on with the same key:", Program::Kb, GO_ON)
+            }
+            RotateError::NotPromoted { .. } => failure
+                .hint("all files are for the new key, and the cluster holds it beside the old one: Flux can go on")
+                .hint_command("when the cluster answers, to finish:", Program::Kb, GO_ON),
+        }
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            JournalError::Cluster(error) => error.into(),
+            JournalError::Fetch(error) => error.into(),
+            JournalError::Vanished { .. } => failure.hint_command(
+                "to put a key back from your password manager:",
+                Program::Kb,
+                "k secrets init --import",
+            ),
+            JournalError::Overtaken { .. } => failure
+                .hint("someone else may have rotated it: git pull, and look at .sops.yaml")
+                .hint_command(
+                    "to bring this clone in line with the cluster:",
+                    Program::Kb,
+                    "k secrets init --use-existing",
+                ),
+            JournalError::Busy { secret } => failure.hint_command(
+                "to see who changes it:",
+                Program::Kubectl,
+                format!(
+                    "-n {} get secret {} --show-managed-fields -o jsonpath='{{.metadata.managedFields}}'",
+                    secret.namespace, secret.name
+                ),
+            ),
+        }
+    }
+}
+
+impl From<ReencryptError> for Failure {
+    fn from(error: ReencryptError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            ReencryptError::Files(troubles) => failure.with_troubles(&troubles),
+            ReencryptError::Config(error) => error.into(),
+            ReencryptError::Edit(error) => error.into(),
+            ReencryptError::Replace(error) => error.into(),
+            ReencryptError::Stopped => failure.hint("run it again"),
+            ReencryptError::Unsettled { files, .. } => failure.detail(&file_list("", &files)).hint(
+                "end what changes them, such as an editor or a git operation, and run it again",
+            ),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let failure = Self::from_error(&refusal);
+        match refusal {
+            Refusal::Keys(error) => error.into(),
+            Refusal::WrongCluster { .. } => failure
+                .hint("--context chooses another cluster; or cd to the repository that is for this one")
+                .hint_command(
+                    "if this repository is to be for it:",
+                    Program::Kb,
+                    "k secrets init --use-existing --path-regex RE",
+                ),
+            Refusal::Behind { .. } => failure
+                .hint("git pull: someone else has rotated the key")
+                .hint_command(
+                    "if there is nothing to pull, to move this clone to the current key:",
+                    Program::Kb,
+                    "k secrets init --use-existing",
+                ),
+            Refusal::Managed { secret, .. } => failure
+                .hint("change the key where that has it from; or take the Secret out of its hands first")
+                .hint_command(
+                    "to see who manages it:",
+                    Program::Kubectl,
+                    format!(
+                        "-n {} get secret {} --show-managed-fields -o jsonpath='{{.metadata}}'",
+                        secret.namespace, secret.name
+                    ),
+                ),
+            Refusal::InRepository { files, .. } => failure
+                .detail(&file_list("", &files))
+                .hint("take it out of the repository, and out of the kustomization that applies it (annotate the Secret with kustomize.toolkit.fluxcd.io/prune: disabled first)"),
+            Refusal::Immutable { secret } => failure.hint_command(
+                "an immutable Secret can only be made anew; to save it first:",
+                Program::Kubectl,
+                format!("-n {} get secret {} -o yaml", secret.namespace, secret.name),
+            ),
+            Refusal::Files(troubles) => failure.with_troubles(&troubles),
+            Refusal::Copies(copies) => failure
+                .detail(&copy_list(&copies))
+                .hint("--all-copies rotates in them too; --only-this leaves them with the old key alone"),
+            Refusal::UnreadableCopies(copies) => failure
+                .detail(&copy_list(&copies))
+                .hint("ask for the right to get and update them; --only-this leaves them as they are"),
+            Refusal::KeyIsMissing { files } => failure
+                .detail(&file_list("", &files))
+                .hint_command(
+                    "if the cluster was rebuilt and you have its key still:",
+                    Program::Kb,
+                    "k secrets init --import",
+                )
+                .hint_command(
+                    "if it is a new cluster, and those files are another's:",
+                    Program::Kb,
+                    "k secrets init",
+                ),
+        }
+    }
+}
+
+impl From<BadKeys> for Failure {
+    fn from(error: BadKeys) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            BadKeys::Lines(lines) => {
+                let lines = lines
+                    .iter()
+                    .map(|bad| format!("\n  {}, line {}: {}", bad.entry, bad.line, bad.reason));
+                failure
+                    .detail(&lines.collect::<String>())
+                    .hint("take them out first (the entries are base64): kubectl edit secret")
+            }
+            BadKeys::UnknownRecipient => failure.hint(
+                "sops rotate --add-age and --rm-age, with the key in SOPS_AGE_KEY, move its files by hand",
+            ),
+            BadKeys::NewUnknown => failure
+                .hint("make an X25519 key: age-keygen | kb k secrets init --force --import"),
+            BadKeys::OtherUnderWay(_) => failure.hint_command(
+                "to finish that one first:",
+                Program::Kb,
+                "k secrets init --force",
+            ),
+            BadKeys::Same(_) => failure.hint_command(
+                "to bring this repository in line with it:",
+                Program::Kb,
+                "k secrets init --use-existing",
+            ),
+        }
+    }
+}
+
+impl Failure {
+    /// Names each file and what is wrong with it, and says once for each kind what
+    /// to do.
+    fn with_troubles(self, troubles: &[FileTrouble]) -> Self {
+        let line = |trouble: &FileTrouble| {
+            let reason = Self::from_error(&trouble.why).message.unwrap_or_default();
+            let path = trouble.path.display().to_string();
+            match reason.contains(&path) {
+                true => format!("\n  {reason}"),
+                false => format!("\n  {path}: {reason}"),
+            }
+        };
+        let mut text: String = troubles.iter().take(SHOWN).map(line).collect();
+        if troubles.len() > SHOWN {
+            text.push_str(&format!("\n  and {} more", troubles.len() - SHOWN));
+        }
+        let mut failure = self.detail(&text);
+        for trouble in troubles {
+            let hint = match &trouble.why {
+                Why::Sops(SopsError::MacMismatch { .. }) => {
+                    "git log -p shows how a file was changed; --ignore-mac moves it all the same, and gives it a new MAC"
+                }
+                Why::KeyGroups => "sops updatekeys and sops rotate move it by hand",
+                Why::Replace(_) => "ls -ld and lsattr show what keeps a file from being replaced",
+                Why::File(_) | Why::Unclear => "git log -p shows how the file was before",
+                Why::Sops(_) => {
+                    "kb k secrets decrypt PATH shows whether it opens; a KMS or PGP recipient must be within reach"
+                }
+                Why::OtherRecipients | Why::NotForNew | Why::StillForOld => {
+                    "another version of sops may do better: sops --version"
+                }
+            };
+            if !failure
+                .hints
+                .iter()
+                .any(|known| *known == super::Hint::Text(hint.to_owned()))
+            {
+                failure = failure.hint(hint);
+            }
+        }
+        failure.hint("--skip PATH leaves a file for the old key, which stays in the cluster until it is pruned")
+    }
+}
+
+fn copy_list(copies: &[Copy]) -> String {
+    let line = |copy: &Copy| format!("\n  {}, used by {}", copy.secret, copy.used_by.join(", "));
+    copies.iter().map(line).collect()
+}

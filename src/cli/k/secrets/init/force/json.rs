@@ -1,0 +1,109 @@
+//! The plan for machines.
+
+use serde::Serialize;
+
+use crate::core::cluster::Cluster;
+use crate::core::rotate::{Plan, Step};
+
+/// Goes up when a field is taken away or changes its meaning.
+const VERSION: u32 = 1;
+
+/// What is printed. Paths are absolute.
+#[derive(Serialize)]
+struct PlanAsJson<'a> {
+    version: u32,
+    context: &'a str,
+    server: String,
+    /// Whether a rotation is under way, and this goes on with it.
+    resumed: bool,
+    /// The recipients that go.
+    old: Vec<&'a str>,
+    /// The one that comes; `null` if it is made when the rotation is begun.
+    new: Option<&'a str>,
+    /// What is done, in this order.
+    steps: Vec<StepAsJson>,
+    /// Directories with their own `.git` that hold files for an old recipient.
+    foreign: Vec<String>,
+    /// What could not be read.
+    unread: Vec<String>,
+    /// Copies of the Secret that stay as they are, as `namespace/name`.
+    copies_left: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+enum StepAsJson {
+    AddKey {
+        secret: String,
+    },
+    Reencrypt {
+        path: String,
+        /// Who opens it now.
+        recipients: Vec<String>,
+        /// Whether a key that is not age's opens it too.
+        other_keys: bool,
+    },
+    EditConfig {
+        path: String,
+    },
+    ShowKey,
+    Promote {
+        secret: String,
+    },
+}
+
+/// The plan, as one line of JSON.
+pub(super) fn plan(cluster: &Cluster, plan: &Plan) -> String {
+    let target = cluster.target();
+    let is_known = plan.is_resumed() || plan.is_imported();
+    let remarks = &plan.remarks;
+    let json = PlanAsJson {
+        version: VERSION,
+        context: &target.context,
+        server: target.server(),
+        resumed: plan.is_resumed(),
+        old: plan.old().iter().map(|key| key.as_str()).collect(),
+        new: is_known.then(|| plan.new_recipient().as_str()),
+        steps: plan.steps().into_iter().map(StepAsJson::from).collect(),
+        foreign: remarks
+            .foreign
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect(),
+        unread: remarks
+            .unread
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect(),
+        copies_left: remarks
+            .copies_left
+            .iter()
+            .map(|copy| copy.secret.to_string())
+            .collect(),
+    };
+    // Strings, lists and numbers cannot fail.
+    let text = serde_json::to_string_pretty(&json).unwrap_or_default();
+    format!("{text}\n")
+}
+
+impl From<Step> for StepAsJson {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::AddKey(secret) => Self::AddKey {
+                secret: secret.to_string(),
+            },
+            Step::Reencrypt(file) => Self::Reencrypt {
+                path: file.path.display().to_string(),
+                recipients: file.recipients.iter().map(ToString::to_string).collect(),
+                other_keys: file.other_keys,
+            },
+            Step::EditConfig(path) => Self::EditConfig {
+                path: path.display().to_string(),
+            },
+            Step::ShowKey => Self::ShowKey,
+            Step::Promote(secret) => Self::Promote {
+                secret: secret.to_string(),
+            },
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! `kb k secrets init --force`
+
+mod json;
+mod say;
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Failure, Program, show_key_arguments};
+use crate::cli::progress::Progress;
+use crate::core::cluster::Cluster;
+use crate::core::flux_secret::NEXT_ENTRY;
+use crate::core::init::KeySource;
+use crate::core::reencrypt::{Stage, Tree};
+use crate::core::replace;
+use crate::core::repository::{self, ConfigLocation};
+use crate::core::rotate::{
+    self, Copies, NewKey, Plan, Point, Refusal, Request, Rotation, Unfinished,
+};
+use crate::core::sops_config::SopsConfig;
+use crate::core::sops_file::FileError;
+
+/// What `--force` takes.
+#[derive(Args, Debug)]
+pub(super) struct Force {
+    /// Replace the key of a cluster that has one, and re-encrypt its files
+    ///
+    /// All files of the repository that the old key opens are re-encrypted under
+    /// new data keys, and the new key takes the old one's place in .sops.yaml and in
+    /// the cluster. The old one stays in the cluster as a retired key, for the
+    /// revision that is deployed now. It can be interrupted at any moment: run it
+    /// again, and it goes on with the same new key. With --import, the new key is
+    /// read from stdin.
+    #[arg(long, conflicts_with_all = ["use_existing", "path_regex", "replace"], groups = ["asks", "moves"], help_heading = "Rotation")]
+    force: bool,
+
+    /// Leave this file or directory for the old key; may be repeated
+    #[arg(
+        long,
+        value_name = "PATH",
+        requires = "moves",
+        help_heading = "Rotation"
+    )]
+    skip: Vec<PathBuf>,
+
+    /// Re-encrypt files that were changed without sops, too
+    #[arg(long, requires = "moves", help_heading = "Rotation")]
+    pub(super) ignore_mac: bool,
+
+    /// Rotate in copies of the Secret that Kustomizations decrypt with, too
+    #[arg(
+        long,
+        requires = "force",
+        conflicts_with = "only_this",
+        help_heading = "Rotation"
+    )]
+    all_copies: bool,
+
+    /// Leave copies of the Secret as they are
+    #[arg(long, requires = "force", help_heading = "Rotation")]
+    only_this: bool,
+
+    /// With --dry-run: print the plan to stdout in this form
+    #[arg(
+        short,
+        long,
+        value_name = "FORM",
+        requires = "force",
+        requires = "dry_run",
+        help_heading = "Rotation"
+    )]
+    output: Option<Form>,
+}
+
+/// A form for machines.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    /// One JSON object.
+    Json,
+}
+
+impl Force {
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.force
+    }
+
+    /// Where the files are; paths on the command line are taken from the working
+    /// directory.
+    pub(super) fn tree(
+        &self,
+        context: &Context,
+        location: &ConfigLocation,
+    ) -> Result<Tree, Failure> {
+        let mut skip = Vec::new();
+        for path in &self.skip {
+            let path = repository::absolute(&context.directory, path);
+            if path.symlink_metadata().is_err() {
+                return Err(FileError::Missing { path }.into());
+            }
+            skip.push(path);
+        }
+        let named = context.environment.named_config(&context.common);
+        Ok(Tree {
+            roots: location.roots.clone(),
+            named_config: named.map(|_| location.path.clone()),
+            skip,
+        })
+    }
+}
+
+/// A rotation that was asked for.
+pub(super) struct Task<'a> {
+    pub(super) context: &'a Context,
+    pub(super) cluster: &'a Cluster,
+    pub(super) location: &'a ConfigLocation,
+    pub(super) config: &'a SopsConfig,
+    pub(super) options: &'a Force,
+    pub(super) dry_run: bool,
+    pub(super) yes: bool,
+}
+
+/// How it ended.
+pub(super) enum Outcome {
+    /// There was a key, and it is rotated.
+    Rotated,
+    /// There is no Secret, and nothing against making one for this key.
+    NothingThere(KeySource),
+}
+
+impl Task<'_> {
+    pub(super) fn run(&self, key: KeySource) -> Result<Outcome, Failure> {
+        let _lock = match self.dry_run {
+            true => None,
+            false => Some(replace::lock_tree(&self.location.roots[0])?),
+        };
+        let tree = self.options.tree(self.context, self.location)?;
+        let (key, imported) = match key {
+            KeySource::Import(identity) => (NewKey::Import(identity.clone()), Some(identity)),
+            KeySource::Generate | KeySource::Existing => (NewKey::Generate, None),
+        };
+        let request = Request {
+            secret: self.context.common.secret(),
+            tree,
+            key,
+            copies: match (self.options.all_copies, self.options.only_this) {
+                (true, _) => Copies::All,
+                (_, true) => Copies::OnlyThis,
+                _ => Copies::Refuse,
+            },
+            ignore_mac: self.options.ignore_mac,
+        };
+        let Some(situation) = rotate::survey(self.cluster, &request)? else {
+            rotate::check_absent(self.config, &request.tree, imported.as_ref())?;
+            return Ok(Outcome::NothingThere(match imported {
+                Some(identity) => KeySource::Import(identity),
+                None => KeySource::Generate,
+            }));
+        };
+        let plan = rotate::plan(situation, &request).map_err(|refusal| self.refused(refusal))?;
+        self.rotate(plan, &request)?;
+        Ok(Outcome::Rotated)
+    }
+
+    fn refused(&self, refusal: Refusal) -> Failure {
+        if let Refusal::WrongCluster { .. } | Refusal::Behind { .. } = &refusal {
+            let target = self.cluster.target();
+            let place = format!(
+                "\n  repository   {}\n  cluster      {} (context \"{}\")",
+                self.location.roots[0].display(),
+                target.server(),
+                target.context
+            );
+            return Failure::from(refusal).detail(&place);
+        }
+        refusal.into()
+    }
+
+    fn rotate(&self, mut plan: Plan, request: &Request) -> Result<(), Failure> {
+        let context = self.context;
+        let sops = context.find_sops()?;
+        let pause = |stage: Stage, done: usize| {
+            if stage == Stage::Replacing {
+                context.environment.pause_at(&format!("replacing-{done}"));
+            }
+        };
+        let progress = Progress::new(&context.report, &pause);
+        let rotation = Rotation {
+            cluster: self.cluster,
+            sops: &sops,
+            request,
+            observer: &progress,
+        };
+        rotation.try_out(&mut plan)?;
+        say::plan(context, self.cluster, &plan, self.dry_run);
+        if !self.dry_run && !self.is_confirmed() {
+            return Err(Failure::new("nothing was changed").hint("--yes goes on without asking"));
+        }
+        context.environment.pause_at("planned");
+        let prepared = rotation.prepare(plan)?;
+        progress.clear();
+        if self.dry_run {
+            if let Some(Form::Json) = self.options.output {
+                let json = json::plan(self.cluster, prepared.plan());
+                let written = context.stdout.write(json.as_bytes());
+                written.map_err(|error| Failure::stdout("the plan", &error))?;
+            }
+            context
+                .report
+                .say("Nothing was changed: this was a dry run.");
+            return Ok(());
+        }
+        let unfinished = rotation.commit(prepared, &|point| {
+            context.environment.pause_at(match point {
+                Point::Prepared => "prepared",
+                Point::Staged => "staged",
+                Point::Begun => "begun",
+                Point::Replaced => "replaced",
+            });
+        })?;
+        progress.clear();
+        self.show_key(&unfinished)?;
+        context.environment.pause_at("shown");
+        let (replaced, joined) = (unfinished.replaced, unfinished.joined);
+        unfinished.finish(self.cluster)?;
+        say::done(context, replaced, joined);
+        Ok(())
+    }
+
+    /// Where nobody is there to ask, the option was the answer.
+    fn is_confirmed(&self) -> bool {
+        if self.yes || !io::stdin().is_terminal() {
+            return true;
+        }
+        self.context.report.ask("Go on? [y/N] ");
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+
+    /// Prints the private key. Everything is for it already, and the cluster has
+    /// it, so that nothing is lost if this fails: the next run prints it again.
+    fn show_key(&self, unfinished: &Unfinished) -> Result<(), Failure> {
+        if unfinished.imported {
+            return Ok(());
+        }
+        let line = format!("{}\n", unfinished.new_key().key().expose());
+        let written = self.context.stdout.write(line.as_bytes());
+        written.map_err(|error| {
+            let secret = self.context.common.secret();
+            Failure::new(format!(
+                "stdout did not take the private key: {error}; the files are for it, and the Secret {secret} holds it beside the old one"
+            ))
+            .hint_command("to print it again, and finish:", Program::Kb, "k secrets init --force")
+            .hint_command("to see it:", Program::Kubectl, show_key_arguments(&secret, NEXT_ENTRY))
+        })
+    }
+}

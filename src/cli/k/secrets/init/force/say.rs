@@ -1,0 +1,160 @@
+//! What a rotation is about to do, and what it did, in words.
+
+use std::path::PathBuf;
+
+use crate::cli::context::Context;
+use crate::cli::failure::Hint;
+use crate::core::cluster::Cluster;
+use crate::core::reencrypt::Replaced;
+use crate::core::rotate::{Copy, Plan, Step};
+
+/// So many files are named, unless `--verbose`.
+const SHOWN: usize = 10;
+
+pub(super) fn plan(context: &Context, cluster: &Cluster, plan: &Plan, dry_run: bool) {
+    let target = cluster.target();
+    let steps = plan.steps();
+    let secrets = steps.iter().filter_map(|step| match step {
+        Step::Promote(secret) => Some(secret.to_string()),
+        _ => None,
+    });
+    // The last step is for the Secret itself.
+    let secrets: Vec<String> = secrets.collect::<Vec<_>>().into_iter().rev().collect();
+    let old: Vec<&str> = plan.old().iter().map(|key| key.as_str()).collect();
+    let configs: Vec<String> = plan
+        .configs
+        .iter()
+        .map(|edit| edit.before.path.display().to_string())
+        .collect();
+    let new = match (plan.is_resumed(), plan.is_imported(), dry_run) {
+        (true, ..) => format!(
+            "{}, from the rotation that is under way",
+            plan.new_recipient()
+        ),
+        (_, true, _) => format!("{}, imported", plan.new_recipient()),
+        (.., true) => "one that is made then".to_owned(),
+        (.., false) => plan.new_recipient().to_string(),
+    };
+    let what = match plan.is_resumed() {
+        true => "Going on with the rotation of",
+        false => "Rotating",
+    };
+    context.report.say(&format!(
+        "{what} the key of the cluster of context \"{}\" ({}):\n  \
+         Secret      {}\n  \
+         old key     {}\n  \
+         new key     {new}\n  \
+         config      {}\n  \
+         files       {}",
+        target.context,
+        target.server(),
+        secrets.join(", "),
+        if old.is_empty() {
+            "none".to_owned()
+        } else {
+            old.join(", ")
+        },
+        if configs.is_empty() {
+            "nothing to change".to_owned()
+        } else {
+            configs.join(", ")
+        },
+        plan.files.len(),
+    ));
+    let lines: Vec<String> = plan
+        .files
+        .iter()
+        .map(|file| format!("    {}", file.path.display()))
+        .collect();
+    let (shown, more) = lines.split_at(lines.len().min(SHOWN));
+    if !shown.is_empty() {
+        context.report.say(&shown.join("\n"));
+    }
+    if !more.is_empty() {
+        context.report.detail(&more.join("\n"));
+        context
+            .report
+            .say(&format!("    and {} more (-v names them)", more.len()));
+    }
+    remarks(context, plan);
+}
+
+fn remarks(context: &Context, plan: &Plan) {
+    let report = &context.report;
+    let remarks = &plan.remarks;
+    context.warn_of_bad_lines(&remarks.bad_lines);
+    if plan.files.is_empty() && !plan.is_resumed() {
+        report.warning("no file of this repository is for the old key", None);
+    }
+    for path in &remarks.foreign {
+        let text = format!(
+            "{} has its own .git, and files for the old key: they stay as they are",
+            path.display()
+        );
+        report.warning(
+            &text,
+            Some(&Hint::Text(
+                "run it there too: kb k secrets init --use-existing".to_owned(),
+            )),
+        );
+    }
+    if !remarks.unread.is_empty() {
+        let text = format!(
+            "this cannot be read, so what in it is for the old key stays so:{}",
+            paths(&remarks.unread)
+        );
+        report.warning(&text, None);
+    }
+    for path in &remarks.similar {
+        let text = format!(
+            "{} holds a Secret of this name, encrypted for others: if it is for this cluster, it puts the old key back",
+            path.display()
+        );
+        report.warning(&text, None);
+    }
+    if remarks.copies_unseen {
+        report.warning(
+            "kb may not list Kustomizations, and so cannot tell whether one decrypts with a copy of the key",
+            None,
+        );
+    }
+    for copy in &remarks.copies_left {
+        report.warning(&format!("{} keeps the old key alone", used(copy)), None);
+    }
+}
+
+/// A copy, and who uses it.
+pub(super) fn used(copy: &Copy) -> String {
+    format!(
+        "the Secret {}, for the Kustomization {},",
+        copy.secret,
+        copy.used_by.join(", ")
+    )
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    let lines = paths.iter().map(|path| format!("\n  {}", path.display()));
+    lines.collect()
+}
+
+pub(super) fn done(context: &Context, replaced: Replaced, joined: bool) {
+    let files = match replaced.files {
+        1 => "1 file is".to_owned(),
+        count => format!("{count} files are"),
+    };
+    let config = match replaced.configs {
+        0 => "",
+        _ => " and .sops.yaml names it",
+    };
+    let joined = match joined {
+        true => " The rotation had been begun before: its key was used.",
+        false => "",
+    };
+    context.report.say(&format!(
+        "Done: {files} re-encrypted for the new key,{config}.{joined}\n\
+         Commit and push. The old key stays in the cluster, so that Flux opens what is\n\
+         deployed now; when the push is applied: kb k secrets prune\n\
+         What was pushed before stays readable in the Git history with the old key: if that\n\
+         has leaked, change the passwords themselves too."
+    ));
+}

@@ -1,0 +1,52 @@
+//! `kb k secrets init --use-existing`, where files are for retired keys.
+
+use std::path::Path;
+
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::progress::Progress;
+use crate::core::init::RetiredFiles;
+use crate::core::reencrypt::Tree;
+use crate::core::replace;
+
+/// Files that are to be moved to the current key.
+pub(super) struct Retired<'a> {
+    pub(super) context: &'a Context,
+    pub(super) tree: Tree,
+    pub(super) found: RetiredFiles,
+    pub(super) ignore_mac: bool,
+}
+
+impl Retired<'_> {
+    pub(super) fn run(self, dry_run: bool) -> Result<(), Failure> {
+        let report = &self.context.report;
+        let affected = &self.found.affected;
+        let files = affected.files.iter().map(|file| &*file.path);
+        let configs = affected.configs.iter().map(|edit| &*edit.before.path);
+        let line = |path: &Path| format!("\n  {}", path.display());
+        let lines: String = files.chain(configs).map(line).collect();
+        report.say(&format!(
+            "For a key that the cluster had before, and to be moved to the current one:{lines}"
+        ));
+        if dry_run {
+            report.say("Nothing was changed: this was a dry run.");
+            return Ok(());
+        }
+        let _lock = replace::lock_tree(&self.tree.roots[0])?;
+        let sops = self.context.find_sops()?;
+        let progress = Progress::new(report, &|_, _| {});
+        let moved = self
+            .found
+            .move_all(&self.tree, &sops, self.ignore_mac, &progress);
+        progress.clear();
+        let moved = moved?;
+        let files = match moved.files {
+            1 => "1 file is".to_owned(),
+            count => format!("{count} files are"),
+        };
+        report.say(&format!(
+            "Done: {files} re-encrypted for the current key. Commit them."
+        ));
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! Files for keys that the cluster had before: with each older branch that is
+//! merged they come back.
+
+use super::InitError;
+use crate::core::cluster::{Cluster, SecretName};
+use crate::core::flux_secret::{self, ClusterKeys};
+use crate::core::identity::Recipient;
+use crate::core::reencrypt::{
+    Affected, Move, Observer, Ready, ReencryptError, Replaced, SopsEngine, Swap, Tree, look,
+};
+use crate::core::replace;
+use crate::core::sops::Sops;
+
+/// What is for retired keys, and is to be for the current one.
+pub struct RetiredFiles {
+    keys: ClusterKeys,
+    swap: Swap,
+    /// What was found.
+    pub affected: Affected,
+}
+
+/// Looks for files that are for retired keys of the cluster; `current` is the
+/// recipient that they are to be for. `None` if there is no retired key, or
+/// nothing is for one.
+///
+/// # Errors
+/// [`InitError::Reencrypt`] also if one of them cannot be moved.
+pub fn look_for_retired(
+    cluster: &Cluster,
+    secret: &SecretName,
+    current: &Recipient,
+    tree: &Tree,
+) -> Result<Option<RetiredFiles>, InitError> {
+    let Some(keys) = flux_secret::fetch(cluster, secret)? else {
+        return Ok(None);
+    };
+    let swap = Swap {
+        old: keys.retired(),
+        new: current.clone(),
+    };
+    if swap.old.is_empty() {
+        return Ok(None);
+    }
+    let mut affected = look(tree, &swap, &[], None)?;
+    if !affected.troubles.is_empty() {
+        let troubles = std::mem::take(&mut affected.troubles);
+        return Err(ReencryptError::Files(troubles).into());
+    }
+    let is_empty = affected.files.is_empty() && affected.configs.is_empty();
+    Ok((!is_empty).then_some(RetiredFiles {
+        keys,
+        swap,
+        affected,
+    }))
+}
+
+impl RetiredFiles {
+    /// Moves all of them. Both keys are in the cluster, so it can be killed at any
+    /// moment.
+    ///
+    /// # Errors
+    /// [`ReencryptError`]; with [`ReencryptError::Files`] nothing was changed unless
+    /// someone else was at work meanwhile.
+    pub fn move_all(
+        self,
+        tree: &Tree,
+        sops: &Sops,
+        ignore_mac: bool,
+        observer: &dyn Observer,
+    ) -> Result<Replaced, ReencryptError> {
+        let current = self
+            .keys
+            .of_recipients(std::slice::from_ref(&self.swap.new));
+        let Some(current) = current.first() else {
+            return Ok(Replaced::default());
+        };
+        let engine = SopsEngine {
+            sops,
+            keys: self.keys.for_sops(),
+        };
+        let old = self.keys.of_recipients(&self.swap.old);
+        let mut task = Move::new(tree, self.swap, &old, current, &engine, observer);
+        task.ignore_mac = ignore_mac;
+        replace::clear_strays(&self.affected.temporary);
+        task.prepare(&self.affected.files, self.affected.configs)
+            .and_then(Ready::stage)?
+            .replace(&task)
+    }
+}

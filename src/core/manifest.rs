@@ -1,0 +1,103 @@
+//! Kubernetes manifests, as far as kb reads them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::cluster::SecretName;
+use super::identity::{Identity, Recipient};
+use super::sops_file::Metadata;
+
+/// Whose the Secret in a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBy {
+    /// It holds one of the cluster's keys, or the cluster's Flux can open it.
+    ThisCluster,
+    /// It is encrypted for others, so it cannot be told.
+    Unknown,
+    /// There is no such Secret in it, or it is another cluster's.
+    Nobody,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Document {
+    kind: Option<String>,
+    metadata: ObjectName,
+    data: Option<BTreeMap<String, serde_json::Value>>,
+    #[serde(rename = "stringData")]
+    string_data: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ObjectName {
+    name: Option<String>,
+    namespace: Option<String>,
+}
+
+/// Whether the file holds the Secret of this name, and whose it is. The cluster's
+/// keys are `identities`, and their `recipients`.
+pub fn held_by(
+    path: &Path,
+    secret: &SecretName,
+    identities: &[&Identity],
+    recipients: &[Recipient],
+) -> HeldBy {
+    let Ok(bytes) = std::fs::read(path) else {
+        return HeldBy::Nobody;
+    };
+    let options = serde_saphyr::options! { budget: None, with_snippet: false };
+    // JSON is YAML. What is neither is no manifest.
+    let documents: Result<Vec<Document>, _> =
+        serde_saphyr::from_slice_multiple_with_options(&bytes, options);
+    let documents = documents.unwrap_or_default();
+    let mut named = documents
+        .iter()
+        .filter(|document| document.is(secret))
+        .peekable();
+    if named.peek().is_none() {
+        return HeldBy::Nobody;
+    }
+    match Metadata::parse(path, &bytes) {
+        Ok(metadata) => match metadata
+            .recipients
+            .iter()
+            .any(|key| recipients.contains(key))
+        {
+            true => HeldBy::ThisCluster,
+            false => HeldBy::Unknown,
+        },
+        Err(_) => match named.any(|document| document.holds_any(identities)) {
+            true => HeldBy::ThisCluster,
+            false => HeldBy::Nobody,
+        },
+    }
+}
+
+impl Document {
+    /// Kustomize may give the namespace, so a manifest without one may be it.
+    fn is(&self, secret: &SecretName) -> bool {
+        let namespace = self.metadata.namespace.as_ref();
+        self.kind.as_deref() == Some("Secret")
+            && self.metadata.name.as_ref() == Some(&secret.name)
+            && namespace.is_none_or(|namespace| *namespace == secret.namespace)
+    }
+
+    fn holds_any(&self, identities: &[&Identity]) -> bool {
+        let texts = |values: &Option<BTreeMap<String, serde_json::Value>>| {
+            let values = values.iter().flat_map(BTreeMap::values);
+            let texts = values.filter_map(serde_json::Value::as_str);
+            texts.map(ToOwned::to_owned).collect::<Vec<String>>()
+        };
+        let decoded = texts(&self.data).into_iter().filter_map(|text| {
+            let text: String = text.split_whitespace().collect();
+            String::from_utf8(STANDARD.decode(text).ok()?).ok()
+        });
+        let mut all = decoded.chain(texts(&self.string_data));
+        all.any(|text| identities.iter().any(|it| text.contains(it.key().expose())))
+    }
+}

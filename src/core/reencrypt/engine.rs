@@ -1,0 +1,58 @@
+//! Re-encrypts one file.
+
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use super::Swap;
+use crate::core::identity::Recipient;
+use crate::core::sops::{Keys, Rotate, Sops, SopsError};
+use crate::core::sops_file::Metadata;
+
+/// What re-encrypts one file.
+pub trait Engine: Sync {
+    /// The content of `file` under a new data key: a recipient that is gone must
+    /// not find the old one in it. It is for the new recipient, and for all that
+    /// `metadata` names but those that go.
+    ///
+    /// # Errors
+    /// When it cannot be opened, its MAC does not match (unless `ignore_mac`), or
+    /// one of its recipients cannot be reached.
+    fn reencrypt(
+        &self,
+        file: &Path,
+        metadata: &Metadata,
+        swap: &Swap,
+        ignore_mac: bool,
+    ) -> Result<Vec<u8>, SopsError>;
+}
+
+/// One sops process for each file.
+pub struct SopsEngine<'a> {
+    /// The program.
+    pub sops: &'a Sops,
+    /// The keys that open the files.
+    pub keys: SecretString,
+}
+
+impl Engine for SopsEngine<'_> {
+    fn reencrypt(
+        &self,
+        file: &Path,
+        metadata: &Metadata,
+        swap: &Swap,
+        ignore_mac: bool,
+    ) -> Result<Vec<u8>, SopsError> {
+        let there = |recipient: &&Recipient| metadata.recipients.contains(recipient);
+        let add = [&swap.new].into_iter().filter(|new| !there(new));
+        let mut remove: Vec<Recipient> = swap.old.iter().filter(there).cloned().collect();
+        remove.dedup();
+        let request = Rotate {
+            file,
+            add: &add.cloned().collect::<Vec<_>>(),
+            remove: &remove,
+            ignore_mac,
+        };
+        self.sops.rotate(&request, Keys::Cluster(&self.keys))
+    }
+}

@@ -1,0 +1,89 @@
+//! What can keep files from being moved.
+
+use std::path::PathBuf;
+
+use crate::core::identity::Recipient;
+use crate::core::replace::ReplaceError;
+use crate::core::sops::SopsError;
+use crate::core::sops_config::{ConfigError, EditError};
+use crate::core::sops_file::FileError;
+
+/// A file, and why it cannot be moved.
+#[derive(Debug)]
+pub struct FileTrouble {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a file cannot be moved.
+#[derive(Debug, thiserror::Error)]
+pub enum Why {
+    /// It is not there, cannot be read, or is damaged.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It is not whole, or in UTF-16.
+    #[error("it names the key, and kb cannot read its sops metadata")]
+    Unclear,
+    /// Its data key is split among several key groups, of which sops rotates the
+    /// first alone.
+    #[error("its key is split among several key groups, and sops rotates only the first")]
+    KeyGroups,
+    /// sops cannot re-encrypt it.
+    #[error(transparent)]
+    Sops(#[from] SopsError),
+    /// What sops made is for others than it was told.
+    #[error("sops made it for other recipients than it was told")]
+    OtherRecipients,
+    /// What sops made does not open with the new key.
+    #[error("what sops made of it does not open with the new key")]
+    NotForNew,
+    /// What sops made still opens with an old key.
+    #[error("what sops made of it still opens with an old key")]
+    StillForOld,
+    /// It cannot be replaced.
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
+}
+
+/// Why files were not moved. Unless a variant says otherwise, nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReencryptError {
+    /// Some files cannot be moved.
+    #[error("{}", troubled(.0.len()))]
+    Files(Vec<FileTrouble>),
+    /// A `.sops.yaml` that names the key cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A `.sops.yaml` cannot be edited.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// A `.sops.yaml` cannot be replaced, or files cannot be written.
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
+    /// kb was told to stop.
+    #[error("stopped")]
+    Stopped,
+    /// Some files were moved, and others not: someone else changes them all the
+    /// time.
+    #[error("files for {} are changed by someone else all the time", list(.old))]
+    Unsettled {
+        /// The recipients that should be gone.
+        old: Vec<Recipient>,
+        /// The files that still name them.
+        files: Vec<PathBuf>,
+    },
+}
+
+fn troubled(count: usize) -> String {
+    match count {
+        1 => "a file cannot be re-encrypted".to_owned(),
+        count => format!("{count} files cannot be re-encrypted"),
+    }
+}
+
+fn list(recipients: &[Recipient]) -> String {
+    let texts: Vec<&str> = recipients.iter().map(Recipient::as_str).collect();
+    texts.join(", ")
+}

@@ -1,0 +1,168 @@
+//! Finds the files and rules that are for given recipients.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{FileTrouble, ReencryptError, Swap, Tree, Why};
+use crate::core::identity::Recipient;
+use crate::core::replace;
+use crate::core::scan::{Found, Search};
+use crate::core::sops_config::{Place, SopsConfig};
+use crate::core::sops_file::Metadata;
+
+/// What a move is about.
+#[derive(Default)]
+pub struct Affected {
+    /// The files for an old recipient.
+    pub files: Vec<AffectedFile>,
+    /// The `.sops.yaml` files that name an old recipient.
+    pub configs: Vec<ConfigEdit>,
+    /// The files for an old recipient that cannot be moved, and why.
+    pub troubles: Vec<FileTrouble>,
+    /// The recipients among those known that a file or a rule names.
+    pub named: BTreeSet<Recipient>,
+    /// Other people's repositories in this one that hold files for an old
+    /// recipient.
+    pub foreign: BTreeSet<PathBuf>,
+    /// The files that hold the text which was looked for.
+    pub with_text: Vec<PathBuf>,
+    /// What could not be read.
+    pub unread: Vec<PathBuf>,
+    /// Temporary files of kb's own, of a run that lives or was killed.
+    pub temporary: Vec<PathBuf>,
+}
+
+/// A file for an old recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AffectedFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Who can open it now.
+    pub recipients: Vec<Recipient>,
+    /// Whether a key that is not age's opens it too.
+    pub other_keys: bool,
+}
+
+/// A `.sops.yaml` before and after.
+#[derive(Clone, Debug)]
+pub struct ConfigEdit {
+    /// As it is.
+    pub before: SopsConfig,
+    /// With the new recipient in the place of the old ones.
+    pub after: SopsConfig,
+}
+
+/// Looks what is for an old recipient, notes which of those and of the `known`
+/// recipients are named, and which files hold the `text`.
+///
+/// # Errors
+/// When a `.sops.yaml` names an old recipient and cannot be edited.
+pub fn look(
+    tree: &Tree,
+    swap: &Swap,
+    known: &[Recipient],
+    text: Option<&str>,
+) -> Result<Affected, ReencryptError> {
+    let recipients: Vec<Recipient> = swap.old.iter().chain(known).cloned().collect();
+    let search = Search {
+        roots: &tree.roots,
+        recipients: &recipients,
+        text,
+        skip: &tree.skip,
+    };
+    let scan = search.run();
+    let mut affected = Affected {
+        with_text: scan.with_text,
+        temporary: scan.temporary,
+        unread: scan.unread,
+        ..Affected::default()
+    };
+    for found in scan.files {
+        affected.add(found, &swap.old);
+    }
+    for path in config_paths(tree, scan.configs) {
+        let config = match SopsConfig::load_or_empty(&path) {
+            Ok(config) => config,
+            Err(error) => match names_any(&path, &recipients) {
+                true => return Err(error.into()),
+                false => continue,
+            },
+        };
+        let known = recipients.iter().filter(|key| config.mentions(key));
+        affected.named.extend(known.cloned());
+        affected.configs.extend(edit(config, swap)?);
+    }
+    Ok(affected)
+}
+
+/// The config with the new recipient, or `None` if it names no old one.
+fn edit(before: SopsConfig, swap: &Swap) -> Result<Option<ConfigEdit>, ReencryptError> {
+    let mut after = before.clone();
+    for old in &swap.old {
+        if after.mentions(old) {
+            after = after.with(&Place::InsteadOf(old.clone()), &swap.new)?;
+        }
+    }
+    if after.text == before.text {
+        return Ok(None);
+    }
+    replace::check_replaceable(&before.path)?;
+    Ok(Some(ConfigEdit { before, after }))
+}
+
+impl Affected {
+    fn add(&mut self, found: Found, old: &[Recipient]) {
+        let Found {
+            path,
+            metadata,
+            foreign,
+        } = found;
+        let keys = metadata.as_ref().map(|metadata| &metadata.recipients);
+        let is_old = keys.is_none_or(|keys| keys.iter().any(|key| old.contains(key)));
+        match (is_old, foreign) {
+            (true, Some(foreign)) => drop(self.foreign.insert(foreign)),
+            (_, Some(_)) => {}
+            (_, None) => {
+                self.named.extend(keys.into_iter().flatten().cloned());
+                if is_old {
+                    self.add_old(path, metadata);
+                }
+            }
+        }
+    }
+
+    fn add_old(&mut self, path: PathBuf, metadata: Option<Metadata>) {
+        let why = match &metadata {
+            None => Some(Why::Unclear),
+            Some(metadata) if metadata.is_split => Some(Why::KeyGroups),
+            Some(_) => replace::check_replaceable(&path).err().map(Why::Replace),
+        };
+        match (why, metadata) {
+            (None, Some(metadata)) => self.files.push(AffectedFile {
+                path,
+                recipients: metadata.recipients,
+                other_keys: metadata.other_keys,
+            }),
+            (Some(why), _) => self.troubles.push(FileTrouble { path, why }),
+            (None, None) => {}
+        }
+    }
+}
+
+/// The configs of the tree, and the one that was named if it is elsewhere.
+fn config_paths(tree: &Tree, found: Vec<PathBuf>) -> Vec<PathBuf> {
+    let same = |one: &Path, other: &Path| {
+        one == other
+            || matches!((one.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b)
+    };
+    let named = tree.named_config.as_ref();
+    let named = named.filter(|named| !found.iter().any(|path| same(path, named)));
+    found.iter().chain(named).cloned().collect()
+}
+
+/// Whether the text of a file that does not parse names one of the recipients.
+fn names_any(path: &Path, recipients: &[Recipient]) -> bool {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    recipients.iter().any(|key| text.contains(key.as_str()))
+}

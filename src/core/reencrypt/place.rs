@@ -1,0 +1,145 @@
+//! Puts the results into place.
+
+use super::look::{Affected, ConfigEdit, look};
+use super::prepare::Ready;
+use super::{FileTrouble, Move, ReencryptError, Stage, Why};
+use crate::core::replace::{self, Batch, ReplaceError};
+
+/// How often files that someone else changed meanwhile are done again.
+const ROUNDS: usize = 8;
+
+/// Results that wait beside their files, safe from a power cut. Dropping it
+/// leaves everything as it was.
+pub struct Staged {
+    files: Batch,
+    count: usize,
+    configs: Vec<replace::Staged>,
+}
+
+impl Ready {
+    /// How many files there are.
+    pub fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Writes the results beside their files.
+    ///
+    /// # Errors
+    /// [`ReencryptError::Files`], [`ReencryptError::Replace`]
+    pub fn stage(self) -> Result<Staged, ReencryptError> {
+        let mut files = Batch::default();
+        let mut troubles = Vec::new();
+        let count = self.files.len();
+        for file in self.files {
+            if let Err(error) = files.stage(&file.path, &file.before, &file.after) {
+                troubles.push(FileTrouble {
+                    path: file.path,
+                    why: Why::Replace(error),
+                });
+            }
+        }
+        if !troubles.is_empty() {
+            return Err(ReencryptError::Files(troubles));
+        }
+        let stage = |edit: &ConfigEdit| {
+            let (before, after) = (edit.before.text.as_bytes(), edit.after.text.as_bytes());
+            replace::stage(&edit.before.path, Some(before), after)
+        };
+        let configs = self.configs.iter().map(stage).collect::<Result<_, _>>()?;
+        files.sync()?;
+        Ok(Staged {
+            files,
+            count,
+            configs,
+        })
+    }
+}
+
+impl Staged {
+    /// Replaces the files, looks again until none for an old recipient is left,
+    /// and then replaces the configs. A file that someone else has changed is
+    /// done again; their change stays. From here on the way is forward only: an
+    /// error leaves some files as they were and others moved. Returns how many
+    /// files and configs were replaced.
+    ///
+    /// # Errors
+    /// [`ReencryptError`]
+    pub fn replace(self, task: &Move<'_>) -> Result<Replaced, ReencryptError> {
+        let mut replaced = Replaced::default();
+        let mut staged = self;
+        for _ in 0..ROUNDS {
+            let Self {
+                files,
+                count,
+                configs,
+            } = staged;
+            replaced.files += commit_files(files, count, task)?;
+            let left = look(task.tree, &task.swap, &[], None)?;
+            if !left.troubles.is_empty() {
+                return Err(ReencryptError::Files(left.troubles));
+            }
+            if left.files.is_empty() {
+                let (count, changed) = commit_configs(configs)?;
+                replaced.configs += count;
+                if !changed {
+                    return Ok(replaced);
+                }
+            }
+            staged = task
+                .prepare_regardless(&left.files, left.configs)?
+                .stage()?;
+        }
+        let Affected { files, configs, .. } = look(task.tree, &task.swap, &[], None)?;
+        let files = files.into_iter().map(|file| file.path);
+        let configs = configs.into_iter().map(|edit| edit.before.path);
+        Err(ReencryptError::Unsettled {
+            old: task.swap.old.clone(),
+            files: files.chain(configs).collect(),
+        })
+    }
+}
+
+/// Replaces the files; one that someone else has changed stays as it is. Returns
+/// how many were replaced.
+fn commit_files(files: Batch, count: usize, task: &Move<'_>) -> Result<usize, ReencryptError> {
+    let mut done = 0;
+    let failed = files.commit(|| {
+        done += 1;
+        task.observer.progress(Stage::Replacing, done, count);
+    });
+    let replaced = count - failed.len();
+    let is_change = |error: &ReplaceError| matches!(error, ReplaceError::Changed { .. });
+    let troubles = failed.into_iter().filter(|(_, error)| !is_change(error));
+    let troubles: Vec<FileTrouble> = troubles
+        .map(|(path, error)| FileTrouble {
+            path,
+            why: Why::Replace(error),
+        })
+        .collect();
+    match troubles.is_empty() {
+        true => Ok(replaced),
+        false => Err(ReencryptError::Files(troubles)),
+    }
+}
+
+/// The same for configs, and whether someone else has changed one.
+fn commit_configs(configs: Vec<replace::Staged>) -> Result<(usize, bool), ReencryptError> {
+    let (mut replaced, mut changed) = (0, false);
+    for config in configs {
+        match config.commit() {
+            Ok(()) => replaced += 1,
+            Err(ReplaceError::Changed { .. }) => changed = true,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((replaced, changed))
+}
+
+/// What was replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// So many files.
+    pub files: usize,
+    /// So many `.sops.yaml` files.
+    pub configs: usize,
+}

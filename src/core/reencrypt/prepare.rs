@@ -1,0 +1,148 @@
+//! Re-encrypts files into memory, on all cores, and checks each result.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{available_parallelism, scope};
+
+use super::look::{AffectedFile, ConfigEdit};
+use super::{FileTrouble, Move, ReencryptError, Stage, Why};
+use crate::core::identity::Recipient;
+use crate::core::sops_file::{self, Metadata};
+
+/// The results, in memory.
+pub struct Ready {
+    /// The files, in the order in which they were found.
+    pub(super) files: Vec<Reencrypted>,
+    pub(super) configs: Vec<ConfigEdit>,
+}
+
+/// A file before and after.
+pub(super) struct Reencrypted {
+    pub(super) path: PathBuf,
+    pub(super) before: Vec<u8>,
+    pub(super) after: Vec<u8>,
+}
+
+impl Move<'_> {
+    /// Re-encrypts the files into memory.
+    ///
+    /// # Errors
+    /// [`ReencryptError::Files`] names all that cannot be moved;
+    /// [`ReencryptError::Stopped`].
+    pub fn prepare(
+        &self,
+        files: &[AffectedFile],
+        configs: Vec<ConfigEdit>,
+    ) -> Result<Ready, ReencryptError> {
+        self.reencrypt_all(files, configs, &|| self.observer.asked_to_stop())
+    }
+
+    /// As [`Self::prepare`], when there is no way back.
+    pub(super) fn prepare_regardless(
+        &self,
+        files: &[AffectedFile],
+        configs: Vec<ConfigEdit>,
+    ) -> Result<Ready, ReencryptError> {
+        self.reencrypt_all(files, configs, &|| false)
+    }
+
+    fn reencrypt_all(
+        &self,
+        files: &[AffectedFile],
+        configs: Vec<ConfigEdit>,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Ready, ReencryptError> {
+        let workers = available_parallelism()
+            .map_or(1, usize::from)
+            .min(files.len());
+        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = || {
+            let mut results = Vec::new();
+            while !stop() {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(file) = files.get(at) else { break };
+                results.push((at, self.reencrypt(&file.path)));
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                self.observer
+                    .progress(Stage::Reencrypting, done, files.len());
+            }
+            results
+        };
+        let mut results = scope(|scope| {
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            let mut results = Vec::with_capacity(files.len());
+            for worker in workers {
+                match worker.join() {
+                    Ok(part) => results.extend(part),
+                    // kb's own hook has said it; nothing has changed yet.
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            results
+        });
+        if stop() {
+            return Err(ReencryptError::Stopped);
+        }
+        results.sort_by_key(|(at, _)| *at);
+        let mut ready = Vec::with_capacity(files.len());
+        let mut troubles = Vec::new();
+        for (at, result) in results {
+            let path = &files[at].path;
+            match result {
+                Ok(file) => ready.extend(file),
+                Err(why) => troubles.push(FileTrouble {
+                    path: path.clone(),
+                    why,
+                }),
+            }
+        }
+        match troubles.is_empty() {
+            true => Ok(Ready {
+                files: ready,
+                configs,
+            }),
+            false => Err(ReencryptError::Files(troubles)),
+        }
+    }
+
+    /// One file, or `None` if it is for no old recipient any more.
+    fn reencrypt(&self, path: &Path) -> Result<Option<Reencrypted>, Why> {
+        let before = sops_file::read(path)?;
+        let metadata = Metadata::parse(path, &before)?;
+        let is_old = |key: &Recipient| self.swap.old.contains(key);
+        if !metadata.recipients.iter().any(is_old) {
+            return Ok(None);
+        }
+        let after = self
+            .engine
+            .reencrypt(path, &metadata, &self.swap, self.ignore_mac)?;
+        self.check(path, &metadata, &after)?;
+        Ok(Some(Reencrypted {
+            path: path.to_owned(),
+            before,
+            after,
+        }))
+    }
+
+    /// Checks that the new key opens the result, that the old ones do not, and that
+    /// nobody else was lost or added.
+    fn check(&self, path: &Path, before: &Metadata, after: &[u8]) -> Result<(), Why> {
+        let after = Metadata::parse(path, after)?;
+        let stay = before.recipients.iter();
+        let stay = stay.filter(|key| !self.swap.old.contains(key));
+        let expected: BTreeSet<&Recipient> = stay.chain([&self.swap.new]).collect();
+        let found: BTreeSet<&Recipient> = after.recipients.iter().collect();
+        let once = found.len() == after.recipients.len();
+        if found != expected || !once || after.other_keys != before.other_keys || after.is_split {
+            return Err(Why::OtherRecipients);
+        }
+        if !self.new_opener.opens_any(&after.wrapped_keys) {
+            return Err(Why::NotForNew);
+        }
+        if self.old_opener.opens_any(&after.wrapped_keys) {
+            return Err(Why::StillForOld);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! The one writer of files. A file is replaced, never written in place: a full
+//! disk or a kill leaves the old or the new one, whole.
+//!
+//! The new content waits in a temporary file beside the target, synced, and
+//! [`Staged::commit`] renames it. Everything that can fail early (permissions,
+//! space) fails in [`stage`], before anything else has been changed.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | `batch` | replaces many files together, synced once |
+//! | `preflight` | finds out beforehand what cannot be replaced |
+//! | `parents` | makes the directories above a new file |
+//! | `temporary` | names, locks and clears the temporary files |
+
+#![expect(clippy::disallowed_methods, reason = "this is the one writer")]
+
+mod batch;
+mod parents;
+mod preflight;
+mod temporary;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Gid, Uid};
+
+pub use batch::{Batch, TreeLock, lock_tree};
+pub use parents::{Parents, create_parents};
+pub use preflight::{Obstacle, check_replaceable, check_writable};
+pub use temporary::{clear_stale, clear_strays, is_temporary};
+
+/// Why a file was not replaced. It is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceError {
+    /// Reading or writing failed.
+    #[error("cannot write {}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Someone else changed the file after it was read.
+    #[error("{} was changed by someone else meanwhile", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something keeps the file from being replaced.
+    #[error("{} cannot be replaced: {obstacle}", .path.display())]
+    InTheWay {
+        /// The file.
+        path: PathBuf,
+        /// What.
+        obstacle: Obstacle,
+    },
+    /// Another run of kb changes many files below this directory.
+    #[error("another run of kb is changing files in {}", .path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+/// New content that waits to take a file's place. Dropping it leaves the file
+/// as it was.
+pub struct Staged {
+    /// The file as it was named, for messages.
+    path: PathBuf,
+    /// The file itself, where `path` is a link to it.
+    target: PathBuf,
+    before: Option<Vec<u8>>,
+    temporary: tempfile::TempPath,
+    /// Holds the lock.
+    file: Option<File>,
+}
+
+/// Writes `content` beside `path`, to take its place later. `before` is the
+/// content that was read and planned with, `None` if there was no such file.
+/// [`clear_stale`] is the caller's to call, once for each directory.
+///
+/// # Errors
+/// [`ReplaceError`]; nothing is left behind.
+pub fn stage(path: &Path, before: Option<&[u8]>, content: &[u8]) -> Result<Staged, ReplaceError> {
+    let staged = write_beside(path, before, content)?;
+    let synced = staged.file.as_ref().map_or(Ok(()), File::sync_all);
+    synced.map_err(|source| ReplaceError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(staged)
+}
+
+/// As [`stage`], but what was written may still be lost in a power cut.
+fn write_beside(
+    path: &Path,
+    before: Option<&[u8]>,
+    content: &[u8],
+) -> Result<Staged, ReplaceError> {
+    let error = |source| ReplaceError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    // A link stays a link: its target is what is replaced.
+    let target = match path.canonicalize() {
+        Ok(target) => target,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(source) => return Err(error(source)),
+    };
+    let (file, temporary) = temporary::create_locked(&target).map_err(error)?;
+    let old = std::fs::metadata(&target).ok();
+    let write = |mut file: &File| -> io::Result<()> {
+        file.write_all(content)?;
+        if let Some(old) = &old {
+            // Where kb may not give the file away, the group may still keep it.
+            let (user, group) = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
+            let _ = rustix::fs::fchown(file, Some(user), Some(group))
+                .or_else(|_| rustix::fs::fchown(file, None, Some(group)));
+            file.set_permissions(old.permissions())?;
+        }
+        Ok(())
+    };
+    write(&file).map_err(error)?;
+    Ok(Staged {
+        path: path.to_owned(),
+        target,
+        before: before.map(<[u8]>::to_vec),
+        temporary,
+        file: Some(file),
+    })
+}
+
+impl Staged {
+    /// Puts the new content in the file's place, if the file is still as it was
+    /// when it was read.
+    ///
+    /// # Errors
+    /// [`ReplaceError::Changed`], [`ReplaceError::Io`]
+    pub fn commit(self) -> Result<(), ReplaceError> {
+        let target = self.target.clone();
+        self.put()?;
+        sync_directory(&target);
+        Ok(())
+    }
+
+    /// As [`Self::commit`], but the rename may still be lost in a power cut.
+    fn put(self) -> Result<(), ReplaceError> {
+        let Self {
+            path,
+            target,
+            before,
+            temporary,
+            ..
+        } = self;
+        let error = |source| ReplaceError::Io {
+            path: path.clone(),
+            source,
+        };
+        let Some(before) = before else {
+            return match temporary.persist_noclobber(&target) {
+                Ok(()) => Ok(()),
+                Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+                    Err(ReplaceError::Changed { path })
+                }
+                Err(failed) => Err(error(failed.error)),
+            };
+        };
+        // A pipe that stands there now could be read forever.
+        let is_file = |file: &Path| file.symlink_metadata().is_ok_and(|there| there.is_file());
+        let is_as_before = |file: &Path| match is_file(file) {
+            true => std::fs::read(file).map(|now| now == before),
+            false => Ok(false),
+        };
+        if !is_as_before(&target).map_err(error)? {
+            return Err(ReplaceError::Changed { path });
+        }
+        // After the exchange the old file has the temporary name, which its lock
+        // keeps from being cleared.
+        let old = File::open(&target).map_err(error)?;
+        let _ = old.try_lock();
+        if exchange(&temporary, &target).is_ok() {
+            // What was the file until now can be looked at without haste. If
+            // someone was faster, it goes back.
+            let changed = is_as_before(&temporary).is_ok_and(|as_before| !as_before);
+            if changed && exchange(&temporary, &target).is_ok() {
+                return Err(ReplaceError::Changed { path });
+            }
+        } else {
+            // A file system that cannot exchange two files: a moment stays open
+            // between the look and the rename.
+            let renamed = temporary.persist(&target);
+            renamed.map_err(|failed| error(failed.error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Swaps two files in one step.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn exchange(one: &Path, other: &Path) -> rustix::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn exchange(_one: &Path, _other: &Path) -> rustix::io::Result<()> {
+    Err(rustix::io::Errno::NOSYS)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+/// Makes a rename last through a power cut. The rename has happened, so a
+/// failure here must not be taken for one to replace the file.
+fn sync_directory(file: &Path) {
+    let _ = File::open(directory_of(file)).and_then(|directory| directory.sync_all());
+}

@@ -1,0 +1,158 @@
+//! What can stop a rotation.
+
+use std::path::PathBuf;
+
+use super::guard::{Copy, Manager};
+use super::list;
+use crate::core::cluster::{ClusterError, SecretName};
+use crate::core::flux_secret::{BadLine, FetchError, JournalError};
+use crate::core::identity::Recipient;
+use crate::core::reencrypt::{FileTrouble, ReencryptError};
+use crate::core::replace::ReplaceError;
+
+/// Why a rotation stopped. Unless a variant says otherwise, nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// It was not begun.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Reading the cluster's keys.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// Changing the Secret, or trying to.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Re-encrypting.
+    #[error(transparent)]
+    Reencrypt(#[from] ReencryptError),
+    /// Looking after the files of the repository.
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
+    /// kb was told to stop.
+    #[error("stopped: nothing was changed")]
+    Stopped,
+    /// The server did not answer when the new key was to be put there: it may be
+    /// there. No file was changed.
+    #[error("it is not certain whether the new key is in the Secret {secret}")]
+    Uncertain {
+        /// The Secret.
+        secret: SecretName,
+        /// Why there was no answer.
+        #[source]
+        source: Box<ClusterError>,
+    },
+    /// The new key is in the cluster, beside the old one; some files may be moved,
+    /// and others not.
+    #[error("the rotation is not finished")]
+    Interrupted {
+        /// Why.
+        #[source]
+        source: Box<RotateError>,
+    },
+    /// All is done but the last update of the Secret, which holds both keys.
+    #[error("the new key is not the current one in the Secret {secret} yet")]
+    NotPromoted {
+        /// The Secret.
+        secret: SecretName,
+        /// Why.
+        #[source]
+        source: Box<JournalError>,
+    },
+}
+
+/// Why a rotation is not begun.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The keys in the Secret, or the one to import.
+    #[error(transparent)]
+    Keys(#[from] BadKeys),
+    /// Nothing in the repository knows any of the cluster's keys.
+    #[error("nothing in this repository is for this cluster ({secret}: {})", list(.held))]
+    WrongCluster {
+        /// The Secret.
+        secret: SecretName,
+        /// The recipients of its keys.
+        held: Vec<Recipient>,
+    },
+    /// The repository knows only keys of the cluster that are retired.
+    #[error("this clone knows only retired keys of the cluster ({secret}: now {})", list(.current))]
+    Behind {
+        /// The Secret.
+        secret: SecretName,
+        /// The recipients of its current keys.
+        current: Vec<Recipient>,
+    },
+    /// Something else would put the old key back.
+    #[error("the Secret {secret} is managed by {}, which would put the old key back", in_words(.managers))]
+    Managed {
+        /// The Secret, or a copy of it.
+        secret: SecretName,
+        /// By whom.
+        managers: Vec<Manager>,
+    },
+    /// The repository holds the very Secret, and Flux would put the old key back.
+    #[error(
+        "the Secret {secret} stands in this repository, from where Flux would put the old key back"
+    )]
+    InRepository {
+        /// The Secret.
+        secret: SecretName,
+        /// The files.
+        files: Vec<PathBuf>,
+    },
+    /// The Secret has `immutable: true`.
+    #[error("the Secret {secret} is immutable: its keys cannot be changed")]
+    Immutable {
+        /// The Secret.
+        secret: SecretName,
+    },
+    /// Files that cannot be moved.
+    #[error("{}", match .0.len() {
+        1 => "a file cannot be re-encrypted".to_owned(),
+        count => format!("{count} files cannot be re-encrypted"),
+    })]
+    Files(Vec<FileTrouble>),
+    /// Kustomizations decrypt with copies of the Secret.
+    #[error("Kustomizations decrypt with copies of the key")]
+    Copies(Vec<Copy>),
+    /// The same, and kb may not read them.
+    #[error("Kustomizations decrypt with Secrets that kb may not read")]
+    UnreadableCopies(Vec<Copy>),
+    /// The cluster has no Secret, and files are for a key of `.sops.yaml`.
+    #[error("the cluster has no key, and files remain for keys of .sops.yaml")]
+    KeyIsMissing {
+        /// The files.
+        files: Vec<PathBuf>,
+    },
+}
+
+/// What is wrong with the keys.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadKeys {
+    /// Lines of the Secret that would be moved, and are no identities.
+    #[error("the Secret holds lines that are no keys")]
+    Lines(Vec<BadLine>),
+    /// A key in use is a post-quantum one.
+    #[error("the cluster's key is a post-quantum one, whose recipient kb cannot compute")]
+    UnknownRecipient,
+    /// The key to import, or the one under way, is a post-quantum one.
+    #[error("the new key is a post-quantum one, whose recipient kb cannot compute")]
+    NewUnknown,
+    /// A rotation to another key than the one to import is under way.
+    #[error("a rotation to another key is under way{}", .0.as_ref().map_or(String::new(), |key| format!(": {key}")))]
+    OtherUnderWay(Option<Recipient>),
+    /// The key to import is the cluster's key.
+    #[error("the key to import is the one that the cluster has: {0}")]
+    Same(Recipient),
+}
+
+fn in_words(managers: &[Manager]) -> String {
+    let texts: Vec<String> = managers.iter().map(ToString::to_string).collect();
+    texts.join(" and ")
+}
+
+impl std::fmt::Debug for Copy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Copy({})", self.secret)
+    }
+}

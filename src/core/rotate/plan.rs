@@ -1,0 +1,178 @@
+//! Decides, without looking at anything.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::survey::{KeyChange, Situation};
+use super::{Copies, Copy, Refusal, Request, Step};
+use crate::core::flux_secret::{BadLine, Journal};
+use crate::core::identity::Recipient;
+use crate::core::reencrypt::{AffectedFile, ConfigEdit};
+
+/// What a rotation will do.
+pub struct Plan {
+    pub(super) keys: KeyChange,
+    /// The Secret and the copies that get the new key too; the Secret first.
+    pub(super) journals: Vec<Journal>,
+    /// Temporary files that a killed run may have left.
+    pub(super) temporary: Vec<PathBuf>,
+    /// The files to be re-encrypted.
+    pub files: Vec<AffectedFile>,
+    /// The `.sops.yaml` files to be edited.
+    pub configs: Vec<ConfigEdit>,
+    /// What to know before it begins.
+    pub remarks: Remarks,
+}
+
+/// What does not stop a rotation.
+#[derive(Default)]
+pub struct Remarks {
+    /// Copies of the Secret that stay as they are.
+    pub copies_left: Vec<Copy>,
+    /// Whether kb may not see Kustomizations, and so no copies.
+    pub copies_unseen: bool,
+    /// Other people's repositories in this one that hold files for the old key.
+    pub foreign: BTreeSet<PathBuf>,
+    /// What could not be read.
+    pub unread: Vec<PathBuf>,
+    /// Files with a Secret of the same name, encrypted for others.
+    pub similar: Vec<PathBuf>,
+    /// Lines in other entries of the Secret that are no identity.
+    pub bad_lines: Vec<BadLine>,
+}
+
+/// Decides what to do in a situation.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
+    let Situation {
+        journal,
+        keys,
+        affected,
+        managed,
+        manifests,
+        similar,
+        copies,
+    } = situation;
+    check_cluster(&journal, &keys, &affected.named)?;
+    if let Some((secret, managers)) = managed.into_iter().next() {
+        return Err(Refusal::Managed { secret, managers });
+    }
+    if !manifests.is_empty() {
+        return Err(Refusal::InRepository {
+            secret: journal.secret,
+            files: manifests,
+        });
+    }
+    if journal.stored().is_immutable() {
+        return Err(Refusal::Immutable {
+            secret: journal.secret,
+        });
+    }
+    if !affected.troubles.is_empty() {
+        return Err(Refusal::Files(affected.troubles));
+    }
+    let mut remarks = Remarks {
+        copies_unseen: copies.unseen,
+        foreign: affected.foreign,
+        unread: affected.unread,
+        similar,
+        bad_lines: journal.keys.bad_lines.clone(),
+        ..Remarks::default()
+    };
+    let mut journals = vec![journal];
+    match request.copies {
+        _ if copies.found.is_empty() => {}
+        Copies::Refuse => return Err(Refusal::Copies(copies.found)),
+        Copies::OnlyThis => remarks.copies_left = copies.found,
+        Copies::All => {
+            let unreadable = |copy: &&Copy| copy.journal.is_none();
+            if copies.found.iter().any(|copy| unreadable(&copy)) {
+                let found = copies.found.into_iter();
+                return Err(Refusal::UnreadableCopies(
+                    found.filter(|copy| unreadable(&copy)).collect(),
+                ));
+            }
+            journals.extend(copies.found.into_iter().filter_map(|copy| copy.journal));
+        }
+    }
+    Ok(Plan {
+        keys,
+        journals,
+        temporary: affected.temporary,
+        files: affected.files,
+        configs: affected.configs,
+        remarks,
+    })
+}
+
+/// Whether the repository knows the cluster: if not, the context is most likely
+/// wrong.
+fn check_cluster(
+    journal: &Journal,
+    keys: &KeyChange,
+    named: &BTreeSet<Recipient>,
+) -> Result<(), Refusal> {
+    let held = journal.keys.recipients();
+    let (secret, retired) = (journal.secret.clone(), journal.keys.retired());
+    let known: Vec<&Recipient> = held.iter().filter(|key| named.contains(key)).collect();
+    if known.is_empty() {
+        return Err(Refusal::WrongCluster { secret, held });
+    }
+    // A key that comes back is no sign of an older clone.
+    let is_retired = |key: &&&Recipient| retired.contains(key) && ***key != keys.new_recipient;
+    if known.iter().all(|key| is_retired(&key)) {
+        return Err(Refusal::Behind {
+            secret,
+            current: journal
+                .keys
+                .active()
+                .filter_map(|it| it.recipient().cloned())
+                .collect(),
+        });
+    }
+    Ok(())
+}
+
+impl Plan {
+    /// The recipients that go.
+    pub fn old(&self) -> &[Recipient] {
+        &self.keys.old
+    }
+
+    /// The one that comes.
+    pub fn new_recipient(&self) -> &Recipient {
+        &self.keys.new_recipient
+    }
+
+    /// Whether a rotation is under way already, and this goes on with it.
+    pub fn is_resumed(&self) -> bool {
+        self.keys.resumed
+    }
+
+    /// Whether the new key was imported, so that it is not shown.
+    pub fn is_imported(&self) -> bool {
+        self.keys.imported
+    }
+
+    /// The steps, in order.
+    pub fn steps(&self) -> Vec<Step> {
+        let secrets = || self.journals.iter().map(|journal| journal.secret.clone());
+        let begun = |secret: &usize| !self.journals[*secret].keys.next().is_empty();
+        let new = (0..self.journals.len()).filter(|at| !begun(at));
+        let mut steps: Vec<Step> = new
+            .map(|at| Step::AddKey(self.journals[at].secret.clone()))
+            .collect();
+        steps.extend(self.files.iter().cloned().map(Step::Reencrypt));
+        let configs = self.configs.iter();
+        steps.extend(configs.map(|edit| Step::EditConfig(edit.before.path.clone())));
+        if !self.is_imported() {
+            steps.push(Step::ShowKey);
+        }
+        // The Secret itself comes last: as long as its entry is there, a run that
+        // follows finishes the copies as well.
+        steps.extend(secrets().rev().map(Step::Promote));
+        steps
+    }
+}

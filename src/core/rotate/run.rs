@@ -1,0 +1,231 @@
+//! Carries a rotation out.
+
+use super::plan::Plan;
+use super::{BadKeys, Refusal, Request, RotateError};
+use crate::core::cluster::{Cluster, Mode};
+use crate::core::flux_secret::{Begun, Journal, JournalError};
+use crate::core::identity::Identity;
+use crate::core::reencrypt::{
+    Move, Observer, Ready, ReencryptError, Replaced, SopsEngine, Staged, Swap, look,
+};
+use crate::core::replace;
+use crate::core::sops::Sops;
+
+/// What a rotation works with.
+#[derive(Clone, Copy)]
+pub struct Rotation<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// The program that re-encrypts.
+    pub sops: &'a Sops,
+    /// What is asked for.
+    pub request: &'a Request,
+    /// Who watches.
+    pub observer: &'a dyn Observer,
+}
+
+/// A point that a rotation has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// All results are in memory.
+    Prepared,
+    /// They lie beside their files.
+    Staged,
+    /// The new key is in the cluster, beside the old one.
+    Begun,
+    /// Files and rules are replaced.
+    Replaced,
+}
+
+/// All files, re-encrypted in memory. Nothing has changed.
+pub struct Prepared {
+    plan: Plan,
+    ready: Ready,
+}
+
+/// A rotation that has replaced everything, and waits for the key to be shown.
+#[must_use]
+pub struct Unfinished {
+    journals: Vec<Journal>,
+    new: Identity,
+    /// What was replaced.
+    pub replaced: Replaced,
+    /// Whether the rotation was under way, so that the key is another run's.
+    pub joined: bool,
+    /// Whether the new key was imported.
+    pub imported: bool,
+}
+
+impl Rotation<'_> {
+    /// Has the server try the very requests.
+    ///
+    /// # Errors
+    /// [`RotateError::Journal`]
+    pub fn try_out(&self, plan: &mut Plan) -> Result<(), RotateError> {
+        for journal in &mut plan.journals {
+            if journal.keys.next().is_empty() {
+                journal.begin(self.cluster, &plan.keys.new, Mode::DryRun)?;
+            }
+            journal.try_to_finish(self.cluster, &plan.keys.new)?;
+        }
+        Ok(())
+    }
+
+    /// Re-encrypts all files into memory, and checks the results.
+    ///
+    /// # Errors
+    /// [`RotateError::Reencrypt`], [`RotateError::Stopped`]
+    pub fn prepare(&self, plan: Plan) -> Result<Prepared, RotateError> {
+        let ready = self.with_move(
+            &plan.journals[0],
+            &plan.keys.new,
+            plan.keys.swap(),
+            |task| task.prepare(&plan.files, plan.configs.clone()),
+        );
+        let ready = ready.map_err(stopped)?;
+        Ok(Prepared { plan, ready })
+    }
+
+    fn with_move<T>(
+        &self,
+        journal: &Journal,
+        new: &Identity,
+        swap: Swap,
+        work: impl FnOnce(&Move<'_>) -> T,
+    ) -> T {
+        let engine = SopsEngine {
+            sops: self.sops,
+            keys: journal.keys.for_sops(),
+        };
+        let old = journal.keys.of_recipients(&swap.old);
+        let tree = &self.request.tree;
+        let mut task = Move::new(tree, swap, &old, new, &engine, self.observer);
+        task.ignore_mac = self.request.ignore_mac;
+        work(&task)
+    }
+
+    /// Puts the new key into the cluster, then the results into place. `reached`
+    /// is called at each point.
+    ///
+    /// # Errors
+    /// [`RotateError`]; after [`RotateError::Interrupted`] the next run goes on
+    /// with the same key.
+    pub fn commit(
+        &self,
+        prepared: Prepared,
+        reached: &dyn Fn(Point),
+    ) -> Result<Unfinished, RotateError> {
+        let Prepared { plan, ready } = prepared;
+        let Plan {
+            keys,
+            mut journals,
+            temporary,
+            ..
+        } = plan;
+        reached(Point::Prepared);
+        replace::clear_strays(&temporary);
+        let mut staged = ready.stage()?;
+        reached(Point::Staged);
+        if self.observer.asked_to_stop() {
+            return Err(RotateError::Stopped);
+        }
+        let mut new = keys.new.clone();
+        let mut swap = keys.swap();
+        let begun = journals[0].begin(self.cluster, &new, Mode::Persist);
+        let mut joined = keys.resumed;
+        if let Begun::Joined(theirs) = begun.map_err(|error| uncertain(error, &journals[0]))? {
+            // Someone was faster: what is staged is for a key that the cluster will
+            // never have.
+            drop(staged);
+            if keys.imported {
+                let theirs = theirs.recipient().cloned();
+                return Err(Refusal::from(BadKeys::OtherUnderWay(theirs)).into());
+            }
+            joined = true;
+            let forward = |error: ReencryptError| interrupted(error.into());
+            let recipient = theirs.recipient().cloned();
+            swap.new = recipient.ok_or(Refusal::from(BadKeys::NewUnknown))?;
+            swap.old.retain(|old| *old != swap.new);
+            let found = look(&self.request.tree, &swap, &[], None).map_err(forward)?;
+            let again = self.with_move(&journals[0], &theirs, swap.clone(), |task| {
+                task.prepare(&found.files, found.configs.clone())
+            });
+            staged = again.and_then(Ready::stage).map_err(forward)?;
+            new = theirs;
+        }
+        reached(Point::Begun);
+        for copy in &mut journals[1..] {
+            let begun = copy.begin(self.cluster, &new, Mode::Persist);
+            if let Begun::Joined(_) = begun.map_err(|error| interrupted(error.into()))? {
+                let secret = copy.secret.clone();
+                return Err(interrupted(JournalError::Overtaken { secret }.into()));
+            }
+        }
+        let replaced = self.with_move(&journals[0], &new, swap, |task| {
+            Staged::replace(staged, task)
+        });
+        let replaced = replaced.map_err(|error| interrupted(error.into()))?;
+        reached(Point::Replaced);
+        Ok(Unfinished {
+            journals,
+            new,
+            replaced,
+            joined,
+            imported: keys.imported,
+        })
+    }
+}
+
+impl Prepared {
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+impl Unfinished {
+    /// The new key, to be shown.
+    pub fn new_key(&self) -> &Identity {
+        &self.new
+    }
+
+    /// Makes the new key the current one; the Secret itself comes last.
+    ///
+    /// # Errors
+    /// [`RotateError::NotPromoted`]
+    pub fn finish(mut self, cluster: &Cluster) -> Result<(), RotateError> {
+        for journal in self.journals.iter_mut().rev() {
+            journal
+                .finish(cluster, &self.new)
+                .map_err(|source| RotateError::NotPromoted {
+                    secret: journal.secret.clone(),
+                    source: Box::new(source),
+                })?;
+        }
+        Ok(())
+    }
+}
+
+fn interrupted(source: RotateError) -> RotateError {
+    RotateError::Interrupted {
+        source: Box::new(source),
+    }
+}
+
+fn stopped(error: ReencryptError) -> RotateError {
+    match error {
+        ReencryptError::Stopped => RotateError::Stopped,
+        error => error.into(),
+    }
+}
+
+/// The server may have carried it out all the same.
+fn uncertain(error: JournalError, journal: &Journal) -> RotateError {
+    match error {
+        JournalError::Cluster(source) if source.leaves_open() => RotateError::Uncertain {
+            secret: journal.secret.clone(),
+            source: Box::new(source),
+        },
+        error => error.into(),
+    }
+}

@@ -1,0 +1,178 @@
+//! Looks at the cluster and the repository.
+
+use std::path::PathBuf;
+
+use super::guard::{self, Copies, Manager};
+use super::{BadKeys, NewKey, Refusal, Request, RotateError};
+use crate::core::cluster::{Cluster, SecretName};
+use crate::core::flux_secret::{ClusterKeys, Journal, NEXT_ENTRY, RETIRED_ENTRY};
+use crate::core::identity::{Identity, Recipient};
+use crate::core::manifest::{self, HeldBy};
+use crate::core::reencrypt::{Affected, Swap, Tree, look};
+use crate::core::scan::Search;
+use crate::core::sops_config::{CreationRule, SopsConfig};
+
+/// What was found.
+pub struct Situation {
+    pub(super) journal: Journal,
+    pub(super) keys: KeyChange,
+    pub(super) affected: Affected,
+    /// The Secret and its copies that something else manages.
+    pub(super) managed: Vec<(SecretName, Vec<Manager>)>,
+    /// The files that hold this very Secret.
+    pub(super) manifests: Vec<PathBuf>,
+    /// Files with a Secret of that name, for which it cannot be told.
+    pub(super) similar: Vec<PathBuf>,
+    pub(super) copies: Copies,
+}
+
+/// Which keys go, and which one comes.
+pub(super) struct KeyChange {
+    pub(super) new: Identity,
+    pub(super) new_recipient: Recipient,
+    /// Whether a rotation is under way already, and the new key is its.
+    pub(super) resumed: bool,
+    /// Whether someone has the new key already, because it was imported.
+    pub(super) imported: bool,
+    pub(super) old: Vec<Recipient>,
+}
+
+/// Looks at everything that a rotation depends on. `None` if the cluster has no
+/// such Secret.
+///
+/// # Errors
+/// See [`RotateError`].
+pub fn survey(cluster: &Cluster, request: &Request) -> Result<Option<Situation>, RotateError> {
+    let Some(journal) = Journal::read(cluster, &request.secret)? else {
+        return Ok(None);
+    };
+    let keys = KeyChange::new(&journal.keys, &request.key)?;
+    let copies = guard::copies(cluster, &request.secret, &keys.old)?;
+    let mut managed = Vec::new();
+    let journals = copies.found.iter().filter_map(|copy| copy.journal.as_ref());
+    for journal in [&journal].into_iter().chain(journals) {
+        let managers = guard::managers(journal.stored(), &journal.keys.entries_in_use());
+        if !managers.is_empty() {
+            managed.push((journal.secret.clone(), managers));
+        }
+    }
+    let swap = keys.swap();
+    let held = journal.keys.recipients();
+    let affected = look(&request.tree, &swap, &held, Some(&request.secret.name))?;
+    let mut situation = Situation {
+        keys,
+        affected,
+        managed,
+        manifests: Vec::new(),
+        similar: Vec::new(),
+        copies,
+        journal,
+    };
+    situation.find_manifests();
+    Ok(Some(situation))
+}
+
+impl Situation {
+    fn find_manifests(&mut self) {
+        let identities: Vec<&Identity> = self.journal.keys.identities().collect();
+        let recipients = self.journal.keys.recipients();
+        for path in &self.affected.with_text {
+            match manifest::held_by(path, &self.journal.secret, &identities, &recipients) {
+                HeldBy::ThisCluster => self.manifests.push(path.clone()),
+                HeldBy::Unknown => self.similar.push(path.clone()),
+                HeldBy::Nobody => {}
+            }
+        }
+    }
+}
+
+impl KeyChange {
+    pub(super) fn new(keys: &ClusterKeys, key: &NewKey) -> Result<Self, Refusal> {
+        let in_use = keys.entries_in_use();
+        let touched =
+            |entry: &str| in_use.contains(&entry) || [NEXT_ENTRY, RETIRED_ENTRY].contains(&entry);
+        let bad_lines = keys.bad_lines.iter().filter(|bad| touched(&bad.entry));
+        let bad_lines: Vec<_> = bad_lines.cloned().collect();
+        if !bad_lines.is_empty() {
+            return Err(BadKeys::Lines(bad_lines).into());
+        }
+        let recipient_of = |identity: &Identity| identity.recipient().cloned();
+        let mut old: Vec<Recipient> = Vec::new();
+        for identity in keys.in_use() {
+            old.push(recipient_of(identity).ok_or(BadKeys::UnknownRecipient)?);
+        }
+        old.extend(keys.next().iter().skip(1).filter_map(recipient_of));
+        old.extend(keys.retired());
+        let (new, resumed, imported) = match (keys.next().first(), key) {
+            (None, NewKey::Generate) => (Identity::generate().0, false, false),
+            (None, NewKey::Import(key)) => (key.clone(), false, true),
+            (Some(next), NewKey::Generate) => (next.clone(), true, false),
+            (Some(next), NewKey::Import(key)) => match next.recipient() == key.recipient() {
+                true => (next.clone(), true, true),
+                false => return Err(BadKeys::OtherUnderWay(recipient_of(next)).into()),
+            },
+        };
+        let new_recipient = recipient_of(&new).ok_or(BadKeys::NewUnknown)?;
+        if !resumed && old.first() == Some(&new_recipient) && keys.in_use().count() == 1 {
+            return Err(BadKeys::Same(new_recipient).into());
+        }
+        old.retain(|recipient| *recipient != new_recipient);
+        let mut seen = Vec::new();
+        old.retain(|recipient| {
+            let is_new = !seen.contains(recipient);
+            seen.push(recipient.clone());
+            is_new
+        });
+        Ok(Self {
+            new,
+            new_recipient,
+            resumed,
+            imported,
+            old,
+        })
+    }
+
+    pub(super) fn swap(&self) -> Swap {
+        Swap {
+            old: self.old.clone(),
+            new: self.new_recipient.clone(),
+        }
+    }
+}
+
+/// Whether a cluster that has no Secret may get a new key: not while files are for
+/// a key of `config` that the cluster does not hold, unless it is the one that is
+/// imported.
+///
+/// # Errors
+/// [`Refusal::KeyIsMissing`] names those files.
+pub fn check_absent(
+    config: &SopsConfig,
+    tree: &Tree,
+    imported: Option<&Identity>,
+) -> Result<(), RotateError> {
+    let imported = imported.and_then(Identity::recipient);
+    let keys = config.rules.iter().flat_map(CreationRule::recipients);
+    let keys: Vec<Recipient> = keys
+        .filter(|key| key.may_be_a_clusters() && Some(key) != imported)
+        .collect();
+    let search = Search {
+        roots: &tree.roots,
+        recipients: &keys,
+        skip: &tree.skip,
+        ..Search::default()
+    };
+    let found = search.run().files.into_iter();
+    let ours = found.filter(|found| found.foreign.is_none());
+    let opened_by_import =
+        |recipients: &[Recipient]| imported.is_some_and(|imported| recipients.contains(imported));
+    let lost = ours.filter(|found| {
+        let metadata = found.metadata.as_ref();
+        !metadata.is_some_and(|metadata| opened_by_import(&metadata.recipients))
+    });
+    let files: Vec<PathBuf> = lost.map(|found| found.path).collect();
+    match files.is_empty() {
+        true => Ok(()),
+        false => Err(Refusal::KeyIsMissing { files }.into()),
+    }
+}
