@@ -2,6 +2,7 @@
 //!
 //! | module | owns |
 //! | --- | --- |
+//! | [`git`] | the `git` process |
 //! | [`identity`] | the text forms of age identities and recipients |
 //! | [`cluster`] | the Kubernetes API server, by way of kube |
 //! | [`flux_secret`] | what stands in the Secret that Flux decrypts with |
@@ -19,7 +20,7 @@
 //! | [`editor`] | the editor, and what keeps its copies off the disk |
 //! | [`signals`] | what happens when someone wants kb to stop |
 //!
-//! [`init`], [`rotate`], [`edit`] and [`decrypt`] put them together, one module per command.
+//! [`init`], [`rotate`], [`prune`], [`edit`] and [`decrypt`] put them together, one module per command.
 
 pub mod cluster;
 pub mod data_key;
@@ -28,10 +29,12 @@ pub mod disk;
 pub mod edit;
 pub mod editor;
 pub mod flux_secret;
+pub mod git;
 pub mod identity;
 pub mod init;
 pub mod manifest;
 pub mod private_dir;
+pub mod prune;
 pub mod reencrypt;
 pub mod replace;
 pub mod repository;

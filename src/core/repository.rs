@@ -175,6 +175,11 @@ pub fn other_file(directory: &Path, path: &Path) -> Option<PathBuf> {
     (Some(&kernel) != text.as_ref()).then(|| kernel.join(path.file_name().unwrap_or_default()))
 }
 
+/// The top of the Git working tree around an absolute `directory`.
+pub fn git_root(directory: &Path) -> Option<PathBuf> {
+    Upward::from(directory).git_root().cloned()
+}
+
 /// The top of the repository around an absolute `directory`: the Git working
 /// tree's; outside Git, the directory of the `.sops.yaml` found.
 pub fn root(directory: &Path) -> Option<PathBuf> {

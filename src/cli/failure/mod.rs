@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod edit;
 mod files;
+mod prune;
 mod rotate;
 mod secret;
 

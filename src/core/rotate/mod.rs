@@ -92,7 +92,7 @@ pub enum Step {
 }
 
 /// Recipients in one line.
-fn list(recipients: &[Recipient]) -> String {
+pub(super) fn list(recipients: &[Recipient]) -> String {
     let texts: Vec<&str> = recipients.iter().map(Recipient::as_str).collect();
     texts.join(", ")
 }

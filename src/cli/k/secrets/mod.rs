@@ -3,6 +3,7 @@
 pub mod decrypt;
 pub mod edit;
 pub mod init;
+pub mod prune;
 
 use clap::Subcommand;
 
@@ -18,6 +19,8 @@ pub enum Secrets {
     Edit(edit::Edit),
     /// Print the plaintext of an encrypted file
     Decrypt(decrypt::Decrypt),
+    /// Drop retired keys from the cluster, once nothing needs them
+    Prune(prune::Prune),
 }
 
 impl Secrets {
@@ -26,6 +29,7 @@ impl Secrets {
             Self::Init(init) => init.run(context),
             Self::Edit(edit) => edit.run(context),
             Self::Decrypt(decrypt) => decrypt.run(context),
+            Self::Prune(prune) => prune.run(context),
         }
     }
 }
