@@ -21,6 +21,7 @@ mod init_import;
 mod init_picker;
 mod init_replace;
 mod init_rules;
+mod rotate;
 mod rule_matching;
 mod slow_proxy;
 mod stdout;
@@ -43,7 +44,10 @@ struct Setup {
 impl Setup {
     /// kb finds the shared cluster by `~/.kube/config`, as admin.
     fn new(prefix: &str) -> Self {
-        let cluster = Cluster::shared();
+        Self::of(Cluster::shared(), prefix)
+    }
+
+    fn of(cluster: &'static Cluster, prefix: &str) -> Self {
         let setup = Self {
             world: bare_world(),
             cluster,

@@ -43,7 +43,8 @@ impl Client {
     }
 
     /// Sends one request; the status and the body, whatever they are. A body
-    /// that is not JSON comes as a JSON string. A `PATCH` is a merge patch.
+    /// that is not JSON comes as a JSON string. A `PATCH` is a merge patch, and
+    /// `APPLY` a server-side apply.
     ///
     /// # Errors
     /// If there was no answer at all, in the HTTP client's words.
@@ -53,11 +54,32 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(u16, Value), String> {
-        let content_type = if method == "PATCH" {
-            "application/merge-patch+json"
-        } else {
-            "application/json"
+        let (method, content_type) = match method {
+            "PATCH" => ("PATCH", "application/merge-patch+json"),
+            // JSON is YAML.
+            "APPLY" => ("PATCH", "application/apply-patch+yaml"),
+            method => (method, "application/json"),
         };
+        let body = body.map(ToString::to_string);
+        self.send(method, path, content_type, body)
+    }
+
+    /// Creates an object from a YAML manifest.
+    ///
+    /// # Panics
+    /// If there was no answer.
+    pub fn post_yaml(&self, path: &str, manifest: &str) -> (u16, Value) {
+        self.send("POST", path, "application/yaml", Some(manifest.to_owned()))
+            .unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: Option<String>,
+    ) -> Result<(u16, Value), String> {
         let mut request = http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server))
@@ -69,7 +91,7 @@ impl Client {
             Some(body) => {
                 let request = request
                     .header("content-type", content_type)
-                    .body(body.to_string())
+                    .body(body)
                     .map_err(|error| error.to_string())?;
                 self.agent.run(request)
             }

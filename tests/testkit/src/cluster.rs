@@ -1,5 +1,6 @@
 //! A real etcd and a real kube-apiserver on loopback.
 
+mod flux;
 mod launch;
 mod objects;
 mod requests;

@@ -25,4 +25,4 @@ pub use cluster::{Cluster, UserKind};
 pub use kubeconfig::Kubeconfig;
 pub use pki::Pki;
 pub use tools::Tools;
-pub use world::{Run, World};
+pub use world::{Run, Spawned, World};

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::tools::Tools;
 use environment::Environment;
 use redact::Redactor;
-pub use run::Run;
+pub use run::{Run, Spawned};
 
 /// A temporary directory with a home, a `TMPDIR`, a Git repository and a
 /// `bin`, and an environment that knows nothing else: no `KUBECONFIG`, no
@@ -220,13 +220,19 @@ impl World {
     /// If it takes longer than a minute (it is killed then), was ended by a
     /// signal, or wrote to stderr what must never be there.
     pub fn run(&self, command: Command) -> Run {
-        Run::new(command, None, self.redactor())
+        self.spawn(command).finish()
+    }
+
+    /// Starts a command made by this world, for a test that does something while it
+    /// runs.
+    pub fn spawn(&self, command: Command) -> Spawned {
+        Spawned::new(command, None, self.redactor())
     }
 
     /// As [`World::run`], with a text on stdin.
     pub fn run_with_stdin(&self, mut command: Command, stdin: &[u8]) -> Run {
         command.stdin(Stdio::piped());
-        Run::new(command, Some(stdin), self.redactor())
+        Spawned::new(command, Some(stdin), self.redactor()).finish()
     }
 
     /// A text with all that differs from run to run replaced, as in

@@ -107,14 +107,48 @@ impl Cluster {
         }
     }
 
+    /// Lets a service account list Kustomizations of all namespaces, and waits until
+    /// the server knows.
+    pub fn allow_kustomizations(&self, namespace: &str, name: &str) {
+        let role = format!("{namespace}-kustomizations");
+        let rbac = "/apis/rbac.authorization.k8s.io/v1";
+        let group = "kustomize.toolkit.fluxcd.io";
+        self.ensure(
+            &format!("{rbac}/clusterroles"),
+            &json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "ClusterRole",
+                "metadata": {"name": role},
+                "rules": [{"apiGroups": [group], "resources": ["kustomizations"], "verbs": ["list"]}],
+            }),
+        );
+        self.ensure(
+            &format!("{rbac}/clusterrolebindings"),
+            &json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": role},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+                "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+            }),
+        );
+        let user = format!("system:serviceaccount:{namespace}:{name}");
+        self.wait_until_reviewed(
+            &user,
+            &json!({"group": group, "resource": "kustomizations", "verb": "list"}),
+        );
+    }
+
     fn wait_until_allowed(&self, user: &str, namespace: &str, verb: &str) {
+        let asked = json!({"namespace": namespace, "resource": "secrets", "verb": verb});
+        self.wait_until_reviewed(user, &asked);
+    }
+
+    fn wait_until_reviewed(&self, user: &str, asked: &Value) {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
-            "spec": {
-                "user": user,
-                "resourceAttributes": {"namespace": namespace, "resource": "secrets", "verb": verb},
-            },
+            "spec": {"user": user, "resourceAttributes": asked},
         });
         let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
         for _ in 0..200 {
@@ -123,7 +157,7 @@ impl Cluster {
             }
             thread::sleep(Duration::from_millis(25));
         }
-        panic!("{user} may still not {verb} secrets in {namespace}");
+        panic!("{user} may still not: {asked}");
     }
 
     /// The data of a Secret, decoded; `None` if there is no such Secret.

@@ -45,7 +45,17 @@ pub struct Run {
     redactor: Redactor,
 }
 
-impl Run {
+/// A program that runs. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Spawned {
+    child: Child,
+    stdout: Receiver<Vec<u8>>,
+    stderr: Receiver<Vec<u8>>,
+    line: String,
+    redactor: Redactor,
+}
+
+impl Spawned {
     pub(super) fn new(mut command: Command, stdin: Option<&[u8]>, redactor: Redactor) -> Self {
         let line = line(&command);
         let mut child = command
@@ -58,7 +68,64 @@ impl Run {
         if let Some(text) = stdin {
             feed(&mut child, text.to_owned());
         }
+        Self {
+            child,
+            stdout,
+            stderr,
+            line,
+            redactor,
+        }
+    }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it stops itself (SIGSTOP).
+    ///
+    /// # Panics
+    /// If it ends instead, or does neither within a minute.
+    #[track_caller]
+    pub fn wait_until_stopped(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+            let stat = stat.unwrap_or_default();
+            // The name in parentheses may hold anything.
+            let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+            if state.starts_with('T') {
+                return;
+            }
+            let ended = self.child.try_wait().expect("a child can be waited for");
+            assert!(ended.is_none(), "{} did not stop: {ended:?}", self.line);
+            assert!(Instant::now() < deadline, "{} did not stop", self.line);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Ends it at once, as a crash would (SIGKILL). Says whether it was still
+    /// running, and what it wrote to stdout.
+    pub fn kill(mut self) -> (bool, Vec<u8>) {
+        let _ = self.child.kill();
+        let status = self.child.wait().expect("a killed child ends");
+        let stdout = self.stdout.recv_timeout(PATIENCE).unwrap_or_default();
+        (status.signal().is_some(), stdout)
+    }
+
+    /// Waits for its end, and checks what must hold for every run.
+    ///
+    /// # Panics
+    /// As [`World::run`](super::World::run).
+    pub fn finish(self) -> Run {
+        let Self {
+            mut child,
+            stdout,
+            stderr,
+            line,
+            redactor,
+        } = self;
         let deadline = Instant::now() + PATIENCE;
         let status = wait(&mut child, deadline);
         let finished = status.is_some();
@@ -76,7 +143,7 @@ impl Run {
                     Vec::new()
                 })
         };
-        let run = Self {
+        let run = Run {
             status,
             code: status.code(),
             stdout: receive(stdout),
@@ -98,7 +165,9 @@ impl Run {
         run.check();
         run
     }
+}
 
+impl Run {
     /// What must hold for every run.
     fn check(&self) {
         assert!(

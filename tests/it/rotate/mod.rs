@@ -1,0 +1,212 @@
+//! `init --force`: a rotation, and what may come between.
+
+mod copies;
+mod kill;
+mod others;
+mod plan;
+mod prune;
+mod refusals;
+mod retired;
+mod troubles;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use testkit::{Run, Spawned};
+
+use crate::{Setup, recipient_of};
+
+/// A repository with files of every format for the cluster's key, and one that is
+/// another cluster's.
+struct Rotating {
+    setup: Setup,
+    /// The names and plaintexts of the cluster's files.
+    files: Vec<(String, String)>,
+    /// The other cluster's file, byte for byte.
+    foreign: Vec<u8>,
+    /// The cluster's first recipient.
+    old: String,
+}
+
+impl std::ops::Deref for Rotating {
+    type Target = Setup;
+    fn deref(&self) -> &Setup {
+        &self.setup
+    }
+}
+
+const OTHER_CLUSTERS: &str = "clusters/other/db-secret.yaml";
+
+impl Rotating {
+    fn new(prefix: &str) -> Self {
+        Self::of(testkit::Cluster::shared(), prefix)
+    }
+
+    fn of(cluster: &'static testkit::Cluster, prefix: &str) -> Self {
+        let setup = Setup::of(cluster, prefix);
+        setup.init(&[]).assert_code(0);
+        let old = setup.recipient();
+        let manifest = |name: &str| {
+            format!(
+                "apiVersion: v1\nkind: Secret\nmetadata:\n    name: {name}\nstringData:\n    # who\n    user: {name}\n    empty: \"\"\n"
+            )
+        };
+        let documents = format!("{}---\n{}", manifest("one"), manifest("two"));
+        let files: Vec<(String, String)> = [
+            ("apps/db-secret.yaml", manifest("db").as_str()),
+            ("apps/two-secret.yml", &documents),
+            ("apps/values.json", "{\n\t\"a\": \"b\",\n\t\"n\": 1\n}\n"),
+            ("apps/app.env", "A=b\n# c\nC=d\n"),
+            ("apps/app.ini", "[a]\nb = c\n"),
+            ("deep/er/blob", "binary\n"),
+        ]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .to_vec();
+        for (name, text) in &files {
+            setup.encrypt_for(&old, name, text);
+        }
+        let (_, other) = crate::keypair(&setup.world);
+        setup.encrypt_for(&other, OTHER_CLUSTERS, &manifest("other"));
+        Self {
+            foreign: setup.world.read_bytes(OTHER_CLUSTERS),
+            files,
+            old,
+            setup,
+        }
+    }
+
+    fn force(&self, args: &[&str]) -> Run {
+        self.init(&[&["--force"], args].concat())
+    }
+
+    /// A rotation that has stopped itself at a point.
+    #[track_caller]
+    fn paused_at(&self, point: &str, args: &[&str]) -> Spawned {
+        let mut spawned = self.world.spawn(self.pausing(point, args));
+        spawned.wait_until_stopped();
+        spawned
+    }
+
+    fn pausing(&self, point: &str, args: &[&str]) -> Command {
+        let mut command = self.command(&[&["init", "--force"], args].concat());
+        command.env("KB_TEST_PAUSE_AT", point);
+        command
+    }
+
+    /// The Secret, as the server has it.
+    fn object(&self) -> Value {
+        let path = self.path();
+        self.cluster.get(&path).expect("the Secret")
+    }
+
+    fn path(&self) -> String {
+        format!("/api/v1/namespaces/{}/secrets/sops-age", self.namespace)
+    }
+
+    /// The entries that Flux reads, of a Secret of this name and namespace.
+    fn keys_of(&self, namespace: &str) -> String {
+        let data = self.cluster.secret(namespace, "sops-age");
+        let data = data.expect("the Secret").into_iter();
+        let read = data.filter(|(name, _)| name.ends_with(".agekey"));
+        let texts = read.map(|(_, value)| String::from_utf8(value).expect("text"));
+        texts.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The private keys that the cluster holds, as sops takes them.
+    fn keys(&self) -> String {
+        let text = self.keys_of(&self.namespace);
+        let keys = text.lines().filter(|line| line.starts_with("AGE-SECRET"));
+        keys.collect::<Vec<_>>().join("\n")
+    }
+
+    /// A file's plaintext, by plain sops with these keys alone.
+    fn plaintext(&self, name: &str, keys: &str) -> Run {
+        let mut sops = self.world.tool_cmd("sops", ["decrypt", name]);
+        sops.env("SOPS_AGE_KEY", keys);
+        self.world.run(sops)
+    }
+
+    /// Each file of the cluster opens with one of the keys that it holds, and its
+    /// plaintext and the other cluster's file are as before.
+    #[track_caller]
+    fn assert_all_open(&self) {
+        self.assert_open_with(&self.keys());
+    }
+
+    #[track_caller]
+    fn assert_open_with(&self, keys: &str) {
+        for (name, text) in &self.files {
+            let run = self.plaintext(name, keys);
+            assert_eq!(run.assert_code(0).out(), text, "{name}");
+        }
+        assert_eq!(self.world.read_bytes(OTHER_CLUSTERS), self.foreign);
+    }
+
+    /// The rotation is finished: everything is for the new key, which was printed,
+    /// and nothing else is left. Returns the new recipient.
+    #[track_caller]
+    fn assert_rotated(&self, run: &Run) -> String {
+        let printed = run.assert_code(0).out().trim().to_owned();
+        let current = self.entry("age.agekey").expect("a current key");
+        assert_eq!(current.lines().last(), Some(printed.as_str()));
+        let new = recipient_of(&self.world, &printed);
+        assert_eq!(self.entry("age.next.agekey"), None);
+        let retired = self.entry("age.previous.agekey").expect("retired keys");
+        assert!(!retired.contains(&printed), "{}", run.err());
+        let retired = self.world.redact(&retired);
+        assert!(retired.contains("[PRIVATE KEY]"), "{retired}");
+        self.assert_open_with(&printed);
+        for (name, _) in &self.files {
+            let text = self.world.read(name);
+            assert!(!text.contains(&self.old), "{name} is for the old key");
+        }
+        let config = self.world.read(".sops.yaml");
+        assert!(
+            config.contains(&new) && !config.contains(&self.old),
+            "{config}"
+        );
+        self.assert_no_stray();
+        new
+    }
+
+    /// Nothing has changed, in the cluster and here.
+    #[track_caller]
+    fn assert_untouched(&self) {
+        let held = self.keys();
+        assert_eq!(held.lines().count(), 1, "other keys");
+        assert_eq!(self.entry("age.next.agekey"), None);
+        assert_eq!(recipient_of(&self.world, &held), self.old);
+        self.assert_all_open();
+        assert!(self.world.read(".sops.yaml").contains(&self.old));
+        self.assert_no_stray();
+    }
+
+    /// kb's temporary files.
+    fn strays(&self) -> Vec<PathBuf> {
+        let find = ["-name", "*.kb-tmp-*"];
+        let run = self.world.tool("find", find);
+        run.assert_code(0)
+            .out()
+            .lines()
+            .map(PathBuf::from)
+            .collect()
+    }
+
+    #[track_caller]
+    fn assert_no_stray(&self) {
+        assert_eq!(self.strays(), [] as [PathBuf; 0]);
+    }
+}
+
+/// Lets a program go on that has stopped itself.
+fn go_on(spawned: Spawned) -> Run {
+    signal(&spawned, Signal::CONT);
+    spawned.finish()
+}
+
+fn signal(spawned: &Spawned, signal: Signal) {
+    let pid = i32::try_from(spawned.pid()).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a process id"), signal).expect("it runs");
+}

@@ -1,0 +1,251 @@
+//! Other people at work at the same time: in the cluster, in another clone, in the
+//! same files.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::{Rotating, go_on, signal};
+use crate::{assert_fails, keypair, recipient_of};
+
+/// A second clone of the same repository.
+fn clone(rotating: &Rotating) -> std::path::PathBuf {
+    let clone = rotating.world.root().join("clone");
+    let run = rotating.world.tool(
+        "cp",
+        [
+            "-r",
+            rotating.world.repo().to_str().expect("UTF-8"),
+            clone.to_str().expect("UTF-8"),
+        ],
+    );
+    run.assert_code(0);
+    clone
+}
+
+#[track_caller]
+fn assert_clone_open(rotating: &Rotating, clone: &std::path::Path, keys: &str) {
+    for (name, text) in &rotating.files {
+        let mut sops = rotating.world.tool_cmd("sops", ["decrypt"]);
+        sops.arg(clone.join(name)).env("SOPS_AGE_KEY", keys);
+        assert_eq!(
+            rotating.world.run(sops).assert_code(0).out(),
+            text,
+            "{name}"
+        );
+    }
+}
+
+/// The one that is slower joins the one that has begun.
+#[test]
+fn two_people_in_two_clones_end_with_one_key() {
+    for point in ["prepared", "staged"] {
+        let rotating = Rotating::new("two");
+        let clone = clone(&rotating);
+        let slow = {
+            let mut command = rotating.pausing(point, &[]);
+            command.current_dir(&clone);
+            let mut slow = rotating.world.spawn(command);
+            slow.wait_until_stopped();
+            slow
+        };
+        // The other has begun, and is not done.
+        let other = rotating.paused_at("begun", &[]);
+        let joined = go_on(slow);
+        joined.assert_code(0);
+        assert!(
+            joined.err().contains("begun before: its key was used"),
+            "{}",
+            joined.err()
+        );
+        let run = go_on(other);
+        rotating.assert_rotated(&run);
+        assert_eq!(run.out(), joined.out());
+        assert_clone_open(&rotating, &clone, run.out().trim());
+        assert_eq!(rotating.keys().lines().count(), 2);
+        let find = rotating.world.tool(
+            "find",
+            [clone.to_str().expect("UTF-8"), "-name", "*.kb-tmp-*"],
+        );
+        assert_eq!(find.out(), "");
+    }
+}
+
+/// One who finds the rotation finished has nothing to join: the clone is behind.
+#[test]
+fn whoever_comes_after_the_end_changes_nothing() {
+    let rotating = Rotating::new("after");
+    let clone = clone(&rotating);
+    let mut command = rotating.pausing("staged", &[]);
+    command.current_dir(&clone);
+    let mut slow = rotating.world.spawn(command);
+    slow.wait_until_stopped();
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+    let late = go_on(slow);
+    assert_fails(
+        &late,
+        1,
+        &[
+            "were changed by someone else meanwhile",
+            "git pull",
+            "--use-existing",
+        ],
+    );
+    assert_clone_open(&rotating, &clone, &rotating.keys());
+    assert_eq!(rotating.keys().lines().count(), 2);
+    // As it says.
+    let mut command = rotating.command(&["init", "--use-existing"]);
+    command.current_dir(&clone);
+    rotating.world.run(command).assert_code(0);
+    assert_clone_open(&rotating, &clone, run.out().trim());
+}
+
+/// Neither a starter that fails while another has joined, nor a resumed run that
+/// fails again, takes the key away.
+#[test]
+fn a_run_that_fails_never_takes_the_key_out() {
+    let rotating = Rotating::new("keeps");
+    let clone = clone(&rotating);
+    let starter = rotating.paused_at("begun", &[]);
+    let next = rotating.entry("age.next.agekey").expect("the new key");
+    let mut command = rotating.pausing("replaced", &[]);
+    command.current_dir(&clone);
+    let mut joiner = rotating.world.spawn(command);
+    joiner.wait_until_stopped();
+    // The starter cannot go on: someone damages a file.
+    let damaged = rotating
+        .world
+        .read("apps/db-secret.yaml")
+        .replace("sops:", "sops: [");
+    let whole = rotating.world.read("apps/db-secret.yaml");
+    rotating.world.write("apps/db-secret.yaml", &damaged);
+    let failed = go_on(starter);
+    assert_fails(
+        &failed,
+        1,
+        &[
+            "the rotation is not finished",
+            "apps/db-secret.yaml",
+            "every file opens",
+            "init --force",
+        ],
+    );
+    assert_eq!(rotating.entry("age.next.agekey"), Some(next.clone()));
+    // Resumed, it fails again.
+    let again = rotating.force(&[]);
+    assert_fails(&again, 1, &["apps/db-secret.yaml"]);
+    assert_eq!(rotating.entry("age.next.agekey"), Some(next));
+    let run = go_on(joiner);
+    run.assert_code(0);
+    rotating.world.write("apps/db-secret.yaml", whole);
+    rotating.assert_all_open();
+    // The first clone is behind, and is told how to follow.
+    rotating.init(&["--use-existing"]).assert_code(0);
+    rotating.assert_rotated(&run);
+}
+
+#[test]
+fn two_runs_in_the_same_files_do_not_meet() {
+    let rotating = Rotating::new("same");
+    let first = rotating.paused_at("staged", &[]);
+    let second = rotating.force(&[]);
+    assert_fails(&second, 1, &["another run of kb is changing files"]);
+    let run = go_on(first);
+    rotating.assert_rotated(&run);
+}
+
+/// Between the plan and the rename, and between the files and the rules.
+#[test]
+fn what_someone_saves_meanwhile_is_not_lost() {
+    let mut rotating = Rotating::new("saved");
+    let theirs =
+        "apiVersion: v1\nkind: Secret\nmetadata:\n    name: db\nstringData:\n    user: theirs\n";
+    for (at, point) in ["planned", "prepared", "staged", "begun"]
+        .into_iter()
+        .enumerate()
+    {
+        let name = rotating.files[at].0.clone();
+        let spawned = rotating.paused_at(point, &[]);
+        let (text, extra) = match name.ends_with(".yaml") || name.ends_with(".yml") {
+            true => (theirs.to_owned(), format!("extra-{at}.yaml")),
+            false => (rotating.files[at].1.clone(), format!("extra-{at}.env")),
+        };
+        let held = recipient_of(
+            &rotating.world,
+            &rotating.entry("age.agekey").expect("a key"),
+        );
+        rotating.encrypt_for(&held, &name, &text);
+        rotating.files[at].1 = text;
+        // Another file for the old key appears.
+        let text = if extra.ends_with("yaml") {
+            "a: b\n"
+        } else {
+            "A=b\n"
+        };
+        rotating.encrypt_for(&held, &extra, text);
+        rotating.files.push((extra, text.to_owned()));
+        // And a line in the config.
+        let config = rotating.world.read(".sops.yaml");
+        rotating
+            .world
+            .write(".sops.yaml", format!("# their remark {at}\n{config}"));
+        let run = go_on(spawned);
+        let new = rotating.assert_rotated(&run);
+        let config = rotating.world.read(".sops.yaml");
+        assert!(
+            config.starts_with(&format!("# their remark {at}\n")),
+            "{config}"
+        );
+        rotating.old = new;
+    }
+}
+
+/// Labels, other entries: whatever is not kb's.
+#[test]
+fn what_someone_changes_in_the_secret_meanwhile_stays() {
+    let rotating = Rotating::new("touched");
+    let path = rotating.path();
+    let spawned = rotating.paused_at("staged", &[]);
+    rotating
+        .cluster
+        .patch_merge(&path, &json!({"metadata": {"labels": {"team": "a"}}}));
+    signal(&spawned, Signal::CONT);
+    let run = spawned.finish();
+    rotating.assert_rotated(&run);
+    assert_eq!(rotating.object()["metadata"]["labels"]["team"], "a");
+
+    let spawned = rotating.paused_at("shown", &[]);
+    rotating.cluster.patch_merge(
+        &path,
+        &json!({"metadata": {"annotations": {"a": "b"}}, "data": {"note": "eA=="}}),
+    );
+    let run = go_on(spawned);
+    rotating.assert_rotated(&run);
+    assert_eq!(rotating.object()["metadata"]["annotations"]["a"], "b");
+    assert_eq!(rotating.entry("note").as_deref(), Some("x"));
+}
+
+/// Someone who puts another key there by hand stops a rotation that has not begun;
+/// one that has keeps both.
+#[test]
+fn keys_that_someone_changes_meanwhile_are_kept() {
+    let rotating = Rotating::new("byhand");
+    let old = rotating.keys();
+    let (theirs, _) = keypair(&rotating.world);
+    let spawned = rotating.paused_at("staged", &[]);
+    rotating.put_key(&[("age.agekey", &theirs), ("old.agekey", &old)]);
+    let run = go_on(spawned);
+    assert_fails(&run, 1, &["were changed by someone else meanwhile"]);
+    assert_eq!(rotating.entry("age.next.agekey"), None);
+    rotating.assert_all_open();
+    rotating.assert_no_stray();
+
+    rotating.put_key(&[("age.agekey", &old)]);
+    let spawned = rotating.paused_at("shown", &[]);
+    rotating.put_key(&[("age.agekey", &theirs), ("old.agekey", &old)]);
+    let run = go_on(spawned);
+    run.assert_code(0);
+    assert!(rotating.keys().contains(run.out().trim()));
+    assert!(rotating.keys().contains(&theirs) && rotating.keys().contains(&old));
+    rotating.assert_open_with(run.out().trim());
+}

@@ -1,0 +1,177 @@
+//! `prune`: a retired key goes once nothing needs it.
+
+use testkit::{Cluster, Run};
+
+use super::{Rotating, go_on};
+use crate::assert_fails;
+
+impl Rotating {
+    fn prune(&self, args: &[&str]) -> Run {
+        self.secrets(&[&["prune"], args].concat())
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        let author = ["-c", "user.name=kb", "-c", "user.email=kb@example.org"];
+        let run = self.world.tool("git", [&author, args].concat());
+        run.assert_code(0).out().trim().to_owned()
+    }
+
+    /// Commits everything; the commit.
+    fn commit(&self, message: &str) -> String {
+        self.git(&["add", "--all", "--force"]);
+        self.git(&["commit", "--quiet", "--message", message]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    #[track_caller]
+    fn assert_kept(&self, run: &Run, words: &[&str]) {
+        let all = [&["something still needs the retired key", "--yes"], words].concat();
+        assert_fails(run, 1, &all);
+        assert!(self.entry("age.previous.agekey").is_some());
+    }
+}
+
+#[test]
+fn the_revision_that_is_deployed_keeps_the_key() {
+    let rotating = Rotating::new("deployed");
+    let cluster = rotating.cluster;
+    cluster.install_kustomizations();
+    let before = rotating.commit("before");
+    let applied = |revision: &str| {
+        let path = format!(
+            "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{}/kustomizations/apps/status",
+            rotating.namespace
+        );
+        let status = serde_json::json!({"status": {"lastAppliedRevision": revision}});
+        cluster.patch_merge(&path, &status);
+    };
+    let revision = format!("main@sha1:{before}");
+    cluster.kustomization(&rotating.namespace, "apps", "sops-age", Some(&revision));
+    let run = rotating.prune(&[]);
+    assert!(
+        run.assert_code(0).err().contains("holds no retired key"),
+        "{}",
+        run.err()
+    );
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+    let new = run.out().trim().to_owned();
+    let after = rotating.commit("after");
+
+    let user = format!("{}/apps", rotating.namespace);
+    let run = rotating.prune(&[]);
+    rotating.assert_kept(
+        &run,
+        &[
+            &revision,
+            &user,
+            "apps/db-secret.yaml",
+            "flux get kustomizations",
+        ],
+    );
+    // A commit that is not in this clone may hold anything.
+    applied("main@sha1:0123456789abcdef0123456789abcdef01234567");
+    let run = rotating.prune(&[]);
+    rotating.assert_kept(&run, &["is not in this clone", "git fetch"]);
+    applied("latest@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+    rotating.assert_kept(&rotating.prune(&[]), &["is not in this clone"]);
+
+    applied(&format!("main@sha1:{after}"));
+    let held = rotating.object();
+    let run = rotating.prune(&["--dry-run"]);
+    assert!(
+        run.assert_code(0).err().contains(&rotating.old),
+        "{}",
+        run.err()
+    );
+    assert_eq!(rotating.object(), held);
+    let run = rotating.prune(&[]);
+    assert_eq!(run.assert_code(0).out(), "");
+    assert_eq!(rotating.entry("age.previous.agekey"), None);
+    assert_eq!(rotating.keys(), new);
+    rotating.assert_open_with(&new);
+    let run = rotating.prune(&[]);
+    assert!(
+        run.assert_code(0).err().contains("Nothing was changed"),
+        "{}",
+        run.err()
+    );
+}
+
+#[test]
+fn the_working_tree_keeps_the_key() {
+    let rotating = Rotating::new("tree");
+    rotating.cluster.install_kustomizations();
+    let (name, _) = &rotating.files[0];
+    let older = rotating.world.read(name);
+    rotating.force(&[]).assert_code(0);
+    let newer = rotating.world.read(name);
+    rotating.world.write(name, &older);
+    rotating.assert_kept(&rotating.prune(&[]), &[name, "init --use-existing"]);
+    rotating.assert_kept(&rotating.prune(&["--dry-run"]), &[name]);
+    rotating.world.write(name, newer);
+    let nested = format!("creation_rules:\n- age: {}\n", rotating.old);
+    rotating.world.write("apps/.sops.yaml", nested);
+    rotating.assert_kept(&rotating.prune(&[]), &["apps/.sops.yaml"]);
+    std::fs::remove_file(rotating.world.path("apps/.sops.yaml")).expect("remove");
+    rotating
+        .world
+        .write("vendor/clone/.git/HEAD", "ref: refs/heads/main\n");
+    rotating.world.write("vendor/clone/x.yaml", &older);
+    rotating.assert_kept(&rotating.prune(&[]), &["vendor/clone"]);
+    rotating.prune(&["--yes"]).assert_code(0);
+    assert_eq!(rotating.entry("age.previous.agekey"), None);
+}
+
+/// Other branches are a warning.
+#[test]
+fn branches_that_are_behind_are_named() {
+    let rotating = Rotating::new("branches");
+    rotating.cluster.install_kustomizations();
+    rotating.commit("before");
+    rotating.git(&["branch", "feature"]);
+    rotating.git(&["update-ref", "refs/remotes/origin/stale", "HEAD"]);
+    rotating.force(&[]).assert_code(0);
+    rotating.commit("after");
+    let run = rotating.prune(&[]);
+    run.assert_code(0);
+    let warning = "warning: the tip of feature, origin/stale has files for a retired key";
+    assert!(run.err().contains(warning), "{}", run.err());
+    assert!(!run.err().contains("main,"), "{}", run.err());
+}
+
+#[test]
+fn without_flux_only_the_working_tree_counts_and_kb_says_so() {
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
+    let rotating = Rotating::of(cluster, "noflux");
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+    assert!(!run.err().contains("Kustomization"), "{}", run.err());
+    let run = rotating.prune(&[]);
+    run.assert_code(0);
+    assert!(
+        run.err().contains("no Kustomizations of Flux"),
+        "{}",
+        run.err()
+    );
+    assert_eq!(rotating.entry("age.previous.agekey"), None);
+}
+
+#[test]
+fn while_a_rotation_is_under_way_nothing_is_pruned() {
+    let rotating = Rotating::new("underway");
+    rotating.force(&[]).assert_code(0);
+    let spawned = rotating.paused_at("begun", &[]);
+    let run = rotating.prune(&["--yes"]);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "a rotation of the cluster's key is under way",
+            "init --force",
+        ],
+    );
+    let run = go_on(spawned);
+    run.assert_code(0);
+    assert_eq!(rotating.keys().lines().count(), 3);
+}

@@ -1,0 +1,120 @@
+//! `init --use-existing`: files for retired keys come back with every merge of an
+//! older branch.
+
+use super::{Rotating, go_on};
+use crate::{assert_fails, keypair};
+
+/// Rotated, and an older branch merged.
+fn merged() -> (Rotating, String) {
+    let rotating = Rotating::new("merged");
+    let (name, _) = &rotating.files[0];
+    let older = rotating.world.read(name);
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+    rotating.world.write(name, older);
+    let name = name.clone();
+    (rotating, name)
+}
+
+#[test]
+fn files_of_an_older_branch_are_moved_to_the_current_key() {
+    let (mut rotating, name) = merged();
+    rotating.setup.world.env("EDITOR", "true");
+    let run = rotating.secrets(&["edit", &name]);
+    assert_fails(
+        &run,
+        1,
+        &["still encrypted for a retired key", "init --use-existing"],
+    );
+    let others: Vec<Vec<u8>> = rotating.files[1..]
+        .iter()
+        .map(|(name, _)| rotating.world.read_bytes(name))
+        .collect();
+    let before = rotating.world.read(&name);
+    let run = rotating.init(&["--use-existing", "--dry-run"]);
+    assert!(run.assert_code(0).err().contains(&name), "{}", run.err());
+    assert_eq!(rotating.world.read(&name), before);
+    let held = rotating.object();
+    let run = rotating.init(&["--use-existing"]);
+    assert_eq!(run.assert_code(0).out(), "");
+    assert!(
+        run.err()
+            .contains("1 file is re-encrypted for the current key"),
+        "{}",
+        run.err()
+    );
+    let current = rotating.entry("age.agekey").expect("a key");
+    rotating.assert_open_with(current.lines().last().expect("a line"));
+    rotating.assert_no_stray();
+    // Nothing else was touched, and the cluster not at all.
+    for ((name, _), before) in rotating.files[1..].iter().zip(others) {
+        assert_eq!(rotating.world.read_bytes(name), before, "{name}");
+    }
+    assert_eq!(rotating.object(), held);
+    let run = rotating.init(&["--use-existing"]);
+    assert!(
+        run.assert_code(0).err().contains("Nothing was changed"),
+        "{}",
+        run.err()
+    );
+    rotating.secrets(&["edit", &name]).assert_code(0);
+}
+
+/// A whole clone that is behind, its rules too.
+#[test]
+fn a_clone_that_is_behind_follows() {
+    let rotating = Rotating::new("follows");
+    let (new, new_recipient) = keypair(&rotating.world);
+    let old = rotating.keys();
+    rotating.put_key(&[("age.agekey", &new), ("age.previous.agekey", &old)]);
+    rotating.world.write(
+        "apps/.sops.yaml",
+        format!("creation_rules:\n- age: {}\n", rotating.old),
+    );
+    let run = rotating.init(&["--use-existing"]);
+    run.assert_code(0);
+    rotating.assert_open_with(&new);
+    for config in [".sops.yaml", "apps/.sops.yaml"] {
+        let text = rotating.world.read(config);
+        assert!(
+            text.contains(&new_recipient) && !text.contains(&rotating.old),
+            "{text}"
+        );
+    }
+}
+
+/// Nothing is moved where one cannot be, or while a rotation is under way.
+#[test]
+fn one_that_cannot_be_moved_is_named() {
+    let (rotating, name) = merged();
+    let text = rotating.world.read(&name);
+    rotating
+        .world
+        .write(&name, text.replace("name: db", "name: changed"));
+    let run = rotating.init(&["--use-existing"]);
+    assert_fails(
+        &run,
+        1,
+        &["cannot be re-encrypted", &name, "--ignore-mac", "--skip"],
+    );
+    rotating
+        .init(&["--use-existing", "--skip", &name])
+        .assert_code(0);
+    rotating
+        .init(&["--use-existing", "--ignore-mac"])
+        .assert_code(0);
+    let run = rotating.plaintext(&name, &rotating.keys());
+    assert!(run.assert_code(0).out().contains("name: changed"));
+
+    let spawned = rotating.paused_at("begun", &[]);
+    let run = rotating.init(&["--use-existing"]);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "a rotation of the cluster's key is under way",
+            "init --force",
+        ],
+    );
+    go_on(spawned).assert_code(0);
+}

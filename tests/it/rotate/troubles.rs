@@ -1,0 +1,412 @@
+//! What stands in the way of a rotation: files, disks, programs, the cluster.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
+use testkit::{Cluster, Run};
+
+use super::{Rotating, go_on};
+use crate::{assert_fails, keypair, mount_namespace};
+
+/// `init --force` with mounts of its own, which a shell script makes; `"$@"` is kb.
+fn with_mounts(rotating: &Rotating, script: &str) -> Run {
+    let shell = ["sh", "-c", script, "sh"];
+    let mut command: Command = rotating
+        .world
+        .tool_cmd("unshare", mount_namespace().into_iter().chain(shell));
+    command.arg(env!("CARGO_BIN_EXE_kb"));
+    command.args(["k", "secrets", "-n", &rotating.namespace, "init", "--force"]);
+    rotating.world.run(command)
+}
+
+/// All of them are named, whatever is wrong with each.
+#[test]
+fn files_that_cannot_be_moved_are_all_named_and_nothing_is_changed() {
+    let rotating = Rotating::new("damaged");
+    let old = &rotating.old;
+    let (_, other) = keypair(&rotating.world);
+    rotating.encrypt_for(old, "bad/mac.yaml", "a: b\nc: d\n");
+    let text = rotating.world.read("bad/mac.yaml");
+    // A value moved to another key's place is found by its authentication, one that
+    // is not encrypted by the MAC alone.
+    rotating.world.write(
+        "bad/mac.yaml",
+        text.replace("sops:", "typed_in_unencrypted: x\nsops:"),
+    );
+    rotating.encrypt_for(old, "bad/damaged.json", "{\"a\": 1}");
+    let text = rotating.world.read("bad/damaged.json");
+    rotating
+        .world
+        .write("bad/damaged.json", &text[..text.len() - 3]);
+    // The recipient stands there, and what stands beside it is for another.
+    rotating.encrypt_for(&other, "bad/recipient.env", "A=b\n");
+    let text = rotating.world.read("bad/recipient.env");
+    rotating
+        .world
+        .write("bad/recipient.env", text.replace(&other, old));
+    rotating.encrypt_for(old, "bad/value.yaml", "a: b\n");
+    let text = rotating.world.read("bad/value.yaml");
+    rotating.world.write(
+        "bad/value.yaml",
+        text.replace("a: ENC[AES256_GCM,data:", "a: ENC[AES256_GCM,data:AAAA"),
+    );
+    for args in [&["--dry-run"][..], &[]] {
+        let run = rotating.force(args);
+        let words = ["bad/damaged.json", "--skip"];
+        assert_fails(&run, 1, &words);
+        rotating.assert_untouched();
+    }
+    std::fs::remove_file(rotating.world.path("bad/damaged.json")).expect("remove");
+    for args in [&["--dry-run"][..], &[]] {
+        let run = rotating.force(args);
+        let words = [
+            "3 files cannot be re-encrypted",
+            "the MAC of bad/mac.yaml does not match",
+            "bad/recipient.env",
+            "bad/value.yaml",
+            "--ignore-mac",
+            "--skip",
+        ];
+        assert_fails(&run, 1, &words);
+        rotating.assert_untouched();
+    }
+    let run = rotating.force(&[
+        "--ignore-mac",
+        "--skip",
+        "bad/recipient.env",
+        "--skip",
+        "bad/value.yaml",
+    ]);
+    rotating.assert_rotated(&run);
+    let run = rotating.plaintext("bad/mac.yaml", &rotating.keys());
+    assert!(run.assert_code(0).out().contains("typed_in_unencrypted: x"));
+}
+
+#[test]
+fn one_file_of_many_for_which_sops_fails_stops_it() {
+    let rotating = Rotating::new("onefails");
+    for at in 0..40 {
+        let name = format!("many/{at}.env");
+        std::fs::create_dir_all(rotating.world.path("many")).expect("mkdir");
+        std::fs::copy(
+            rotating.world.path("apps/app.env"),
+            rotating.world.path(name),
+        )
+        .expect("copy");
+    }
+    let sops = std::fs::read_link(rotating.world.bin().join("sops")).expect("the link to sops");
+    std::fs::remove_file(rotating.world.bin().join("sops")).expect("the link");
+    rotating.world.script(
+        "sops",
+        &format!(
+            "#!/bin/sh\ncase \"$*\" in *rotate*many/23.env*) kill -9 $$;; esac\nexec '{}' \"$@\"\n",
+            sops.display()
+        ),
+    );
+    let run = rotating.force(&[]);
+    assert_fails(&run, 1, &["a file cannot be re-encrypted", "many/23.env"]);
+    rotating.assert_untouched();
+}
+
+/// What sops makes is not believed.
+#[test]
+fn a_sops_that_does_something_else_is_found_out() {
+    let rotating = Rotating::new("liar");
+    let sops = std::fs::read_link(rotating.world.bin().join("sops")).expect("the link to sops");
+    std::fs::remove_file(rotating.world.bin().join("sops")).expect("the link");
+    let (_, other) = keypair(&rotating.world);
+    for (what, does) in [
+        // The old key stays.
+        (
+            "other recipients",
+            "*rotate*) for last; do :; done; exec $real rotate \"$last\";;".to_owned(),
+        ),
+        // Another key comes as well.
+        (
+            "other recipients",
+            format!("*rotate*) shift; exec $real rotate --add-pgp '' --add-age {other} \"$@\";;"),
+        ),
+        // The data key stays, under the new recipient's name.
+        (
+            "does not open with the new key",
+            "*rotate*) for last; do :; done; exec sed \"s/$5/$3/\" \"$last\";;".to_owned(),
+        ),
+    ] {
+        rotating.world.script(
+            "sops",
+            &format!(
+                "#!/bin/sh\nreal='{}'\ncase \"$*\" in {does} esac\nexec $real \"$@\"\n",
+                sops.display()
+            ),
+        );
+        let run = rotating.force(&[]);
+        assert_fails(&run, 1, &["6 files cannot be re-encrypted", what]);
+        std::fs::remove_file(rotating.world.bin().join("sops")).expect("the script");
+        std::os::unix::fs::symlink(&sops, rotating.world.bin().join("sops")).expect("the link");
+        rotating.assert_untouched();
+    }
+}
+
+/// Root is bound by these too.
+#[test]
+fn what_cannot_be_replaced_is_named_before_anything_changes() {
+    let rotating = Rotating::new("readonly");
+    // A directory, and a file.
+    for place in ["deep/er", "apps/app.ini", "."] {
+        let run = with_mounts(
+            &rotating,
+            &format!(
+                "mount --bind {place} {place} && mount -o remount,bind,ro {place} && exec \"$@\""
+            ),
+        );
+        let named = match place {
+            "deep/er" => "deep/er/blob",
+            "apps/app.ini" => "apps/app.ini cannot be replaced: it is a mount of its own",
+            _ => "apps/db-secret.yaml",
+        };
+        assert_fails(&run, 1, &[named]);
+        rotating.assert_untouched();
+    }
+    // No right to write to the directory.
+    let mode = |path: &str, mode| {
+        let path = rotating.world.path(path);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod");
+    };
+    mode("deep/er", 0o555);
+    let run = crate::as_ordinary_user(
+        &rotating.setup,
+        &["k", "secrets", "-n", &rotating.namespace, "init", "--force"],
+    );
+    assert_fails(&run, 1, &["deep/er/blob", "Permission denied"]);
+    mode("deep/er", 0o755);
+    rotating.assert_untouched();
+    // A file that is read-only itself is replaced, and stays so.
+    mode("apps/app.env", 0o444);
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+    let found = std::fs::metadata(rotating.world.path("apps/app.env")).expect("stat");
+    assert_eq!(found.mode() & 0o7777, 0o444);
+}
+
+/// Where the file system and the rights know such a thing.
+#[test]
+fn an_immutable_file_is_named_before_anything_changes() {
+    let rotating = Rotating::new("chattr");
+    for (attribute, words) in [("i", "immutable"), ("a", "append-only")] {
+        let file = "apps/app.ini";
+        let set = rotating
+            .world
+            .tool("chattr", [&format!("+{attribute}"), file]);
+        // Neither tmpfs nor a container without CAP_LINUX_IMMUTABLE has it; CI has.
+        if set.code != Some(0) {
+            let in_ci = std::env::var_os("CI").is_some();
+            assert!(!in_ci, "chattr does not work here: {}", set.err());
+            return;
+        }
+        let run = rotating.force(&[]);
+        let unset = rotating
+            .world
+            .tool("chattr", [&format!("-{attribute}"), file]);
+        unset.assert_code(0);
+        assert_fails(&run, 1, &["apps/app.ini", words, "chattr"]);
+        rotating.assert_untouched();
+    }
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_changed() {
+    let rotating = Rotating::new("full");
+    // A small disk in the place of the files, filled until a few bytes are left.
+    let run = with_mounts(
+        &rotating,
+        "cp -r apps ../apps && mount -t tmpfs -o size=64k,nr_inodes=100 none apps && cp ../apps/* apps/ \
+         && { head -c 1m /dev/zero > apps/filler; true; } 2>/dev/null; \"$@\"; code=$?; rm apps/filler; \
+         ls -a apps >&2; diff -r apps ../apps >&2 || exit 99; exit $code",
+    );
+    assert_fails(
+        &run,
+        1,
+        &[
+            "cannot be re-encrypted",
+            "cannot write apps/",
+            "No space left",
+        ],
+    );
+    assert!(!run.err().contains("kb-tmp"), "{}", run.err());
+    rotating.assert_untouched();
+}
+
+/// stdout goes before the key is shown: the next run shows it.
+#[test]
+fn a_key_that_could_not_be_shown_is_shown_by_the_next_run() {
+    let rotating = Rotating::new("noreader");
+    let mut command = rotating.command(&["init", "--force"]);
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("/dev/full");
+    command.stdout(full);
+    let run = rotating.world.run(command);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "stdout did not take the private key",
+            "init --force",
+            "next",
+        ],
+    );
+    let next = rotating.entry("age.next.agekey").expect("the new key");
+    rotating.assert_all_open();
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+    assert_eq!(next.lines().last(), Some(run.out().trim()));
+    // A stdout that would keep it on a disk is refused before anything is done.
+    let file = std::fs::File::create(rotating.world.path("key")).expect("create");
+    let mut command = rotating.command(&["init", "--force"]);
+    command.stdout(file);
+    let run = rotating.world.run(command);
+    assert_fails(&run, 1, &["the private key would stand in a repository"]);
+    assert_eq!(rotating.entry("age.next.agekey"), None);
+}
+
+#[test]
+fn an_api_server_that_dies_before_the_last_update_loses_nothing() {
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
+    let rotating = Rotating::of(cluster, "dies");
+    let spawned = rotating.paused_at("shown", &[]);
+    cluster.kill_apiserver();
+    let run = go_on(spawned);
+    run.assert_code(1);
+    for words in ["is not the current one", "Flux can go on", "init --force"] {
+        assert!(run.err().contains(words), "{}", run.err());
+    }
+    let printed = run.out().to_owned();
+    rotating.assert_open_with(printed.trim());
+    cluster.restart_apiserver();
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+    assert_eq!(run.out(), printed);
+
+    // Before it has begun, nothing is changed.
+    let spawned = rotating.paused_at("staged", &[]);
+    cluster.kill_apiserver();
+    let run = go_on(spawned);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "it is not certain whether the new key is in the Secret",
+            "no file was changed",
+        ],
+    );
+    cluster.restart_apiserver();
+    rotating.assert_open_with(printed.trim());
+    rotating.assert_no_stray();
+    assert_eq!(rotating.entry("age.next.agekey"), None);
+}
+
+/// sops swaps an age recipient and leaves the others.
+#[test]
+fn other_kinds_of_keys_stay_and_several_key_groups_are_refused() {
+    let mut rotating = Rotating::new("groups");
+    let gpg = |arguments: &[&str]| {
+        let run = rotating
+            .world
+            .tool("gpg", [&["--batch", "--quiet"], arguments].concat());
+        run.assert_code(0).out().to_owned()
+    };
+    gpg(&[
+        "--passphrase",
+        "",
+        "--quick-generate-key",
+        "dev@example.org",
+        "rsa2048",
+        "encrypt",
+        "never",
+    ]);
+    let listed = gpg(&["--list-keys", "--with-colons"]);
+    let fingerprint = listed
+        .lines()
+        .find(|line| line.starts_with("fpr:"))
+        .expect("a key");
+    let fingerprint = fingerprint
+        .trim_end_matches(':')
+        .rsplit(':')
+        .next()
+        .expect("it")
+        .to_owned();
+    let encrypt = |name: &str, text: &str, config: &str| {
+        let path = rotating.world.tmp().join("groups.yaml");
+        std::fs::write(&path, config).expect("write");
+        rotating.world.write(name, text);
+        let path = path.to_str().expect("UTF-8");
+        rotating
+            .world
+            .tool("sops", ["--config", path, "encrypt", "--in-place", name])
+            .assert_code(0);
+    };
+    let old = rotating.old.clone();
+    encrypt(
+        "pgp.yaml",
+        "a: b\n",
+        &format!("creation_rules:\n- age: {old}\n  pgp: {fingerprint}\n"),
+    );
+    rotating
+        .files
+        .push(("pgp.yaml".to_owned(), "a: b\n".to_owned()));
+    let run = rotating.force(&[]);
+    let new = rotating.assert_rotated(&run);
+    assert!(rotating.world.read("pgp.yaml").contains(&fingerprint));
+    // gpg alone still opens it.
+    let run = rotating.plaintext("pgp.yaml", "");
+    assert_eq!(run.assert_code(0).out(), "a: b\n");
+
+    let (_, other) = keypair(&rotating.world);
+    let encrypt = |name: &str, text: &str, config: &str| {
+        let path = rotating.world.tmp().join("groups.yaml");
+        std::fs::write(&path, config).expect("write");
+        rotating.world.write(name, text);
+        let path = path.to_str().expect("UTF-8");
+        rotating
+            .world
+            .tool("sops", ["--config", path, "encrypt", "--in-place", name])
+            .assert_code(0);
+    };
+    let groups = format!(
+        "creation_rules:\n- shamir_threshold: 1\n  key_groups:\n  - age: [{new}]\n  - age: [{other}]\n"
+    );
+    encrypt("groups.yaml", "a: b\n", &groups);
+    let before = rotating.keys();
+    let run = rotating.force(&[]);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "groups.yaml",
+            "several key groups",
+            "sops updatekeys",
+            "--skip",
+        ],
+    );
+    assert_eq!(rotating.keys(), before);
+    std::fs::remove_file(rotating.world.path("groups.yaml")).expect("remove");
+
+    // A PGP key that is not at hand any more: sops cannot encrypt for it.
+    std::fs::rename(
+        rotating.world.home().join(".gnupg"),
+        rotating.world.home().join("gone"),
+    )
+    .expect("rename");
+    let run = rotating.force(&[]);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "a file cannot be re-encrypted",
+            "pgp.yaml",
+            "PGP recipient must be within reach",
+        ],
+    );
+    assert_eq!(rotating.keys(), before);
+}
