@@ -134,7 +134,7 @@ impl From<Refusal> for Failure {
             Refusal::Files(troubles) => failure.with_troubles(&troubles),
             Refusal::Copies(copies) => failure
                 .detail(&copy_list(&copies))
-                .hint("--all-copies rotates in them too; --only-this leaves them with the old key alone"),
+                .hint("--all-copies rotates in them too; --only-this leaves them, for one that a controller mirrors, for instance"),
             Refusal::UnreadableCopies(copies) => failure
                 .detail(&copy_list(&copies))
                 .hint("ask for the right to get and update them; --only-this leaves them as they are"),

@@ -17,7 +17,7 @@ pub struct Affected {
     pub files: Vec<AffectedFile>,
     /// The `.sops.yaml` files that name an old recipient.
     pub configs: Vec<ConfigEdit>,
-    /// The files for an old recipient that cannot be moved, and why.
+    /// The files and configs that cannot be moved, and why.
     pub troubles: Vec<FileTrouble>,
     /// The recipients among those known that a file or a rule names.
     pub named: BTreeSet<Recipient>,
@@ -90,7 +90,16 @@ pub fn look(
         };
         let known = recipients.iter().filter(|key| config.mentions(key));
         affected.named.extend(known.cloned());
-        affected.configs.extend(edit(config, swap)?);
+        let Some(edit) = edit(config, swap)? else {
+            continue;
+        };
+        match replace::check_replaceable(&path) {
+            Ok(()) => affected.configs.push(edit),
+            Err(error) => affected.troubles.push(FileTrouble {
+                path,
+                why: Why::Replace(error),
+            }),
+        }
     }
     Ok(affected)
 }
@@ -103,11 +112,8 @@ fn edit(before: SopsConfig, swap: &Swap) -> Result<Option<ConfigEdit>, Reencrypt
             after = after.with(&Place::InsteadOf(old.clone()), &swap.new)?;
         }
     }
-    if after.text == before.text {
-        return Ok(None);
-    }
-    replace::check_replaceable(&before.path)?;
-    Ok(Some(ConfigEdit { before, after }))
+    let changes = after.text != before.text;
+    Ok(changes.then_some(ConfigEdit { before, after }))
 }
 
 impl Affected {

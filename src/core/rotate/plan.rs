@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::survey::{KeyChange, Situation};
 use super::{Copies, Copy, Refusal, Request, Step};
+use crate::core::cluster::SecretName;
 use crate::core::flux_secret::{BadLine, Journal};
 use crate::core::identity::Recipient;
 use crate::core::reencrypt::{AffectedFile, ConfigEdit};
@@ -56,7 +57,9 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
         copies,
     } = situation;
     check_cluster(&journal, &keys, &affected.named)?;
-    if let Some((secret, managers)) = managed.into_iter().next() {
+    let changes = |secret: &SecretName| *secret == journal.secret || request.copies == Copies::All;
+    let mut managed = managed.into_iter();
+    if let Some((secret, managers)) = managed.find(|(secret, _)| changes(secret)) {
         return Err(Refusal::Managed { secret, managers });
     }
     if !manifests.is_empty() {

@@ -16,6 +16,9 @@ pub(super) const ROTATE: &str = "re-encrypt";
 /// all memory, though.
 const WITHOUT_COLLECTOR: [(&str, &str); 2] = [("GOGC", "off"), ("GOMEMLIMIT", "256MiB")];
 
+/// A config without rules.
+const NO_RULES: &str = "/dev/null";
+
 /// A file that is to be for other recipients.
 pub struct Rotate<'a> {
     /// The encrypted file; absolute.
@@ -35,15 +38,26 @@ impl Sops {
     /// # Errors
     /// See [`SopsError`].
     pub fn rotate(&self, request: &Rotate<'_>, keys: Keys<'_>) -> Result<Vec<u8>, SopsError> {
-        let mut command = match request.ignore_mac {
-            false => self.subcommand("rotate", keys),
-            // The subcommand has no such option (3.13), only the older form.
-            true => {
-                let mut command = self.subcommand("--rotate", keys);
-                command.arg("--ignore-mac");
-                command
+        if !request.ignore_mac {
+            return self.run_rotate(self.subcommand("rotate", keys), request);
+        }
+        // The subcommand has no such option (3.13), only the older form, which wants
+        // a creation rule for the file. Without rules it wants none; but without
+        // the config it does not know the person's indentation.
+        let rotated = self.run_rotate(self.subcommand("--rotate", keys), request);
+        match rotated {
+            Err(SopsError::Failed { status, .. }) if status.code() == Some(1) => {
+                let without_rules = self.with_config(NO_RULES.into());
+                without_rules.run_rotate(without_rules.subcommand("--rotate", keys), request)
             }
-        };
+            rotated => rotated,
+        }
+    }
+
+    fn run_rotate(&self, mut command: Command, request: &Rotate<'_>) -> Result<Vec<u8>, SopsError> {
+        if request.ignore_mac {
+            command.arg("--ignore-mac");
+        }
         with_list(&mut command, "--add-age", request.add);
         with_list(&mut command, "--rm-age", request.remove);
         command.arg(request.file);

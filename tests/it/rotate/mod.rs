@@ -81,6 +81,15 @@ impl Rotating {
         self.init(&[&["--force"], args].concat())
     }
 
+    /// Encrypts a file with plain sops, by the rules of a config that is elsewhere.
+    fn encrypt_by(&self, config: &str, name: &str) {
+        let path = self.world.tmp().join("config.yaml");
+        std::fs::write(&path, config).expect("write");
+        let mut sops = self.world.tool_cmd("sops", ["--config"]);
+        sops.arg(path).args(["encrypt", "--in-place", name]);
+        self.world.run(sops).assert_code(0);
+    }
+
     /// A rotation that has stopped itself at a point.
     #[track_caller]
     fn paused_at(&self, point: &str, args: &[&str]) -> Spawned {

@@ -157,19 +157,11 @@ fn a_repository_that_holds_the_very_secret_is_refused() {
     // Encrypted, so that this cluster's Flux opens it.
     let text = manifest(&format!("stringData:\n  age.agekey: {key}\n"));
     rotating.world.write("infra/key.yaml", text);
-    let run = rotating.world.tool(
-        "sops",
-        [
-            "encrypt",
-            "--in-place",
-            "--age",
-            &rotating.old,
-            "--encrypted-regex",
-            "^(data|stringData)$",
-            "infra/key.yaml",
-        ],
+    let config = format!(
+        "creation_rules:\n- age: {}\n  encrypted_regex: ^(data|stringData)$\n",
+        rotating.old
     );
-    run.assert_code(0);
+    rotating.encrypt_by(&config, "infra/key.yaml");
     let run = rotating.force(&[]);
     assert_fails(&run, 1, &["stands in this repository", "infra/key.yaml"]);
     // Another cluster's Secret of that name is none of ours; that of people's own
@@ -185,19 +177,11 @@ fn a_repository_that_holds_the_very_secret_is_refused() {
     );
     let theirs = manifest(&format!("stringData:\n  age.agekey: {other}\n"));
     rotating.world.write("infra/theirs.yaml", theirs);
-    let run = rotating.world.tool(
-        "sops",
-        [
-            "encrypt",
-            "--in-place",
-            "--age",
-            &other_recipient,
-            "--encrypted-regex",
-            "^(data|stringData)$",
-            "infra/theirs.yaml",
-        ],
+    let config = format!(
+        "creation_rules:\n- age: {}\n  encrypted_regex: ^(data|stringData)$\n",
+        other_recipient
     );
-    run.assert_code(0);
+    rotating.encrypt_by(&config, "infra/theirs.yaml");
     let run = rotating.force(&[]);
     rotating.assert_rotated(&run);
     assert!(

@@ -88,9 +88,10 @@ fn a_clone_that_is_behind_follows() {
 fn one_that_cannot_be_moved_is_named() {
     let (rotating, name) = merged();
     let text = rotating.world.read(&name);
-    rotating
-        .world
-        .write(&name, text.replace("name: db", "name: changed"));
+    rotating.world.write(
+        &name,
+        text.replace("sops:", "typed_in_unencrypted: x\nsops:"),
+    );
     let run = rotating.init(&["--use-existing"]);
     assert_fails(
         &run,
@@ -104,7 +105,7 @@ fn one_that_cannot_be_moved_is_named() {
         .init(&["--use-existing", "--ignore-mac"])
         .assert_code(0);
     let run = rotating.plaintext(&name, &rotating.keys());
-    assert!(run.assert_code(0).out().contains("name: changed"));
+    assert!(run.assert_code(0).out().contains("typed_in_unencrypted: x"));
 
     let spawned = rotating.paused_at("begun", &[]);
     let run = rotating.init(&["--use-existing"]);

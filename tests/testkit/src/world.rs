@@ -161,14 +161,18 @@ impl World {
         self.write_home(".kube/config", text)
     }
 
-    /// Puts an executable script into `bin`, such as an editor; its path.
+    /// Puts an executable script into `bin`, such as an editor; its path. What was
+    /// there before goes: a link to a real program, for instance.
     ///
     /// Another process writes it: a file that this one has open for writing
     /// while the thread of another test forks cannot be executed for a
     /// moment ("text file busy").
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
         let file = self.bin().join(name);
-        let mut command = self.tool_cmd("sh", ["-c", r#"cat >"$1" && chmod 755 "$1""#, "sh"]);
+        let mut command = self.tool_cmd(
+            "sh",
+            ["-c", r#"rm -f "$1" && cat >"$1" && chmod 755 "$1""#, "sh"],
+        );
         command.arg(&file);
         self.run_with_stdin(command, text.as_bytes()).assert_code(0);
         file
