@@ -127,6 +127,7 @@ fn every_command_and_option_is_described() {
       init     Give the cluster its age key, and .sops.yaml the public half
       edit     Create or edit an encrypted file
       decrypt  Print the plaintext of an encrypted file
+      prune    Drop retired keys from the cluster, once nothing needs them
       help     Print this message or the help of the given subcommand(s)
 
     Options:
@@ -147,7 +148,10 @@ fn every_command_and_option_is_described() {
               back.
 
           --use-existing
-              Bring .sops.yaml in line with the key that the cluster has; make none
+              Bring this repository in line with the key that the cluster has; make none
+              
+              The key goes into .sops.yaml. Files and rules that are still for a key which the cluster
+              had before are moved to it: with every merge of an older branch they come back.
 
           --path-regex <RE>
               Put the key into the rule for these paths, or make one
@@ -163,7 +167,8 @@ fn every_command_and_option_is_described() {
               Put the key wherever this recipient stands, because its cluster was rebuilt
 
           --yes
-              With --replace: go on although only the replaced key opens some files
+              With --force: do not ask; with --replace: go on although only the replaced key opens some
+              files
 
           --create-namespace
               Create the namespace of the Secret if it is missing
@@ -176,6 +181,34 @@ fn every_command_and_option_is_described() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    Rotation:
+          --force
+              Replace the key of a cluster that has one, and re-encrypt its files
+              
+              All files of the repository that the old key opens are re-encrypted under new data keys,
+              and the new key takes the old one's place in .sops.yaml and in the cluster. The old one
+              stays in the cluster as a retired key, for the revision that is deployed now. It can be
+              interrupted at any moment: run it again, and it goes on with the same new key. With
+              --import, the new key is read from stdin.
+
+          --skip <PATH>
+              Leave this file or directory for the old key; may be repeated
+
+          --ignore-mac
+              Re-encrypt files that were changed without sops, too
+
+          --all-copies
+              Rotate in copies of the Secret that Kustomizations decrypt with, too
+
+          --only-this
+              Leave copies of the Secret as they are
+
+      -o, --output <FORM>
+              With --dry-run: print the plan to stdout in this form
+
+              Possible values:
+              - json: One JSON object
     ");
     insta::assert_snapshot!(own_help(&["k", "secrets", "edit"]), @"
     Create or edit an encrypted file
@@ -198,6 +231,21 @@ fn every_command_and_option_is_described() {
 
           --allow-disk
               Put the plaintext on a disk, if there is no memory for it
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(own_help(&["k", "secrets", "prune"]), @"
+    Drop retired keys from the cluster, once nothing needs them
+
+    Usage: kb k secrets prune [OPTIONS]
+
+    Options:
+          --yes
+              Drop them although something still needs them
+
+          --dry-run
+              Show what would be done, and do nothing
 
       -h, --help
               Print help (see a summary with '-h')
