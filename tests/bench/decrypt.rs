@@ -7,6 +7,8 @@
     reason = "a benchmark prints its figures and arranges files"
 )]
 
+mod measure;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use testkit::sample::SECRET;
 use testkit::{Cluster, Tools, World};
+
+use measure::{median, millis, report, timed};
 
 /// Turns of each competitor; the first ones warm the caches and do not count.
 const ROUNDS: usize = 60;
@@ -65,20 +69,6 @@ fn main() -> Result<()> {
         " ms",
     );
     Ok(())
-}
-
-fn report(what: &str, value: f64, most: f64, unit: &str) {
-    let verdict = if value <= most { "met" } else { "MISSED" };
-    println!("  {what:<26} {value:.2}{unit} (at most {most:.2}{unit}: {verdict})");
-}
-
-fn millis(duration: Duration) -> String {
-    format!("{:6.1} ms", duration.as_secs_f64() * 1000.0)
-}
-
-fn median(mut values: Vec<Duration>) -> Duration {
-    values.sort();
-    values[values.len() / 2]
 }
 
 struct Bench {
@@ -160,19 +150,6 @@ impl Bench {
         command.arg(&self.kubectl);
         command
     }
-}
-
-fn timed(mut command: Command) -> Result<Duration> {
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let start = Instant::now();
-    let status = command.status().with_context(|| program(&command))?;
-    let time = start.elapsed();
-    ensure!(status.success(), "{} failed", program(&command));
-    Ok(time)
-}
-
-fn program(command: &Command) -> String {
-    command.get_program().to_string_lossy().into_owned()
 }
 
 fn wait_without_reaping(child: &Child) -> Result<()> {
