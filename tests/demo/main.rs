@@ -99,6 +99,8 @@ fn run(keep: bool) -> Result<()> {
     say("A second init changes nothing.");
     demo.type_in("kb k secrets init")?;
 
+    demo.rotate()?;
+
     if keep {
         let bin = demo.world.bin();
         say("The cluster goes on until you press Ctrl-C here. In another terminal:");
@@ -118,6 +120,32 @@ struct Demo {
 }
 
 impl Demo {
+    fn rotate(&self) -> Result<()> {
+        say("Rotation. Beside the cluster's file lies one of another cluster.");
+        self.type_in(
+            "mkdir other && echo 'password: theirs' > other/db-secret.yaml &&\n  \
+             recipient=$(age-keygen 2>/dev/null | sed -n 's/# public key: //p') &&\n  \
+             sops --config /dev/null encrypt -i --age $recipient other/db-secret.yaml",
+        )?;
+        self.type_in("git add -A && git commit -q -m 'as it is deployed'")?;
+        let theirs = self.world.read_bytes("other/db-secret.yaml");
+        self.type_in("kb k secrets init --force")?;
+        self.type_in("git diff --stat | cat")?;
+        ensure!(
+            self.world.read_bytes("other/db-secret.yaml") == theirs,
+            "the other cluster's file has changed"
+        );
+        say("What is deployed is for the old key, which the cluster keeps for that long.");
+        let show = "git show HEAD:apps/db-secret.yaml > deployed.yaml";
+        self.type_in(&format!("{show} && kb k secrets decrypt deployed.yaml"))?;
+        say("When it is pushed and applied, the old key can go.");
+        self.type_in("rm deployed.yaml && git commit -q -a -m 'rotated'")?;
+        self.type_in("kb k secrets prune")?;
+        let plaintext = self.type_in("kb k secrets decrypt apps/db-secret.yaml")?;
+        ensure!(plaintext.contains(CANARY), "the new key does not open it");
+        Ok(())
+    }
+
     /// Shows a command, runs it, and shows what it wrote. Returns its stdout.
     fn type_in(&self, line: &str) -> Result<String> {
         println!("\n$ {line}");
