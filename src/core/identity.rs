@@ -51,6 +51,12 @@ impl Recipient {
         &self.0
     }
 
+    /// Several of them in one line.
+    pub fn list(recipients: &[Self]) -> String {
+        let texts: Vec<&str> = recipients.iter().map(Self::as_str).collect();
+        texts.join(", ")
+    }
+
     /// Which kind of key it is.
     pub fn kind(&self) -> RecipientKind {
         let text = self.as_str();

@@ -1,10 +1,11 @@
 //! Hints for the errors of whole commands.
 
 use super::secret::show_key_arguments;
-use super::{Failure, Program, file_list, list};
+use super::{Failure, Program, file_list};
 use crate::cli::options::quoted;
 use crate::core::decrypt::DecryptError;
 use crate::core::flux_secret::CURRENT_ENTRY;
+use crate::core::identity::Recipient;
 use crate::core::init::{InitError, Lack};
 
 impl From<DecryptError> for Failure {
@@ -49,8 +50,8 @@ impl From<DecryptError> for Failure {
                 failure
                     .detail(&format!(
                         "\n  it opens for     {}\n  this cluster has {} ({secret})",
-                        list(&recipients),
-                        list(&held),
+                        Recipient::list(&recipients),
+                        Recipient::list(&held),
                     ))
                     .detail(&bad_lines.collect::<String>())
                     .hint("--context chooses another cluster")

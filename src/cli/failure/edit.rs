@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::config::rule_list;
-use super::{Failure, Program, list};
+use super::{Failure, Program};
 use crate::cli::options::quoted;
 use crate::core::decrypt::DecryptError;
 use crate::core::edit::EditError;
 use crate::core::editor::EditorError;
+use crate::core::identity::Recipient;
 use crate::core::private_dir::PlaceError;
 use crate::core::replace::ReplaceError;
 use crate::core::sops::SopsError;
@@ -64,7 +65,7 @@ impl From<EditError> for Failure {
                 .detail(&format!(
                     "\n  the rule has     {}\n  this cluster has {} ({secret})",
                     rule.key_list(),
-                    list(&held),
+                    Recipient::list(&held),
                 ))
                 .hint("--context chooses another cluster")
                 .hint_command(
@@ -112,8 +113,8 @@ impl From<EditError> for Failure {
             EditError::OtherKeys { before, now, .. } => failure
                 .detail(&format!(
                     "\n  it was for  {}\n  it is for   {}",
-                    list(&before),
-                    list(&now)
+                    Recipient::list(&before),
+                    Recipient::list(&now)
                 ))
                 .hint(other_cluster),
             EditError::NotOpened { .. } => failure

@@ -16,7 +16,6 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
-use crate::core::identity::Recipient;
 pub use secret::{edit_arguments, show_key_arguments};
 
 /// What to type next.
@@ -130,12 +129,6 @@ impl Failure {
     pub fn hints(&self) -> &[Hint] {
         &self.hints
     }
-}
-
-/// Recipients in one line.
-fn list(keys: &[Recipient]) -> String {
-    let texts: Vec<&str> = keys.iter().map(Recipient::as_str).collect();
-    texts.join(", ")
 }
 
 /// The first files, each in a line.

@@ -5,6 +5,8 @@
 //! is one update of the Secret as it was read, so that two people cannot rotate
 //! past each other; what kb does not know of in the Secret stays.
 
+#[cfg(test)]
+use super::KeysError;
 use super::retired::Retired;
 use super::{
     CURRENT_ENTRY, ClusterKeys, ENTRY_ENDING, FetchError, NEXT_ENTRY, RETIRED_ENTRY, entry_text,
@@ -76,6 +78,16 @@ impl Journal {
             keys: ClusterKeys::read(secret, &stored)?,
             stored,
         }))
+    }
+
+    /// A Secret that was read elsewhere, for the tests of what goes by one.
+    #[cfg(test)]
+    pub(crate) fn of(secret: SecretName, stored: StoredSecret) -> Result<Self, KeysError> {
+        Ok(Self {
+            keys: ClusterKeys::read(&secret, &stored)?,
+            secret,
+            stored,
+        })
     }
 
     /// The Secret itself.

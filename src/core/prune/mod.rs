@@ -108,7 +108,7 @@ pub enum PruneError {
         secret: SecretName,
     },
     /// Something needs them.
-    #[error("something still needs the retired key {}", super::rotate::list(.retired))]
+    #[error("something still needs the retired key {}", Recipient::list(.retired))]
     Needed {
         /// The recipients.
         retired: Vec<Recipient>,

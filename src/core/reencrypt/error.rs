@@ -67,7 +67,7 @@ pub enum ReencryptError {
     Stopped,
     /// Some files were moved, and others not: someone else changes them all the
     /// time.
-    #[error("files for {} are changed by someone else all the time", list(.old))]
+    #[error("files for {} are changed by someone else all the time", Recipient::list(.old))]
     Unsettled {
         /// The recipients that should be gone.
         old: Vec<Recipient>,
@@ -81,9 +81,4 @@ fn troubled(count: usize) -> String {
         1 => "a file cannot be re-encrypted".to_owned(),
         count => format!("{count} files cannot be re-encrypted"),
     }
-}
-
-fn list(recipients: &[Recipient]) -> String {
-    let texts: Vec<&str> = recipients.iter().map(Recipient::as_str).collect();
-    texts.join(", ")
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::guard::{Copy, Manager};
-use super::list;
 use crate::core::cluster::{ClusterError, SecretName};
 use crate::core::flux_secret::{BadLine, FetchError, JournalError};
 use crate::core::identity::Recipient;
@@ -67,7 +66,7 @@ pub enum Refusal {
     #[error(transparent)]
     Keys(#[from] BadKeys),
     /// Nothing in the repository knows any of the cluster's keys.
-    #[error("nothing in this repository is for this cluster ({secret}: {})", list(.held))]
+    #[error("nothing in this repository is for this cluster ({secret}: {})", Recipient::list(.held))]
     WrongCluster {
         /// The Secret.
         secret: SecretName,
@@ -75,7 +74,7 @@ pub enum Refusal {
         held: Vec<Recipient>,
     },
     /// The repository knows only keys of the cluster that are retired.
-    #[error("this clone knows only retired keys of the cluster ({secret}: now {})", list(.current))]
+    #[error("this clone knows only retired keys of the cluster ({secret}: now {})", Recipient::list(.current))]
     Behind {
         /// The Secret.
         secret: SecretName,

@@ -30,11 +30,13 @@ mod guard;
 mod plan;
 mod run;
 mod survey;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
 use super::cluster::SecretName;
-use super::identity::{Identity, Recipient};
+use super::identity::Identity;
 use super::reencrypt::{AffectedFile, Tree};
 
 pub use error::{BadKeys, Refusal, RotateError};
@@ -89,10 +91,4 @@ pub enum Step {
     ShowKey,
     /// The new key takes the old one's place in the Secret.
     Promote(SecretName),
-}
-
-/// Recipients in one line.
-pub(super) fn list(recipients: &[Recipient]) -> String {
-    let texts: Vec<&str> = recipients.iter().map(Recipient::as_str).collect();
-    texts.join(", ")
 }

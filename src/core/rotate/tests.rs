@@ -1,0 +1,176 @@
+//! What is decided in a situation, without a cluster and without files.
+
+use std::path::PathBuf;
+
+use super::guard::{Copies as Found, Copy, Manager};
+use super::survey::{KeyChange, Situation};
+use super::{Copies, NewKey, Plan, Refusal, Request, Step, plan};
+use crate::core::cluster::{SecretName, StoredSecret};
+use crate::core::flux_secret::Journal;
+use crate::core::identity::{Identity, Recipient};
+use crate::core::reencrypt::{Affected, AffectedFile, FileTrouble, Tree, Why};
+
+fn name(namespace: &str) -> SecretName {
+    SecretName {
+        namespace: namespace.to_owned(),
+        name: "sops-age".to_owned(),
+    }
+}
+
+fn recipient(identity: &Identity) -> Recipient {
+    identity.recipient().expect("X25519").clone()
+}
+
+fn journal(namespace: &str, entries: &[(&str, &Identity)]) -> Journal {
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|(entry, identity)| (*entry, identity.key().expose()))
+        .collect();
+    Journal::of(name(namespace), StoredSecret::of(&entries)).expect("keys")
+}
+
+fn request(copies: Copies) -> Request {
+    Request {
+        secret: name("flux-system"),
+        tree: Tree {
+            roots: vec![PathBuf::from("/repo")],
+            named_config: None,
+            skip: Vec::new(),
+        },
+        key: NewKey::Generate,
+        copies,
+        ignore_mac: false,
+    }
+}
+
+/// A cluster with these keys, and a repository with one file that names `known`.
+fn situation(entries: &[(&str, &Identity)], known: &Identity) -> Situation {
+    let journal = journal("flux-system", entries);
+    let keys = KeyChange::new(&journal.keys, &NewKey::Generate).expect("keys");
+    let file = AffectedFile {
+        path: PathBuf::from("/repo/a.yaml"),
+        recipients: vec![recipient(known)],
+        other_keys: false,
+    };
+    Situation {
+        keys,
+        affected: Affected {
+            files: vec![file],
+            named: [recipient(known)].into(),
+            ..Affected::default()
+        },
+        managed: Vec::new(),
+        manifests: Vec::new(),
+        similar: Vec::new(),
+        copies: Found {
+            found: Vec::new(),
+            unseen: false,
+        },
+        journal,
+    }
+}
+
+fn copy(key: &Identity) -> Copy {
+    Copy {
+        secret: name("apps"),
+        used_by: vec!["apps/a".to_owned()],
+        journal: Some(journal("apps", &[("age.agekey", key)])),
+    }
+}
+
+fn refusal(situation: Situation, copies: Copies) -> Refusal {
+    let decided: Result<Plan, Refusal> = plan(situation, &request(copies));
+    decided.err().expect("refused")
+}
+
+#[test]
+fn the_cluster_hears_of_the_key_before_files_change_and_forgets_the_old_one_last() {
+    let [old, retired] = [(); 2].map(|()| Identity::generate().0);
+    let entries = [("age.agekey", &old), ("age.previous.agekey", &retired)];
+    let mut situation = situation(&entries, &old);
+    situation.copies.found.push(copy(&old));
+    let plan = plan(situation, &request(Copies::All)).expect("a plan");
+    assert_eq!(plan.old(), [recipient(&old), recipient(&retired)]);
+    let file = plan.files[0].clone();
+    let expected = [
+        Step::AddKey(name("flux-system")),
+        Step::AddKey(name("apps")),
+        Step::Reencrypt(file),
+        Step::ShowKey,
+        Step::Promote(name("apps")),
+        Step::Promote(name("flux-system")),
+    ];
+    assert_eq!(plan.steps(), expected);
+}
+
+#[test]
+fn a_rotation_that_is_under_way_is_gone_on_with() {
+    let [old, next] = [(); 2].map(|()| Identity::generate().0);
+    let entries = [("age.agekey", &old), ("age.next.agekey", &next)];
+    let plan = plan(situation(&entries, &old), &request(Copies::Refuse)).expect("a plan");
+    assert!(plan.is_resumed());
+    assert_eq!(plan.new_recipient(), &recipient(&next));
+    assert!(!plan.steps().contains(&Step::AddKey(name("flux-system"))));
+}
+
+#[test]
+fn the_repository_must_know_a_key_that_is_in_use() {
+    let [current, retired, other] = [(); 3].map(|()| Identity::generate().0);
+    let entries = [("age.agekey", &current), ("age.previous.agekey", &retired)];
+    let mut unknown = situation(&entries, &other);
+    unknown.affected.named.clear();
+    let refused = refusal(unknown, Copies::Refuse);
+    assert!(matches!(refused, Refusal::WrongCluster { .. }), "{refused}");
+    let refused = refusal(situation(&entries, &retired), Copies::Refuse);
+    assert!(matches!(refused, Refusal::Behind { .. }), "{refused}");
+}
+
+#[test]
+fn whatever_would_bring_the_old_key_back_is_refused() {
+    let old = Identity::generate().0;
+    let here = || situation(&[("age.agekey", &old)], &old);
+    let mut managed = here();
+    managed
+        .managed
+        .push((name("flux-system"), vec![Manager::Helm]));
+    let refused = refusal(managed, Copies::OnlyThis);
+    assert!(matches!(refused, Refusal::Managed { .. }), "{refused}");
+    let mut in_repository = here();
+    in_repository.manifests.push("/repo/key.yaml".into());
+    let refused = refusal(in_repository, Copies::Refuse);
+    assert!(matches!(refused, Refusal::InRepository { .. }), "{refused}");
+    let mut copied = here();
+    copied.copies.found.push(copy(&old));
+    let refused = refusal(copied, Copies::Refuse);
+    assert!(matches!(refused, Refusal::Copies(_)), "{refused}");
+    let mut unreadable = here();
+    unreadable.copies.found.push(Copy {
+        journal: None,
+        ..copy(&old)
+    });
+    let refused = refusal(unreadable, Copies::All);
+    assert!(matches!(refused, Refusal::UnreadableCopies(_)), "{refused}");
+}
+
+/// A manager of a copy that stays as it is stands in nobody's way.
+#[test]
+fn a_copy_that_is_left_alone_may_be_managed() {
+    let old = Identity::generate().0;
+    let mut situation = situation(&[("age.agekey", &old)], &old);
+    situation.copies.found.push(copy(&old));
+    situation.managed.push((name("apps"), vec![Manager::Helm]));
+    let plan = plan(situation, &request(Copies::OnlyThis)).expect("a plan");
+    assert_eq!(plan.remarks.copies_left.len(), 1);
+}
+
+#[test]
+fn one_file_in_trouble_stops_it() {
+    let old = Identity::generate().0;
+    let mut situation = situation(&[("age.agekey", &old)], &old);
+    situation.affected.troubles.push(FileTrouble {
+        path: "/repo/b.yaml".into(),
+        why: Why::KeyGroups,
+    });
+    let refused = refusal(situation, Copies::Refuse);
+    assert!(matches!(refused, Refusal::Files(troubles) if troubles.len() == 1));
+}
