@@ -425,7 +425,7 @@ mod tests {
     #[test]
     fn recipients_of_all_key_groups_are_read_in_every_format() {
         let groups = format!(
-            r#"{{"a":"ENC[]","sops":{{"key_groups":[{{"age":[{{"recipient":"{SSH}","enc":"x\\ny"}}]}},{{"pgp":[{{"fp":"F"}}],"age":[]}}],"mac":"m"}}}}"#
+            r#"{{"a":"ENC[]","sops":{{"key_groups":[{{"age":[{{"recipient":"{SSH}","enc":"x\ny"}}]}},{{"pgp":[{{"fp":"F"}}],"age":[]}}],"mac":"m"}}}}"#
         );
         let expected = Metadata {
             recipients: vec![SSH.parse().expect("ssh")],
