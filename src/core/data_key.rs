@@ -7,12 +7,21 @@ use std::io::Read;
 
 use age::armor::ArmoredReader;
 use age::{DecryptError, Decryptor};
-use secrecy::SecretBox;
+use secrecy::{ExposeSecret, SecretBox};
 
 use super::identity::Identity;
 
 /// The length of a data key, in bytes.
 const LENGTH: usize = 32;
+
+/// The key that the values of a file are encrypted with.
+pub struct DataKey(SecretBox<[u8; LENGTH]>);
+
+impl PartialEq for DataKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
 
 /// Identities, made ready to open data keys.
 pub struct Opener(Vec<age::x25519::Identity>);
@@ -28,14 +37,14 @@ impl Opener {
         )
     }
 
-    /// Whether one of them opens one of the wrapped keys, and a data key is in it.
-    pub fn opens_any(&self, wrapped_keys: &[String]) -> bool {
-        wrapped_keys
-            .iter()
-            .any(|wrapped| self.open(wrapped).is_ok())
+    /// The data key in the first of the wrapped keys that one of them opens, or `None`
+    /// if they open none.
+    pub fn open_any(&self, wrapped_keys: &[String]) -> Option<DataKey> {
+        let mut wrapped_keys = wrapped_keys.iter();
+        wrapped_keys.find_map(|wrapped| self.open(wrapped).ok())
     }
 
-    fn open(&self, wrapped: &str) -> Result<SecretBox<[u8; LENGTH]>, DecryptError> {
+    fn open(&self, wrapped: &str) -> Result<DataKey, DecryptError> {
         let decryptor = Decryptor::new_buffered(ArmoredReader::new(wrapped.as_bytes()))?;
         let identities = self.0.iter().map(|identity| identity as &dyn age::Identity);
         let mut reader = decryptor.decrypt(identities)?;
@@ -44,7 +53,7 @@ impl Opener {
             failed = reader.read_exact(key).err();
         });
         match failed {
-            None => Ok(key),
+            None => Ok(DataKey(key)),
             Some(error) => Err(error.into()),
         }
     }

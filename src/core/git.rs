@@ -56,11 +56,20 @@ impl Git {
     /// Whether the commit is in this clone.
     ///
     /// # Errors
-    /// [`GitError::Start`]
+    /// [`GitError`]
     pub fn has_commit(&self, commit: &str) -> Result<bool, GitError> {
         let object = format!("{commit}^{{commit}}");
         let output = self.run("cat-file", &["-e", &object])?;
-        Ok(output.status.success())
+        match output.status.code() {
+            Some(0) => Ok(true),
+            // "Not a valid object name" for what is not there, and for what is a tag
+            // or a tree; other fatal errors are about the repository.
+            Some(1) => Ok(false),
+            _ if String::from_utf8_lossy(&output.stderr).contains("Not a valid object name") => {
+                Ok(false)
+            }
+            _ => Err(failed("cat-file", &output)),
+        }
     }
 
     /// The files of a commit that hold one of the texts.

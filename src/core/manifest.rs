@@ -6,6 +6,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::cluster::SecretName;
 use super::identity::{Identity, Recipient};
@@ -22,14 +23,24 @@ pub enum HeldBy {
     Nobody,
 }
 
+/// A document of a file; one that is no manifest stands in nobody's way.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Document {
+    Manifest(Manifest),
+    Other(IgnoredAny),
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Document {
+struct Manifest {
     kind: Option<String>,
     metadata: ObjectName,
     data: Option<BTreeMap<String, serde_json::Value>>,
     #[serde(rename = "stringData")]
     string_data: Option<BTreeMap<String, serde_json::Value>>,
+    /// Of a `kind: List`.
+    items: Option<Vec<Document>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -55,10 +66,8 @@ pub fn held_by(
     let documents: Result<Vec<Document>, _> =
         serde_saphyr::from_slice_multiple_with_options(&bytes, options);
     let documents = documents.unwrap_or_default();
-    let mut named = documents
-        .iter()
-        .filter(|document| document.is(secret))
-        .peekable();
+    let manifests = documents.iter().flat_map(Document::manifests);
+    let mut named = manifests.filter(|found| found.is(secret)).peekable();
     if named.peek().is_none() {
         return HeldBy::Nobody;
     }
@@ -71,7 +80,7 @@ pub fn held_by(
             true => HeldBy::ThisCluster,
             false => HeldBy::Unknown,
         },
-        Err(_) => match named.any(|document| document.holds_any(identities)) {
+        Err(_) => match named.any(|found| found.holds_any(identities)) {
             true => HeldBy::ThisCluster,
             false => HeldBy::Nobody,
         },
@@ -79,6 +88,19 @@ pub fn held_by(
 }
 
 impl Document {
+    /// The manifest, or those in a list.
+    fn manifests(&self) -> Vec<&Manifest> {
+        match self {
+            Self::Manifest(manifest) => match &manifest.items {
+                Some(items) => items.iter().flat_map(Self::manifests).collect(),
+                None => vec![manifest],
+            },
+            Self::Other(IgnoredAny) => Vec::new(),
+        }
+    }
+}
+
+impl Manifest {
     /// Kustomize may give the namespace, so a manifest without one may be it.
     fn is(&self, secret: &SecretName) -> bool {
         let namespace = self.metadata.namespace.as_ref();

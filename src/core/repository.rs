@@ -151,6 +151,17 @@ pub fn config_for(directory: &Path, file: &Path, named: Option<&Path>) -> Option
     }
 }
 
+/// The path as a walk from one of the `roots` comes to it, links on the way to it or
+/// to the root notwithstanding; `None` if it is below none of them.
+pub fn below(roots: &[PathBuf], path: &Path) -> Option<PathBuf> {
+    // The last name may itself be a link, which is what is meant.
+    let real = path.parent()?.canonicalize().ok()?.join(path.file_name()?);
+    roots.iter().find_map(|root| {
+        let inner = real.strip_prefix(root.canonicalize().ok()?).ok()?;
+        Some(root.join(inner))
+    })
+}
+
 /// The path from an absolute `directory`, `..` taken off as text, links or not:
 /// Go's `filepath.Abs`, which is what sops matches rules against.
 pub fn absolute(directory: &Path, path: &Path) -> PathBuf {

@@ -60,6 +60,8 @@ pub struct Found {
     /// Who can open it; `None` where it names a recipient, holds encrypted values
     /// and is not of the format that its name says.
     pub metadata: Option<Metadata>,
+    /// The recipients that it names; of a damaged one, those that were looked for.
+    pub named: Vec<Recipient>,
     /// The directory with its own `.git` that it lies in, below the one that was
     /// looked through.
     pub foreign: Option<PathBuf>,
@@ -180,14 +182,27 @@ impl Looker<'_> {
                 return self.hit(Hit::Unread(path.to_owned()));
             }
         };
-        if !entry.file_type().is_some_and(|kind| kind.is_file()) {
+        let is_config = entry.file_name() == sops_config::FILE_NAME;
+        let kind = entry.file_type();
+        if !kind.is_some_and(|kind| kind.is_file()) {
+            // sops reads a config through a link.
+            let is_link = kind.is_some_and(|kind| kind.is_symlink());
+            if is_config
+                && is_link
+                && entry.path().is_file()
+                && self.foreign(entry.path()).is_none()
+            {
+                self.hit(Hit::Config(entry.into_path()));
+            }
             return;
         }
-        let is_config = entry.file_name() == sops_config::FILE_NAME;
         let is_temporary = is_temporary(entry.file_name());
         let path = entry.into_path();
         if is_temporary {
-            return self.hit(Hit::Temporary(path));
+            if self.foreign(&path).is_none() {
+                self.hit(Hit::Temporary(path));
+            }
+            return;
         }
         if is_config && self.foreign(&path).is_none() {
             self.hit(Hit::Config(path.clone()));
@@ -236,9 +251,23 @@ impl Looker<'_> {
             Err(FileError::Damaged { .. }) if has(&needles.plain) => None,
             Err(_) => return Ok(()),
         };
+        let named = match &metadata {
+            Some(metadata) => metadata.recipients.clone(),
+            None => {
+                let finders = needles.plain.iter().zip(self.search.recipients);
+                let found = finders.filter(|(finder, _)| finder.find(&content).is_some());
+                let plain: Vec<Recipient> = found.map(|(_, key)| key.clone()).collect();
+                // In UTF-16 it may be any.
+                match plain.is_empty() {
+                    true => self.search.recipients.to_vec(),
+                    false => plain,
+                }
+            }
+        };
         self.hit(Hit::File(Found {
             path: path.to_owned(),
             metadata,
+            named,
             foreign,
         }));
         Ok(())

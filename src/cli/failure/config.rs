@@ -87,30 +87,39 @@ pub(super) fn rule_list(rules: &[RuleSummary]) -> String {
 
 impl From<ReplaceError> for Failure {
     fn from(error: ReplaceError) -> Self {
-        let failure = Self::from_error(&error);
-        match error {
-            ReplaceError::Io { path, source } => {
-                let directory = path.parent().unwrap_or(&path).to_string_lossy();
-                let directory = quoted(&directory);
-                failure.hint(match source.kind() {
-                    ErrorKind::NotFound => format!("mkdir -p {directory}"),
-                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                        format!("df {directory} shows what is left on the disk")
-                    }
-                    _ => format!("ls -ld {directory} shows who may write there"),
-                })
+        Self::from_error(&error).hint(replace_hint(&error))
+    }
+}
+
+/// What to do about a file that was not replaced.
+pub(super) fn replace_hint(error: &ReplaceError) -> String {
+    match error {
+        ReplaceError::Io { path, source } => {
+            let directory = path.parent().unwrap_or(path).to_string_lossy();
+            let directory = quoted(&directory);
+            match source.kind() {
+                ErrorKind::NotFound => format!("mkdir -p {directory}"),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    format!("df {directory} shows what is left on the disk")
+                }
+                _ => format!("ls -ld {directory} shows who may write there"),
             }
-            ReplaceError::Changed { .. } => failure.hint("look at it, and run it again"),
-            ReplaceError::InTheWay { path, obstacle } => {
-                let path = quoted(&path.to_string_lossy());
-                failure.hint(match obstacle {
-                    Obstacle::Immutable => format!("sudo chattr -i {path}"),
-                    Obstacle::AppendOnly => format!("lsattr {path} shows which; sudo chattr -a"),
-                    Obstacle::Mount => format!("findmnt -T {path} shows what is mounted there"),
-                    Obstacle::Sticky => format!("ls -l {path} shows whose it is"),
-                })
-            }
-            ReplaceError::Locked { .. } => failure.hint("wait until it has ended"),
         }
+        ReplaceError::Changed { .. } => "look at it, and run it again".to_owned(),
+        ReplaceError::Displaced { path, kept } => format!(
+            "look at both: diff {} {}",
+            quoted(&path.to_string_lossy()),
+            quoted(&kept.to_string_lossy())
+        ),
+        ReplaceError::InTheWay { path, obstacle } => {
+            let path = quoted(&path.to_string_lossy());
+            match obstacle {
+                Obstacle::Immutable => format!("sudo chattr -i {path}"),
+                Obstacle::AppendOnly => format!("lsattr {path} shows which; sudo chattr -a"),
+                Obstacle::Mount => format!("findmnt -T {path} shows what is mounted there"),
+                Obstacle::Sticky => format!("ls -l {path} shows whose it is"),
+            }
+        }
+        ReplaceError::Locked { .. } => "wait until it has ended".to_owned(),
     }
 }

@@ -12,6 +12,12 @@ impl From<PruneError> for Failure {
             PruneError::UnderWay { .. } => {
                 failure.hint_command("to finish it:", Program::Kb, "k secrets init --force")
             }
+            PruneError::OnlyRetired { .. } => failure.hint_command(
+                "to give the cluster a new key:",
+                Program::Kb,
+                "k secrets init --force",
+            ),
+            PruneError::Config(error) => error.into(),
             PruneError::Needed { needs, .. } => failure.with_needs(&needs),
             PruneError::Fetch(error) => error.into(),
             PruneError::Journal(error) => error.into(),
@@ -29,6 +35,16 @@ impl Failure {
             .detail(&file_list("has its own .git, and files for it: ", &foreign))
             .detail(&file_list("cannot be read: ", &needs.unread))
             .detail(&deployed);
+        if needs.flux_forbidden {
+            failure = failure
+                .detail("\n  what is deployed cannot be told: kb may not list Kustomizations")
+                .hint("ask for a ClusterRole with the verb list on kustomizations.kustomize.toolkit.fluxcd.io");
+        }
+        if needs.unknown_keys {
+            failure = failure
+                .detail("\n  not all recipients can be told: age.previous.agekey holds a post-quantum key, or a line that is no key")
+                .hint("look yourself which files are for it: grep -rl age1pq");
+        }
         if !(needs.files.is_empty() && needs.configs.is_empty() && foreign.is_empty()) {
             failure = failure.hint_command(
                 "to move files and rules to the current key:",
@@ -57,6 +73,9 @@ fn in_words(deployed: &Deployed) -> String {
             "\n  deployed by the Kustomization {users}: {revision}, with{}",
             file_list("  ", files)
         ),
+        State::Failed(reason) => {
+            format!("\n  deployed by the Kustomization {users}: {revision}; {reason}")
+        }
         State::NotHere => format!(
             "\n  deployed by the Kustomization {users}: {revision}, which is not in this clone"
         ),

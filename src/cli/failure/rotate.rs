@@ -1,5 +1,7 @@
 //! Hints for what stops a rotation.
 
+use super::config::replace_hint;
+use super::secret::edit_arguments;
 use super::{Failure, Program, file_list};
 use crate::core::flux_secret::JournalError;
 use crate::core::reencrypt::{FileTrouble, ReencryptError, Why};
@@ -10,6 +12,8 @@ use crate::core::sops::SopsError;
 const SHOWN: usize = 50;
 
 const GO_ON: &str = "k secrets init --force";
+const USE_EXISTING: &str = "k secrets init --use-existing";
+const AGAIN: &str = "then run it again, with the same options; it goes on with the same key:";
 
 impl From<RotateError> for Failure {
     fn from(error: RotateError) -> Self {
@@ -19,7 +23,6 @@ impl From<RotateError> for Failure {
             RotateError::Fetch(error) => error.into(),
             RotateError::Journal(error) => error.into(),
             RotateError::Reencrypt(error) => error.into(),
-            RotateError::Replace(error) => error.into(),
             RotateError::Stopped => failure.hint("run it again: nothing is left of it"),
             RotateError::Uncertain { secret, .. } => failure
                 .hint_command(
@@ -33,17 +36,36 @@ impl From<RotateError> for Failure {
                     format!("-n {} describe secret {}", secret.namespace, secret.name),
                 ),
             RotateError::Interrupted { source } => {
-                let inner = Self::from(*source);
-                let message = inner.message.unwrap_or_default();
-                let mut failure = Self::new(format!("the rotation is not finished: {message}"));
-                failure.hints = inner.hints;
-                failure
-                    .hint("every file opens with a key that the cluster holds: the old one or the new one")
-                    .hint_command("then run it again; it goes on with the same key:", Program::Kb, GO_ON)
+                let of_files = matches!(*source, RotateError::Reencrypt(_));
+                let mut failure = Self::from(*source);
+                let message = failure.message.take().unwrap_or_default();
+                failure.message = Some(format!("the rotation is not finished: {message}"));
+                if of_files {
+                    failure = failure.hint(
+                        "every file opens with a key that the cluster holds: the old one or the new one",
+                    );
+                }
+                failure.hint_command(AGAIN, Program::Kb, GO_ON)
             }
-            RotateError::NotPromoted { .. } => failure
-                .hint("all files are for the new key, and the cluster holds it beside the old one: Flux can go on")
-                .hint_command("when the cluster answers, to finish:", Program::Kb, GO_ON),
+            RotateError::NotPromoted { source, .. } => match *source {
+                JournalError::Cluster(_) | JournalError::Fetch(_) | JournalError::Busy { .. } => {
+                    failure
+                        .hint("all files are for the new key, and the cluster holds it beside the old one: Flux can go on")
+                        .hint_command(AGAIN, Program::Kb, GO_ON)
+                }
+                JournalError::Overtaken { .. } => failure
+                    .hint("someone else has finished this rotation, and begun another one: git pull")
+                    .hint_command(
+                        "when theirs is finished, to bring this clone in line:",
+                        Program::Kb,
+                        USE_EXISTING,
+                    ),
+                JournalError::Vanished { .. } => failure.hint_command(
+                    "all files are for the key that was shown; to put it back:",
+                    Program::Kb,
+                    "k secrets init --import",
+                ),
+            },
         }
     }
 }
@@ -64,7 +86,7 @@ impl From<JournalError> for Failure {
                 .hint_command(
                     "to bring this clone in line with the cluster:",
                     Program::Kb,
-                    "k secrets init --use-existing",
+                    USE_EXISTING,
                 ),
             JournalError::Busy { secret } => failure.hint_command(
                 "to see who changes it:",
@@ -111,7 +133,7 @@ impl From<Refusal> for Failure {
                 .hint_command(
                     "if there is nothing to pull, to move this clone to the current key:",
                     Program::Kb,
-                    "k secrets init --use-existing",
+                    USE_EXISTING,
                 ),
             Refusal::Managed { secret, .. } => failure
                 .hint("change the key where that has it from; or take the Secret out of its hands first")
@@ -138,6 +160,13 @@ impl From<Refusal> for Failure {
             Refusal::UnreadableCopies(copies) => failure
                 .detail(&copy_list(&copies))
                 .hint("ask for the right to get and update them; --only-this leaves them as they are"),
+            Refusal::UnfitCopy { secret, .. } => failure
+                .hint_command(
+                    "to see what it holds:",
+                    Program::Kubectl,
+                    format!("-n {} describe secret {}", secret.namespace, secret.name),
+                )
+                .hint("-n and --secret-name rotate it by itself; --only-this leaves it as it is"),
             Refusal::KeyIsMissing { files } => failure
                 .detail(&file_list("", &files))
                 .hint_command(
@@ -158,28 +187,37 @@ impl From<BadKeys> for Failure {
     fn from(error: BadKeys) -> Self {
         let failure = Self::from_error(&error);
         match error {
-            BadKeys::Lines(lines) => {
+            BadKeys::Lines { secret, lines } => {
                 let lines = lines
                     .iter()
                     .map(|bad| format!("\n  {}, line {}: {}", bad.entry, bad.line, bad.reason));
                 failure
                     .detail(&lines.collect::<String>())
-                    .hint("take them out first (the entries are base64): kubectl edit secret")
+                    .hint_command(
+                        "they would be lost; to take them out (the entries are base64):",
+                        Program::Kubectl,
+                        edit_arguments(&secret),
+                    )
             }
             BadKeys::UnknownRecipient => failure.hint(
                 "sops rotate --add-age and --rm-age, with the key in SOPS_AGE_KEY, move its files by hand",
             ),
             BadKeys::NewUnknown => failure
                 .hint("make an X25519 key: age-keygen | kb k secrets init --force --import"),
+            BadKeys::NextUnknown(secret) => failure.hint_command(
+                "if no file is for it, to take the entry out:",
+                Program::Kubectl,
+                edit_arguments(&secret),
+            ),
             BadKeys::OtherUnderWay(_) => failure.hint_command(
                 "to finish that one first:",
                 Program::Kb,
-                "k secrets init --force",
+                GO_ON,
             ),
             BadKeys::Same(_) => failure.hint_command(
                 "to bring this repository in line with it:",
                 Program::Kb,
-                "k secrets init --use-existing",
+                USE_EXISTING,
             ),
         }
     }
@@ -208,12 +246,12 @@ impl Failure {
                     "git log -p shows how a file was changed; --ignore-mac moves it all the same, and gives it a new MAC"
                 }
                 Why::KeyGroups => "sops updatekeys and sops rotate move it by hand",
-                Why::Replace(_) => "ls -ld and lsattr show what keeps a file from being replaced",
+                Why::Replace(error) => &replace_hint(error),
                 Why::File(_) | Why::Unclear => "git log -p shows how the file was before",
                 Why::Sops(_) => {
                     "kb k secrets decrypt PATH shows whether it opens; a KMS or PGP recipient must be within reach"
                 }
-                Why::OtherRecipients | Why::NotForNew | Why::StillForOld => {
+                Why::OtherRecipients | Why::NotForNew | Why::StillForOld | Why::SameDataKey => {
                     "another version of sops may do better: sops --version"
                 }
             };

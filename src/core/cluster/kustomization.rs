@@ -9,6 +9,9 @@ use super::SecretName;
 
 /// Their name in the API.
 pub(super) const RESOURCE: &str = "kustomizations";
+/// The versions of it, the one of Flux 2.0 and newer first. What kb reads is the
+/// same in both.
+pub(super) const VERSIONS: [&str; 2] = ["v1", "v1beta2"];
 
 /// A Kustomization of Flux.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +30,8 @@ pub struct Kustomization {
 }
 
 impl Kustomization {
-    pub(super) fn api(client: &kube::Client) -> Api<DynamicObject> {
-        let kind = GroupVersionKind::gvk("kustomize.toolkit.fluxcd.io", "v1", "Kustomization");
+    pub(super) fn api(client: &kube::Client, version: &str) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk("kustomize.toolkit.fluxcd.io", version, "Kustomization");
         Api::all_with(
             client.clone(),
             &ApiResource::from_gvk_with_plural(&kind, RESOURCE),

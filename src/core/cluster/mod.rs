@@ -147,13 +147,16 @@ impl Cluster {
     /// # Errors
     /// See [`ClusterError`].
     pub fn kustomizations(&self) -> Result<Option<Vec<Kustomization>>, ClusterError> {
-        let api = Kustomization::api(&self.client);
         let params = ListParams::default();
-        match self.ask("list", kustomization::RESOURCE, None, api.list(&params)) {
-            Ok(found) => Ok(Some(found.items.iter().map(Kustomization::new).collect())),
-            Err(ClusterError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
+        for version in kustomization::VERSIONS {
+            let api = Kustomization::api(&self.client, version);
+            match self.ask("list", kustomization::RESOURCE, None, api.list(&params)) {
+                Ok(found) => return Ok(Some(found.items.iter().map(Kustomization::new).collect())),
+                Err(ClusterError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(None)
     }
 
     /// Creates a Secret with one data entry; never changes one that is there.

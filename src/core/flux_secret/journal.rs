@@ -35,6 +35,26 @@ pub enum Begun {
     Joined(Identity),
 }
 
+/// What became of an update.
+enum Updated {
+    /// It is done.
+    Done,
+    /// Someone else was faster, or the answer got lost: here it is. The Secret was
+    /// read again.
+    Again {
+        keys: Keys,
+        answer: Option<ClusterError>,
+    },
+}
+
+/// Whether the keys in a Secret that was read again are those of before, apart from
+/// a key that a rotation has added.
+#[derive(PartialEq, Eq)]
+enum Keys {
+    Same,
+    Changed,
+}
+
 /// Why the Secret was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -96,87 +116,115 @@ impl Journal {
     }
 
     /// Puts the new key beside those in use. Where someone else was faster, their
-    /// key is the one to go on with.
+    /// key is the one to go on with. If there is one already, the server confirms
+    /// that it still is: the Secret was read some time ago.
     ///
     /// # Errors
-    /// [`JournalError`]. After a [`ClusterError`] for which
-    /// [`ClusterError::leaves_open`] says so, the key may be there.
+    /// [`JournalError::Overtaken`] if keys were changed otherwise since the Secret was
+    /// read. The key is not there then, and with [`JournalError::Busy`]; after a
+    /// [`ClusterError`] for which [`ClusterError::leaves_open`] says so, it may be.
     pub fn begin(
         &mut self,
         cluster: &Cluster,
         new: &Identity,
         mode: Mode,
     ) -> Result<Begun, JournalError> {
+        let mut lost = None;
         for _ in 0..TRIES {
-            if let Some(next) = self.keys.next().first() {
-                return Ok(match next.recipient() == new.recipient() {
-                    true => Begun::Own,
-                    false => Begun::Joined(next.clone()),
-                });
-            }
             let mut changed = self.stored.clone();
-            changed.set(NEXT_ENTRY, Some(&entry_text(new)));
-            let planned = self.stored.clone();
-            if self.update(cluster, &changed, mode)? {
-                return Ok(Begun::Own);
+            if self.keys.next().is_empty() {
+                changed.set(NEXT_ENTRY, Some(&entry_text(new)));
             }
-            if self.keys.next().is_empty() && !self.holds_keys_of(&planned) {
-                return Err(self.overtaken());
+            match self.update(cluster, &changed, mode)? {
+                Updated::Done => return Ok(self.begun(new)),
+                Updated::Again { keys, answer } => {
+                    lost = answer;
+                    if keys == Keys::Changed {
+                        return Err(self.overtaken());
+                    }
+                }
             }
         }
-        Err(self.busy())
+        match self.keys.next() {
+            [] => Err(lost.map_or_else(|| self.busy(), Into::into)),
+            _ => Ok(self.begun(new)),
+        }
+    }
+
+    /// Whose key is the next one. In a trial it is not there.
+    fn begun(&self, new: &Identity) -> Begun {
+        let theirs = self.keys.next().first();
+        let theirs = theirs.filter(|next| next.recipient() != new.recipient());
+        theirs.map_or(Begun::Own, |theirs| Begun::Joined(theirs.clone()))
     }
 
     /// Puts the new key into the place of those in use, and those with the retired
     /// ones. Does nothing where someone else has done so.
     ///
     /// # Errors
-    /// [`JournalError`]; the new key stays where it was.
+    /// [`JournalError::Overtaken`] if someone else has begun another rotation since,
+    /// or finished one; else as [`Self::begin`]. No key is lost.
     pub fn finish(&mut self, cluster: &Cluster, new: &Identity) -> Result<(), JournalError> {
+        let mut lost = None;
         for _ in 0..TRIES {
             if self.is_finished(new) {
                 return Ok(());
             }
+            if self.is_past(new) {
+                return Err(self.overtaken());
+            }
             let changed = self.promoted(new);
-            if self.update(cluster, &changed, Mode::Persist)? {
-                return Ok(());
+            match self.update(cluster, &changed, Mode::Persist)? {
+                Updated::Done => return Ok(()),
+                Updated::Again { answer, .. } => lost = answer,
             }
         }
         match self.is_finished(new) {
             true => Ok(()),
-            false => Err(self.busy()),
+            false => Err(lost.map_or_else(|| self.busy(), Into::into)),
         }
     }
 
     /// Tries the update of [`Self::finish`].
     ///
     /// # Errors
-    /// [`JournalError`]
+    /// As [`Self::begin`].
     pub fn try_to_finish(&mut self, cluster: &Cluster, new: &Identity) -> Result<(), JournalError> {
-        let changed = self.promoted(new);
-        self.update(cluster, &changed, Mode::DryRun).map(|_| ())
+        let mut lost = None;
+        for _ in 0..TRIES {
+            let changed = self.promoted(new);
+            match self.update(cluster, &changed, Mode::DryRun)? {
+                Updated::Done => return Ok(()),
+                Updated::Again {
+                    keys: Keys::Same,
+                    answer,
+                } => lost = answer,
+                Updated::Again { .. } => return Err(self.overtaken()),
+            }
+        }
+        Err(lost.map_or_else(|| self.busy(), Into::into))
     }
 
     /// Takes the retired keys out.
     ///
     /// # Errors
-    /// [`JournalError`]
+    /// As [`Self::begin`].
     pub fn prune(&mut self, cluster: &Cluster, mode: Mode) -> Result<(), JournalError> {
+        let mut lost = None;
         for _ in 0..TRIES {
-            let planned = self.stored.clone();
-            if self.stored.entry(RETIRED_ENTRY).is_none() {
-                return Ok(());
-            }
             let mut changed = self.stored.clone();
             changed.set(RETIRED_ENTRY, None);
-            if self.update(cluster, &changed, mode)? {
-                return Ok(());
-            }
-            if self.stored.entry(RETIRED_ENTRY).is_some() && !self.holds_keys_of(&planned) {
-                return Err(self.overtaken());
+            match self.update(cluster, &changed, mode)? {
+                Updated::Done => return Ok(()),
+                Updated::Again { .. } if !self.has_retired_entry() => return Ok(()),
+                Updated::Again {
+                    keys: Keys::Same,
+                    answer,
+                } if self.keys.next().is_empty() => lost = answer,
+                Updated::Again { .. } => return Err(self.overtaken()),
             }
         }
-        Err(self.busy())
+        Err(lost.map_or_else(|| self.busy(), Into::into))
     }
 
     /// Whether there is an entry of retired keys, be they in use as well.
@@ -185,54 +233,64 @@ impl Journal {
     }
 
     /// Carries an update out. If someone else was faster, or it is not known
-    /// whether it was carried out, the Secret is read again, and the answer is
-    /// `false`.
+    /// whether it was carried out, the Secret is read again.
     fn update(
         &mut self,
         cluster: &Cluster,
         changed: &StoredSecret,
         mode: Mode,
-    ) -> Result<bool, JournalError> {
-        match cluster.update_secret(&self.secret, changed, mode) {
+    ) -> Result<Updated, JournalError> {
+        let before = self.stored.clone();
+        let answer = match cluster.update_secret(&self.secret, changed, mode) {
             Ok(stored) => {
                 if mode == Mode::Persist {
-                    self.keys =
-                        ClusterKeys::read(&self.secret, &stored).map_err(FetchError::Keys)?;
+                    let keys = ClusterKeys::read(&self.secret, &stored);
+                    self.keys = keys.map_err(FetchError::Keys)?;
                     self.stored = stored;
                 }
-                Ok(true)
+                return Ok(Updated::Done);
             }
-            Err(ClusterError::Conflict { .. }) => self.read_again(cluster).map(|()| false),
+            Err(ClusterError::NotFound { .. }) => return Err(self.vanished()),
+            Err(ClusterError::Conflict { .. }) => {
+                self.read_again(cluster)?;
+                None
+            }
             Err(error) if error.leaves_open() => match self.read_again(cluster) {
-                Ok(()) => Ok(false),
-                Err(_) => Err(error.into()),
+                Ok(()) => Some(error),
+                Err(_) => return Err(error.into()),
             },
-            Err(ClusterError::NotFound { .. }) => Err(JournalError::Vanished {
-                secret: self.secret.clone(),
-            }),
-            Err(error) => Err(error.into()),
-        }
+            Err(error) => return Err(error.into()),
+        };
+        let keys = match same_keys(&before, &self.stored) {
+            true => Keys::Same,
+            false => Keys::Changed,
+        };
+        Ok(Updated::Again { keys, answer })
     }
 
     fn read_again(&mut self, cluster: &Cluster) -> Result<(), JournalError> {
         let read = Self::read(cluster, &self.secret)?;
-        *self = read.ok_or_else(|| JournalError::Vanished {
-            secret: self.secret.clone(),
-        })?;
+        *self = read.ok_or_else(|| self.vanished())?;
         Ok(())
     }
 
-    /// Whether the entries that Flux reads are those of another time.
-    fn holds_keys_of(&self, other: &StoredSecret) -> bool {
-        let is_read = |(name, _): &(&str, &[u8])| name.ends_with(ENTRY_ENDING);
-        let here = self.stored.data().filter(is_read);
-        here.eq(other.data().filter(is_read))
+    fn vanished(&self) -> JournalError {
+        JournalError::Vanished {
+            secret: self.secret.clone(),
+        }
     }
 
     fn is_finished(&self, new: &Identity) -> bool {
-        let mut current = self.keys.current().iter();
-        let is_new = |identity: &Identity| identity.recipient() == new.recipient();
-        self.keys.next().is_empty() && current.any(is_new)
+        self.keys.next().is_empty() && has(self.keys.current(), new)
+    }
+
+    /// Whether another rotation has come after the one to this key: it is under way,
+    /// or it has retired this key.
+    fn is_past(&self, new: &Identity) -> bool {
+        match self.keys.next() {
+            [] => has(self.keys.of_entry(RETIRED_ENTRY), new),
+            [next, ..] => next.recipient() != new.recipient(),
+        }
     }
 
     /// The Secret with the new key in the place of those in use. No key is lost,
@@ -264,4 +322,17 @@ impl Journal {
             secret: self.secret.clone(),
         }
     }
+}
+
+fn has(identities: &[Identity], wanted: &Identity) -> bool {
+    let mut identities = identities.iter();
+    identities.any(|identity| identity.recipient() == wanted.recipient())
+}
+
+/// See [`Keys::Same`].
+fn same_keys(before: &StoredSecret, now: &StoredSecret) -> bool {
+    let is_kept = |(name, _): &(&str, &[u8])| name.ends_with(ENTRY_ENDING) && *name != NEXT_ENTRY;
+    let next = before.entry(NEXT_ENTRY);
+    before.data().filter(is_kept).eq(now.data().filter(is_kept))
+        && (next.is_none() || next == now.entry(NEXT_ENTRY))
 }

@@ -191,6 +191,13 @@ impl ClusterKeys {
         recipients.cloned().collect()
     }
 
+    /// Whether something stands in [`RETIRED_ENTRY`] whose recipient kb cannot tell.
+    pub fn has_unknown_retired(&self) -> bool {
+        let mut retired = self.of_entry(RETIRED_ENTRY).iter();
+        retired.any(|identity| identity.recipient().is_none())
+            || self.bad_lines.iter().any(|bad| bad.entry == RETIRED_ENTRY)
+    }
+
     /// The identities of these recipients.
     pub fn of_recipients(&self, recipients: &[Recipient]) -> Vec<Identity> {
         let wanted = |identity: &&Identity| {

@@ -47,9 +47,15 @@ pub enum InitError {
     /// Writing `.sops.yaml`, before anything else was changed.
     #[error(transparent)]
     Replace(#[from] ReplaceError),
-    /// Moving files for retired keys.
+    /// Moving files for retired keys, some of which may be moved.
     #[error(transparent)]
     Reencrypt(#[from] ReencryptError),
+    /// The cluster's key is another one than a moment ago.
+    #[error("the key in the Secret {secret} was changed by someone else meanwhile")]
+    KeyChanged {
+        /// The Secret.
+        secret: SecretName,
+    },
     /// A rotation is under way.
     #[error("a rotation of the cluster's key is under way ({secret})")]
     UnderWay {

@@ -31,9 +31,11 @@ pub fn look_for_retired(
     current: &Recipient,
     tree: &Tree,
 ) -> Result<Option<RetiredFiles>, InitError> {
-    let Some(keys) = flux_secret::fetch(cluster, secret)? else {
-        return Ok(None);
-    };
+    let keys = flux_secret::fetch(cluster, secret)?;
+    let keys = keys.filter(|keys| keys.recipients().contains(current));
+    let keys = keys.ok_or_else(|| InitError::KeyChanged {
+        secret: secret.clone(),
+    })?;
     let swap = Swap {
         old: keys.retired(),
         new: current.clone(),
@@ -71,6 +73,7 @@ impl RetiredFiles {
         let current = self
             .keys
             .of_recipients(std::slice::from_ref(&self.swap.new));
+        // It was there when it was looked for.
         let Some(current) = current.first() else {
             return Ok(Replaced::default());
         };

@@ -26,6 +26,8 @@ pub enum State {
     Needs(Vec<PathBuf>),
     /// Its commit is not in this clone, or it is none of Git's.
     NotHere,
+    /// git could not tell.
+    Failed(String),
 }
 
 /// The revisions that need one of the `retired` keys, or may.
@@ -58,13 +60,15 @@ fn state(revision: &str, git: Option<&Git>, retired: &[Recipient]) -> Option<Sta
     let (Some(git), Some(commit)) = (git, commit_of(revision)) else {
         return Some(State::NotHere);
     };
-    if !git.has_commit(commit).unwrap_or(false) {
-        return Some(State::NotHere);
+    match git.has_commit(commit) {
+        Ok(true) => {}
+        Ok(false) => return Some(State::NotHere),
+        Err(error) => return Some(State::Failed(error.to_string())),
     }
     match files_for(git, commit, retired) {
         Ok(files) if files.is_empty() => None,
         Ok(files) => Some(State::Needs(files)),
-        Err(_) => Some(State::NotHere),
+        Err(error) => Some(State::Failed(error.to_string())),
     }
 }
 

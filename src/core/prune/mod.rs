@@ -13,9 +13,9 @@ use super::cluster::{Cluster, ClusterError, Kustomization, Mode, SecretName};
 use super::flux_secret::{FetchError, Journal, JournalError};
 use super::git::{Git, GitError};
 use super::identity::Recipient;
-use super::reencrypt::Tree;
+use super::reencrypt::{Tree, configs};
 use super::scan::Search;
-use super::sops_config::SopsConfig;
+use super::sops_config::{ConfigError, SopsConfig};
 use super::sops_file::Metadata;
 
 pub use deployed::{Deployed, State};
@@ -54,6 +54,11 @@ pub struct Needs {
     pub unread: Vec<PathBuf>,
     /// Revisions that are deployed.
     pub deployed: Vec<Deployed>,
+    /// Whether kb may not list Kustomizations, and so cannot tell what is deployed.
+    pub flux_forbidden: bool,
+    /// Whether there are retired keys whose recipients kb cannot tell: post-quantum
+    /// ones, and lines that are no keys.
+    pub unknown_keys: bool,
 }
 
 impl Needs {
@@ -64,32 +69,23 @@ impl Needs {
             && self.foreign.is_empty()
             && self.unread.is_empty()
             && self.deployed.is_empty()
+            && !self.flux_forbidden
+            && !self.unknown_keys
     }
 }
 
 /// What is no reason to keep a retired key.
 #[derive(Debug, Default)]
 pub struct Remarks {
-    /// What kb could not learn from Flux.
-    pub flux: Flux,
+    /// Whether the cluster has no Kustomizations, so that only the working tree
+    /// counts.
+    pub no_flux: bool,
     /// Branches whose tip holds files for it: with a merge they come back.
     pub branches: Vec<String>,
     /// Why the branches could not be looked at.
     pub git: Option<GitError>,
     /// Other Secrets that Kustomizations decrypt with, and that hold it too.
     pub copies: Vec<SecretName>,
-}
-
-/// What Flux tells of what is deployed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Flux {
-    /// Its Kustomizations.
-    #[default]
-    Seen,
-    /// The cluster has none.
-    NotThere,
-    /// kb may not list them.
-    Forbidden,
 }
 
 /// Why retired keys were not looked for, or stay.
@@ -107,6 +103,15 @@ pub enum PruneError {
         /// The Secret.
         secret: SecretName,
     },
+    /// The cluster has no other key.
+    #[error("the Secret {secret} holds no other keys than retired ones")]
+    OnlyRetired {
+        /// The Secret.
+        secret: SecretName,
+    },
+    /// A `.sops.yaml` that holds a retired key's recipient does not parse.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Something needs them.
     #[error("something still needs the retired key {}", Recipient::list(.retired))]
     Needed {
@@ -141,17 +146,23 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
     if !journal.has_retired_entry() {
         return Ok(None);
     }
+    if journal.keys.active().next().is_none() {
+        return Err(PruneError::OnlyRetired {
+            secret: secret.clone(),
+        });
+    }
     let retired = journal.keys.retired();
-    let mut needs = working_tree(&request.tree, &retired);
+    let mut needs = working_tree(&request.tree, &retired)?;
+    needs.unknown_keys = journal.keys.has_unknown_retired();
     let mut remarks = Remarks::default();
     let kustomizations = match cluster.kustomizations() {
         Ok(Some(found)) => found,
         Ok(None) => {
-            remarks.flux = Flux::NotThere;
+            remarks.no_flux = true;
             Vec::new()
         }
         Err(ClusterError::Forbidden { .. }) => {
-            remarks.flux = Flux::Forbidden;
+            needs.flux_forbidden = true;
             Vec::new()
         }
         Err(error) => return Err(FetchError::from(error).into()),
@@ -197,7 +208,7 @@ impl Prune {
     }
 }
 
-fn working_tree(tree: &Tree, retired: &[Recipient]) -> Needs {
+fn working_tree(tree: &Tree, retired: &[Recipient]) -> Result<Needs, PruneError> {
     let search = Search {
         roots: &tree.roots,
         recipients: retired,
@@ -215,19 +226,10 @@ fn working_tree(tree: &Tree, retired: &[Recipient]) -> Needs {
             None => needs.files.push(found.path),
         }
     }
-    let named = tree.named_config.iter();
-    for path in scan.configs.iter().chain(named) {
-        let config = SopsConfig::load_or_empty(path);
-        let mentions = |config: &SopsConfig| retired.iter().any(|key| config.mentions(key));
-        match config {
-            Ok(config) if mentions(&config) => needs.configs.push(path.clone()),
-            Ok(_) => {}
-            Err(_) => needs.unread.push(path.clone()),
-        }
-    }
-    needs.configs.sort();
-    needs.configs.dedup();
-    needs
+    let mentions = |config: &SopsConfig| retired.iter().any(|key| config.mentions(key));
+    let configs = configs(tree, scan.configs, retired)?.into_iter();
+    needs.configs = configs.filter(mentions).map(|config| config.path).collect();
+    Ok(needs)
 }
 
 /// The other Secrets that hold a retired key; those that kb may not read are not

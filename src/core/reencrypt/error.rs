@@ -42,6 +42,9 @@ pub enum Why {
     /// What sops made still opens with an old key.
     #[error("what sops made of it still opens with an old key")]
     StillForOld,
+    /// What sops made has the old data key, which whoever had an old key knows.
+    #[error("sops kept its data key")]
+    SameDataKey,
     /// It cannot be replaced.
     #[error(transparent)]
     Replace(#[from] ReplaceError),

@@ -7,7 +7,7 @@ use super::{FileTrouble, ReencryptError, Swap, Tree, Why};
 use crate::core::identity::Recipient;
 use crate::core::replace;
 use crate::core::scan::{Found, Search};
-use crate::core::sops_config::{Place, SopsConfig};
+use crate::core::sops_config::{ConfigError, Place, SopsConfig};
 use crate::core::sops_file::Metadata;
 
 /// What a move is about.
@@ -19,7 +19,8 @@ pub struct Affected {
     pub configs: Vec<ConfigEdit>,
     /// The files and configs that cannot be moved, and why.
     pub troubles: Vec<FileTrouble>,
-    /// The recipients among those known that a file or a rule names.
+    /// The recipients that a rule names, of those that were asked for, and all of the
+    /// files that were found.
     pub named: BTreeSet<Recipient>,
     /// Other people's repositories in this one that hold files for an old
     /// recipient.
@@ -56,7 +57,7 @@ pub struct ConfigEdit {
 /// recipients are named, and which files hold the `text`.
 ///
 /// # Errors
-/// When a `.sops.yaml` names an old recipient and cannot be edited.
+/// When a `.sops.yaml` names an old recipient and cannot be read or edited.
 pub fn look(
     tree: &Tree,
     swap: &Swap,
@@ -80,23 +81,16 @@ pub fn look(
     for found in scan.files {
         affected.add(found, &swap.old);
     }
-    for path in config_paths(tree, scan.configs) {
-        let config = match SopsConfig::load_or_empty(&path) {
-            Ok(config) => config,
-            Err(error) => match names_any(&path, &recipients) {
-                true => return Err(error.into()),
-                false => continue,
-            },
-        };
+    for config in configs(tree, scan.configs, &recipients)? {
         let known = recipients.iter().filter(|key| config.mentions(key));
         affected.named.extend(known.cloned());
         let Some(edit) = edit(config, swap)? else {
             continue;
         };
-        match replace::check_replaceable(&path) {
+        match replace::check_replaceable(&edit.before.path) {
             Ok(()) => affected.configs.push(edit),
             Err(error) => affected.troubles.push(FileTrouble {
-                path,
+                path: edit.before.path,
                 why: Why::Replace(error),
             }),
         }
@@ -118,20 +112,14 @@ fn edit(before: SopsConfig, swap: &Swap) -> Result<Option<ConfigEdit>, Reencrypt
 
 impl Affected {
     fn add(&mut self, found: Found, old: &[Recipient]) {
-        let Found {
-            path,
-            metadata,
-            foreign,
-        } = found;
-        let keys = metadata.as_ref().map(|metadata| &metadata.recipients);
-        let is_old = keys.is_none_or(|keys| keys.iter().any(|key| old.contains(key)));
-        match (is_old, foreign) {
+        let is_old = found.named.iter().any(|key| old.contains(key));
+        match (is_old, found.foreign) {
             (true, Some(foreign)) => drop(self.foreign.insert(foreign)),
-            (_, Some(_)) => {}
+            (false, Some(_)) => {}
             (_, None) => {
-                self.named.extend(keys.into_iter().flatten().cloned());
+                self.named.extend(found.named);
                 if is_old {
-                    self.add_old(path, metadata);
+                    self.add_old(found.path, found.metadata);
                 }
             }
         }
@@ -155,15 +143,31 @@ impl Affected {
     }
 }
 
-/// The configs of the tree, and the one that was named if it is elsewhere.
-fn config_paths(tree: &Tree, found: Vec<PathBuf>) -> Vec<PathBuf> {
-    let same = |one: &Path, other: &Path| {
-        one == other
-            || matches!((one.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b)
-    };
-    let named = tree.named_config.as_ref();
-    let named = named.filter(|named| !found.iter().any(|path| same(path, named)));
-    found.iter().chain(named).cloned().collect()
+/// The configs that were `found` in the tree, and the one that applies if it is
+/// elsewhere; each once, links or not. One that does not parse is passed over.
+///
+/// # Errors
+/// [`ConfigError`] for one that does not parse and holds one of the recipients.
+pub fn configs(
+    tree: &Tree,
+    found: Vec<PathBuf>,
+    recipients: &[Recipient],
+) -> Result<Vec<SopsConfig>, ConfigError> {
+    let mut known = Vec::new();
+    let mut configs = Vec::new();
+    for path in found.into_iter().chain([tree.config.clone()]) {
+        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if known.contains(&real) {
+            continue;
+        }
+        known.push(real);
+        match SopsConfig::load_or_empty(&path) {
+            Ok(config) => configs.push(config),
+            Err(error) if names_any(&path, recipients) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(configs)
 }
 
 /// Whether the text of a file that does not parse names one of the recipients.

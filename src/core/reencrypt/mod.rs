@@ -27,7 +27,7 @@ use super::identity::{Identity, Recipient};
 
 pub use engine::{Engine, SopsEngine};
 pub use error::{FileTrouble, ReencryptError, Why};
-pub use look::{Affected, AffectedFile, ConfigEdit, look};
+pub use look::{Affected, AffectedFile, ConfigEdit, configs, look};
 pub use place::{Replaced, Staged};
 pub use prepare::Ready;
 
@@ -36,8 +36,8 @@ pub use prepare::Ready;
 pub struct Tree {
     /// The directories that are looked through; absolute.
     pub roots: Vec<PathBuf>,
-    /// A `.sops.yaml` that was named, and may be elsewhere.
-    pub named_config: Option<PathBuf>,
+    /// The `.sops.yaml` that applies; it may be elsewhere, or not be there.
+    pub config: PathBuf,
     /// Files and directories that stay as they are.
     pub skip: Vec<PathBuf>,
 }

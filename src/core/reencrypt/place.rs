@@ -74,16 +74,16 @@ impl Staged {
                 configs,
             } = staged;
             replaced.files += commit_files(files, count, task)?;
-            let left = look(task.tree, &task.swap, &[], None)?;
+            let mut left = look(task.tree, &task.swap, &[], None)?;
+            if left.troubles.is_empty() && left.files.is_empty() {
+                replaced.configs += commit_configs(configs)?;
+                left = look(task.tree, &task.swap, &[], None)?;
+            }
             if !left.troubles.is_empty() {
                 return Err(ReencryptError::Files(left.troubles));
             }
-            if left.files.is_empty() {
-                let (count, changed) = commit_configs(configs)?;
-                replaced.configs += count;
-                if !changed {
-                    return Ok(replaced);
-                }
+            if left.files.is_empty() && left.configs.is_empty() {
+                return Ok(replaced);
             }
             staged = task
                 .prepare_regardless(&left.files, left.configs)?
@@ -122,17 +122,17 @@ fn commit_files(files: Batch, count: usize, task: &Move<'_>) -> Result<usize, Re
     }
 }
 
-/// The same for configs, and whether someone else has changed one.
-fn commit_configs(configs: Vec<replace::Staged>) -> Result<(usize, bool), ReencryptError> {
-    let (mut replaced, mut changed) = (0, false);
+/// The same for configs.
+fn commit_configs(configs: Vec<replace::Staged>) -> Result<usize, ReencryptError> {
+    let mut replaced = 0;
     for config in configs {
         match config.commit() {
             Ok(()) => replaced += 1,
-            Err(ReplaceError::Changed { .. }) => changed = true,
+            Err(ReplaceError::Changed { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok((replaced, changed))
+    Ok(replaced)
 }
 
 /// What was replaced.

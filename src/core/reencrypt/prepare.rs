@@ -125,8 +125,8 @@ impl Move<'_> {
         }))
     }
 
-    /// Checks that the new key opens the result, that the old ones do not, and that
-    /// nobody else was lost or added.
+    /// Checks that the new key opens the result, that the old ones do not, that its
+    /// data key is new, and that no other age recipient was lost or added.
     fn check(&self, path: &Path, before: &Metadata, after: &[u8]) -> Result<(), Why> {
         let after = Metadata::parse(path, after)?;
         let stay = before.recipients.iter();
@@ -137,11 +137,15 @@ impl Move<'_> {
         if found != expected || !once || after.other_keys != before.other_keys || after.is_split {
             return Err(Why::OtherRecipients);
         }
-        if !self.new_opener.opens_any(&after.wrapped_keys) {
+        let Some(data_key) = self.new_opener.open_any(&after.wrapped_keys) else {
             return Err(Why::NotForNew);
-        }
-        if self.old_opener.opens_any(&after.wrapped_keys) {
+        };
+        if self.old_opener.open_any(&after.wrapped_keys).is_some() {
             return Err(Why::StillForOld);
+        }
+        // Who had the old key had this one as well.
+        if self.old_opener.open_any(&before.wrapped_keys) == Some(data_key) {
+            return Err(Why::SameDataKey);
         }
         Ok(())
     }

@@ -51,6 +51,15 @@ pub enum ReplaceError {
         /// The file.
         path: PathBuf,
     },
+    /// Someone else changed the file in the very moment in which it was replaced, and
+    /// could not be given theirs back.
+    #[error("{} was changed by someone else in that moment: their version is {}", .path.display(), .kept.display())]
+    Displaced {
+        /// The file, which has kb's content now.
+        path: PathBuf,
+        /// Where theirs is.
+        kept: PathBuf,
+    },
     /// Something keeps the file from being replaced.
     #[error("{} cannot be replaced: {obstacle}", .path.display())]
     InTheWay {
@@ -187,8 +196,13 @@ impl Staged {
             // What was the file until now can be looked at without haste. If
             // someone was faster, it goes back.
             let changed = is_as_before(&temporary).is_ok_and(|as_before| !as_before);
-            if changed && exchange(&temporary, &target).is_ok() {
-                return Err(ReplaceError::Changed { path });
+            if changed {
+                if exchange(&temporary, &target).is_ok() {
+                    return Err(ReplaceError::Changed { path });
+                }
+                // Their version must not go with the temporary file.
+                let kept = temporary.keep().map_err(|failed| error(failed.error))?;
+                return Err(ReplaceError::Displaced { path, kept });
             }
         } else {
             // A file system that cannot exchange two files: a moment stays open

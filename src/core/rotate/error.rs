@@ -7,7 +7,6 @@ use crate::core::cluster::{ClusterError, SecretName};
 use crate::core::flux_secret::{BadLine, FetchError, JournalError};
 use crate::core::identity::Recipient;
 use crate::core::reencrypt::{FileTrouble, ReencryptError};
-use crate::core::replace::ReplaceError;
 
 /// Why a rotation stopped. Unless a variant says otherwise, nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +23,6 @@ pub enum RotateError {
     /// Re-encrypting.
     #[error(transparent)]
     Reencrypt(#[from] ReencryptError),
-    /// Looking after the files of the repository.
-    #[error(transparent)]
-    Replace(#[from] ReplaceError),
     /// kb was told to stop.
     #[error("stopped: nothing was changed")]
     Stopped,
@@ -117,6 +113,14 @@ pub enum Refusal {
     /// The same, and kb may not read them.
     #[error("Kustomizations decrypt with Secrets that kb may not read")]
     UnreadableCopies(Vec<Copy>),
+    /// The rotation cannot run in a copy.
+    #[error("the copy {secret} cannot be rotated too: {why}")]
+    UnfitCopy {
+        /// The copy.
+        secret: SecretName,
+        /// Why.
+        why: UnfitCopy,
+    },
     /// The cluster has no Secret, and files are for a key of `.sops.yaml`.
     #[error("the cluster has no key, and files remain for keys of .sops.yaml")]
     KeyIsMissing {
@@ -125,18 +129,42 @@ pub enum Refusal {
     },
 }
 
+/// Why a rotation cannot run in a copy of the Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitCopy {
+    /// Another rotation is under way there.
+    #[error("a rotation of its own is under way there")]
+    UnderWay,
+    /// Keys are in use there that are not replaced.
+    #[error("it holds other keys beside the old one")]
+    OtherKeys,
+    /// Lines in it are no keys, and would be lost.
+    #[error("it holds lines that are no keys")]
+    BadLines,
+}
+
 /// What is wrong with the keys.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadKeys {
     /// Lines of the Secret that would be moved, and are no identities.
-    #[error("the Secret holds lines that are no keys")]
-    Lines(Vec<BadLine>),
+    #[error("the Secret {secret} holds lines that are no keys")]
+    Lines {
+        /// The Secret.
+        secret: SecretName,
+        /// The lines.
+        lines: Vec<BadLine>,
+    },
     /// A key in use is a post-quantum one.
     #[error("the cluster's key is a post-quantum one, whose recipient kb cannot compute")]
     UnknownRecipient,
-    /// The key to import, or the one under way, is a post-quantum one.
+    /// The key to import is a post-quantum one.
     #[error("the new key is a post-quantum one, whose recipient kb cannot compute")]
     NewUnknown,
+    /// The key that is being brought in is one.
+    #[error(
+        "age.next.agekey in the Secret {0} holds a post-quantum key, which kb did not put there"
+    )]
+    NextUnknown(SecretName),
     /// A rotation to another key than the one to import is under way.
     #[error("a rotation to another key is under way{}", .0.as_ref().map_or(String::new(), |key| format!(": {key}")))]
     OtherUnderWay(Option<Recipient>),
@@ -148,10 +176,4 @@ pub enum BadKeys {
 fn in_words(managers: &[Manager]) -> String {
     let texts: Vec<String> = managers.iter().map(ToString::to_string).collect();
     texts.join(" and ")
-}
-
-impl std::fmt::Debug for Copy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Copy({})", self.secret)
-    }
 }

@@ -69,6 +69,13 @@ pub struct Copy {
     pub(super) journal: Option<Journal>,
 }
 
+/// Without the keys in it.
+impl fmt::Debug for Copy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Copy({})", self.secret)
+    }
+}
+
 /// What Kustomizations tell.
 pub(super) struct Copies {
     pub(super) found: Vec<Copy>,

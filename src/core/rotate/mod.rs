@@ -39,7 +39,7 @@ use super::cluster::SecretName;
 use super::identity::Identity;
 use super::reencrypt::{AffectedFile, Tree};
 
-pub use error::{BadKeys, Refusal, RotateError};
+pub use error::{BadKeys, Refusal, RotateError, UnfitCopy};
 pub use guard::{Copy, Manager};
 pub use plan::{Plan, Remarks, plan};
 pub use run::{Point, Prepared, Rotation, Unfinished};

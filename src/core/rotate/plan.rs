@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::survey::{KeyChange, Situation};
-use super::{Copies, Copy, Refusal, Request, Step};
+use super::survey::{KeyChange, Situation, moved_bad_lines};
+use super::{Copies, Copy, Refusal, Request, Step, UnfitCopy};
 use crate::core::cluster::SecretName;
 use crate::core::flux_secret::{BadLine, Journal};
-use crate::core::identity::Recipient;
+use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{AffectedFile, ConfigEdit};
 
 /// What a rotation will do.
@@ -68,11 +68,6 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
             files: manifests,
         });
     }
-    if journal.stored().is_immutable() {
-        return Err(Refusal::Immutable {
-            secret: journal.secret,
-        });
-    }
     if !affected.troubles.is_empty() {
         return Err(Refusal::Files(affected.troubles));
     }
@@ -97,8 +92,19 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
                     found.filter(|copy| unreadable(&copy)).collect(),
                 ));
             }
-            journals.extend(copies.found.into_iter().filter_map(|copy| copy.journal));
+            for journal in copies.found.into_iter().filter_map(|copy| copy.journal) {
+                check_copy(&journal, &keys)?;
+                journals.push(journal);
+            }
         }
+    }
+    if let Some(fixed) = journals
+        .iter()
+        .find(|journal| journal.stored().is_immutable())
+    {
+        return Err(Refusal::Immutable {
+            secret: fixed.secret.clone(),
+        });
     }
     Ok(Plan {
         keys,
@@ -134,6 +140,35 @@ fn check_cluster(
                 .filter_map(|it| it.recipient().cloned())
                 .collect(),
         });
+    }
+    Ok(())
+}
+
+/// Whether the rotation can run in a copy of the Secret too: nothing else may be in
+/// use there, for files of that would be left behind.
+fn check_copy(copy: &Journal, keys: &KeyChange) -> Result<(), Refusal> {
+    let unfit = |why| {
+        Err(Refusal::UnfitCopy {
+            secret: copy.secret.clone(),
+            why,
+        })
+    };
+    let other = |identity: &Identity| {
+        let recipient = identity.recipient();
+        recipient.is_none_or(|key| *key != keys.new_recipient && !keys.old.contains(key))
+    };
+    let next = copy.keys.next();
+    if next
+        .iter()
+        .any(|next| next.recipient() != Some(&keys.new_recipient))
+    {
+        return unfit(UnfitCopy::UnderWay);
+    }
+    if copy.keys.in_use().any(other) {
+        return unfit(UnfitCopy::OtherKeys);
+    }
+    if !moved_bad_lines(&copy.keys).is_empty() {
+        return unfit(UnfitCopy::BadLines);
     }
     Ok(())
 }

@@ -56,21 +56,21 @@ pub struct Unfinished {
     pub imported: bool,
 }
 
-impl Rotation<'_> {
+impl Plan {
     /// Has the server try the very requests.
     ///
     /// # Errors
     /// [`RotateError::Journal`]
-    pub fn try_out(&self, plan: &mut Plan) -> Result<(), RotateError> {
-        for journal in &mut plan.journals {
-            if journal.keys.next().is_empty() {
-                journal.begin(self.cluster, &plan.keys.new, Mode::DryRun)?;
-            }
-            journal.try_to_finish(self.cluster, &plan.keys.new)?;
+    pub fn try_out(&mut self, cluster: &Cluster) -> Result<(), RotateError> {
+        for journal in &mut self.journals {
+            journal.begin(cluster, &self.keys.new, Mode::DryRun)?;
+            journal.try_to_finish(cluster, &self.keys.new)?;
         }
         Ok(())
     }
+}
 
+impl Rotation<'_> {
     /// Re-encrypts all files into memory, and checks the results.
     ///
     /// # Errors
@@ -147,6 +147,9 @@ impl Rotation<'_> {
             swap.new = recipient.ok_or(Refusal::from(BadKeys::NewUnknown))?;
             swap.old.retain(|old| *old != swap.new);
             let found = look(&self.request.tree, &swap, &[], None).map_err(forward)?;
+            if !found.troubles.is_empty() {
+                return Err(forward(ReencryptError::Files(found.troubles)));
+            }
             let again = self.with_move(&journals[0], &theirs, swap.clone(), |task| {
                 task.prepare(&found.files, found.configs.clone())
             });

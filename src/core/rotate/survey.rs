@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::guard::{self, Copies, Manager};
 use super::{BadKeys, NewKey, Refusal, Request, RotateError};
 use crate::core::cluster::{Cluster, SecretName};
-use crate::core::flux_secret::{ClusterKeys, Journal, NEXT_ENTRY, RETIRED_ENTRY};
+use crate::core::flux_secret::{BadLine, ClusterKeys, Journal, NEXT_ENTRY, RETIRED_ENTRY};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::manifest::{self, HeldBy};
 use crate::core::reencrypt::{Affected, Swap, Tree, look};
@@ -46,7 +46,7 @@ pub fn survey(cluster: &Cluster, request: &Request) -> Result<Option<Situation>,
     let Some(journal) = Journal::read(cluster, &request.secret)? else {
         return Ok(None);
     };
-    let keys = KeyChange::new(&journal.keys, &request.key)?;
+    let keys = KeyChange::new(&request.secret, &journal.keys, &request.key)?;
     let copies = guard::copies(cluster, &request.secret, &keys.old)?;
     let mut managed = Vec::new();
     let journals = copies.found.iter().filter_map(|copy| copy.journal.as_ref());
@@ -87,14 +87,15 @@ impl Situation {
 }
 
 impl KeyChange {
-    pub(super) fn new(keys: &ClusterKeys, key: &NewKey) -> Result<Self, Refusal> {
-        let in_use = keys.entries_in_use();
-        let touched =
-            |entry: &str| in_use.contains(&entry) || [NEXT_ENTRY, RETIRED_ENTRY].contains(&entry);
-        let bad_lines = keys.bad_lines.iter().filter(|bad| touched(&bad.entry));
-        let bad_lines: Vec<_> = bad_lines.cloned().collect();
-        if !bad_lines.is_empty() {
-            return Err(BadKeys::Lines(bad_lines).into());
+    pub(super) fn new(
+        secret: &SecretName,
+        keys: &ClusterKeys,
+        key: &NewKey,
+    ) -> Result<Self, Refusal> {
+        let lines = moved_bad_lines(keys);
+        if !lines.is_empty() {
+            let secret = secret.clone();
+            return Err(BadKeys::Lines { secret, lines }.into());
         }
         let recipient_of = |identity: &Identity| identity.recipient().cloned();
         let mut old: Vec<Recipient> = Vec::new();
@@ -112,7 +113,11 @@ impl KeyChange {
                 false => return Err(BadKeys::OtherUnderWay(recipient_of(next)).into()),
             },
         };
-        let new_recipient = recipient_of(&new).ok_or(BadKeys::NewUnknown)?;
+        let unknown = || match resumed {
+            true => BadKeys::NextUnknown(secret.clone()),
+            false => BadKeys::NewUnknown,
+        };
+        let new_recipient = recipient_of(&new).ok_or_else(unknown)?;
         if !resumed && old.first() == Some(&new_recipient) && keys.in_use().count() == 1 {
             return Err(BadKeys::Same(new_recipient).into());
         }
@@ -138,6 +143,16 @@ impl KeyChange {
             new: self.new_recipient.clone(),
         }
     }
+}
+
+/// The lines in the entries that a rotation rewrites which are no identities: they
+/// would be lost.
+pub(super) fn moved_bad_lines(keys: &ClusterKeys) -> Vec<BadLine> {
+    let in_use = keys.entries_in_use();
+    let moved =
+        |entry: &str| in_use.contains(&entry) || [NEXT_ENTRY, RETIRED_ENTRY].contains(&entry);
+    let lines = keys.bad_lines.iter().filter(|bad| moved(&bad.entry));
+    lines.cloned().collect()
 }
 
 /// Whether a cluster that has no Secret may get a new key: not while files are for

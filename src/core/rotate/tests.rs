@@ -34,7 +34,7 @@ fn request(copies: Copies) -> Request {
         secret: name("flux-system"),
         tree: Tree {
             roots: vec![PathBuf::from("/repo")],
-            named_config: None,
+            config: PathBuf::from("/repo/.sops.yaml"),
             skip: Vec::new(),
         },
         key: NewKey::Generate,
@@ -46,7 +46,7 @@ fn request(copies: Copies) -> Request {
 /// A cluster with these keys, and a repository with one file that names `known`.
 fn situation(entries: &[(&str, &Identity)], known: &Identity) -> Situation {
     let journal = journal("flux-system", entries);
-    let keys = KeyChange::new(&journal.keys, &NewKey::Generate).expect("keys");
+    let keys = KeyChange::new(&journal.secret, &journal.keys, &NewKey::Generate).expect("keys");
     let file = AffectedFile {
         path: PathBuf::from("/repo/a.yaml"),
         recipients: vec![recipient(known)],

@@ -3,10 +3,10 @@
 use clap::Args;
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Hint};
+use crate::cli::failure::Failure;
 use crate::core::cluster::Mode;
 use crate::core::git::Git;
-use crate::core::prune::{self, Flux, Prune as Plan, Remarks};
+use crate::core::prune::{self, Prune as Plan, Remarks};
 use crate::core::reencrypt::Tree;
 use crate::core::repository;
 
@@ -38,7 +38,7 @@ impl Prune {
             git: git.map(|root| Git::new(root, context.environment.variables())),
             tree: Tree {
                 roots: location.roots,
-                named_config: named.map(|_| location.path),
+                config: location.path,
                 skip: Vec::new(),
             },
         };
@@ -75,19 +75,11 @@ fn say(context: &Context, plan: &Plan) {
 
 fn warn(context: &Context, remarks: &Remarks) {
     let report = &context.report;
-    match remarks.flux {
-        Flux::Seen => {}
-        Flux::NotThere => report.warning(
+    if remarks.no_flux {
+        report.warning(
             "the cluster has no Kustomizations of Flux: only this working tree was looked through",
             None,
-        ),
-        Flux::Forbidden => report.warning(
-            "kb may not list Kustomizations: only this working tree was looked through",
-            Some(&Hint::Text(
-                "ask for a ClusterRole with the verb list on kustomizations.kustomize.toolkit.fluxcd.io"
-                    .to_owned(),
-            )),
-        ),
+        );
     }
     if !remarks.branches.is_empty() {
         let text = format!(

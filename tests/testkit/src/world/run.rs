@@ -45,10 +45,21 @@ pub struct Run {
     redactor: Redactor,
 }
 
+/// A process that does not outlive the test, whatever becomes of that.
+#[derive(Debug)]
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A program that runs. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Spawned {
-    child: Child,
+    child: Guard,
     stdout: Receiver<Vec<u8>>,
     stderr: Receiver<Vec<u8>>,
     line: String,
@@ -69,7 +80,7 @@ impl Spawned {
             feed(&mut child, text.to_owned());
         }
         Self {
-            child,
+            child: Guard(child),
             stdout,
             stderr,
             line,
@@ -80,7 +91,7 @@ impl Spawned {
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Waits until it stops itself (SIGSTOP).
@@ -98,7 +109,7 @@ impl Spawned {
             if state.starts_with('T') {
                 return;
             }
-            let ended = self.child.try_wait().expect("a child can be waited for");
+            let ended = self.child.0.try_wait().expect("a child can be waited for");
             assert!(ended.is_none(), "{} did not stop: {ended:?}", self.line);
             assert!(Instant::now() < deadline, "{} did not stop", self.line);
             thread::sleep(Duration::from_millis(2));
@@ -108,8 +119,8 @@ impl Spawned {
     /// Ends it at once, as a crash would (SIGKILL). Says whether it was still
     /// running, and what it wrote to stdout.
     pub fn kill(mut self) -> (bool, Vec<u8>) {
-        let _ = self.child.kill();
-        let status = self.child.wait().expect("a killed child ends");
+        let _ = self.child.0.kill();
+        let status = self.child.0.wait().expect("a killed child ends");
         let stdout = self.stdout.recv_timeout(PATIENCE).unwrap_or_default();
         (status.signal().is_some(), stdout)
     }
@@ -127,7 +138,8 @@ impl Spawned {
             redactor,
         } = self;
         let deadline = Instant::now() + PATIENCE;
-        let status = wait(&mut child, deadline);
+        let child = &mut child.0;
+        let status = wait(child, deadline);
         let finished = status.is_some();
         let status = status.unwrap_or_else(|| {
             let _ = child.kill();

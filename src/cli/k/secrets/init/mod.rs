@@ -122,6 +122,10 @@ impl Init {
                 }
             }
         };
+        let _locks = match self.use_existing && !self.dry_run {
+            true => force::lock(&location)?,
+            false => Vec::new(),
+        };
         let request = init::Request {
             secret: context.common.secret(),
             create_namespace: self.create_namespace,

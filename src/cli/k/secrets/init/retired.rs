@@ -7,7 +7,6 @@ use crate::cli::failure::Failure;
 use crate::cli::progress::Progress;
 use crate::core::init::RetiredFiles;
 use crate::core::reencrypt::Tree;
-use crate::core::replace;
 
 /// Files that are to be moved to the current key.
 pub(super) struct Retired<'a> {
@@ -32,7 +31,6 @@ impl Retired<'_> {
             report.say("Nothing was changed: this was a dry run.");
             return Ok(());
         }
-        let _lock = replace::lock_tree(&self.tree.roots[0])?;
         let sops = self.context.find_sops()?;
         let progress = Progress::new(report, &|_, _| {});
         let moved = self

@@ -15,7 +15,7 @@ use crate::core::cluster::Cluster;
 use crate::core::flux_secret::NEXT_ENTRY;
 use crate::core::init::KeySource;
 use crate::core::reencrypt::{Stage, Tree};
-use crate::core::replace;
+use crate::core::replace::{self, ReplaceError, TreeLock};
 use crate::core::repository::{self, ConfigLocation};
 use crate::core::rotate::{
     self, Copies, NewKey, Plan, Point, Refusal, Request, Rotation, Unfinished,
@@ -94,21 +94,31 @@ impl Force {
         context: &Context,
         location: &ConfigLocation,
     ) -> Result<Tree, Failure> {
-        let mut skip = Vec::new();
-        for path in &self.skip {
+        let roots = &location.roots;
+        let skip = self.skip.iter().map(|path| {
             let path = repository::absolute(&context.directory, path);
             if path.symlink_metadata().is_err() {
                 return Err(FileError::Missing { path }.into());
             }
-            skip.push(path);
-        }
-        let named = context.environment.named_config(&context.common);
+            let below = repository::below(roots, &path);
+            below.ok_or_else(|| {
+                let text = format!("{} is not in this repository", path.display());
+                Failure::new(text).hint("--skip names what is to be left in it")
+            })
+        });
+        let skip = skip.collect::<Result<_, _>>()?;
         Ok(Tree {
             roots: location.roots.clone(),
-            named_config: named.map(|_| location.path.clone()),
+            config: location.path.clone(),
             skip,
         })
     }
+}
+
+/// Keeps other runs of kb out of the same files.
+pub(super) fn lock(location: &ConfigLocation) -> Result<Vec<TreeLock>, ReplaceError> {
+    let roots = location.roots.iter();
+    roots.map(|root| replace::lock_tree(root)).collect()
 }
 
 /// A rotation that was asked for.
@@ -132,9 +142,9 @@ pub(super) enum Outcome {
 
 impl Task<'_> {
     pub(super) fn run(&self, key: KeySource) -> Result<Outcome, Failure> {
-        let _lock = match self.dry_run {
-            true => None,
-            false => Some(replace::lock_tree(&self.location.roots[0])?),
+        let _locks = match self.dry_run {
+            true => Vec::new(),
+            false => lock(self.location)?,
         };
         let tree = self.options.tree(self.context, self.location)?;
         let (key, imported) = match key {
@@ -154,6 +164,13 @@ impl Task<'_> {
         };
         let Some(situation) = rotate::survey(self.cluster, &request)? else {
             rotate::check_absent(self.config, &request.tree, imported.as_ref())?;
+            if self.options.output.is_some() {
+                let secret = &request.secret;
+                let text = format!("the cluster has no Secret {secret}, and so nothing to rotate");
+                return Err(
+                    Failure::new(text).hint("without -o, --dry-run shows what init would do")
+                );
+            }
             return Ok(Outcome::NothingThere(match imported {
                 Some(identity) => KeySource::Import(identity),
                 None => KeySource::Generate,
@@ -186,6 +203,11 @@ impl Task<'_> {
                 context.environment.pause_at(&format!("replacing-{done}"));
             }
         };
+        plan.try_out(self.cluster)?;
+        say::plan(context, self.cluster, &plan, self.dry_run);
+        if !self.dry_run && !self.is_confirmed() {
+            return Err(Failure::new("nothing was changed").hint("--yes goes on without asking"));
+        }
         let progress = Progress::new(&context.report, &pause);
         let rotation = Rotation {
             cluster: self.cluster,
@@ -193,11 +215,6 @@ impl Task<'_> {
             request,
             observer: &progress,
         };
-        rotation.try_out(&mut plan)?;
-        say::plan(context, self.cluster, &plan, self.dry_run);
-        if !self.dry_run && !self.is_confirmed() {
-            return Err(Failure::new("nothing was changed").hint("--yes goes on without asking"));
-        }
         context.environment.pause_at("planned");
         let prepared = rotation.prepare(plan)?;
         progress.clear();

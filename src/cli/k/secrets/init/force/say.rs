@@ -144,14 +144,14 @@ pub(super) fn done(context: &Context, replaced: Replaced, joined: bool) {
     };
     let config = match replaced.configs {
         0 => "",
-        _ => " and .sops.yaml names it",
+        _ => ", and .sops.yaml names it",
     };
     let joined = match joined {
         true => " The rotation had been begun before: its key was used.",
         false => "",
     };
     context.report.say(&format!(
-        "Done: {files} re-encrypted for the new key,{config}.{joined}\n\
+        "Done: {files} re-encrypted for the new key{config}.{joined}\n\
          Commit and push. The old key stays in the cluster, so that Flux opens what is\n\
          deployed now; when the push is applied: kb k secrets prune\n\
          What was pushed before stays readable in the Git history with the old key: if that\n\
