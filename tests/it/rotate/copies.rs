@@ -62,6 +62,41 @@ fn copies_are_named_and_rotated_only_when_asked() {
     assert!(!data.contains_key("age.next.agekey"));
 }
 
+/// A copy in which something else goes on.
+#[test]
+fn a_copy_with_keys_of_its_own_is_refused_before_anything_changes() {
+    let rotating = Rotating::new("unfit");
+    let copy = with_copy(&rotating);
+    let key = rotating.keys();
+    let (other, _) = crate::keypair(&rotating.world);
+    let both = format!("{key}\n{other}\n");
+    let bad = format!("{key}\nnonsense\n");
+    for (data, words) in [
+        (
+            &[("age.agekey", &key), ("age.next.agekey", &other)][..],
+            "a rotation of its own is under way",
+        ),
+        (&[("age.agekey", &both)], "other keys beside the old one"),
+        (&[("age.agekey", &bad)], "lines that are no keys"),
+    ] {
+        let data: Vec<(&str, &[u8])> = data
+            .iter()
+            .map(|(name, text)| (*name, text.as_bytes()))
+            .collect();
+        rotating.cluster.put_secret(&copy, "sops-age", &data);
+        let run = rotating.force(&["--all-copies"]);
+        assert_fails(
+            &run,
+            1,
+            &[
+                &format!("the copy {copy}/sops-age cannot be rotated too"),
+                words,
+            ],
+        );
+        rotating.assert_untouched();
+    }
+}
+
 #[test]
 fn only_this_leaves_the_copies_and_says_so() {
     let rotating = Rotating::new("onlythis");

@@ -26,8 +26,9 @@ struct Rotating {
     files: Vec<(String, String)>,
     /// The other cluster's file, byte for byte.
     foreign: Vec<u8>,
-    /// The cluster's first recipient.
+    /// The cluster's first recipient, and its private key.
     old: String,
+    first_key: String,
 }
 
 impl std::ops::Deref for Rotating {
@@ -71,6 +72,13 @@ impl Rotating {
         setup.encrypt_for(&other, OTHER_CLUSTERS, &manifest("other"));
         Self {
             foreign: setup.world.read_bytes(OTHER_CLUSTERS),
+            first_key: setup
+                .entry("age.agekey")
+                .expect("a key")
+                .lines()
+                .last()
+                .expect("a line")
+                .to_owned(),
             files,
             old,
             setup,
@@ -151,6 +159,9 @@ impl Rotating {
             assert_eq!(run.assert_code(0).out(), text, "{name}");
         }
         assert_eq!(self.world.read_bytes(OTHER_CLUSTERS), self.foreign);
+        let config = self.world.read(".sops.yaml");
+        let mut held = keys.lines().map(|key| recipient_of(&self.world, key));
+        assert!(held.any(|held| config.contains(&held)), "{config}");
     }
 
     /// The rotation is finished: everything is for the new key, which was printed,
@@ -177,6 +188,11 @@ impl Rotating {
             "{config}"
         );
         self.assert_no_stray();
+        // Neither key has touched a disk.
+        for key in [printed.as_str(), self.first_key.as_str()] {
+            let found = self.world.files_containing(key.as_bytes());
+            assert_eq!(found, [] as [PathBuf; 0], "a private key");
+        }
         new
     }
 

@@ -249,3 +249,86 @@ fn keys_that_someone_changes_meanwhile_are_kept() {
     assert!(rotating.keys().contains(&theirs) && rotating.keys().contains(&old));
     rotating.assert_open_with(run.out().trim());
 }
+
+/// A laptop that sleeps between the files and the last update.
+#[test]
+fn a_late_finish_does_not_undo_a_later_rotation() {
+    let rotating = Rotating::new("late");
+    let clone = clone(&rotating);
+    let late = {
+        let mut command = rotating.pausing("replaced", &[]);
+        command.current_dir(&clone);
+        let mut late = rotating.world.spawn(command);
+        late.wait_until_stopped();
+        late
+    };
+    // Someone joins and finishes, and rotates once more.
+    rotating.force(&[]).assert_code(0);
+    let second = rotating.paused_at("shown", &[]);
+    let run = go_on(late);
+    run.assert_code(1);
+    let words = [
+        "is not the current one",
+        "changed by someone else",
+        "begun another one: git pull",
+    ];
+    for words in words {
+        assert!(run.err().contains(words), "{}", run.err());
+    }
+    let run = go_on(second);
+    let new = rotating.assert_rotated(&run);
+    assert_eq!(rotating.recipient(), new);
+    // The same when theirs is finished.
+    let mut command = rotating.pausing("replaced", &[]);
+    let late = {
+        let mut late = rotating.world.spawn({
+            command.current_dir(rotating.world.repo());
+            command
+        });
+        late.wait_until_stopped();
+        late
+    };
+    for _ in 0..2 {
+        let mut command = rotating.command(&["init", "--force"]);
+        // Another working tree of the same state, so that the lock is another.
+        std::fs::remove_dir_all(&clone).expect("remove");
+        self::clone(&rotating);
+        command.current_dir(&clone);
+        rotating.world.run(command).assert_code(0);
+    }
+    let held = rotating.keys();
+    go_on(late).assert_code(1);
+    assert_eq!(rotating.keys(), held);
+    rotating.assert_all_open();
+}
+
+/// Someone looks at "Go on?" for as long as a whole rotation takes.
+#[test]
+fn resuming_on_what_was_read_long_ago_changes_nothing() {
+    let rotating = Rotating::new("stale");
+    rotating.paused_at("begun", &[]).kill();
+    let clone = clone(&rotating);
+    let stale = rotating.paused_at("planned", &[]);
+    // In another clone it is finished, another one too, and the old keys are gone.
+    for arguments in [
+        &["init", "--force"][..],
+        &["init", "--force"],
+        &["prune", "--yes"],
+    ] {
+        let mut command = rotating.command(arguments);
+        command.current_dir(&clone);
+        rotating.world.run(command).assert_code(0);
+    }
+    let before: Vec<Vec<u8>> = rotating
+        .files
+        .iter()
+        .map(|(name, _)| rotating.world.read_bytes(name))
+        .collect();
+    let run = go_on(stale);
+    assert_fails(&run, 1, &["were changed by someone else meanwhile"]);
+    for ((name, _), before) in rotating.files.iter().zip(before) {
+        assert_eq!(rotating.world.read_bytes(name), before, "{name}");
+    }
+    assert_clone_open(&rotating, &clone, &rotating.keys());
+    rotating.assert_no_stray();
+}

@@ -63,14 +63,34 @@ fn dry_run_says_it_all_and_changes_nothing() {
             .ends_with("apps/app.env")
     );
     rotating.assert_untouched();
-    assert_fails_usage(&rotating, &["-o", "json"]);
+    // A machine that waits for a plan does not get an empty answer.
+    rotating.cluster.delete(&rotating.path());
+    let run = rotating.force(&[
+        "--dry-run",
+        "-o",
+        "json",
+        "--skip",
+        "apps",
+        "--skip",
+        "deep",
+    ]);
+    assert_fails(&run, 1, &["nothing to rotate"]);
 }
 
-fn assert_fails_usage(rotating: &Rotating, args: &[&str]) {
-    rotating.force(args).assert_code(2);
-    rotating.force(&["--use-existing"]).assert_code(2);
-    rotating.init(&["--ignore-mac"]).assert_code(2);
-    rotating.init(&["--yes"]).assert_code(2);
+#[test]
+fn options_that_do_not_go_together_are_wrong_usage() {
+    let setup = crate::Setup::new("usage");
+    for arguments in [
+        &["--force", "-o", "json"][..],
+        &["--force", "--use-existing"],
+        &["--force", "--path-regex", "x"],
+        &["--force", "--all-copies", "--only-this"],
+        &["--ignore-mac"],
+        &["--skip", "x"],
+        &["--yes"],
+    ] {
+        setup.init(arguments).assert_code(2);
+    }
 }
 
 /// Who is found, and who is not.
@@ -121,33 +141,57 @@ fn files_are_found_by_their_metadata_wherever_they_are() {
     );
 }
 
-/// Also rules of other directories, and of a config that was named.
+/// Also rules of other directories, of a config that was named, behind links, and
+/// of one that appears while the rotation runs.
 #[test]
 fn every_config_of_the_repository_is_brought_in_line() {
     let rotating = Rotating::new("configs");
     let old = &rotating.old;
     let (_, other) = keypair(&rotating.world);
     let nested = format!(
-        "# ours and theirs\ncreation_rules:\n  - path_regex: x\n    age: >-\n      {other},\n      {old} # here\n"
+        "# ours and theirs\ncreation_rules:\n  - path_regex: x\n    age: >-\n      {other},\n      {old}\n"
     );
-    // The comment is part of the block scalar: it stands in a list instead.
-    let nested = nested.replace(" # here", "");
     rotating.world.write("apps/.sops.yaml", &nested);
     rotating
         .world
         .write("broken/.sops.yaml", "creation_rules: [\n");
-    let elsewhere = rotating
-        .world
-        .write_home("elsewhere.yaml", format!("creation_rules:\n- age: {old}\n"));
+    let simple = format!("creation_rules:\n- age: {old}\n");
+    rotating.world.write("shared/config.yaml", &simple);
+    let link = rotating.world.path("deep/.sops.yaml");
+    std::os::unix::fs::symlink("../shared/config.yaml", &link).expect("symlink");
+    let elsewhere = rotating.world.write_home("elsewhere.yaml", &simple);
     let named = elsewhere.to_str().expect("UTF-8");
-    let run = rotating.force(&["--config", named]);
+    let spawned = rotating.paused_at("planned", &["--config", named]);
+    rotating.world.write("late/.sops.yaml", &simple);
+    let run = super::go_on(spawned);
     let new = rotating.assert_rotated(&run);
+    let expected = nested.replace(old.as_str(), &new);
+    assert_eq!(rotating.world.read("apps/.sops.yaml"), expected);
+    let expected = simple.replace(old.as_str(), &new);
+    for config in ["shared/config.yaml", "late/.sops.yaml"] {
+        assert_eq!(rotating.world.read(config), expected, "{config}");
+    }
+    assert!(link.is_symlink());
     assert_eq!(
-        rotating.world.read("apps/.sops.yaml"),
-        nested.replace(old.as_str(), &new)
+        std::fs::read_to_string(&elsewhere).expect("elsewhere"),
+        expected
     );
-    let text = std::fs::read_to_string(&elsewhere).expect("elsewhere");
-    assert_eq!(text, format!("creation_rules:\n- age: {new}\n"));
+}
+
+/// The config of the whole repository may be a link, too.
+#[test]
+fn a_linked_config_is_brought_in_line_and_keeps_a_retired_key_from_being_pruned() {
+    let rotating = Rotating::new("linked");
+    let text = rotating.world.read(".sops.yaml");
+    let real = rotating.world.write_home("config.yaml", &text);
+    std::fs::remove_file(rotating.world.path(".sops.yaml")).expect("remove");
+    std::os::unix::fs::symlink(&real, rotating.world.path(".sops.yaml")).expect("symlink");
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+    assert!(rotating.world.path(".sops.yaml").is_symlink());
+    std::fs::write(&real, text).expect("write");
+    let run = rotating.secrets(&["prune"]);
+    assert_fails(&run, 1, &["still needs the retired key", ".sops.yaml"]);
 }
 
 #[test]
@@ -266,16 +310,10 @@ fn without_a_secret_force_is_init_unless_files_need_a_key() {
         rotating.old
     );
     let bare = crate::Setup::new("bare");
-    let run = bare.force_init();
+    let run = bare.init(&["--force"]);
     run.assert_code(0);
     assert!(run.out().starts_with("AGE-SECRET-KEY-1"));
     assert!(bare.world.read(".sops.yaml").contains(&bare.recipient()));
-}
-
-impl crate::Setup {
-    fn force_init(&self) -> testkit::Run {
-        self.init(&["--force"])
-    }
 }
 
 /// Paths on the command line are left for the old key, which stays.
@@ -291,4 +329,26 @@ fn what_is_skipped_stays_and_still_opens() {
     rotating.assert_all_open();
     let run = rotating.force(&["--skip", "not/there"]);
     assert_fails(&run, 1, &["there is no file not/there"]);
+    let outside = rotating.world.write_home("x", "");
+    let run = rotating.force(&["--skip", outside.to_str().expect("UTF-8")]);
+    assert_fails(&run, 1, &["is not in this repository"]);
+}
+
+/// A path is the same however it is spelled.
+#[test]
+fn what_is_skipped_may_be_named_through_a_link() {
+    let rotating = Rotating::new("skiplink");
+    let link = rotating.world.root().join("link");
+    std::os::unix::fs::symlink(rotating.world.repo(), &link).expect("symlink");
+    let before = rotating.world.read("apps/app.env");
+    let spelled = link.join("apps/../apps/app.env");
+    let run = rotating.force(&[
+        "--skip",
+        spelled.to_str().expect("UTF-8"),
+        "--skip",
+        "./deep/",
+    ]);
+    run.assert_code(0);
+    assert_eq!(rotating.world.read("apps/app.env"), before);
+    assert!(rotating.world.read("deep/er/blob").contains(&rotating.old));
 }

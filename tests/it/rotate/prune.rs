@@ -123,6 +123,61 @@ fn the_working_tree_keeps_the_key() {
     assert_eq!(rotating.entry("age.previous.agekey"), None);
 }
 
+/// What cannot be looked up may need it.
+#[test]
+fn what_kb_may_not_see_keeps_the_key() {
+    let rotating = Rotating::new("blind");
+    let cluster = rotating.cluster;
+    cluster.install_kustomizations();
+    rotating.force(&[]).assert_code(0);
+    let admin = cluster.kubeconfig().to_yaml();
+    let verbs = ["get", "update"];
+    cluster.grant(
+        &rotating.namespace,
+        testkit::UserKind::User,
+        "nobody",
+        &verbs,
+    );
+    let user = serde_json::json!({"token": cluster.nobody_token()});
+    rotating
+        .world
+        .kubeconfig(&cluster.kubeconfig().user(user).to_yaml());
+    rotating.assert_kept(
+        &rotating.prune(&[]),
+        &["kb may not list Kustomizations", "the verb list on"],
+    );
+    // A key whose recipient kb cannot tell.
+    rotating.world.kubeconfig(&admin);
+    let quantum = rotating.world.tool("age-keygen", ["-pq"]);
+    let quantum = quantum.out().lines().last().expect("a key").to_owned();
+    let current = rotating.entry("age.agekey").expect("a key");
+    rotating.put_key(&[("age.agekey", &current), ("age.previous.agekey", &quantum)]);
+    let run = rotating.prune(&[]);
+    assert_fails(&run, 1, &["a post-quantum key", "--yes"]);
+    // The last keys do not go.
+    rotating.put_key(&[("age.agekey", ""), ("age.previous.agekey", &current)]);
+    let run = rotating.prune(&["--yes"]);
+    assert_fails(&run, 1, &["no other keys than retired ones"]);
+    assert!(rotating.entry("age.previous.agekey").is_some());
+}
+
+/// Another Secret that holds it is named.
+#[test]
+fn copies_of_a_retired_key_are_named() {
+    let rotating = Rotating::new("prunecopy");
+    let cluster = rotating.cluster;
+    cluster.install_kustomizations();
+    let copy = cluster.new_namespace("copy");
+    let key = rotating.keys();
+    cluster.put_secret(&copy, "sops-age", &[("age.agekey", key.as_bytes())]);
+    cluster.kustomization(&copy, "apps", "sops-age", None);
+    rotating.force(&["--only-this"]).assert_code(0);
+    let run = rotating.prune(&[]);
+    run.assert_code(0);
+    let named = format!("the Secret {copy}/sops-age holds a retired key too");
+    assert!(run.err().contains(&named), "{}", run.err());
+}
+
 /// Other branches are a warning.
 #[test]
 fn branches_that_are_behind_are_named() {

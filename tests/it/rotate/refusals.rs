@@ -154,6 +154,13 @@ fn a_repository_that_holds_the_very_secret_is_refused() {
             "put the old key back",
         ],
     );
+    // As kubectl prints several, and behind a document that is no manifest.
+    let list = format!(
+        "- a list\n---\napiVersion: v1\nkind: List\nitems:\n- kind: ConfigMap\n- kind: Secret\n  metadata: {{name: sops-age}}\n  data: {{age.agekey: {}}}\n",
+        base64(&key)
+    );
+    rotating.world.write("infra/key.yaml", list);
+    assert_fails(&rotating.force(&[]), 1, &["infra/key.yaml"]);
     // Encrypted, so that this cluster's Flux opens it.
     let text = manifest(&format!("stringData:\n  age.agekey: {key}\n"));
     rotating.world.write("infra/key.yaml", text);
@@ -241,6 +248,12 @@ fn lines_that_would_be_lost_stop_it() {
 fn on_a_terminal_it_asks_first() {
     use crate::terminal::Terminal;
     let rotating = Rotating::new("asks");
+    let mut terminal = Terminal::start(&rotating.setup, "init --force");
+    terminal.wait_for("Go on? [y/N] ");
+    terminal.type_text("\u{3}");
+    // Ctrl-C ends it there and then.
+    assert_eq!(terminal.end().0, Some(130));
+    rotating.assert_untouched();
     let mut terminal = Terminal::start(&rotating.setup, "init --force");
     terminal.wait_for("Go on? [y/N] ");
     terminal.type_line("");

@@ -87,6 +87,10 @@ fn a_clone_that_is_behind_follows() {
 #[test]
 fn one_that_cannot_be_moved_is_named() {
     let (rotating, name) = merged();
+    // Another one could be moved, and waits.
+    let (second, text) = &rotating.files[3];
+    rotating.encrypt_for(&rotating.old, second, text);
+    let waits = rotating.world.read(second);
     let text = rotating.world.read(&name);
     rotating.world.write(
         &name,
@@ -98,6 +102,7 @@ fn one_that_cannot_be_moved_is_named() {
         1,
         &["cannot be re-encrypted", &name, "--ignore-mac", "--skip"],
     );
+    assert_eq!(rotating.world.read(second), waits);
     rotating
         .init(&["--use-existing", "--skip", &name])
         .assert_code(0);
