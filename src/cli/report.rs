@@ -116,6 +116,11 @@ impl Report {
         EXIT_FAILED
     }
 
+    /// A command of kb's that goes to the same cluster.
+    pub fn kb(&self, arguments: &str) -> String {
+        format!("kb {arguments}{}", self.same_cluster)
+    }
+
     fn hint(&self, hint: &Hint) {
         let text = match hint {
             Hint::Text(text) => text.clone(),
@@ -124,7 +129,7 @@ impl Report {
                 program,
                 arguments,
             } => match program {
-                Program::Kb => format!("{purpose} kb {arguments}{}", self.same_cluster),
+                Program::Kb => format!("{purpose} {}", self.kb(arguments)),
                 Program::Kubectl => format!("{purpose} kubectl{} {arguments}", self.same_context),
             },
         };
@@ -215,6 +220,11 @@ pub fn defect(place: Option<&std::panic::Location<'_>>) {
         "error: kb has a defect, and stopped at {place}\n\
          hint: please report it with the command you typed; leave keys and secrets out"
     );
+}
+
+/// A path in a list, where a line end in it would look like a line of its own.
+pub fn one_line(path: &Path) -> String {
+    path.display().to_string().replace('\n', "\\n")
 }
 
 /// Text that neither moves the cursor, nor hides what stands there, nor holds

@@ -50,12 +50,7 @@ impl Stdout {
         allow_disk: bool,
         report: &Report,
     ) -> Result<(), Failure> {
-        if self.was_closed {
-            return Err(Failure::new(format!(
-                "stdout is closed or not open for writing, and {what} would go there"
-            ))
-            .hint("leave stdout open, or redirect it to a pipe"));
-        }
+        self.check_open(what)?;
         let Kind::OnDisk(path) = kind() else {
             return Ok(());
         };
@@ -78,6 +73,20 @@ impl Stdout {
             Some(&Hint::Text(ELSEWHERE.to_owned())),
         );
         Ok(())
+    }
+
+    /// Checks that something may be written there that is no secret.
+    ///
+    /// # Errors
+    /// When stdout is closed.
+    pub fn check_open(&self, what: &str) -> Result<(), Failure> {
+        if !self.was_closed {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "stdout is closed or not open for writing, and {what} would go there"
+        ))
+        .hint("leave stdout open, or redirect it to a pipe"))
     }
 
     /// Writes all of it.

@@ -97,10 +97,12 @@ impl Git {
         }
         let prefix = [commit.as_bytes(), b":"].concat();
         let names = output.stdout.split(|byte| *byte == 0);
-        let names = names.filter_map(|name| name.strip_prefix(&*prefix));
-        Ok(names
-            .map(|name| PathBuf::from(OsStr::from_bytes(name)))
-            .collect())
+        let names = names.filter(|name| !name.is_empty()).map(|name| {
+            let name = name.strip_prefix(&*prefix);
+            let name = name.ok_or_else(|| failed("grep", &output))?;
+            Ok(PathBuf::from(OsStr::from_bytes(name)))
+        });
+        names.collect()
     }
 
     /// The content of a file in a commit.
@@ -153,10 +155,13 @@ impl Git {
         command
             // A partial clone would fetch what it lacks.
             .env("GIT_NO_LAZY_FETCH", "1")
+            // What Flux has deployed is not replaced.
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("LC_ALL", "C")
             .arg("-C")
             .arg(&self.root)
-            .args(["--no-pager", "--literal-pathspecs", task])
+            .args(["--no-pager", "--literal-pathspecs", "-c", "color.ui=false"])
+            .args(["-c", "color.grep=false", task])
             .args(arguments)
             .stdin(Stdio::null());
         command.output().map_err(GitError::Start)

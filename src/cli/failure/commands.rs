@@ -70,6 +70,11 @@ impl From<InitError> for Failure {
             InitError::Edit(error) => error.into(),
             InitError::Replace(error) => error.into(),
             InitError::Reencrypt(error) => error.into(),
+            InitError::OnlyRetired { .. } => failure.hint_command(
+                "to give the cluster a new key, and move the files to it:",
+                Program::Kb,
+                "k secrets init --force",
+            ),
             InitError::KeyChanged { .. } => failure.hint("run it again"),
             InitError::UnderWay { .. } => {
                 failure.hint_command("to finish it:", Program::Kb, "k secrets init --force")

@@ -16,6 +16,8 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
+use super::report::one_line;
+
 pub use secret::{edit_arguments, show_key_arguments};
 
 /// What to type next.
@@ -134,7 +136,7 @@ impl Failure {
 /// The first files, each in a line.
 fn file_list(what: &str, files: &[PathBuf]) -> String {
     const SHOWN: usize = 10;
-    let line = |path: &PathBuf| format!("\n  {what}{}", path.display());
+    let line = |path: &PathBuf| format!("\n  {what}{}", one_line(path));
     let mut text: String = files.iter().take(SHOWN).map(line).collect();
     if files.len() > SHOWN {
         text.push_str(&format!("\n  and {} more", files.len() - SHOWN));

@@ -35,6 +35,11 @@ impl Failure {
             .detail(&file_list("has its own .git, and files for it: ", &foreign))
             .detail(&file_list("cannot be read: ", &needs.unread))
             .detail(&deployed);
+        if needs.strange_repository {
+            failure = failure
+                .detail("\n  nothing in this repository is for this cluster, so its own was not looked through")
+                .hint("cd to the repository of the cluster; --context chooses another cluster");
+        }
         if needs.flux_forbidden {
             failure = failure
                 .detail("\n  what is deployed cannot be told: kb may not list Kustomizations")

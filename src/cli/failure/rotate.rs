@@ -3,6 +3,7 @@
 use super::config::replace_hint;
 use super::secret::edit_arguments;
 use super::{Failure, Program, file_list};
+use crate::cli::report::one_line;
 use crate::core::flux_secret::JournalError;
 use crate::core::reencrypt::{FileTrouble, ReencryptError, Why};
 use crate::core::rotate::{BadKeys, Copy, Refusal, RotateError};
@@ -108,6 +109,9 @@ impl From<ReencryptError> for Failure {
             ReencryptError::Config(error) => error.into(),
             ReencryptError::Edit(error) => error.into(),
             ReencryptError::Replace(error) => error.into(),
+            ReencryptError::Unread(paths) => failure.detail(&file_list("", &paths)).hint(
+                "files there may still be for the old key: put them back, or make them readable",
+            ),
             ReencryptError::Stopped => failure.hint("run it again"),
             ReencryptError::Unsettled { files, .. } => failure.detail(&file_list("", &files)).hint(
                 "end what changes them, such as an editor or a git operation, and run it again",
@@ -121,7 +125,8 @@ impl From<Refusal> for Failure {
         let failure = Self::from_error(&refusal);
         match refusal {
             Refusal::Keys(error) => error.into(),
-            Refusal::WrongCluster { .. } => failure
+            Refusal::WrongCluster { unread, .. } => failure
+                .detail(&file_list("cannot be read: ", &unread))
                 .hint("--context chooses another cluster; or cd to the repository that is for this one")
                 .hint_command(
                     "if this repository is to be for it:",
@@ -229,7 +234,8 @@ impl Failure {
     fn with_troubles(self, troubles: &[FileTrouble]) -> Self {
         let line = |trouble: &FileTrouble| {
             let reason = Self::from_error(&trouble.why).message.unwrap_or_default();
-            let path = trouble.path.display().to_string();
+            let reason = reason.replace('\n', "\\n");
+            let path = one_line(&trouble.path);
             match reason.contains(&path) {
                 true => format!("\n  {reason}"),
                 false => format!("\n  {path}: {reason}"),
@@ -244,6 +250,9 @@ impl Failure {
             let hint = match &trouble.why {
                 Why::Sops(SopsError::MacMismatch { .. }) => {
                     "git log -p shows how a file was changed; --ignore-mac moves it all the same, and gives it a new MAC"
+                }
+                Why::Doubled => {
+                    "sops updatekeys makes it name each recipient once, by the rules of .sops.yaml"
                 }
                 Why::KeyGroups => "sops updatekeys and sops rotate move it by hand",
                 Why::Replace(error) => &replace_hint(error),

@@ -50,6 +50,12 @@ pub enum InitError {
     /// Moving files for retired keys, some of which may be moved.
     #[error(transparent)]
     Reencrypt(#[from] ReencryptError),
+    /// The Secret holds only keys that are retired.
+    #[error("the Secret {secret} holds no other keys than retired ones")]
+    OnlyRetired {
+        /// The Secret.
+        secret: SecretName,
+    },
     /// The cluster's key is another one than a moment ago.
     #[error("the key in the Secret {secret} was changed by someone else meanwhile")]
     KeyChanged {

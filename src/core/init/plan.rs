@@ -188,6 +188,9 @@ fn in_use(
     let found = active.iter().find(met).or(active.first());
     match found {
         Some(recipient) => Ok((*recipient).clone()),
+        None if keys.active().next().is_none() => Err(InitError::OnlyRetired {
+            secret: secret.clone(),
+        }),
         None => Err(InitError::UnknownRecipient {
             secret: secret.clone(),
         }),

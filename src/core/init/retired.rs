@@ -20,7 +20,7 @@ pub struct RetiredFiles {
 }
 
 /// Looks for files that are for retired keys of the cluster; `current` is the
-/// recipient that they are to be for. `None` if there is no retired key, or
+/// recipient that they are to be for. With `clear`, what a killed run left goes. `None` if there is no retired key, or
 /// nothing is for one.
 ///
 /// # Errors
@@ -30,6 +30,7 @@ pub fn look_for_retired(
     secret: &SecretName,
     current: &Recipient,
     tree: &Tree,
+    clear: bool,
 ) -> Result<Option<RetiredFiles>, InitError> {
     let keys = flux_secret::fetch(cluster, secret)?;
     let keys = keys.filter(|keys| keys.recipients().contains(current));
@@ -47,6 +48,9 @@ pub fn look_for_retired(
     if !affected.troubles.is_empty() {
         let troubles = std::mem::take(&mut affected.troubles);
         return Err(ReencryptError::Files(troubles).into());
+    }
+    if clear {
+        replace::clear_strays(&affected.temporary);
     }
     let is_empty = affected.files.is_empty() && affected.configs.is_empty();
     Ok((!is_empty).then_some(RetiredFiles {
@@ -84,8 +88,7 @@ impl RetiredFiles {
         let old = self.keys.of_recipients(&self.swap.old);
         let mut task = Move::new(tree, self.swap, &old, current, &engine, observer);
         task.ignore_mac = ignore_mac;
-        replace::clear_strays(&self.affected.temporary);
-        task.prepare(&self.affected.files, self.affected.configs)
+        task.prepare(self.affected.targets())
             .and_then(Ready::stage)?
             .replace(&task)
     }

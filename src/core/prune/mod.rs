@@ -15,7 +15,7 @@ use super::git::{Git, GitError};
 use super::identity::Recipient;
 use super::reencrypt::{Tree, configs};
 use super::scan::Search;
-use super::sops_config::{ConfigError, SopsConfig};
+use super::sops_config::ConfigError;
 use super::sops_file::Metadata;
 
 pub use deployed::{Deployed, State};
@@ -56,6 +56,8 @@ pub struct Needs {
     pub deployed: Vec<Deployed>,
     /// Whether kb may not list Kustomizations, and so cannot tell what is deployed.
     pub flux_forbidden: bool,
+    /// Whether nothing in the repository is for the cluster: it is another one's.
+    pub strange_repository: bool,
     /// Whether there are retired keys whose recipients kb cannot tell: post-quantum
     /// ones, and lines that are no keys.
     pub unknown_keys: bool,
@@ -70,6 +72,7 @@ impl Needs {
             && self.unread.is_empty()
             && self.deployed.is_empty()
             && !self.flux_forbidden
+            && !self.strange_repository
             && !self.unknown_keys
     }
 }
@@ -152,7 +155,8 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
         });
     }
     let retired = journal.keys.retired();
-    let mut needs = working_tree(&request.tree, &retired)?;
+    let held = journal.keys.recipients();
+    let mut needs = working_tree(&request.tree, &retired, &held)?;
     needs.unknown_keys = journal.keys.has_unknown_retired();
     let mut remarks = Remarks::default();
     let kustomizations = match cluster.kustomizations() {
@@ -208,27 +212,40 @@ impl Prune {
     }
 }
 
-fn working_tree(tree: &Tree, retired: &[Recipient]) -> Result<Needs, PruneError> {
+/// What in the working tree needs a `retired` key, of all that the cluster has `held`.
+fn working_tree(
+    tree: &Tree,
+    retired: &[Recipient],
+    held: &[Recipient],
+) -> Result<Needs, PruneError> {
     let search = Search {
         roots: &tree.roots,
-        recipients: retired,
+        recipients: held,
         skip: &tree.skip,
         ..Search::default()
     };
     let scan = search.run();
     let mut needs = Needs {
         unread: scan.unread,
+        strange_repository: true,
         ..Needs::default()
     };
     for found in scan.files {
+        let is_retired = found.named.iter().any(|key| retired.contains(key));
+        needs.strange_repository &= found.foreign.is_some();
         match found.foreign {
+            _ if !is_retired => {}
             Some(foreign) => drop(needs.foreign.insert(foreign)),
             None => needs.files.push(found.path),
         }
     }
-    let mentions = |config: &SopsConfig| retired.iter().any(|key| config.mentions(key));
-    let configs = configs(tree, scan.configs, retired)?.into_iter();
-    needs.configs = configs.filter(mentions).map(|config| config.path).collect();
+    for config in configs(tree, scan.configs, retired)? {
+        let mentions = |keys: &[Recipient]| keys.iter().any(|key| config.mentions(key));
+        needs.strange_repository &= !mentions(held);
+        if mentions(retired) {
+            needs.configs.push(config.path);
+        }
+    }
     Ok(needs)
 }
 

@@ -16,15 +16,24 @@ pub trait Engine: Sync {
     /// `metadata` names but those that go.
     ///
     /// # Errors
-    /// When it cannot be opened, its MAC does not match (unless `ignore_mac`), or
-    /// one of its recipients cannot be reached.
+    /// When it cannot be opened, its MAC does not match, or one of its recipients
+    /// cannot be reached.
     fn reencrypt(
         &self,
         file: &Path,
         metadata: &Metadata,
         swap: &Swap,
-        ignore_mac: bool,
+        how: How,
     ) -> Result<Vec<u8>, SopsError>;
+}
+
+/// How a file is re-encrypted.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// Whether a MAC that does not match is tolerated.
+    pub ignore_mac: bool,
+    /// Whether Ctrl-C must not disturb it.
+    pub undisturbed: bool,
 }
 
 /// One sops process for each file.
@@ -41,7 +50,7 @@ impl Engine for SopsEngine<'_> {
         file: &Path,
         metadata: &Metadata,
         swap: &Swap,
-        ignore_mac: bool,
+        how: How,
     ) -> Result<Vec<u8>, SopsError> {
         let there = |recipient: &&Recipient| metadata.recipients.contains(recipient);
         let add = [&swap.new].into_iter().filter(|new| !there(new));
@@ -51,7 +60,8 @@ impl Engine for SopsEngine<'_> {
             file,
             add: &add.cloned().collect::<Vec<_>>(),
             remove: &remove,
-            ignore_mac,
+            ignore_mac: how.ignore_mac,
+            undisturbed: how.undisturbed,
         };
         self.sops.rotate(&request, Keys::Cluster(&self.keys))
     }

@@ -33,6 +33,9 @@ pub enum Why {
     /// sops cannot re-encrypt it.
     #[error(transparent)]
     Sops(#[from] SopsError),
+    /// A recipient that is to go stands in it twice, and sops takes out only one.
+    #[error("it names the old key twice, and sops takes out only one of them")]
+    Doubled,
     /// What sops made is for others than it was told.
     #[error("sops made it for other recipients than it was told")]
     OtherRecipients,
@@ -65,6 +68,9 @@ pub enum ReencryptError {
     /// A `.sops.yaml` cannot be replaced, or files cannot be written.
     #[error(transparent)]
     Replace(#[from] ReplaceError),
+    /// What could be read before cannot be read any more.
+    #[error("{}", unread(.0))]
+    Unread(Vec<PathBuf>),
     /// kb was told to stop.
     #[error("stopped")]
     Stopped,
@@ -77,6 +83,13 @@ pub enum ReencryptError {
         /// The files that still name them.
         files: Vec<PathBuf>,
     },
+}
+
+fn unread(paths: &[PathBuf]) -> String {
+    match paths {
+        [path] => format!("{} cannot be read any more", path.display()),
+        paths => format!("{} places cannot be read any more", paths.len()),
+    }
 }
 
 fn troubled(count: usize) -> String {

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::prepare::Targets;
 use super::{FileTrouble, ReencryptError, Swap, Tree, Why};
 use crate::core::identity::Recipient;
 use crate::core::replace;
-use crate::core::scan::{Found, Search};
+use crate::core::scan::{self, Search};
 use crate::core::sops_config::{ConfigError, Place, SopsConfig};
-use crate::core::sops_file::Metadata;
+use crate::core::sops_file::{self, Metadata};
 
 /// What a move is about.
 #[derive(Default)]
@@ -111,7 +112,16 @@ fn edit(before: SopsConfig, swap: &Swap) -> Result<Option<ConfigEdit>, Reencrypt
 }
 
 impl Affected {
-    fn add(&mut self, found: Found, old: &[Recipient]) {
+    /// What is to be moved of it.
+    pub fn targets(self) -> Targets {
+        Targets {
+            files: self.files,
+            configs: self.configs,
+            unread: self.unread,
+        }
+    }
+
+    fn add(&mut self, found: scan::Found, old: &[Recipient]) {
         let is_old = found.named.iter().any(|key| old.contains(key));
         match (is_old, found.foreign) {
             (true, Some(foreign)) => drop(self.foreign.insert(foreign)),
@@ -172,7 +182,8 @@ pub fn configs(
 
 /// Whether the text of a file that does not parse names one of the recipients.
 fn names_any(path: &Path, recipients: &[Recipient]) -> bool {
-    let bytes = std::fs::read(path).unwrap_or_default();
+    // A pipe in its place could be read forever.
+    let bytes = sops_file::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     recipients.iter().any(|key| text.contains(key.as_str()))
 }

@@ -25,11 +25,11 @@ use std::path::PathBuf;
 use super::data_key::Opener;
 use super::identity::{Identity, Recipient};
 
-pub use engine::{Engine, SopsEngine};
+pub use engine::{Engine, How, SopsEngine};
 pub use error::{FileTrouble, ReencryptError, Why};
 pub use look::{Affected, AffectedFile, ConfigEdit, configs, look};
 pub use place::{Replaced, Staged};
-pub use prepare::Ready;
+pub use prepare::{Ready, Targets};
 
 /// Where the files and rules are.
 #[derive(Clone)]

@@ -1,5 +1,7 @@
 //! Puts the results into place.
 
+use std::path::PathBuf;
+
 use super::look::{Affected, ConfigEdit, look};
 use super::prepare::Ready;
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
@@ -14,14 +16,11 @@ pub struct Staged {
     files: Batch,
     count: usize,
     configs: Vec<replace::Staged>,
+    /// What could not be read when they were looked for.
+    unread: Vec<PathBuf>,
 }
 
 impl Ready {
-    /// How many files there are.
-    pub fn count(&self) -> usize {
-        self.files.len()
-    }
-
     /// Writes the results beside their files.
     ///
     /// # Errors
@@ -51,6 +50,7 @@ impl Ready {
             files,
             count,
             configs,
+            unread: self.unread,
         })
     }
 }
@@ -72,6 +72,7 @@ impl Staged {
                 files,
                 count,
                 configs,
+                unread,
             } = staged;
             replaced.files += commit_files(files, count, task)?;
             let mut left = look(task.tree, &task.swap, &[], None)?;
@@ -82,12 +83,16 @@ impl Staged {
             if !left.troubles.is_empty() {
                 return Err(ReencryptError::Files(left.troubles));
             }
+            // A repository that was moved away has nothing left to find.
+            let lost = left.unread.iter().filter(|path| !unread.contains(path));
+            let lost: Vec<PathBuf> = lost.cloned().collect();
+            if !lost.is_empty() {
+                return Err(ReencryptError::Unread(lost));
+            }
             if left.files.is_empty() && left.configs.is_empty() {
                 return Ok(replaced);
             }
-            staged = task
-                .prepare_regardless(&left.files, left.configs)?
-                .stage()?;
+            staged = task.prepare_undisturbed(left.targets())?.stage()?;
         }
         let Affected { files, configs, .. } = look(task.tree, &task.swap, &[], None)?;
         let files = files.into_iter().map(|file| file.path);

@@ -1,20 +1,33 @@
 //! Re-encrypts files into memory, on all cores, and checks each result.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{available_parallelism, scope};
 
+use super::engine::How;
 use super::look::{AffectedFile, ConfigEdit};
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
 use crate::core::identity::Recipient;
 use crate::core::sops_file::{self, Metadata};
+
+/// What is to be moved.
+#[derive(Clone, Default)]
+pub struct Targets {
+    /// The files.
+    pub files: Vec<AffectedFile>,
+    /// The configs.
+    pub configs: Vec<ConfigEdit>,
+    /// What could not be read, and so may belong to it.
+    pub unread: Vec<PathBuf>,
+}
 
 /// The results, in memory.
 pub struct Ready {
     /// The files, in the order in which they were found.
     pub(super) files: Vec<Reencrypted>,
     pub(super) configs: Vec<ConfigEdit>,
+    /// What could not be read when they were looked for.
+    pub(super) unread: Vec<PathBuf>,
 }
 
 /// A file before and after.
@@ -30,29 +43,26 @@ impl Move<'_> {
     /// # Errors
     /// [`ReencryptError::Files`] names all that cannot be moved;
     /// [`ReencryptError::Stopped`].
-    pub fn prepare(
-        &self,
-        files: &[AffectedFile],
-        configs: Vec<ConfigEdit>,
-    ) -> Result<Ready, ReencryptError> {
-        self.reencrypt_all(files, configs, &|| self.observer.asked_to_stop())
+    pub fn prepare(&self, found: Targets) -> Result<Ready, ReencryptError> {
+        self.reencrypt_all(found, false)
     }
 
     /// As [`Self::prepare`], when there is no way back.
-    pub(super) fn prepare_regardless(
-        &self,
-        files: &[AffectedFile],
-        configs: Vec<ConfigEdit>,
-    ) -> Result<Ready, ReencryptError> {
-        self.reencrypt_all(files, configs, &|| false)
+    pub(super) fn prepare_undisturbed(&self, found: Targets) -> Result<Ready, ReencryptError> {
+        self.reencrypt_all(found, true)
     }
 
-    fn reencrypt_all(
-        &self,
-        files: &[AffectedFile],
-        configs: Vec<ConfigEdit>,
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Ready, ReencryptError> {
+    fn reencrypt_all(&self, found: Targets, undisturbed: bool) -> Result<Ready, ReencryptError> {
+        let Targets {
+            files,
+            configs,
+            unread,
+        } = found;
+        let stop = || !undisturbed && self.observer.asked_to_stop();
+        let how = How {
+            ignore_mac: self.ignore_mac,
+            undisturbed,
+        };
         let workers = available_parallelism()
             .map_or(1, usize::from)
             .min(files.len());
@@ -62,7 +72,7 @@ impl Move<'_> {
             while !stop() {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(file) = files.get(at) else { break };
-                results.push((at, self.reencrypt(&file.path)));
+                results.push((at, self.reencrypt(&file.path, how)));
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 self.observer
                     .progress(Stage::Reencrypting, done, files.len());
@@ -101,22 +111,31 @@ impl Move<'_> {
             true => Ok(Ready {
                 files: ready,
                 configs,
+                unread,
             }),
             false => Err(ReencryptError::Files(troubles)),
         }
     }
 
     /// One file, or `None` if it is for no old recipient any more.
-    fn reencrypt(&self, path: &Path) -> Result<Option<Reencrypted>, Why> {
+    fn reencrypt(&self, path: &Path, how: How) -> Result<Option<Reencrypted>, Why> {
         let before = sops_file::read(path)?;
         let metadata = Metadata::parse(path, &before)?;
         let is_old = |key: &Recipient| self.swap.old.contains(key);
         if !metadata.recipients.iter().any(is_old) {
             return Ok(None);
         }
-        let after = self
-            .engine
-            .reencrypt(path, &metadata, &self.swap, self.ignore_mac)?;
+        let count = |key| {
+            metadata
+                .recipients
+                .iter()
+                .filter(|found| *found == key)
+                .count()
+        };
+        if self.swap.old.iter().any(|key| count(key) > 1) {
+            return Err(Why::Doubled);
+        }
+        let after = self.engine.reencrypt(path, &metadata, &self.swap, how)?;
         self.check(path, &metadata, &after)?;
         Ok(Some(Reencrypted {
             path: path.to_owned(),
@@ -131,10 +150,14 @@ impl Move<'_> {
         let after = Metadata::parse(path, after)?;
         let stay = before.recipients.iter();
         let stay = stay.filter(|key| !self.swap.old.contains(key));
-        let expected: BTreeSet<&Recipient> = stay.chain([&self.swap.new]).collect();
-        let found: BTreeSet<&Recipient> = after.recipients.iter().collect();
-        let once = found.len() == after.recipients.len();
-        if found != expected || !once || after.other_keys != before.other_keys || after.is_split {
+        let mut expected: Vec<&Recipient> = stay.collect();
+        if !expected.contains(&&self.swap.new) {
+            expected.push(&self.swap.new);
+        }
+        let mut found: Vec<&Recipient> = after.recipients.iter().collect();
+        expected.sort();
+        found.sort();
+        if found != expected || after.other_keys != before.other_keys || after.is_split {
             return Err(Why::OtherRecipients);
         }
         let Some(data_key) = self.new_opener.open_any(&after.wrapped_keys) else {

@@ -68,6 +68,8 @@ pub enum Refusal {
         secret: SecretName,
         /// The recipients of its keys.
         held: Vec<Recipient>,
+        /// What could not be read, and so may know them.
+        unread: Vec<PathBuf>,
     },
     /// The repository knows only keys of the cluster that are retired.
     #[error("this clone knows only retired keys of the cluster ({secret}: now {})", Recipient::list(.current))]

@@ -42,7 +42,7 @@ use super::reencrypt::{AffectedFile, Tree};
 pub use error::{BadKeys, Refusal, RotateError, UnfitCopy};
 pub use guard::{Copy, Manager};
 pub use plan::{Plan, Remarks, plan};
-pub use run::{Point, Prepared, Rotation, Unfinished};
+pub use run::{Done, Point, Prepared, Rotation, Unfinished};
 pub use survey::{Situation, check_absent, survey};
 
 /// What is asked for.

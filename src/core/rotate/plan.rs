@@ -8,7 +8,7 @@ use super::{Copies, Copy, Refusal, Request, Step, UnfitCopy};
 use crate::core::cluster::SecretName;
 use crate::core::flux_secret::{BadLine, Journal};
 use crate::core::identity::{Identity, Recipient};
-use crate::core::reencrypt::{AffectedFile, ConfigEdit};
+use crate::core::reencrypt::{Affected, Targets};
 
 /// What a rotation will do.
 pub struct Plan {
@@ -17,10 +17,8 @@ pub struct Plan {
     pub(super) journals: Vec<Journal>,
     /// Temporary files that a killed run may have left.
     pub(super) temporary: Vec<PathBuf>,
-    /// The files to be re-encrypted.
-    pub files: Vec<AffectedFile>,
-    /// The `.sops.yaml` files to be edited.
-    pub configs: Vec<ConfigEdit>,
+    /// What is to be moved.
+    pub targets: Targets,
     /// What to know before it begins.
     pub remarks: Remarks,
 }
@@ -56,7 +54,7 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
         similar,
         copies,
     } = situation;
-    check_cluster(&journal, &keys, &affected.named)?;
+    check_cluster(&journal, &keys, &affected)?;
     let changes = |secret: &SecretName| *secret == journal.secret || request.copies == Copies::All;
     let mut managed = managed.into_iter();
     if let Some((secret, managers)) = managed.find(|(secret, _)| changes(secret)) {
@@ -109,29 +107,35 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
     Ok(Plan {
         keys,
         journals,
+        targets: Targets {
+            files: affected.files,
+            configs: affected.configs,
+            unread: remarks.unread.clone(),
+        },
         temporary: affected.temporary,
-        files: affected.files,
-        configs: affected.configs,
         remarks,
     })
 }
 
 /// Whether the repository knows the cluster: if not, the context is most likely
 /// wrong.
-fn check_cluster(
-    journal: &Journal,
-    keys: &KeyChange,
-    named: &BTreeSet<Recipient>,
-) -> Result<(), Refusal> {
+fn check_cluster(journal: &Journal, keys: &KeyChange, affected: &Affected) -> Result<(), Refusal> {
+    let named = &affected.named;
     let held = journal.keys.recipients();
     let (secret, retired) = (journal.secret.clone(), journal.keys.retired());
     let known: Vec<&Recipient> = held.iter().filter(|key| named.contains(key)).collect();
     if known.is_empty() {
-        return Err(Refusal::WrongCluster { secret, held });
+        let unread = affected.unread.clone();
+        return Err(Refusal::WrongCluster {
+            secret,
+            held,
+            unread,
+        });
     }
     // A key that comes back is no sign of an older clone.
     let is_retired = |key: &&&Recipient| retired.contains(key) && ***key != keys.new_recipient;
-    if known.iter().all(|key| is_retired(&key)) {
+    let has_others = journal.keys.active().next().is_some();
+    if has_others && known.iter().all(|key| is_retired(&key)) {
         return Err(Refusal::Behind {
             secret,
             current: journal
@@ -202,8 +206,8 @@ impl Plan {
         let mut steps: Vec<Step> = new
             .map(|at| Step::AddKey(self.journals[at].secret.clone()))
             .collect();
-        steps.extend(self.files.iter().cloned().map(Step::Reencrypt));
-        let configs = self.configs.iter();
+        steps.extend(self.targets.files.iter().cloned().map(Step::Reencrypt));
+        let configs = self.targets.configs.iter();
         steps.extend(configs.map(|edit| Step::EditConfig(edit.before.path.clone())));
         if !self.is_imported() {
             steps.push(Step::ShowKey);

@@ -4,7 +4,7 @@ use super::plan::Plan;
 use super::{BadKeys, Refusal, Request, RotateError};
 use crate::core::cluster::{Cluster, Mode};
 use crate::core::flux_secret::{Begun, Journal, JournalError};
-use crate::core::identity::Identity;
+use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{
     Move, Observer, Ready, ReencryptError, Replaced, SopsEngine, Staged, Swap, look,
 };
@@ -43,15 +43,24 @@ pub struct Prepared {
     ready: Ready,
 }
 
+/// A rotation that is finished.
+pub struct Done {
+    /// What was replaced.
+    pub replaced: Replaced,
+    /// Whether the rotation was under way, so that the key is another run's.
+    pub joined: bool,
+    /// The recipient of the new key.
+    pub recipient: Recipient,
+}
+
 /// A rotation that has replaced everything, and waits for the key to be shown.
 #[must_use]
 pub struct Unfinished {
     journals: Vec<Journal>,
     new: Identity,
-    /// What was replaced.
-    pub replaced: Replaced,
-    /// Whether the rotation was under way, so that the key is another run's.
-    pub joined: bool,
+    recipient: Recipient,
+    replaced: Replaced,
+    joined: bool,
     /// Whether the new key was imported.
     pub imported: bool,
 }
@@ -76,11 +85,12 @@ impl Rotation<'_> {
     /// # Errors
     /// [`RotateError::Reencrypt`], [`RotateError::Stopped`]
     pub fn prepare(&self, plan: Plan) -> Result<Prepared, RotateError> {
+        let found = plan.targets.clone();
         let ready = self.with_move(
             &plan.journals[0],
             &plan.keys.new,
             plan.keys.swap(),
-            |task| task.prepare(&plan.files, plan.configs.clone()),
+            |task| task.prepare(found),
         );
         let ready = ready.map_err(stopped)?;
         Ok(Prepared { plan, ready })
@@ -151,12 +161,13 @@ impl Rotation<'_> {
                 return Err(forward(ReencryptError::Files(found.troubles)));
             }
             let again = self.with_move(&journals[0], &theirs, swap.clone(), |task| {
-                task.prepare(&found.files, found.configs.clone())
+                task.prepare(found.targets())
             });
             staged = again.and_then(Ready::stage).map_err(forward)?;
             new = theirs;
         }
         reached(Point::Begun);
+        let recipient = swap.new.clone();
         for copy in &mut journals[1..] {
             let begun = copy.begin(self.cluster, &new, Mode::Persist);
             if let Begun::Joined(_) = begun.map_err(|error| interrupted(error.into()))? {
@@ -172,6 +183,7 @@ impl Rotation<'_> {
         Ok(Unfinished {
             journals,
             new,
+            recipient,
             replaced,
             joined,
             imported: keys.imported,
@@ -196,7 +208,7 @@ impl Unfinished {
     ///
     /// # Errors
     /// [`RotateError::NotPromoted`]
-    pub fn finish(mut self, cluster: &Cluster) -> Result<(), RotateError> {
+    pub fn finish(mut self, cluster: &Cluster) -> Result<Done, RotateError> {
         for journal in self.journals.iter_mut().rev() {
             journal
                 .finish(cluster, &self.new)
@@ -205,7 +217,11 @@ impl Unfinished {
                     source: Box::new(source),
                 })?;
         }
-        Ok(())
+        Ok(Done {
+            replaced: self.replaced,
+            joined: self.joined,
+            recipient: self.recipient,
+        })
     }
 }
 

@@ -91,7 +91,7 @@ fn the_cluster_hears_of_the_key_before_files_change_and_forgets_the_old_one_last
     situation.copies.found.push(copy(&old));
     let plan = plan(situation, &request(Copies::All)).expect("a plan");
     assert_eq!(plan.old(), [recipient(&old), recipient(&retired)]);
-    let file = plan.files[0].clone();
+    let file = plan.targets.files[0].clone();
     let expected = [
         Step::AddKey(name("flux-system")),
         Step::AddKey(name("apps")),

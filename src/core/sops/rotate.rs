@@ -29,6 +29,8 @@ pub struct Rotate<'a> {
     pub remove: &'a [Recipient],
     /// Whether a MAC that does not match is tolerated. The result has a new one.
     pub ignore_mac: bool,
+    /// Whether Ctrl-C on the terminal is kept from it. Else it ends, with kb.
+    pub undisturbed: bool,
 }
 
 impl Sops {
@@ -66,8 +68,9 @@ impl Sops {
                 command.env(name, value);
             }
         }
-        // Ctrl-C is kb's to answer: what is under way ends by itself.
-        command.process_group(0);
+        if request.undisturbed {
+            command.process_group(0);
+        }
         let output = self.output(command)?;
         if output.status.success() {
             return Ok(output.stdout);

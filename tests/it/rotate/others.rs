@@ -53,7 +53,7 @@ fn two_people_in_two_clones_end_with_one_key() {
         let joined = go_on(slow);
         joined.assert_code(0);
         assert!(
-            joined.err().contains("begun before: its key was used"),
+            joined.err().contains("begun before, and this is its key"),
             "{}",
             joined.err()
         );

@@ -17,7 +17,7 @@ fn files_of_every_format_are_moved_and_the_old_revision_still_opens() {
     let run = rotating.force(&[]);
     rotating.assert_rotated(&run);
     for said in [
-        "6 files are re-encrypted",
+        "6 files re-encrypted",
         "Commit and push",
         "kb k secrets prune",
         "change the passwords",
@@ -125,7 +125,7 @@ fn files_are_found_by_their_metadata_wherever_they_are() {
     std::os::unix::fs::symlink(&outside, rotating.world.path("link.yaml")).expect("symlink");
     let run = rotating.force(&[]);
     rotating.assert_rotated(&run);
-    assert!(run.err().contains("9 files are"), "{}", run.err());
+    assert!(run.err().contains("9 files re-encrypted"), "{}", run.err());
     assert!(
         run.err().contains("vendor/clone has its own .git"),
         "{}",
@@ -281,6 +281,22 @@ fn a_key_in_an_entry_of_another_name_is_rotated_too() {
         rotating.entry("age.previous.agekey"),
         Some(format!("{key}\n"))
     );
+}
+
+/// As a restore from a backup may leave it.
+#[test]
+fn a_cluster_with_only_retired_keys_gets_a_new_one() {
+    let rotating = Rotating::new("onlyretired");
+    let key = rotating.keys();
+    rotating.put_key(&[("age.previous.agekey", &key)]);
+    let run = rotating.init(&[]);
+    assert_fails(
+        &run,
+        1,
+        &["no other keys than retired ones", "init --force"],
+    );
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
 }
 
 /// What the cluster has not, it cannot rotate.

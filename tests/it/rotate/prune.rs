@@ -161,6 +161,47 @@ fn what_kb_may_not_see_keeps_the_key() {
     assert!(rotating.entry("age.previous.agekey").is_some());
 }
 
+/// Whatever people have told git.
+#[test]
+fn gits_configuration_hides_nothing() {
+    let rotating = Rotating::new("gitconfig");
+    rotating.cluster.install_kustomizations();
+    let before = rotating.commit("before");
+    let revision = format!("main@sha1:{before}");
+    let namespace = &rotating.namespace;
+    rotating
+        .cluster
+        .kustomization(namespace, "apps", "sops-age", Some(&revision));
+    rotating.force(&[]).assert_code(0);
+    let after = rotating.commit("after");
+    for (key, value) in [
+        ("color.ui", "always"),
+        ("color.grep", "always"),
+        ("grep.lineNumber", "true"),
+    ] {
+        rotating.git(&["config", key, value]);
+        rotating.assert_kept(&rotating.prune(&[]), &["apps/db-secret.yaml"]);
+    }
+    rotating.git(&["replace", &before, &after]);
+    rotating.assert_kept(&rotating.prune(&[]), &["apps/db-secret.yaml"]);
+    // Where git fails, it is git that is named.
+    std::fs::write(rotating.world.path(".git/config"), "[broken").expect("write");
+    let run = rotating.prune(&[]);
+    rotating.assert_kept(&run, &["git cat-file failed"]);
+    assert!(!run.err().contains("git fetch"), "{}", run.err());
+}
+
+/// Elsewhere there is nothing that could need it.
+#[test]
+fn a_repository_that_is_not_the_clusters_is_no_place_to_prune_from() {
+    let rotating = Rotating::new("elsewhere");
+    rotating.force(&[]).assert_code(0);
+    let mut command = rotating.command(&["prune"]);
+    command.current_dir(rotating.world.tmp());
+    let run = rotating.world.run(command);
+    rotating.assert_kept(&run, &["nothing in this repository is for this cluster"]);
+}
+
 /// Another Secret that holds it is named.
 #[test]
 fn copies_of_a_retired_key_are_named() {

@@ -249,19 +249,19 @@ fn on_a_terminal_it_asks_first() {
     use crate::terminal::Terminal;
     let rotating = Rotating::new("asks");
     let mut terminal = Terminal::start(&rotating.setup, "init --force");
-    terminal.wait_for("Go on? [y/N] ");
+    terminal.wait_for("[y/N] ");
     terminal.type_text("\u{3}");
     // Ctrl-C ends it there and then.
     assert_eq!(terminal.end().0, Some(130));
     rotating.assert_untouched();
     let mut terminal = Terminal::start(&rotating.setup, "init --force");
-    terminal.wait_for("Go on? [y/N] ");
+    terminal.wait_for("[y/N] ");
     terminal.type_line("");
     terminal.wait_for("error: nothing was changed");
     assert_eq!(terminal.end().0, Some(1));
     rotating.assert_untouched();
     let mut terminal = Terminal::start(&rotating.setup, "init --force");
-    terminal.wait_for("Go on? [y/N] ");
+    terminal.wait_for("[y/N] ");
     terminal.type_line("y");
     terminal.wait_for("AGE-SECRET-KEY-1");
     terminal.wait_for("Done: 6 files");

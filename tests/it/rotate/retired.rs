@@ -1,7 +1,7 @@
 //! `init --use-existing`: files for retired keys come back with every merge of an
 //! older branch.
 
-use super::{Rotating, go_on};
+use super::Rotating;
 use crate::{assert_fails, keypair};
 
 /// Rotated, and an older branch merged.
@@ -39,7 +39,7 @@ fn files_of_an_older_branch_are_moved_to_the_current_key() {
     assert_eq!(run.assert_code(0).out(), "");
     assert!(
         run.err()
-            .contains("1 file is re-encrypted for the current key"),
+            .contains("1 file re-encrypted for the current key"),
         "{}",
         run.err()
     );
@@ -112,7 +112,7 @@ fn one_that_cannot_be_moved_is_named() {
     let run = rotating.plaintext(&name, &rotating.keys());
     assert!(run.assert_code(0).out().contains("typed_in_unencrypted: x"));
 
-    let spawned = rotating.paused_at("begun", &[]);
+    rotating.paused_at("begun", &[]).kill();
     let run = rotating.init(&["--use-existing"]);
     assert_fails(
         &run,
@@ -122,5 +122,5 @@ fn one_that_cannot_be_moved_is_named() {
             "init --force",
         ],
     );
-    go_on(spawned).assert_code(0);
+    rotating.force(&[]).assert_code(0);
 }

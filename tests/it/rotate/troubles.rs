@@ -394,3 +394,94 @@ fn other_kinds_of_keys_stay_and_several_key_groups_are_refused() {
     );
     assert_eq!(rotating.keys(), before);
 }
+
+/// A repository that is moved away, or becomes unreadable, is not a success.
+#[test]
+fn what_cannot_be_read_any_more_is_not_taken_for_done() {
+    let rotating = Rotating::new("moved");
+    let spawned = rotating.paused_at("begun", &[]);
+    let moved = rotating.world.root().join("moved");
+    std::fs::rename(rotating.world.repo(), &moved).expect("rename");
+    let run = go_on(spawned);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "the rotation is not finished",
+            "cannot be read any more",
+            "init --force",
+        ],
+    );
+    assert!(rotating.entry("age.next.agekey").is_some());
+    std::fs::rename(&moved, rotating.world.repo()).expect("rename");
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+}
+
+/// A pipe in a config's place could be read forever.
+#[test]
+fn a_pipe_in_the_configs_place_is_not_waited_for() {
+    let rotating = Rotating::new("pipe");
+    let spawned = rotating.paused_at("begun", &["--config", ".sops.yaml"]);
+    let config = rotating.world.path(".sops.yaml");
+    let text = rotating.world.read(".sops.yaml");
+    std::fs::remove_file(&config).expect("remove");
+    rotating.world.tool("mkfifo", [".sops.yaml"]).assert_code(0);
+    go_on(spawned);
+    std::fs::remove_file(&config).expect("remove");
+    rotating.world.write(".sops.yaml", text);
+    rotating.init(&["--use-existing"]);
+    rotating.force(&[]).assert_code(0);
+    rotating.assert_all_open();
+}
+
+/// sops lets people write it, and takes out only one of them.
+#[test]
+fn a_recipient_that_stands_twice_is_named_or_stays_twice() {
+    let mut rotating = Rotating::new("doubled");
+    let old = rotating.old.clone();
+    let (_, other) = keypair(&rotating.world);
+    let twice = format!("{old},{other},{other}");
+    rotating.encrypt_for(&twice, "others.yaml", "a: b\n");
+    rotating
+        .files
+        .push(("others.yaml".to_owned(), "a: b\n".to_owned()));
+    rotating.encrypt_for(&format!("{old},{old}"), "twice.yaml", "a: b\n");
+    let run = rotating.force(&[]);
+    assert_fails(
+        &run,
+        1,
+        &["twice.yaml", "names the old key twice", "sops updatekeys"],
+    );
+    rotating.assert_untouched();
+    std::fs::remove_file(rotating.world.path("twice.yaml")).expect("remove");
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+    assert_eq!(
+        rotating.world.read("others.yaml").matches(&other).count(),
+        2
+    );
+}
+
+/// The key that was shown is the only one then.
+#[test]
+fn a_secret_that_is_deleted_meanwhile_is_put_back_by_its_key() {
+    let rotating = Rotating::new("deleted");
+    let spawned = rotating.paused_at("shown", &[]);
+    rotating.cluster.delete(&rotating.path());
+    let run = go_on(spawned);
+    run.assert_code(1);
+    assert!(
+        run.err()
+            .contains("for the key that was shown; to put it back"),
+        "{}",
+        run.err()
+    );
+    assert!(!run.err().contains("Flux can go on"), "{}", run.err());
+    let command = rotating.command(&["init", "--import"]);
+    rotating
+        .world
+        .run_with_stdin(command, &run.stdout)
+        .assert_code(0);
+    rotating.assert_open_with(run.out().trim());
+}

@@ -57,7 +57,7 @@ impl Prune {
         plan.execute(&cluster, self.yes, mode)?;
         context.report.say(match self.dry_run {
             true => "Nothing was changed: this was a dry run.",
-            false => "Done: the cluster does not hold them any more. A copy in your password manager still opens what was pushed before.",
+            false => "Done: they are retired no more, but gone. A copy in your password manager still opens what was pushed before.",
         });
         Ok(())
     }
@@ -65,11 +65,14 @@ impl Prune {
 
 fn say(context: &Context, plan: &Plan) {
     let lines = plan.retired.iter().map(|key| format!("\n  {key}"));
-    context.report.say(&format!(
-        "Retired keys in the Secret {}:{}",
-        context.common.secret(),
-        lines.collect::<String>()
-    ));
+    let secret = context.common.secret();
+    context.report.say(&match plan.retired.is_empty() {
+        true => format!("In the Secret {secret}, retired keys that are in use as well."),
+        false => format!(
+            "Retired keys in the Secret {secret}:{}",
+            lines.collect::<String>()
+        ),
+    });
     warn(context, &plan.remarks);
 }
 

@@ -190,7 +190,7 @@ impl Init {
         }
         let tree = self.force.tree(context, location)?;
         let secret = context.common.secret();
-        let found = init::look_for_retired(cluster, &secret, recipient, &tree)?;
+        let found = init::look_for_retired(cluster, &secret, recipient, &tree, !self.dry_run)?;
         Ok(found.map(|found| retired::Retired {
             context,
             tree,

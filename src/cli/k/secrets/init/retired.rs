@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::force::number_of_files;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Progress;
+use crate::cli::report::one_line;
 use crate::core::init::RetiredFiles;
 use crate::core::reencrypt::Tree;
 
@@ -22,7 +24,7 @@ impl Retired<'_> {
         let affected = &self.found.affected;
         let files = affected.files.iter().map(|file| &*file.path);
         let configs = affected.configs.iter().map(|edit| &*edit.before.path);
-        let line = |path: &Path| format!("\n  {}", path.display());
+        let line = |path: &Path| format!("\n  {}", one_line(path));
         let lines: String = files.chain(configs).map(line).collect();
         report.say(&format!(
             "For a key that the cluster had before, and to be moved to the current one:{lines}"
@@ -38,12 +40,9 @@ impl Retired<'_> {
             .move_all(&self.tree, &sops, self.ignore_mac, &progress);
         progress.clear();
         let moved = moved?;
-        let files = match moved.files {
-            1 => "1 file is".to_owned(),
-            count => format!("{count} files are"),
-        };
         report.say(&format!(
-            "Done: {files} re-encrypted for the current key. Commit them."
+            "Done: {} re-encrypted for the current key. Commit them.",
+            number_of_files(moved.files)
         ));
         Ok(())
     }

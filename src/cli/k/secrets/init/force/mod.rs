@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+pub(super) use say::number_of_files;
+
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program, show_key_arguments};
 use crate::cli::progress::Progress;
@@ -147,6 +149,9 @@ impl Task<'_> {
             false => lock(self.location)?,
         };
         let tree = self.options.tree(self.context, self.location)?;
+        if self.options.output.is_some() {
+            self.context.stdout.check_open("the plan")?;
+        }
         let (key, imported) = match key {
             KeySource::Import(identity) => (NewKey::Import(identity.clone()), Some(identity)),
             KeySource::Generate | KeySource::Existing => (NewKey::Generate, None),
@@ -205,7 +210,7 @@ impl Task<'_> {
         };
         plan.try_out(self.cluster)?;
         say::plan(context, self.cluster, &plan, self.dry_run);
-        if !self.dry_run && !self.is_confirmed() {
+        if !self.dry_run && !self.is_confirmed(plan.targets.files.len()) {
             return Err(Failure::new("nothing was changed").hint("--yes goes on without asking"));
         }
         let progress = Progress::new(&context.report, &pause);
@@ -240,18 +245,22 @@ impl Task<'_> {
         progress.clear();
         self.show_key(&unfinished)?;
         context.environment.pause_at("shown");
-        let (replaced, joined) = (unfinished.replaced, unfinished.joined);
-        unfinished.finish(self.cluster)?;
-        say::done(context, replaced, joined);
+        let done = unfinished.finish(self.cluster)?;
+        say::done(context, &done);
         Ok(())
     }
 
     /// Where nobody is there to ask, the option was the answer.
-    fn is_confirmed(&self) -> bool {
+    fn is_confirmed(&self, files: usize) -> bool {
         if self.yes || !io::stdin().is_terminal() {
             return true;
         }
-        self.context.report.ask("Go on? [y/N] ");
+        // With --quiet this is all that is said.
+        let context = &self.cluster.target().context;
+        self.context.report.ask(&format!(
+            "Rotate the key of the cluster of context \"{context}\", and re-encrypt {}? [y/N] ",
+            number_of_files(files)
+        ));
         let mut answer = String::new();
         let read = io::stdin().read_line(&mut answer);
         read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
-use crate::cli::failure::Hint;
+use crate::cli::failure::{Hint, Program};
+use crate::cli::report::one_line;
 use crate::core::cluster::Cluster;
-use crate::core::reencrypt::Replaced;
-use crate::core::rotate::{Copy, Plan, Step};
+use crate::core::rotate::{Copy, Done, Plan, Step};
 
 /// So many files are named, unless `--verbose`.
 const SHOWN: usize = 10;
@@ -22,6 +22,7 @@ pub(super) fn plan(context: &Context, cluster: &Cluster, plan: &Plan, dry_run: b
     let secrets: Vec<String> = secrets.collect::<Vec<_>>().into_iter().rev().collect();
     let old: Vec<&str> = plan.old().iter().map(|key| key.as_str()).collect();
     let configs: Vec<String> = plan
+        .targets
         .configs
         .iter()
         .map(|edit| edit.before.path.display().to_string())
@@ -59,12 +60,13 @@ pub(super) fn plan(context: &Context, cluster: &Cluster, plan: &Plan, dry_run: b
         } else {
             configs.join(", ")
         },
-        plan.files.len(),
+        plan.targets.files.len(),
     ));
     let lines: Vec<String> = plan
+        .targets
         .files
         .iter()
-        .map(|file| format!("    {}", file.path.display()))
+        .map(|file| format!("    {}", one_line(&file.path)))
         .collect();
     let (shown, more) = lines.split_at(lines.len().min(SHOWN));
     if !shown.is_empty() {
@@ -83,7 +85,7 @@ fn remarks(context: &Context, plan: &Plan) {
     let report = &context.report;
     let remarks = &plan.remarks;
     context.warn_of_bad_lines(&remarks.bad_lines);
-    if plan.files.is_empty() && !plan.is_resumed() {
+    if plan.targets.files.is_empty() && !plan.is_resumed() {
         report.warning("no file of this repository is for the old key", None);
     }
     for path in &remarks.foreign {
@@ -91,12 +93,12 @@ fn remarks(context: &Context, plan: &Plan) {
             "{} has its own .git, and files for the old key: they stay as they are",
             path.display()
         );
-        report.warning(
-            &text,
-            Some(&Hint::Text(
-                "run it there too: kb k secrets init --use-existing".to_owned(),
-            )),
-        );
+        let hint = Hint::Command {
+            purpose: "run there:".to_owned(),
+            program: Program::Kb,
+            arguments: "k secrets init --use-existing".to_owned(),
+        };
+        report.warning(&text, Some(&hint));
     }
     if !remarks.unread.is_empty() {
         let text = format!(
@@ -133,28 +135,38 @@ pub(super) fn used(copy: &Copy) -> String {
 }
 
 fn paths(paths: &[PathBuf]) -> String {
-    let lines = paths.iter().map(|path| format!("\n  {}", path.display()));
+    let lines = paths.iter().map(|path| format!("\n  {}", one_line(path)));
     lines.collect()
 }
 
-pub(super) fn done(context: &Context, replaced: Replaced, joined: bool) {
-    let files = match replaced.files {
-        1 => "1 file is".to_owned(),
-        count => format!("{count} files are"),
-    };
-    let config = match replaced.configs {
+pub(super) fn done(context: &Context, done: &Done) {
+    let config = match done.replaced.configs {
         0 => "",
         _ => ", and .sops.yaml names it",
     };
-    let joined = match joined {
-        true => " The rotation had been begun before: its key was used.",
-        false => "",
+    let joined = match done.joined {
+        true => format!(
+            "\nThe rotation had been begun before, and this is its key: {}",
+            done.recipient
+        ),
+        false => String::new(),
     };
-    context.report.say(&format!(
-        "Done: {files} re-encrypted for the new key{config}.{joined}\n\
+    let report = &context.report;
+    report.say(&format!(
+        "Done: {} re-encrypted for the new key{config}.{joined}\n\
          Commit and push. The old key stays in the cluster, so that Flux opens what is\n\
-         deployed now; when the push is applied: kb k secrets prune\n\
+         deployed now; when the push is applied: {}\n\
          What was pushed before stays readable in the Git history with the old key: if that\n\
-         has leaked, change the passwords themselves too."
+         has leaked, change the passwords themselves too.",
+        number_of_files(done.replaced.files),
+        report.kb("k secrets prune")
     ));
+}
+
+/// So many files.
+pub(in super::super) fn number_of_files(count: usize) -> String {
+    match count {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    }
 }
