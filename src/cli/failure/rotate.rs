@@ -4,9 +4,9 @@ use super::config::replace_hint;
 use super::secret::edit_arguments;
 use super::{Failure, Program, file_list};
 use crate::cli::report::one_line;
-use crate::core::flux_secret::JournalError;
+use crate::core::flux_secret::{JournalError, SecretCopy};
 use crate::core::reencrypt::{FileTrouble, ReencryptError, Why};
-use crate::core::rotate::{BadKeys, Copy, Refusal, RotateError};
+use crate::core::rotate::{BadKeys, Refusal, RotateError};
 use crate::core::sops::SopsError;
 
 /// So many files are named.
@@ -276,7 +276,8 @@ impl Failure {
     }
 }
 
-fn copy_list(copies: &[Copy]) -> String {
-    let line = |copy: &Copy| format!("\n  {}, used by {}", copy.secret, copy.used_by.join(", "));
+fn copy_list(copies: &[SecretCopy]) -> String {
+    let line =
+        |copy: &SecretCopy| format!("\n  {}, used by {}", copy.secret, copy.used_by.join(", "));
     copies.iter().map(line).collect()
 }

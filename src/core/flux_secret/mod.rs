@@ -6,6 +6,7 @@
 //! So the Secret itself is the [`Journal`] of a rotation, and the keys of before
 //! and after can serve while one lasts.
 
+mod copies;
 mod journal;
 mod retired;
 
@@ -16,6 +17,7 @@ use secrecy::SecretString;
 use super::cluster::{Cluster, ClusterError, Created, Mode, SecretName, StoredSecret};
 use super::identity::{Identity, IdentityError, KeyFile, Recipient, RecipientKind};
 
+pub use copies::{SecretCopy, copies};
 pub use journal::{Begun, Journal, JournalError};
 
 /// The data entry of the current key.
@@ -275,7 +277,7 @@ pub fn create(
     cluster.create_secret(secret, &labels, CURRENT_ENTRY, &entry_text(identity), mode)
 }
 
-/// The value of [`CURRENT_ENTRY`] for a new key, as `age-keygen` writes a key
+/// The value of an entry for a new key, as `age-keygen` writes a key
 /// file, so that a person who looks at the Secret sees which key it is.
 fn entry_text(identity: &Identity) -> SecretString {
     let comment = identity

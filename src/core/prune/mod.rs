@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::cluster::{Cluster, ClusterError, Kustomization, Mode, SecretName};
-use super::flux_secret::{FetchError, Journal, JournalError};
+use super::flux_secret::{FetchError, Journal, JournalError, SecretCopy, copies};
 use super::git::{Git, GitError};
 use super::identity::Recipient;
 use super::reencrypt::{Tree, configs};
@@ -87,8 +87,8 @@ pub struct Remarks {
     pub branches: Vec<String>,
     /// Why the branches could not be looked at.
     pub git: Option<GitError>,
-    /// Other Secrets that Kustomizations decrypt with, and that hold it too.
-    pub copies: Vec<SecretName>,
+    /// Other Secrets that Kustomizations decrypt with, and that hold it too, or may.
+    pub copies: Vec<SecretCopy>,
 }
 
 /// Why retired keys were not looked for, or stay.
@@ -177,7 +177,7 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
     let ours: Vec<&Kustomization> = kustomizations.iter().filter(ours).collect();
     let git = request.git.as_ref();
     needs.deployed = deployed::needing(&ours, git, &retired);
-    remarks.copies = copies(cluster, secret, &kustomizations, &retired);
+    remarks.copies = copies(cluster, &kustomizations, secret, &retired)?;
     match git.map(|git| branches(git, &retired)).transpose() {
         Ok(branches) => remarks.branches = branches.unwrap_or_default(),
         Err(error) => remarks.git = Some(error),
@@ -247,28 +247,6 @@ fn working_tree(
         }
     }
     Ok(needs)
-}
-
-/// The other Secrets that hold a retired key; those that kb may not read are not
-/// among them.
-fn copies(
-    cluster: &Cluster,
-    secret: &SecretName,
-    kustomizations: &[Kustomization],
-    retired: &[Recipient],
-) -> Vec<SecretName> {
-    let named = kustomizations
-        .iter()
-        .filter_map(|found| found.secret.clone());
-    let others: BTreeSet<SecretName> = named.filter(|named| named != secret).collect();
-    let holds = |other: &SecretName| match Journal::read(cluster, other) {
-        Ok(Some(journal)) => {
-            let held = journal.keys.recipients();
-            retired.iter().any(|key| held.contains(key))
-        }
-        _ => false,
-    };
-    others.into_iter().filter(holds).collect()
 }
 
 /// The branches whose tip holds files for a retired key.

@@ -26,7 +26,7 @@ impl Ready {
     /// # Errors
     /// [`ReencryptError::Files`], [`ReencryptError::Replace`]
     pub fn stage(self) -> Result<Staged, ReencryptError> {
-        let mut files = Batch::default();
+        let mut files = Batch::new();
         let mut troubles = Vec::new();
         let count = self.files.len();
         for file in self.files {

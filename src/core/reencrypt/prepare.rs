@@ -85,7 +85,7 @@ impl Move<'_> {
             for worker in workers {
                 match worker.join() {
                     Ok(part) => results.extend(part),
-                    // kb's own hook has said it; nothing has changed yet.
+                    // kb's own hook has said it.
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }

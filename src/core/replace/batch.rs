@@ -24,16 +24,17 @@ pub struct Batch {
     most_locks: usize,
 }
 
-impl Default for Batch {
-    fn default() -> Self {
+impl Batch {
+    /// None yet. This process may have as many files open from now on as it may allow
+    /// itself.
+    #[expect(clippy::new_without_default, reason = "it changes the process")]
+    pub fn new() -> Self {
         Self {
             staged: Vec::new(),
             most_locks: raise_limit().saturating_sub(OTHER_DESCRIPTORS),
         }
     }
-}
 
-impl Batch {
     /// Writes `content` beside `path`; see [`super::stage`].
     ///
     /// # Errors

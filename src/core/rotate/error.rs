@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::guard::{Copy, Manager};
+use super::guard::Manager;
 use crate::core::cluster::{ClusterError, SecretName};
-use crate::core::flux_secret::{BadLine, FetchError, JournalError};
+use crate::core::flux_secret::{BadLine, FetchError, JournalError, SecretCopy};
 use crate::core::identity::Recipient;
 use crate::core::reencrypt::{FileTrouble, ReencryptError};
 
@@ -111,10 +111,10 @@ pub enum Refusal {
     Files(Vec<FileTrouble>),
     /// Kustomizations decrypt with copies of the Secret.
     #[error("Kustomizations decrypt with copies of the key")]
-    Copies(Vec<Copy>),
+    Copies(Vec<SecretCopy>),
     /// The same, and kb may not read them.
     #[error("Kustomizations decrypt with Secrets that kb may not read")]
-    UnreadableCopies(Vec<Copy>),
+    UnreadableCopies(Vec<SecretCopy>),
     /// The rotation cannot run in a copy.
     #[error("the copy {secret} cannot be rotated too: {why}")]
     UnfitCopy {

@@ -1,11 +1,8 @@
-//! Whether the Secret is ours to change, and which copies of it there are.
+//! Whether the Secret is ours to change.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::core::cluster::{Cluster, ClusterError, Kustomization, SecretName, StoredSecret};
-use crate::core::flux_secret::{FetchError, Journal};
-use crate::core::identity::Recipient;
+use crate::core::cluster::StoredSecret;
 
 /// kustomize-controller labels what it applies.
 const FLUX_NAME_LABEL: &str = "kustomize.toolkit.fluxcd.io/name";
@@ -57,86 +54,4 @@ pub(super) fn managers(stored: &StoredSecret, entries: &[&str]) -> Vec<Manager> 
         }
     }
     found
-}
-
-/// Another Secret that Kustomizations decrypt with, and that holds the key.
-pub struct Copy {
-    /// Where it is.
-    pub secret: SecretName,
-    /// The Kustomizations, as `namespace/name`.
-    pub used_by: Vec<String>,
-    /// What is in it, or `None` where kb may not read it: then it may be no copy.
-    pub(super) journal: Option<Journal>,
-}
-
-/// Without the keys in it.
-impl fmt::Debug for Copy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Copy({})", self.secret)
-    }
-}
-
-/// What Kustomizations tell.
-pub(super) struct Copies {
-    pub(super) found: Vec<Copy>,
-    /// Whether kb may not see the Kustomizations.
-    pub(super) unseen: bool,
-}
-
-/// Finds the copies of a Secret that hold one of the `old` keys.
-pub(super) fn copies(
-    cluster: &Cluster,
-    secret: &SecretName,
-    old: &[Recipient],
-) -> Result<Copies, FetchError> {
-    let kustomizations = match cluster.kustomizations() {
-        Ok(found) => found.unwrap_or_default(),
-        Err(ClusterError::Forbidden { .. }) => {
-            return Ok(Copies {
-                found: Vec::new(),
-                unseen: true,
-            });
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let mut found = Vec::new();
-    for (other, used_by) in others(&kustomizations, secret) {
-        let journal = match Journal::read(cluster, &other) {
-            Ok(Some(journal)) => Some(journal),
-            Ok(None) | Err(FetchError::Keys(_)) => continue,
-            Err(FetchError::Cluster(ClusterError::Forbidden { .. })) => None,
-            Err(error) => return Err(error),
-        };
-        let holds = |journal: &Journal| {
-            let mut held = journal.keys.recipients().into_iter();
-            held.any(|recipient| old.contains(&recipient))
-        };
-        if journal.as_ref().is_none_or(holds) {
-            found.push(Copy {
-                secret: other,
-                used_by,
-                journal,
-            });
-        }
-    }
-    Ok(Copies {
-        found,
-        unseen: false,
-    })
-}
-
-/// The other Secrets that the Kustomizations decrypt with.
-fn others(
-    kustomizations: &[Kustomization],
-    secret: &SecretName,
-) -> BTreeMap<SecretName, Vec<String>> {
-    let mut others: BTreeMap<SecretName, Vec<String>> = BTreeMap::new();
-    for kustomization in kustomizations {
-        let named = kustomization.secret.clone();
-        if let Some(other) = named.filter(|named| named != secret) {
-            let user = format!("{}/{}", kustomization.namespace, kustomization.name);
-            others.entry(other).or_default().push(user);
-        }
-    }
-    others
 }

@@ -20,7 +20,7 @@
 //! | module | does |
 //! | --- | --- |
 //! | `survey` | looks |
-//! | `guard` | whether the Secret is ours to change, and which copies there are |
+//! | `guard` | whether the Secret is ours to change |
 //! | `plan` | decides |
 //! | `run` | carries it out |
 //! | `error` | what can go wrong |
@@ -40,7 +40,7 @@ use super::identity::Identity;
 use super::reencrypt::{AffectedFile, Tree};
 
 pub use error::{BadKeys, Refusal, RotateError, UnfitCopy};
-pub use guard::{Copy, Manager};
+pub use guard::Manager;
 pub use plan::{Plan, Remarks, plan};
 pub use run::{Done, Point, Prepared, Rotation, Unfinished};
 pub use survey::{Situation, check_absent, survey};
@@ -54,7 +54,7 @@ pub struct Request {
     /// Where the new key comes from.
     pub key: NewKey,
     /// What becomes of copies of the Secret.
-    pub copies: Copies,
+    pub copies: CopyPolicy,
     /// Whether files whose MAC does not match are moved all the same.
     pub ignore_mac: bool,
 }
@@ -69,7 +69,7 @@ pub enum NewKey {
 
 /// What becomes of copies of the Secret that Kustomizations decrypt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Copies {
+pub enum CopyPolicy {
     /// If there are any, nothing is done.
     Refuse,
     /// They get the new key too.

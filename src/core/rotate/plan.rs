@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::survey::{KeyChange, Situation, moved_bad_lines};
-use super::{Copies, Copy, Refusal, Request, Step, UnfitCopy};
+use super::{CopyPolicy, Refusal, Request, Step, UnfitCopy};
 use crate::core::cluster::SecretName;
-use crate::core::flux_secret::{BadLine, Journal};
+use crate::core::flux_secret::{BadLine, Journal, SecretCopy};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{Affected, Targets};
 
 /// What a rotation will do.
 pub struct Plan {
     pub(super) keys: KeyChange,
-    /// The Secret and the copies that get the new key too; the Secret first.
-    pub(super) journals: Vec<Journal>,
+    pub(super) journal: Journal,
+    /// The copies of the Secret that get the new key too.
+    pub(super) copies: Vec<Journal>,
     /// Temporary files that a killed run may have left.
     pub(super) temporary: Vec<PathBuf>,
     /// What is to be moved.
@@ -27,7 +28,7 @@ pub struct Plan {
 #[derive(Default)]
 pub struct Remarks {
     /// Copies of the Secret that stay as they are.
-    pub copies_left: Vec<Copy>,
+    pub copies_left: Vec<SecretCopy>,
     /// Whether kb may not see Kustomizations, and so no copies.
     pub copies_unseen: bool,
     /// Other people's repositories in this one that hold files for the old key.
@@ -53,9 +54,11 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
         manifests,
         similar,
         copies,
+        copies_unseen,
     } = situation;
     check_cluster(&journal, &keys, &affected)?;
-    let changes = |secret: &SecretName| *secret == journal.secret || request.copies == Copies::All;
+    let changes =
+        |secret: &SecretName| *secret == journal.secret || request.copies == CopyPolicy::All;
     let mut managed = managed.into_iter();
     if let Some((secret, managers)) = managed.find(|(secret, _)| changes(secret)) {
         return Err(Refusal::Managed { secret, managers });
@@ -70,43 +73,41 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
         return Err(Refusal::Files(affected.troubles));
     }
     let mut remarks = Remarks {
-        copies_unseen: copies.unseen,
+        copies_unseen,
         foreign: affected.foreign,
         unread: affected.unread,
         similar,
         bad_lines: journal.keys.bad_lines.clone(),
         ..Remarks::default()
     };
-    let mut journals = vec![journal];
+    let mut rotated = Vec::new();
     match request.copies {
-        _ if copies.found.is_empty() => {}
-        Copies::Refuse => return Err(Refusal::Copies(copies.found)),
-        Copies::OnlyThis => remarks.copies_left = copies.found,
-        Copies::All => {
-            let unreadable = |copy: &&Copy| copy.journal.is_none();
-            if copies.found.iter().any(|copy| unreadable(&copy)) {
-                let found = copies.found.into_iter();
-                return Err(Refusal::UnreadableCopies(
-                    found.filter(|copy| unreadable(&copy)).collect(),
-                ));
+        _ if copies.is_empty() => {}
+        CopyPolicy::Refuse => return Err(Refusal::Copies(copies)),
+        CopyPolicy::OnlyThis => remarks.copies_left = copies,
+        CopyPolicy::All => {
+            let unreadable = |copy: &SecretCopy| copy.journal.is_none();
+            if copies.iter().any(unreadable) {
+                let copies = copies.into_iter().filter(unreadable).collect();
+                return Err(Refusal::UnreadableCopies(copies));
             }
-            for journal in copies.found.into_iter().filter_map(|copy| copy.journal) {
-                check_copy(&journal, &keys)?;
-                journals.push(journal);
-            }
+            rotated.extend(copies.into_iter().filter_map(|copy| copy.journal));
         }
     }
-    if let Some(fixed) = journals
-        .iter()
-        .find(|journal| journal.stored().is_immutable())
-    {
-        return Err(Refusal::Immutable {
-            secret: fixed.secret.clone(),
-        });
+    for copy in &rotated {
+        check_copy(copy, &keys)?;
+    }
+    for changed in [&journal].into_iter().chain(&rotated) {
+        if changed.stored().is_immutable() {
+            return Err(Refusal::Immutable {
+                secret: changed.secret.clone(),
+            });
+        }
     }
     Ok(Plan {
         keys,
-        journals,
+        journal,
+        copies: rotated,
         targets: Targets {
             files: affected.files,
             configs: affected.configs,
@@ -198,15 +199,21 @@ impl Plan {
         self.keys.imported
     }
 
+    /// The Secrets that change: the cluster's, and the copies.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretName> {
+        let all = [&self.journal].into_iter().chain(&self.copies);
+        all.map(|journal| &journal.secret)
+    }
+
     /// The steps, in order.
     pub fn steps(&self) -> Vec<Step> {
-        let secrets = || self.journals.iter().map(|journal| journal.secret.clone());
-        let begun = |secret: &usize| !self.journals[*secret].keys.next().is_empty();
-        let new = (0..self.journals.len()).filter(|at| !begun(at));
+        let all = [&self.journal].into_iter().chain(&self.copies);
+        let new = all.filter(|journal| journal.keys.next().is_empty());
         let mut steps: Vec<Step> = new
-            .map(|at| Step::AddKey(self.journals[at].secret.clone()))
+            .map(|journal| Step::AddKey(journal.secret.clone()))
             .collect();
-        steps.extend(self.targets.files.iter().cloned().map(Step::Reencrypt));
+        let files = self.targets.files.iter().cloned();
+        steps.extend(files.map(Step::Reencrypt));
         let configs = self.targets.configs.iter();
         steps.extend(configs.map(|edit| Step::EditConfig(edit.before.path.clone())));
         if !self.is_imported() {
@@ -214,7 +221,9 @@ impl Plan {
         }
         // The Secret itself comes last: as long as its entry is there, a run that
         // follows finishes the copies as well.
-        steps.extend(secrets().rev().map(Step::Promote));
+        let copies = self.copies.iter().rev();
+        steps.extend(copies.map(|copy| Step::Promote(copy.secret.clone())));
+        steps.push(Step::Promote(self.journal.secret.clone()));
         steps
     }
 }

@@ -56,7 +56,8 @@ pub struct Done {
 /// A rotation that has replaced everything, and waits for the key to be shown.
 #[must_use]
 pub struct Unfinished {
-    journals: Vec<Journal>,
+    journal: Journal,
+    copies: Vec<Journal>,
     new: Identity,
     recipient: Recipient,
     replaced: Replaced,
@@ -71,7 +72,7 @@ impl Plan {
     /// # Errors
     /// [`RotateError::Journal`]
     pub fn try_out(&mut self, cluster: &Cluster) -> Result<(), RotateError> {
-        for journal in &mut self.journals {
+        for journal in [&mut self.journal].into_iter().chain(&mut self.copies) {
             journal.begin(cluster, &self.keys.new, Mode::DryRun)?;
             journal.try_to_finish(cluster, &self.keys.new)?;
         }
@@ -86,12 +87,9 @@ impl Rotation<'_> {
     /// [`RotateError::Reencrypt`], [`RotateError::Stopped`]
     pub fn prepare(&self, plan: Plan) -> Result<Prepared, RotateError> {
         let found = plan.targets.clone();
-        let ready = self.with_move(
-            &plan.journals[0],
-            &plan.keys.new,
-            plan.keys.swap(),
-            |task| task.prepare(found),
-        );
+        let ready = self.with_move(&plan.journal, &plan.keys.new, plan.keys.swap(), |task| {
+            task.prepare(found)
+        });
         let ready = ready.map_err(stopped)?;
         Ok(Prepared { plan, ready })
     }
@@ -128,7 +126,8 @@ impl Rotation<'_> {
         let Prepared { plan, ready } = prepared;
         let Plan {
             keys,
-            mut journals,
+            mut journal,
+            mut copies,
             temporary,
             ..
         } = plan;
@@ -141,9 +140,9 @@ impl Rotation<'_> {
         }
         let mut new = keys.new.clone();
         let mut swap = keys.swap();
-        let begun = journals[0].begin(self.cluster, &new, Mode::Persist);
+        let begun = journal.begin(self.cluster, &new, Mode::Persist);
         let mut joined = keys.resumed;
-        if let Begun::Joined(theirs) = begun.map_err(|error| uncertain(error, &journals[0]))? {
+        if let Begun::Joined(theirs) = begun.map_err(|error| uncertain(error, &journal))? {
             // Someone was faster: what is staged is for a key that the cluster will
             // never have.
             drop(staged);
@@ -160,7 +159,7 @@ impl Rotation<'_> {
             if !found.troubles.is_empty() {
                 return Err(forward(ReencryptError::Files(found.troubles)));
             }
-            let again = self.with_move(&journals[0], &theirs, swap.clone(), |task| {
+            let again = self.with_move(&journal, &theirs, swap.clone(), |task| {
                 task.prepare(found.targets())
             });
             staged = again.and_then(Ready::stage).map_err(forward)?;
@@ -168,20 +167,19 @@ impl Rotation<'_> {
         }
         reached(Point::Begun);
         let recipient = swap.new.clone();
-        for copy in &mut journals[1..] {
+        for copy in &mut copies {
             let begun = copy.begin(self.cluster, &new, Mode::Persist);
             if let Begun::Joined(_) = begun.map_err(|error| interrupted(error.into()))? {
                 let secret = copy.secret.clone();
                 return Err(interrupted(JournalError::Overtaken { secret }.into()));
             }
         }
-        let replaced = self.with_move(&journals[0], &new, swap, |task| {
-            Staged::replace(staged, task)
-        });
+        let replaced = self.with_move(&journal, &new, swap, |task| Staged::replace(staged, task));
         let replaced = replaced.map_err(|error| interrupted(error.into()))?;
         reached(Point::Replaced);
         Ok(Unfinished {
-            journals,
+            journal,
+            copies,
             new,
             recipient,
             replaced,
@@ -209,7 +207,8 @@ impl Unfinished {
     /// # Errors
     /// [`RotateError::NotPromoted`]
     pub fn finish(mut self, cluster: &Cluster) -> Result<Done, RotateError> {
-        for journal in self.journals.iter_mut().rev() {
+        let copies = self.copies.iter_mut().rev();
+        for journal in copies.chain([&mut self.journal]) {
             journal
                 .finish(cluster, &self.new)
                 .map_err(|source| RotateError::NotPromoted {

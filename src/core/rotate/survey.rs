@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::guard::{self, Copies, Manager};
+use super::guard::{self, Manager};
 use super::{BadKeys, NewKey, Refusal, Request, RotateError};
-use crate::core::cluster::{Cluster, SecretName};
-use crate::core::flux_secret::{BadLine, ClusterKeys, Journal, NEXT_ENTRY, RETIRED_ENTRY};
+use crate::core::cluster::{Cluster, ClusterError, SecretName};
+use crate::core::flux_secret::{
+    BadLine, ClusterKeys, FetchError, Journal, NEXT_ENTRY, RETIRED_ENTRY, SecretCopy, copies,
+};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::manifest::{self, HeldBy};
 use crate::core::reencrypt::{Affected, Swap, Tree, look};
@@ -23,7 +25,9 @@ pub struct Situation {
     pub(super) manifests: Vec<PathBuf>,
     /// Files with a Secret of that name, for which it cannot be told.
     pub(super) similar: Vec<PathBuf>,
-    pub(super) copies: Copies,
+    pub(super) copies: Vec<SecretCopy>,
+    /// Whether kb may not list Kustomizations, and so sees no copies.
+    pub(super) copies_unseen: bool,
 }
 
 /// Which keys go, and which one comes.
@@ -47,9 +51,15 @@ pub fn survey(cluster: &Cluster, request: &Request) -> Result<Option<Situation>,
         return Ok(None);
     };
     let keys = KeyChange::new(&request.secret, &journal.keys, &request.key)?;
-    let copies = guard::copies(cluster, &request.secret, &keys.old)?;
+    let kustomizations = match cluster.kustomizations() {
+        Ok(found) => Some(found.unwrap_or_default()),
+        Err(ClusterError::Forbidden { .. }) => None,
+        Err(error) => return Err(FetchError::from(error).into()),
+    };
+    let listed = kustomizations.as_deref().unwrap_or_default();
+    let copies = copies(cluster, listed, &request.secret, &keys.old)?;
     let mut managed = Vec::new();
-    let journals = copies.found.iter().filter_map(|copy| copy.journal.as_ref());
+    let journals = copies.iter().filter_map(|copy| copy.journal.as_ref());
     for journal in [&journal].into_iter().chain(journals) {
         let managers = guard::managers(journal.stored(), &journal.keys.entries_in_use());
         if !managers.is_empty() {
@@ -66,6 +76,7 @@ pub fn survey(cluster: &Cluster, request: &Request) -> Result<Option<Situation>,
         manifests: Vec::new(),
         similar: Vec::new(),
         copies,
+        copies_unseen: kustomizations.is_none(),
         journal,
     };
     situation.find_manifests();

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::guard::{Copies as Found, Copy, Manager};
+use super::guard::Manager;
 use super::survey::{KeyChange, Situation};
-use super::{Copies, NewKey, Plan, Refusal, Request, Step, plan};
+use super::{CopyPolicy, NewKey, Plan, Refusal, Request, Step, plan};
 use crate::core::cluster::{SecretName, StoredSecret};
-use crate::core::flux_secret::Journal;
+use crate::core::flux_secret::{Journal, SecretCopy};
 use crate::core::identity::{Identity, Recipient};
-use crate::core::reencrypt::{Affected, AffectedFile, FileTrouble, Tree, Why};
+use crate::core::reencrypt::{Affected, AffectedFile, ConfigEdit, FileTrouble, Tree, Why};
+use crate::core::sops_config::SopsConfig;
 
 fn name(namespace: &str) -> SecretName {
     SecretName {
@@ -29,7 +30,7 @@ fn journal(namespace: &str, entries: &[(&str, &Identity)]) -> Journal {
     Journal::of(name(namespace), StoredSecret::of(&entries)).expect("keys")
 }
 
-fn request(copies: Copies) -> Request {
+fn request(copies: CopyPolicy) -> Request {
     Request {
         secret: name("flux-system"),
         tree: Tree {
@@ -62,40 +63,50 @@ fn situation(entries: &[(&str, &Identity)], known: &Identity) -> Situation {
         managed: Vec::new(),
         manifests: Vec::new(),
         similar: Vec::new(),
-        copies: Found {
-            found: Vec::new(),
-            unseen: false,
-        },
+        copies: Vec::new(),
+        copies_unseen: false,
         journal,
     }
 }
 
-fn copy(key: &Identity) -> Copy {
-    Copy {
+fn copy(key: &Identity) -> SecretCopy {
+    SecretCopy {
         secret: name("apps"),
         used_by: vec!["apps/a".to_owned()],
         journal: Some(journal("apps", &[("age.agekey", key)])),
     }
 }
 
-fn refusal(situation: Situation, copies: Copies) -> Refusal {
+fn refusal(situation: Situation, copies: CopyPolicy) -> Refusal {
     let decided: Result<Plan, Refusal> = plan(situation, &request(copies));
     decided.err().expect("refused")
 }
 
 #[test]
-fn the_cluster_hears_of_the_key_before_files_change_and_forgets_the_old_one_last() {
+fn the_cluster_has_the_key_before_files_change_and_shows_it_before_it_is_promoted() {
     let [old, retired] = [(); 2].map(|()| Identity::generate().0);
     let entries = [("age.agekey", &old), ("age.previous.agekey", &retired)];
     let mut situation = situation(&entries, &old);
-    situation.copies.found.push(copy(&old));
-    let plan = plan(situation, &request(Copies::All)).expect("a plan");
+    situation.copies.push(copy(&old));
+    let config = SopsConfig {
+        path: PathBuf::from("/repo/.sops.yaml"),
+        exists: true,
+        text: String::new(),
+        rules: Vec::new(),
+        recreation_rules: Vec::new(),
+    };
+    situation.affected.configs.push(ConfigEdit {
+        before: config.clone(),
+        after: config,
+    });
+    let plan = plan(situation, &request(CopyPolicy::All)).expect("a plan");
     assert_eq!(plan.old(), [recipient(&old), recipient(&retired)]);
     let file = plan.targets.files[0].clone();
     let expected = [
         Step::AddKey(name("flux-system")),
         Step::AddKey(name("apps")),
         Step::Reencrypt(file),
+        Step::EditConfig(PathBuf::from("/repo/.sops.yaml")),
         Step::ShowKey,
         Step::Promote(name("apps")),
         Step::Promote(name("flux-system")),
@@ -107,7 +118,7 @@ fn the_cluster_hears_of_the_key_before_files_change_and_forgets_the_old_one_last
 fn a_rotation_that_is_under_way_is_gone_on_with() {
     let [old, next] = [(); 2].map(|()| Identity::generate().0);
     let entries = [("age.agekey", &old), ("age.next.agekey", &next)];
-    let plan = plan(situation(&entries, &old), &request(Copies::Refuse)).expect("a plan");
+    let plan = plan(situation(&entries, &old), &request(CopyPolicy::Refuse)).expect("a plan");
     assert!(plan.is_resumed());
     assert_eq!(plan.new_recipient(), &recipient(&next));
     assert!(!plan.steps().contains(&Step::AddKey(name("flux-system"))));
@@ -119,9 +130,9 @@ fn the_repository_must_know_a_key_that_is_in_use() {
     let entries = [("age.agekey", &current), ("age.previous.agekey", &retired)];
     let mut unknown = situation(&entries, &other);
     unknown.affected.named.clear();
-    let refused = refusal(unknown, Copies::Refuse);
+    let refused = refusal(unknown, CopyPolicy::Refuse);
     assert!(matches!(refused, Refusal::WrongCluster { .. }), "{refused}");
-    let refused = refusal(situation(&entries, &retired), Copies::Refuse);
+    let refused = refusal(situation(&entries, &retired), CopyPolicy::Refuse);
     assert!(matches!(refused, Refusal::Behind { .. }), "{refused}");
 }
 
@@ -133,22 +144,22 @@ fn whatever_would_bring_the_old_key_back_is_refused() {
     managed
         .managed
         .push((name("flux-system"), vec![Manager::Helm]));
-    let refused = refusal(managed, Copies::OnlyThis);
+    let refused = refusal(managed, CopyPolicy::OnlyThis);
     assert!(matches!(refused, Refusal::Managed { .. }), "{refused}");
     let mut in_repository = here();
     in_repository.manifests.push("/repo/key.yaml".into());
-    let refused = refusal(in_repository, Copies::Refuse);
+    let refused = refusal(in_repository, CopyPolicy::Refuse);
     assert!(matches!(refused, Refusal::InRepository { .. }), "{refused}");
     let mut copied = here();
-    copied.copies.found.push(copy(&old));
-    let refused = refusal(copied, Copies::Refuse);
+    copied.copies.push(copy(&old));
+    let refused = refusal(copied, CopyPolicy::Refuse);
     assert!(matches!(refused, Refusal::Copies(_)), "{refused}");
     let mut unreadable = here();
-    unreadable.copies.found.push(Copy {
+    unreadable.copies.push(SecretCopy {
         journal: None,
         ..copy(&old)
     });
-    let refused = refusal(unreadable, Copies::All);
+    let refused = refusal(unreadable, CopyPolicy::All);
     assert!(matches!(refused, Refusal::UnreadableCopies(_)), "{refused}");
 }
 
@@ -157,9 +168,9 @@ fn whatever_would_bring_the_old_key_back_is_refused() {
 fn a_copy_that_is_left_alone_may_be_managed() {
     let old = Identity::generate().0;
     let mut situation = situation(&[("age.agekey", &old)], &old);
-    situation.copies.found.push(copy(&old));
+    situation.copies.push(copy(&old));
     situation.managed.push((name("apps"), vec![Manager::Helm]));
-    let plan = plan(situation, &request(Copies::OnlyThis)).expect("a plan");
+    let plan = plan(situation, &request(CopyPolicy::OnlyThis)).expect("a plan");
     assert_eq!(plan.remarks.copies_left.len(), 1);
 }
 
@@ -171,6 +182,6 @@ fn one_file_in_trouble_stops_it() {
         path: "/repo/b.yaml".into(),
         why: Why::KeyGroups,
     });
-    let refused = refusal(situation, Copies::Refuse);
+    let refused = refusal(situation, CopyPolicy::Refuse);
     assert!(matches!(refused, Refusal::Files(troubles) if troubles.len() == 1));
 }

@@ -104,7 +104,7 @@ fn nothing_is_written_to_a_retired_key() {
     assert_refused(
         &editing,
         &["s.yaml"],
-        &["retired key", &retired, "sops rotate", &recipient],
+        &["retired key", &retired, "init --use-existing"],
     );
 }
 

@@ -95,9 +95,10 @@ fn warn(context: &Context, remarks: &Remarks) {
         report.warning(&format!("the branches were not looked at: {error}"), None);
     }
     for copy in &remarks.copies {
-        report.warning(
-            &format!("the Secret {copy} holds a retired key too, and keeps it"),
-            None,
-        );
+        let holds = match copy.journal {
+            Some(_) => "holds a retired key too, and keeps it",
+            None => "may hold a retired key too: kb may not read it",
+        };
+        report.warning(&format!("the Secret {} {holds}", copy.secret), None);
     }
 }

@@ -52,7 +52,7 @@ enum StepAsJson {
     },
 }
 
-/// The plan, as one line of JSON.
+/// The plan as JSON, for people to read as well.
 pub(super) fn plan(cluster: &Cluster, plan: &Plan) -> String {
     let target = cluster.target();
     let is_known = plan.is_resumed() || plan.is_imported();

@@ -20,7 +20,7 @@ use crate::core::reencrypt::{Stage, Tree};
 use crate::core::replace::{self, ReplaceError, TreeLock};
 use crate::core::repository::{self, ConfigLocation};
 use crate::core::rotate::{
-    self, Copies, NewKey, Plan, Point, Refusal, Request, Rotation, Unfinished,
+    self, CopyPolicy, NewKey, Plan, Point, Refusal, Request, Rotation, Unfinished,
 };
 use crate::core::sops_config::SopsConfig;
 use crate::core::sops_file::FileError;
@@ -161,9 +161,9 @@ impl Task<'_> {
             tree,
             key,
             copies: match (self.options.all_copies, self.options.only_this) {
-                (true, _) => Copies::All,
-                (_, true) => Copies::OnlyThis,
-                _ => Copies::Refuse,
+                (true, _) => CopyPolicy::All,
+                (_, true) => CopyPolicy::OnlyThis,
+                _ => CopyPolicy::Refuse,
             },
             ignore_mac: self.options.ignore_mac,
         };

@@ -6,20 +6,15 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Hint, Program};
 use crate::cli::report::one_line;
 use crate::core::cluster::Cluster;
-use crate::core::rotate::{Copy, Done, Plan, Step};
+use crate::core::flux_secret::SecretCopy;
+use crate::core::rotate::{Done, Plan};
 
 /// So many files are named, unless `--verbose`.
 const SHOWN: usize = 10;
 
 pub(super) fn plan(context: &Context, cluster: &Cluster, plan: &Plan, dry_run: bool) {
     let target = cluster.target();
-    let steps = plan.steps();
-    let secrets = steps.iter().filter_map(|step| match step {
-        Step::Promote(secret) => Some(secret.to_string()),
-        _ => None,
-    });
-    // The last step is for the Secret itself.
-    let secrets: Vec<String> = secrets.collect::<Vec<_>>().into_iter().rev().collect();
+    let secrets: Vec<String> = plan.secrets().map(ToString::to_string).collect();
     let old: Vec<&str> = plan.old().iter().map(|key| key.as_str()).collect();
     let configs: Vec<String> = plan
         .targets
@@ -126,7 +121,7 @@ fn remarks(context: &Context, plan: &Plan) {
 }
 
 /// A copy, and who uses it.
-pub(super) fn used(copy: &Copy) -> String {
+pub(super) fn used(copy: &SecretCopy) -> String {
     format!(
         "the Secret {}, for the Kustomization {},",
         copy.secret,
