@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::prepare::Targets;
 use super::{FileTrouble, ReencryptError, Swap, Tree, Why};
 use crate::core::identity::Recipient;
 use crate::core::replace;
@@ -52,6 +51,17 @@ pub struct ConfigEdit {
     pub before: SopsConfig,
     /// With the new recipient in the place of the old ones.
     pub after: SopsConfig,
+}
+
+/// What is to be moved.
+#[derive(Clone, Default)]
+pub struct Targets {
+    /// The files.
+    pub files: Vec<AffectedFile>,
+    /// The configs.
+    pub configs: Vec<ConfigEdit>,
+    /// What could not be read, and so may belong to it.
+    pub unread: Vec<PathBuf>,
 }
 
 /// Looks what is for an old recipient, notes which of those and of the `known`

@@ -27,9 +27,9 @@ use super::identity::{Identity, Recipient};
 
 pub use engine::{Engine, How, SopsEngine};
 pub use error::{FileTrouble, ReencryptError, Why};
-pub use look::{Affected, AffectedFile, ConfigEdit, configs, look};
+pub use look::{Affected, AffectedFile, ConfigEdit, Targets, configs, look};
 pub use place::{Replaced, Staged};
-pub use prepare::{Ready, Targets};
+pub use prepare::Ready;
 
 /// Where the files and rules are.
 #[derive(Clone)]

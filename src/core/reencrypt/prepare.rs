@@ -5,21 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{available_parallelism, scope};
 
 use super::engine::How;
-use super::look::{AffectedFile, ConfigEdit};
+use super::look::{ConfigEdit, Targets};
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
 use crate::core::identity::Recipient;
 use crate::core::sops_file::{self, Metadata};
-
-/// What is to be moved.
-#[derive(Clone, Default)]
-pub struct Targets {
-    /// The files.
-    pub files: Vec<AffectedFile>,
-    /// The configs.
-    pub configs: Vec<ConfigEdit>,
-    /// What could not be read, and so may belong to it.
-    pub unread: Vec<PathBuf>,
-}
 
 /// The results, in memory.
 pub struct Ready {

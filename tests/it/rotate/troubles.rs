@@ -263,6 +263,14 @@ fn a_key_that_could_not_be_shown_is_shown_by_the_next_run() {
     );
     let next = rotating.entry("age.next.agekey").expect("the new key");
     rotating.assert_all_open();
+    // Nor does a pipe that nobody reads take it.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = rotating.command(&["init", "--force"]);
+    command.stdout(writer);
+    let run = rotating.world.run(command);
+    assert_fails(&run, 1, &["stdout did not take the private key"]);
+    assert_eq!(rotating.entry("age.next.agekey"), Some(next.clone()));
     let run = rotating.force(&[]);
     rotating.assert_rotated(&run);
     assert_eq!(next.lines().last(), Some(run.out().trim()));
