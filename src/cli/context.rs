@@ -62,6 +62,25 @@ impl Context {
         }
     }
 
+    /// The paths of `--skip`, as a walk through the `roots` comes to them.
+    ///
+    /// # Errors
+    /// When one is not there, or not below a root.
+    pub fn skipped(&self, paths: &[PathBuf], roots: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+        let skip = paths.iter().map(|path| {
+            let path = repository::absolute(&self.directory, path);
+            if path.symlink_metadata().is_err() {
+                return Err(FileError::Missing { path }.into());
+            }
+            let below = repository::below(roots, &path);
+            below.ok_or_else(|| {
+                let text = format!("{} is not in this repository", path.display());
+                Failure::new(text).hint("--skip names what is to be left in it")
+            })
+        });
+        skip.collect()
+    }
+
     /// Finds sops on the `PATH`. A config that `--config` names is passed on.
     ///
     /// # Errors

@@ -179,7 +179,12 @@ impl Looker<'_> {
             Ok(entry) => entry,
             Err(error) => {
                 let path = path_of(&error).unwrap_or(self.root);
-                return self.hit(Hit::Unread(path.to_owned()));
+                // What went away while it was being looked for is not there. The root
+                // is what the person named.
+                if path == self.root || !error.io_error().is_some_and(is_gone) {
+                    self.hit(Hit::Unread(path.to_owned()));
+                }
+                return;
             }
         };
         let is_config = entry.file_name() == sops_config::FILE_NAME;
@@ -207,8 +212,9 @@ impl Looker<'_> {
         if is_config && self.foreign(&path).is_none() {
             self.hit(Hit::Config(path.clone()));
         }
-        if self.file(&path).is_err() {
-            self.hit(Hit::Unread(path));
+        match self.file(&path) {
+            Err(error) if !is_gone(&error) => self.hit(Hit::Unread(path)),
+            _ => {}
         }
     }
 
@@ -272,6 +278,13 @@ impl Looker<'_> {
         }));
         Ok(())
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

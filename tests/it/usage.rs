@@ -244,6 +244,9 @@ fn every_command_and_option_is_described() {
           --yes
               Drop them although something still needs them
 
+          --skip <PATH>
+              Leave this file or directory out of the search; may be repeated
+
           --dry-run
               Show what would be done, and do nothing
 

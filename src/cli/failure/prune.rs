@@ -17,6 +17,9 @@ impl From<PruneError> for Failure {
                 Program::Kb,
                 "k secrets init --force",
             ),
+            PruneError::StrangeRepository { .. } => failure
+                .hint("cd to the repository of the cluster; --context chooses another cluster")
+                .hint("--yes drops the keys all the same"),
             PruneError::Config(error) => error.into(),
             PruneError::Needed { needs, .. } => failure.with_needs(&needs),
             PruneError::Fetch(error) => error.into(),
@@ -35,11 +38,6 @@ impl Failure {
             .detail(&file_list("has its own .git, and files for it: ", &foreign))
             .detail(&file_list("cannot be read: ", &needs.unread))
             .detail(&deployed);
-        if needs.strange_repository {
-            failure = failure
-                .detail("\n  nothing in this repository is for this cluster, so its own was not looked through")
-                .hint("cd to the repository of the cluster; --context chooses another cluster");
-        }
         if needs.flux_forbidden {
             failure = failure
                 .detail("\n  what is deployed cannot be told: kb may not list Kustomizations")
@@ -56,6 +54,9 @@ impl Failure {
                 Program::Kb,
                 "k secrets init --use-existing",
             );
+        }
+        if !needs.unread.is_empty() {
+            failure = failure.hint("--skip PATH leaves out what holds no file of the cluster");
         }
         let mut states = needs.deployed.iter().map(|deployed| &deployed.state);
         if states.clone().any(|state| matches!(state, State::Needs(_))) {

@@ -4,6 +4,7 @@ use super::config::replace_hint;
 use super::secret::edit_arguments;
 use super::{Failure, Program, file_list};
 use crate::cli::report::one_line;
+use crate::core::cluster::SecretName;
 use crate::core::flux_secret::{JournalError, SecretCopy};
 use crate::core::reencrypt::{FileTrouble, ReencryptError, Why};
 use crate::core::rotate::{BadKeys, Refusal, RotateError};
@@ -48,6 +49,15 @@ impl From<RotateError> for Failure {
                 }
                 failure.hint_command(AGAIN, Program::Kb, GO_ON)
             }
+            RotateError::Copy { secret, .. } => failure.hint_copy(&secret),
+            RotateError::NotPromoted {
+                secret,
+                is_copy: true,
+                ..
+            } => failure
+                .hint("all files are for the new key, and the Secret itself holds it beside the old one")
+                .hint_copy(&secret)
+                .hint_command(AGAIN, Program::Kb, GO_ON),
             RotateError::NotPromoted { source, .. } => match *source {
                 JournalError::Cluster(_) | JournalError::Fetch(_) | JournalError::Busy { .. } => {
                     failure
@@ -153,7 +163,11 @@ impl From<Refusal> for Failure {
             Refusal::InRepository { files, .. } => failure
                 .detail(&file_list("", &files))
                 .hint("take it out of the repository, and out of the kustomization that applies it (annotate the Secret with kustomize.toolkit.fluxcd.io/prune: disabled first)"),
-            Refusal::Immutable { secret } => failure.hint_command(
+            Refusal::Immutable {
+                secret,
+                is_copy: true,
+            } => failure.hint_copy(&secret),
+            Refusal::Immutable { secret, .. } => failure.hint_command(
                 "an immutable Secret can only be made anew; to save it first:",
                 Program::Kubectl,
                 format!("-n {} get secret {} -o yaml", secret.namespace, secret.name),
@@ -229,6 +243,16 @@ impl From<BadKeys> for Failure {
 }
 
 impl Failure {
+    /// What to do about a copy that does not take part.
+    fn hint_copy(self, secret: &SecretName) -> Self {
+        self.hint_command(
+            "to see what became of it:",
+            Program::Kubectl,
+            format!("-n {} describe secret {}", secret.namespace, secret.name),
+        )
+        .hint("--only-this, instead of --all-copies, goes on without the copies")
+    }
+
     /// Names each file and what is wrong with it, and says once for each kind what
     /// to do.
     fn with_troubles(self, troubles: &[FileTrouble]) -> Self {

@@ -7,12 +7,14 @@
 
 #[cfg(test)]
 use super::KeysError;
+use secrecy::ExposeSecret;
+
 use super::retired::Retired;
 use super::{
     CURRENT_ENTRY, ClusterKeys, ENTRY_ENDING, FetchError, NEXT_ENTRY, RETIRED_ENTRY, entry_text,
 };
 use crate::core::cluster::{Cluster, ClusterError, Mode, SecretName, StoredSecret};
-use crate::core::identity::Identity;
+use crate::core::identity::{Identity, Recipient};
 
 /// How often an update is tried that someone else was faster with, or whose
 /// answer got lost.
@@ -25,6 +27,8 @@ pub struct Journal {
     /// Its keys.
     pub keys: ClusterKeys,
     stored: StoredSecret,
+    /// The recipients in use when a rotation was begun.
+    begun_with: Option<Vec<Recipient>>,
 }
 
 /// Whose key a rotation goes on with.
@@ -97,6 +101,7 @@ impl Journal {
             secret: secret.clone(),
             keys: ClusterKeys::read(secret, &stored)?,
             stored,
+            begun_with: None,
         }))
     }
 
@@ -107,6 +112,7 @@ impl Journal {
             keys: ClusterKeys::read(&secret, &stored)?,
             secret,
             stored,
+            begun_with: None,
         })
     }
 
@@ -152,7 +158,8 @@ impl Journal {
     }
 
     /// Whose key is the next one. In a trial it is not there.
-    fn begun(&self, new: &Identity) -> Begun {
+    fn begun(&mut self, new: &Identity) -> Begun {
+        self.begun_with = Some(self.recipients_in_use());
         let theirs = self.keys.next().first();
         let theirs = theirs.filter(|next| next.recipient() != new.recipient());
         theirs.map_or(Begun::Own, |theirs| Begun::Joined(theirs.clone()))
@@ -163,18 +170,24 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Overtaken`] if someone else has begun another rotation since,
-    /// or finished one; else as [`Self::begin`]. No key is lost.
+    /// or finished one, or put other keys there. The new key is among the retired
+    /// ones then, for the files that are for it. Else as [`Self::begin`].
     pub fn finish(&mut self, cluster: &Cluster, new: &Identity) -> Result<(), JournalError> {
         let mut lost = None;
         for _ in 0..TRIES {
             if self.is_finished(new) {
                 return Ok(());
             }
-            if self.is_past(new) {
+            let is_past = self.is_past(new);
+            if is_past && has(self.keys.identities(), new) {
                 return Err(self.overtaken());
             }
-            let changed = self.promoted(new);
+            let changed = match is_past {
+                true => self.with_retired(new),
+                false => self.promoted(new),
+            };
             match self.update(cluster, &changed, Mode::Persist)? {
+                Updated::Done if is_past => return Err(self.overtaken()),
                 Updated::Done => return Ok(()),
                 Updated::Again { answer, .. } => lost = answer,
             }
@@ -270,7 +283,9 @@ impl Journal {
 
     fn read_again(&mut self, cluster: &Cluster) -> Result<(), JournalError> {
         let read = Self::read(cluster, &self.secret)?;
+        let begun_with = self.begun_with.take();
         *self = read.ok_or_else(|| self.vanished())?;
+        self.begun_with = begun_with;
         Ok(())
     }
 
@@ -284,20 +299,38 @@ impl Journal {
         self.keys.next().is_empty() && has(self.keys.current(), new)
     }
 
-    /// Whether another rotation has come after the one to this key: it is under way,
-    /// or it has retired this key.
+    /// Whether something has come after the rotation to this key: another one is
+    /// under way, or other keys are in use than when it was begun.
     fn is_past(&self, new: &Identity) -> bool {
+        let begun_with = self.begun_with.as_ref();
         match self.keys.next() {
-            [] => has(self.keys.of_entry(RETIRED_ENTRY), new),
+            [] => begun_with.is_some_and(|before| *before != self.recipients_in_use()),
             [next, ..] => next.recipient() != new.recipient(),
         }
+    }
+
+    fn recipients_in_use(&self) -> Vec<Recipient> {
+        let in_use = self.keys.in_use();
+        in_use
+            .filter_map(|identity| identity.recipient().cloned())
+            .collect()
+    }
+
+    /// The Secret with the key among the retired ones.
+    fn with_retired(&self, key: &Identity) -> StoredSecret {
+        let mut changed = self.stored.clone();
+        let mut retired = Retired::default();
+        retired.add(self.stored.entry(RETIRED_ENTRY));
+        retired.add(Some(entry_text(key).expose_secret().as_bytes()));
+        changed.set(RETIRED_ENTRY, retired.text().as_ref());
+        changed
     }
 
     /// The Secret with the new key in the place of those in use. No key is lost,
     /// wherever it stood.
     fn promoted(&self, new: &Identity) -> StoredSecret {
         let mut changed = self.stored.clone();
-        let mut retired = Retired::new(new);
+        let mut retired = Retired::without(new);
         for entry in self.keys.entries_in_use() {
             retired.add(self.stored.entry(entry));
             changed.set(entry, None);
@@ -324,8 +357,8 @@ impl Journal {
     }
 }
 
-fn has(identities: &[Identity], wanted: &Identity) -> bool {
-    let mut identities = identities.iter();
+fn has<'i>(identities: impl IntoIterator<Item = &'i Identity>, wanted: &Identity) -> bool {
+    let mut identities = identities.into_iter();
     identities.any(|identity| identity.recipient() == wanted.recipient())
 }
 

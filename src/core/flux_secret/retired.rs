@@ -6,19 +6,19 @@ use crate::core::identity::Identity;
 
 /// The keys of several entries, line by line with the comments beside them, each
 /// key once. It is a key file as `age-keygen` writes it.
+#[derive(Default)]
 pub(super) struct Retired<'a> {
-    /// The key that takes their place, and so is not retired.
-    new: &'a Identity,
+    /// A key that takes their place, and so is not retired.
+    new: Option<&'a Identity>,
     text: SecretBox<String>,
     holds_key: bool,
 }
 
 impl<'a> Retired<'a> {
-    pub(super) fn new(new: &'a Identity) -> Self {
+    pub(super) fn without(new: &'a Identity) -> Self {
         Self {
-            new,
-            text: SecretBox::default(),
-            holds_key: false,
+            new: Some(new),
+            ..Self::default()
         }
     }
 
@@ -35,7 +35,7 @@ impl<'a> Retired<'a> {
                 comments.push('\n');
                 continue;
             }
-            let is_new = line == self.new.key().expose();
+            let is_new = self.new.is_some_and(|new| line == new.key().expose());
             if !is_new && !self.text.expose_secret().lines().any(|known| known == line) {
                 self.holds_key = true;
                 let text = self.text.expose_secret_mut();
@@ -65,7 +65,7 @@ mod tests {
         let [new_key, old_key, older_key] = [&new, &old, &older].map(|id| id.key().expose());
         let current = format!("# made by hand\n# in May\r\n{old_key}\r\n\n# none below\n");
         let before = format!("{older_key}\n# public key\n{new_key}\n{old_key}");
-        let mut retired = Retired::new(&new);
+        let mut retired = Retired::without(&new);
         retired.add(Some(current.as_bytes()));
         retired.add(Some(before.as_bytes()));
         retired.add(None);
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn without_a_retired_key_there_is_no_entry() {
         let new = Identity::generate().0;
-        let mut retired = Retired::new(&new);
+        let mut retired = Retired::without(&new);
         retired.add(Some(format!("# c\n{}\n", new.key().expose()).as_bytes()));
         assert!(retired.text().is_none());
     }

@@ -4,7 +4,7 @@
 use super::InitError;
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::flux_secret::{self, ClusterKeys};
-use crate::core::identity::Recipient;
+use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{
     Affected, Move, Observer, Ready, ReencryptError, Replaced, SopsEngine, Swap, Tree, look,
 };
@@ -33,7 +33,7 @@ pub fn look_for_retired(
     clear: bool,
 ) -> Result<Option<RetiredFiles>, InitError> {
     let keys = flux_secret::fetch(cluster, secret)?;
-    let keys = keys.filter(|keys| keys.recipients().contains(current));
+    let keys = keys.filter(|keys| has(keys, current));
     let keys = keys.ok_or_else(|| InitError::KeyChanged {
         secret: secret.clone(),
     })?;
@@ -65,15 +65,17 @@ impl RetiredFiles {
     /// moment.
     ///
     /// # Errors
-    /// [`ReencryptError`]; with [`ReencryptError::Files`] nothing was changed unless
-    /// someone else was at work meanwhile.
+    /// [`InitError::Reencrypt`]: nothing was changed unless someone else was at work
+    /// meanwhile. [`InitError::KeyChanged`]
     pub fn move_all(
         self,
+        cluster: &Cluster,
+        secret: &SecretName,
         tree: &Tree,
         sops: &Sops,
         ignore_mac: bool,
         observer: &dyn Observer,
-    ) -> Result<Replaced, ReencryptError> {
+    ) -> Result<Replaced, InitError> {
         let current = self
             .keys
             .of_recipients(std::slice::from_ref(&self.swap.new));
@@ -88,8 +90,22 @@ impl RetiredFiles {
         let old = self.keys.of_recipients(&self.swap.old);
         let mut task = Move::new(tree, self.swap, &old, current, &engine, observer);
         task.ignore_mac = ignore_mac;
-        task.prepare(self.affected.targets())
-            .and_then(Ready::stage)?
-            .replace(&task)
+        let staged = task
+            .prepare(self.affected.targets())
+            .and_then(Ready::stage)?;
+        // It took its time: the key must still be the cluster's.
+        let keys = flux_secret::fetch(cluster, secret)?;
+        if !keys.is_some_and(|keys| has(&keys, &task.swap.new)) {
+            return Err(InitError::KeyChanged {
+                secret: secret.clone(),
+            });
+        }
+        Ok(staged.replace(&task)?)
     }
+}
+
+/// Whether a key is in use.
+fn has(keys: &ClusterKeys, recipient: &Recipient) -> bool {
+    let mut active = keys.active().filter_map(Identity::recipient);
+    active.any(|active| active == recipient)
 }

@@ -115,6 +115,14 @@ pub enum PruneError {
     /// A `.sops.yaml` that holds a retired key's recipient does not parse.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Nothing in the repository is for the cluster: what needs the keys is elsewhere.
+    #[error(
+        "nothing in this repository is for this cluster ({secret}), so kb cannot tell what needs its retired keys"
+    )]
+    StrangeRepository {
+        /// The Secret.
+        secret: SecretName,
+    },
     /// Something needs them.
     #[error("something still needs the retired key {}", Recipient::list(.retired))]
     Needed {
@@ -158,6 +166,8 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
     let held = journal.keys.recipients();
     let mut needs = working_tree(&request.tree, &retired, &held)?;
     needs.unknown_keys = journal.keys.has_unknown_retired();
+    // Files may be for one whose recipient kb cannot tell.
+    needs.strange_repository &= !journal.keys.has_unknown_recipients();
     let mut remarks = Remarks::default();
     let kustomizations = match cluster.kustomizations() {
         Ok(Some(found)) => found,
@@ -202,6 +212,11 @@ impl Prune {
         regardless: bool,
         mode: Mode,
     ) -> Result<(), PruneError> {
+        if !regardless && self.needs.strange_repository {
+            return Err(PruneError::StrangeRepository {
+                secret: self.journal.secret,
+            });
+        }
         if !regardless && !self.needs.is_empty() {
             return Err(PruneError::Needed {
                 retired: self.retired,
@@ -232,14 +247,14 @@ fn working_tree(
     };
     for found in scan.files {
         let is_retired = found.named.iter().any(|key| retired.contains(key));
-        needs.strange_repository &= found.foreign.is_some();
+        needs.strange_repository = false;
         match found.foreign {
             _ if !is_retired => {}
             Some(foreign) => drop(needs.foreign.insert(foreign)),
             None => needs.files.push(found.path),
         }
     }
-    for config in configs(tree, scan.configs, retired)? {
+    for config in configs(tree, scan.configs, held)? {
         let mentions = |keys: &[Recipient]| keys.iter().any(|key| config.mentions(key));
         needs.strange_repository &= !mentions(held);
         if mentions(retired) {

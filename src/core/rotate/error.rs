@@ -44,11 +44,22 @@ pub enum RotateError {
         #[source]
         source: Box<RotateError>,
     },
+    /// A copy of the Secret did not take the new key. No file was changed.
+    #[error("the copy {secret} did not take the new key")]
+    Copy {
+        /// The copy.
+        secret: SecretName,
+        /// Why.
+        #[source]
+        source: Box<JournalError>,
+    },
     /// All is done but the last update of the Secret, which holds both keys.
     #[error("the new key is not the current one in the Secret {secret} yet")]
     NotPromoted {
-        /// The Secret.
+        /// The Secret, or a copy of it.
         secret: SecretName,
+        /// Whether it is a copy.
+        is_copy: bool,
         /// Why.
         #[source]
         source: Box<JournalError>,
@@ -100,8 +111,10 @@ pub enum Refusal {
     /// The Secret has `immutable: true`.
     #[error("the Secret {secret} is immutable: its keys cannot be changed")]
     Immutable {
-        /// The Secret.
+        /// The Secret, or a copy of it.
         secret: SecretName,
+        /// Whether it is a copy.
+        is_copy: bool,
     },
     /// Files that cannot be moved.
     #[error("{}", match .0.len() {

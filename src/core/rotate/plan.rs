@@ -101,6 +101,7 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
         if changed.stored().is_immutable() {
             return Err(Refusal::Immutable {
                 secret: changed.secret.clone(),
+                is_copy: changed.secret != journal.secret,
             });
         }
     }
@@ -136,7 +137,8 @@ fn check_cluster(journal: &Journal, keys: &KeyChange, affected: &Affected) -> Re
     // A key that comes back is no sign of an older clone.
     let is_retired = |key: &&&Recipient| retired.contains(key) && ***key != keys.new_recipient;
     let has_others = journal.keys.active().next().is_some();
-    if has_others && known.iter().all(|key| is_retired(&key)) {
+    // All keys of one that is under way are in the cluster: any clone can finish it.
+    if has_others && !keys.resumed && known.iter().all(|key| is_retired(&key)) {
         return Err(Refusal::Behind {
             secret,
             current: journal

@@ -129,8 +129,10 @@ impl Rotation<'_> {
             mut journal,
             mut copies,
             temporary,
+            remarks,
             ..
         } = plan;
+        let unread = remarks.unread;
         reached(Point::Prepared);
         replace::clear_strays(&temporary);
         let mut staged = ready.stage()?;
@@ -159,8 +161,11 @@ impl Rotation<'_> {
             if !found.troubles.is_empty() {
                 return Err(forward(ReencryptError::Files(found.troubles)));
             }
+            let mut targets = found.targets();
+            // As far as it could be read when it was planned.
+            targets.unread = unread;
             let again = self.with_move(&journal, &theirs, swap.clone(), |task| {
-                task.prepare(found.targets())
+                task.prepare(targets)
             });
             staged = again.and_then(Ready::stage).map_err(forward)?;
             new = theirs;
@@ -168,11 +173,19 @@ impl Rotation<'_> {
         reached(Point::Begun);
         let recipient = swap.new.clone();
         for copy in &mut copies {
-            let begun = copy.begin(self.cluster, &new, Mode::Persist);
-            if let Begun::Joined(_) = begun.map_err(|error| interrupted(error.into()))? {
-                let secret = copy.secret.clone();
-                return Err(interrupted(JournalError::Overtaken { secret }.into()));
-            }
+            let begun = match copy.begin(self.cluster, &new, Mode::Persist) {
+                Ok(Begun::Own) => Ok(()),
+                Ok(Begun::Joined(_)) => Err(JournalError::Overtaken {
+                    secret: copy.secret.clone(),
+                }),
+                Err(error) => Err(error),
+            };
+            begun.map_err(|source| {
+                interrupted(RotateError::Copy {
+                    secret: copy.secret.clone(),
+                    source: Box::new(source),
+                })
+            })?;
         }
         let replaced = self.with_move(&journal, &new, swap, |task| Staged::replace(staged, task));
         let replaced = replaced.map_err(|error| interrupted(error.into()))?;
@@ -207,11 +220,13 @@ impl Unfinished {
     /// # Errors
     /// [`RotateError::NotPromoted`]
     pub fn finish(mut self, cluster: &Cluster) -> Result<Done, RotateError> {
+        let secret = self.journal.secret.clone();
         let copies = self.copies.iter_mut().rev();
         for journal in copies.chain([&mut self.journal]) {
             journal
                 .finish(cluster, &self.new)
                 .map_err(|source| RotateError::NotPromoted {
+                    is_copy: journal.secret != secret,
                     secret: journal.secret.clone(),
                     source: Box::new(source),
                 })?;

@@ -97,6 +97,22 @@ fn a_copy_with_keys_of_its_own_is_refused_before_anything_changes() {
     }
 }
 
+/// What is said is about the copy, and not about the Secret.
+#[test]
+fn a_copy_that_goes_away_meanwhile_is_named() {
+    let rotating = Rotating::new("gonecopy");
+    let copy = with_copy(&rotating);
+    let path = format!("/api/v1/namespaces/{copy}/secrets/sops-age");
+    let spawned = rotating.paused_at("staged", &["--all-copies"]);
+    rotating.cluster.delete(&path);
+    let run = go_on(spawned);
+    let named = format!("the copy {copy}/sops-age did not take the new key");
+    assert_fails(&run, 1, &[&named, "--only-this", "init --force"]);
+    assert!(!run.err().contains("--import"), "{}", run.err());
+    let run = rotating.force(&["--all-copies"]);
+    rotating.assert_rotated(&run);
+}
+
 #[test]
 fn only_this_leaves_the_copies_and_says_so() {
     let rotating = Rotating::new("onlythis");

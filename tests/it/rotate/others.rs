@@ -244,7 +244,16 @@ fn keys_that_someone_changes_meanwhile_are_kept() {
     let spawned = rotating.paused_at("shown", &[]);
     rotating.put_key(&[("age.agekey", &theirs), ("old.agekey", &old)]);
     let run = go_on(spawned);
-    run.assert_code(0);
+    run.assert_code(1);
+    assert!(
+        run.err().contains("is not the current one"),
+        "{}",
+        run.err()
+    );
+    assert_eq!(
+        rotating.entry("age.agekey").as_deref(),
+        Some(theirs.as_str())
+    );
     assert!(rotating.keys().contains(run.out().trim()));
     assert!(rotating.keys().contains(&theirs) && rotating.keys().contains(&old));
     rotating.assert_open_with(run.out().trim());
@@ -300,6 +309,50 @@ fn a_late_finish_does_not_undo_a_later_rotation() {
     go_on(late).assert_code(1);
     assert_eq!(rotating.keys(), held);
     rotating.assert_all_open();
+}
+
+/// Even the key of the late one is gone by then; its files still open.
+#[test]
+fn a_late_finish_after_a_prune_keeps_the_later_key_and_opens_its_own_files() {
+    let rotating = Rotating::new("pruned");
+    let clone = clone(&rotating);
+    let late = rotating.paused_at("replaced", &[]);
+    for arguments in [
+        &["init", "--force"][..],
+        &["init", "--force"],
+        &["prune", "--yes"],
+    ] {
+        let mut command = rotating.command(arguments);
+        command.current_dir(&clone);
+        rotating.world.run(command).assert_code(0);
+    }
+    let current = rotating.entry("age.agekey");
+    let run = go_on(late);
+    run.assert_code(1);
+    assert_eq!(rotating.entry("age.agekey"), current);
+    assert_eq!(rotating.entry("age.next.agekey"), None);
+    rotating.assert_all_open();
+    assert_clone_open(&rotating, &clone, &rotating.keys());
+    rotating.init(&["--use-existing"]).assert_code(0);
+    let current = current.expect("a key");
+    rotating.assert_open_with(current.lines().last().expect("a line"));
+}
+
+/// All its keys are in the cluster.
+#[test]
+fn any_clone_can_finish_even_one_that_is_behind() {
+    let rotating = Rotating::new("anyclone");
+    let clone = clone(&rotating);
+    rotating.force(&[]).assert_code(0);
+    rotating.paused_at("begun", &[]).kill();
+    let mut command = rotating.command(&["init", "--force"]);
+    command.current_dir(&clone);
+    let run = rotating.world.run(command);
+    run.assert_code(0);
+    assert_clone_open(&rotating, &clone, run.out().trim());
+    rotating.assert_all_open();
+    rotating.init(&["--use-existing"]).assert_code(0);
+    rotating.assert_open_with(run.out().trim());
 }
 
 /// Someone looks at "Go on?" for as long as a whole rotation takes.

@@ -199,7 +199,51 @@ fn a_repository_that_is_not_the_clusters_is_no_place_to_prune_from() {
     let mut command = rotating.command(&["prune"]);
     command.current_dir(rotating.world.tmp());
     let run = rotating.world.run(command);
-    rotating.assert_kept(&run, &["nothing in this repository is for this cluster"]);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "nothing in this repository is for this cluster",
+            "cd to the repository",
+        ],
+    );
+    assert!(rotating.entry("age.previous.agekey").is_some());
+    // A repository within is one that knows it.
+    let run = rotating.world.tool("mkdir", ["outer"]);
+    run.assert_code(0);
+    let outer = rotating.world.path("outer");
+    rotating
+        .world
+        .tool("git", ["init", "-q", "outer"])
+        .assert_code(0);
+    let text = rotating.world.read("apps/db-secret.yaml");
+    rotating.world.write("outer/inner/db-secret.yaml", text);
+    rotating
+        .world
+        .write("outer/inner/.git/HEAD", "ref: refs/heads/main\n");
+    let mut command = rotating.command(&["prune", "--dry-run"]);
+    command.current_dir(outer);
+    rotating.world.run(command).assert_code(0);
+}
+
+/// A directory that nobody can read, such as a database's.
+#[test]
+fn what_cannot_be_read_keeps_the_key_unless_it_is_skipped() {
+    use std::os::unix::fs::PermissionsExt;
+    let rotating = Rotating::new("volume");
+    rotating.force(&[]).assert_code(0);
+    let volume = rotating.world.path("volume");
+    std::fs::create_dir(&volume).expect("mkdir");
+    let mode = |mode| std::fs::set_permissions(&volume, std::fs::Permissions::from_mode(mode));
+    mode(0o000).expect("chmod");
+    let prune = |arguments: &[&str]| {
+        let kb = ["k", "secrets", "-n", &rotating.namespace, "prune"];
+        crate::as_ordinary_user(&rotating.setup, &[&kb, arguments].concat())
+    };
+    rotating.assert_kept(&prune(&[]), &["cannot be read: volume", "--skip"]);
+    prune(&["--skip", "volume"]).assert_code(0);
+    mode(0o755).expect("chmod");
+    assert_eq!(rotating.entry("age.previous.agekey"), None);
 }
 
 /// Another Secret that holds it is named.

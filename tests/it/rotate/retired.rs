@@ -83,6 +83,35 @@ fn a_clone_that_is_behind_follows() {
     }
 }
 
+/// It takes its time to re-encrypt them.
+#[test]
+fn a_key_that_is_rotated_meanwhile_is_noticed() {
+    let (rotating, name) = merged();
+    let before = rotating.world.read(&name);
+    let link = rotating.world.bin().join("sops");
+    let sops = std::fs::read_link(link).expect("the link to sops");
+    let waits = rotating.world.tmp().join("waits");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *rotate*) touch '{0}'; while [ -e '{0}' ]; do sleep 0.05; done;; esac\nexec '{1}' \"$@\"\n",
+        waits.display(),
+        sops.display()
+    );
+    rotating.world.script("sops", &script);
+    let spawned = rotating
+        .world
+        .spawn(rotating.command(&["init", "--use-existing"]));
+    while !waits.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let (other, _) = keypair(&rotating.world);
+    rotating.put_key(&[("age.agekey", &other)]);
+    std::fs::remove_file(&waits).expect("it waits");
+    let run = spawned.finish();
+    assert_fails(&run, 1, &["was changed by someone else meanwhile"]);
+    assert_eq!(rotating.world.read(&name), before);
+    rotating.assert_no_stray();
+}
+
 /// Nothing is moved where one cannot be, or while a rotation is under way.
 #[test]
 fn one_that_cannot_be_moved_is_named() {

@@ -426,6 +426,58 @@ fn what_cannot_be_read_any_more_is_not_taken_for_done() {
     rotating.assert_rotated(&run);
 }
 
+/// The same when someone else had begun.
+#[test]
+fn what_cannot_be_read_any_more_is_noticed_by_one_who_joins() {
+    let rotating = Rotating::new("movedjoin");
+    let clone = rotating.world.root().join("clone");
+    let paths = [rotating.world.repo(), clone.clone()];
+    let [repo, copy] = paths.map(|path| path.to_str().expect("UTF-8").to_owned());
+    rotating
+        .world
+        .tool("cp", ["-r", &repo, &copy])
+        .assert_code(0);
+    let spawned = rotating.paused_at("staged", &[]);
+    let mut command = rotating.pausing("begun", &[]);
+    command.current_dir(&clone);
+    let mut other = rotating.world.spawn(command);
+    other.wait_until_stopped();
+    other.kill();
+    let moved = rotating.world.root().join("moved");
+    std::fs::rename(rotating.world.repo(), &moved).expect("rename");
+    let run = go_on(spawned);
+    assert_fails(&run, 1, &["cannot be read any more"]);
+    std::fs::rename(&moved, rotating.world.repo()).expect("rename");
+    let run = rotating.force(&[]);
+    rotating.assert_rotated(&run);
+}
+
+/// Builds and editors make and remove files all the time.
+#[test]
+fn what_goes_away_while_it_is_looked_for_is_no_trouble() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let rotating = Rotating::new("churn");
+    let (build, done) = (rotating.world.path("build"), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                for at in 0..40 {
+                    let directory = build.join(format!("d{at}"));
+                    let _ = std::fs::create_dir_all(&directory);
+                    let _ = std::fs::write(directory.join("x.yaml"), "a: b\n");
+                }
+                let _ = std::fs::remove_dir_all(&build);
+            }
+        });
+        let runs: Vec<Run> = (0..6).map(|_| rotating.force(&[])).collect();
+        done.store(true, Ordering::Relaxed);
+        for run in runs {
+            run.assert_code(0);
+        }
+    });
+    rotating.assert_all_open();
+}
+
 /// A pipe in a config's place could be read forever.
 #[test]
 fn a_pipe_in_the_configs_place_is_not_waited_for() {

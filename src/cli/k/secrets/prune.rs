@@ -1,5 +1,7 @@
 //! `kb k secrets prune`
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::cli::context::Context;
@@ -22,6 +24,10 @@ pub struct Prune {
     #[arg(long)]
     yes: bool,
 
+    /// Leave this file or directory out of the search; may be repeated
+    #[arg(long, value_name = "PATH")]
+    skip: Vec<PathBuf>,
+
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -33,13 +39,14 @@ impl Prune {
         let location = repository::locate(&context.directory, named.as_deref());
         let secret = context.common.secret();
         let git = repository::git_root(&context.directory);
+        let skip = context.skipped(&self.skip, &location.roots)?;
         let request = prune::Request {
             secret: secret.clone(),
             git: git.map(|root| Git::new(root, context.environment.variables())),
             tree: Tree {
                 roots: location.roots,
                 config: location.path,
-                skip: Vec::new(),
+                skip,
             },
         };
         let cluster = context.connect()?;

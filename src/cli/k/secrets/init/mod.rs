@@ -181,7 +181,7 @@ impl Init {
     fn retired<'a>(
         &self,
         context: &'a Context,
-        cluster: &Cluster,
+        cluster: &'a Cluster,
         location: &ConfigLocation,
         recipient: &Recipient,
     ) -> Result<Option<retired::Retired<'a>>, Failure> {
@@ -193,6 +193,7 @@ impl Init {
         let found = init::look_for_retired(cluster, &secret, recipient, &tree, !self.dry_run)?;
         Ok(found.map(|found| retired::Retired {
             context,
+            cluster,
             tree,
             found,
             ignore_mac: self.force.ignore_mac,

@@ -7,12 +7,14 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Progress;
 use crate::cli::report::one_line;
+use crate::core::cluster::Cluster;
 use crate::core::init::RetiredFiles;
 use crate::core::reencrypt::Tree;
 
 /// Files that are to be moved to the current key.
 pub(super) struct Retired<'a> {
     pub(super) context: &'a Context,
+    pub(super) cluster: &'a Cluster,
     pub(super) tree: Tree,
     pub(super) found: RetiredFiles,
     pub(super) ignore_mac: bool,
@@ -35,9 +37,15 @@ impl Retired<'_> {
         }
         let sops = self.context.find_sops()?;
         let progress = Progress::new(report, &|_, _| {});
-        let moved = self
-            .found
-            .move_all(&self.tree, &sops, self.ignore_mac, &progress);
+        let secret = self.context.common.secret();
+        let moved = self.found.move_all(
+            self.cluster,
+            &secret,
+            &self.tree,
+            &sops,
+            self.ignore_mac,
+            &progress,
+        );
         progress.clear();
         let moved = moved?;
         report.say(&format!(

@@ -18,12 +18,11 @@ use crate::core::flux_secret::NEXT_ENTRY;
 use crate::core::init::KeySource;
 use crate::core::reencrypt::{Stage, Tree};
 use crate::core::replace::{self, ReplaceError, TreeLock};
-use crate::core::repository::{self, ConfigLocation};
+use crate::core::repository::ConfigLocation;
 use crate::core::rotate::{
     self, CopyPolicy, NewKey, Plan, Point, Refusal, Request, Rotation, Unfinished,
 };
 use crate::core::sops_config::SopsConfig;
-use crate::core::sops_file::FileError;
 
 /// What `--force` takes.
 #[derive(Args, Debug)]
@@ -96,19 +95,7 @@ impl Force {
         context: &Context,
         location: &ConfigLocation,
     ) -> Result<Tree, Failure> {
-        let roots = &location.roots;
-        let skip = self.skip.iter().map(|path| {
-            let path = repository::absolute(&context.directory, path);
-            if path.symlink_metadata().is_err() {
-                return Err(FileError::Missing { path }.into());
-            }
-            let below = repository::below(roots, &path);
-            below.ok_or_else(|| {
-                let text = format!("{} is not in this repository", path.display());
-                Failure::new(text).hint("--skip names what is to be left in it")
-            })
-        });
-        let skip = skip.collect::<Result<_, _>>()?;
+        let skip = context.skipped(&self.skip, &location.roots)?;
         Ok(Tree {
             roots: location.roots.clone(),
             config: location.path.clone(),
@@ -279,7 +266,7 @@ impl Task<'_> {
             Failure::new(format!(
                 "stdout did not take the private key: {error}; the files are for it, and the Secret {secret} holds it beside the old one"
             ))
-            .hint_command("to print it again, and finish:", Program::Kb, "k secrets init --force")
+            .hint_command("to print it again, and finish, with the same options:", Program::Kb, "k secrets init --force")
             .hint_command("to see it:", Program::Kubectl, show_key_arguments(&secret, NEXT_ENTRY))
         })
     }
