@@ -5,6 +5,13 @@
 //!
 //! So the Secret itself is the [`Journal`] of a rotation, and the keys of before
 //! and after can serve while one lasts.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | this one | the keys; creating the Secret |
+//! | `journal` | the updates of a rotation, each bound to the Secret as it was read |
+//! | `retired` | the text of the entry of retired keys |
+//! | `copies` | other Secrets that Kustomizations decrypt with |
 
 mod copies;
 mod journal;
