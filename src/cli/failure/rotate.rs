@@ -13,6 +13,7 @@ use crate::core::sops::SopsError;
 /// So many files are named.
 const SHOWN: usize = 50;
 
+const NOTHING_CHANGED: &str = "nothing was changed: run it again when that is mended";
 const GO_ON: &str = "k secrets init --force";
 const USE_EXISTING: &str = "k secrets init --use-existing";
 const AGAIN: &str = "then run it again, with the same options; it goes on with the same key:";
@@ -24,7 +25,7 @@ impl From<RotateError> for Failure {
             RotateError::Refused(error) => error.into(),
             RotateError::Fetch(error) => error.into(),
             RotateError::Journal(error) => error.into(),
-            RotateError::Reencrypt(error) => error.into(),
+            RotateError::Reencrypt(error) => Self::from(error).hint(NOTHING_CHANGED),
             RotateError::Stopped => failure.hint("run it again: nothing is left of it"),
             RotateError::Uncertain { secret, .. } => failure
                 .hint_command(
@@ -39,7 +40,10 @@ impl From<RotateError> for Failure {
                 ),
             RotateError::Interrupted { source } => {
                 let of_files = matches!(*source, RotateError::Reencrypt(_));
-                let mut failure = Self::from(*source);
+                let mut failure = match *source {
+                    RotateError::Reencrypt(error) => error.into(),
+                    source => Self::from(source),
+                };
                 let message = failure.message.take().unwrap_or_default();
                 failure.message = Some(format!("the rotation is not finished: {message}"));
                 if of_files {
@@ -172,7 +176,7 @@ impl From<Refusal> for Failure {
                 Program::Kubectl,
                 format!("-n {} get secret {} -o yaml", secret.namespace, secret.name),
             ),
-            Refusal::Files(troubles) => failure.with_troubles(&troubles),
+            Refusal::Files(troubles) => failure.with_troubles(&troubles).hint(NOTHING_CHANGED),
             Refusal::Copies(copies) => failure
                 .detail(&copy_list(&copies))
                 .hint("--all-copies rotates in them too; --only-this leaves them, for one that a controller mirrors, for instance"),

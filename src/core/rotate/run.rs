@@ -49,6 +49,8 @@ pub struct Done {
     pub replaced: Replaced,
     /// Whether the rotation was under way, so that the key is another run's.
     pub joined: bool,
+    /// Whether the new key was imported, so that it was not shown.
+    pub imported: bool,
     /// The recipient of the new key.
     pub recipient: Recipient,
 }
@@ -234,6 +236,7 @@ impl Unfinished {
         Ok(Done {
             replaced: self.replaced,
             joined: self.joined,
+            imported: self.imported,
             recipient: self.recipient,
         })
     }

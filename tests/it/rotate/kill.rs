@@ -133,8 +133,12 @@ fn a_first_interrupt_leaves_nothing_half_done() {
         crate::assert_fails(&run, 1, &["stopped: nothing was changed"]);
         rotating.assert_untouched();
     }
-    let rotating = Rotating::new("interrupt");
+    // Also where something is still to be re-encrypted.
+    let mut rotating = Rotating::new("interrupt");
     let spawned = rotating.paused_at("begun", &[]);
+    rotating.encrypt_for(&rotating.old, "late.env", "A=b\n");
+    let late = ("late.env".to_owned(), "A=b\n".to_owned());
+    rotating.files.push(late);
     signal(&spawned, Signal::INT);
     let run = go_on(spawned);
     rotating.assert_rotated(&run);

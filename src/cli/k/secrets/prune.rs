@@ -64,7 +64,7 @@ impl Prune {
         plan.execute(&cluster, self.yes, mode)?;
         context.report.say(match self.dry_run {
             true => "Nothing was changed: this was a dry run.",
-            false => "Done: they are retired no more, but gone. A copy in your password manager still opens what was pushed before.",
+            false => "Done: the retired keys are gone from it. A copy in your password manager still opens what was pushed before.",
         });
         Ok(())
     }

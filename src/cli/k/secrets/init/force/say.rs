@@ -146,9 +146,13 @@ pub(super) fn done(context: &Context, done: &Done) {
         ),
         false => String::new(),
     };
+    let shown = match done.imported {
+        true => "",
+        false => "\nThe private key was shown this once: keep it in your password manager.",
+    };
     let report = &context.report;
     report.say(&format!(
-        "Done: {} re-encrypted for the new key{config}.{joined}\n\
+        "Done: {} re-encrypted for the new key{config}.{joined}{shown}\n\
          Commit and push. The old key stays in the cluster, so that Flux opens what is\n\
          deployed now; when the push is applied: {}\n\
          What was pushed before stays readable in the Git history with the old key: if that\n\
