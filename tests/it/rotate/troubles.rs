@@ -460,13 +460,22 @@ fn what_goes_away_while_it_is_looked_for_is_no_trouble() {
     let (build, done) = (rotating.world.path("build"), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            std::fs::create_dir_all(&build).expect("mkdir");
             while !done.load(Ordering::Relaxed) {
                 for at in 0..40 {
                     let directory = build.join(format!("d{at}"));
-                    let _ = std::fs::create_dir_all(&directory);
-                    let _ = std::fs::write(directory.join("x.yaml"), "a: b\n");
+                    let _ = std::fs::create_dir(&directory);
+                    for at in 0..8 {
+                        let _ = std::fs::write(directory.join(format!("{at}.yaml")), "a: b\n");
+                    }
                 }
-                let _ = std::fs::remove_dir_all(&build);
+                for at in 0..40 {
+                    let directory = build.join(format!("d{at}"));
+                    for at in 0..8 {
+                        let _ = std::fs::remove_file(directory.join(format!("{at}.yaml")));
+                    }
+                    let _ = std::fs::remove_dir(&directory);
+                }
             }
         });
         let runs: Vec<Run> = (0..6).map(|_| rotating.force(&[])).collect();
