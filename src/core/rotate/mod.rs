@@ -6,7 +6,7 @@
 //! without a change comes first: all files are re-encrypted into memory, checked,
 //! and lie beside their targets, before the cluster hears of the new key. Then:
 //!
-//! 1. [`Prepared::commit`] puts the new key into the cluster, beside the old one
+//! 1. [`Rotation::commit`] puts the new key into the cluster, beside the old one
 //!    (`age.next.agekey`), bound to the Secret as it was read: of two people one is
 //!    first, and the other joins. From here on the way is forward only: whoever
 //!    runs it again goes on with that same key.
