@@ -107,8 +107,11 @@ impl Rotating {
     }
 
     fn pausing(&self, point: &str, args: &[&str]) -> Command {
-        let mut command = self.command(&[&["init", "--force"], args].concat());
-        command.env("KB_TEST_PAUSE_AT", point);
+        // Where the tests run in the background, Ctrl-C is ignored from the start.
+        let mut command = self.world.tool_cmd("env", ["--default-signal=INT,QUIT"]);
+        command.arg(env!("CARGO_BIN_EXE_kb"));
+        command.args(["k", "secrets", "-n", &self.namespace, "init", "--force"]);
+        command.args(args).env("KB_TEST_PAUSE_AT", point);
         command
     }
 

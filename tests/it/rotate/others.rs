@@ -1,14 +1,17 @@
 //! Other people at work at the same time: in the cluster, in another clone, in the
 //! same files.
 
+use std::path::{Path, PathBuf};
+
 use rustix::process::Signal;
 use serde_json::json;
+use testkit::{Run, Spawned};
 
 use super::{Rotating, go_on, signal};
 use crate::{assert_fails, keypair, recipient_of};
 
 /// A second clone of the same repository.
-fn clone(rotating: &Rotating) -> std::path::PathBuf {
+fn clone(rotating: &Rotating) -> PathBuf {
     let clone = rotating.world.root().join("clone");
     let run = rotating.world.tool(
         "cp",
@@ -22,8 +25,25 @@ fn clone(rotating: &Rotating) -> std::path::PathBuf {
     clone
 }
 
+/// `kb k secrets …` in another clone.
+fn run_in(rotating: &Rotating, clone: &Path, arguments: &[&str]) -> Run {
+    let mut command = rotating.command(arguments);
+    command.current_dir(clone);
+    rotating.world.run(command)
+}
+
+/// A rotation in another clone that has stopped itself at a point.
 #[track_caller]
-fn assert_clone_open(rotating: &Rotating, clone: &std::path::Path, keys: &str) {
+fn paused_in(rotating: &Rotating, clone: &Path, point: &str) -> Spawned {
+    let mut command = rotating.pausing(point, &[]);
+    command.current_dir(clone);
+    let mut spawned = rotating.world.spawn(command);
+    spawned.wait_until_stopped();
+    spawned
+}
+
+#[track_caller]
+fn assert_clone_open(rotating: &Rotating, clone: &Path, keys: &str) {
     for (name, text) in &rotating.files {
         let mut sops = rotating.world.tool_cmd("sops", ["decrypt"]);
         sops.arg(clone.join(name)).env("SOPS_AGE_KEY", keys);
@@ -41,13 +61,7 @@ fn two_people_in_two_clones_end_with_one_key() {
     for point in ["prepared", "staged"] {
         let rotating = Rotating::new("two");
         let clone = clone(&rotating);
-        let slow = {
-            let mut command = rotating.pausing(point, &[]);
-            command.current_dir(&clone);
-            let mut slow = rotating.world.spawn(command);
-            slow.wait_until_stopped();
-            slow
-        };
+        let slow = paused_in(&rotating, &clone, point);
         // The other has begun, and is not done.
         let other = rotating.paused_at("begun", &[]);
         let joined = go_on(slow);
@@ -75,10 +89,7 @@ fn two_people_in_two_clones_end_with_one_key() {
 fn whoever_comes_after_the_end_changes_nothing() {
     let rotating = Rotating::new("after");
     let clone = clone(&rotating);
-    let mut command = rotating.pausing("staged", &[]);
-    command.current_dir(&clone);
-    let mut slow = rotating.world.spawn(command);
-    slow.wait_until_stopped();
+    let slow = paused_in(&rotating, &clone, "staged");
     let run = rotating.force(&[]);
     rotating.assert_rotated(&run);
     let late = go_on(slow);
@@ -94,9 +105,7 @@ fn whoever_comes_after_the_end_changes_nothing() {
     assert_clone_open(&rotating, &clone, &rotating.keys());
     assert_eq!(rotating.keys().lines().count(), 2);
     // As it says.
-    let mut command = rotating.command(&["init", "--use-existing"]);
-    command.current_dir(&clone);
-    rotating.world.run(command).assert_code(0);
+    run_in(&rotating, &clone, &["init", "--use-existing"]).assert_code(0);
     assert_clone_open(&rotating, &clone, run.out().trim());
 }
 
@@ -108,10 +117,7 @@ fn a_run_that_fails_never_takes_the_key_out() {
     let clone = clone(&rotating);
     let starter = rotating.paused_at("begun", &[]);
     let next = rotating.entry("age.next.agekey").expect("the new key");
-    let mut command = rotating.pausing("replaced", &[]);
-    command.current_dir(&clone);
-    let mut joiner = rotating.world.spawn(command);
-    joiner.wait_until_stopped();
+    let joiner = paused_in(&rotating, &clone, "replaced");
     // The starter cannot go on: someone damages a file.
     let damaged = rotating
         .world
@@ -264,13 +270,7 @@ fn keys_that_someone_changes_meanwhile_are_kept() {
 fn a_late_finish_does_not_undo_a_later_rotation() {
     let rotating = Rotating::new("late");
     let clone = clone(&rotating);
-    let late = {
-        let mut command = rotating.pausing("replaced", &[]);
-        command.current_dir(&clone);
-        let mut late = rotating.world.spawn(command);
-        late.wait_until_stopped();
-        late
-    };
+    let late = paused_in(&rotating, &clone, "replaced");
     // Someone joins and finishes, and rotates once more.
     rotating.force(&[]).assert_code(0);
     let second = rotating.paused_at("shown", &[]);
@@ -288,22 +288,12 @@ fn a_late_finish_does_not_undo_a_later_rotation() {
     let new = rotating.assert_rotated(&run);
     assert_eq!(rotating.recipient(), new);
     // The same when theirs is finished.
-    let mut command = rotating.pausing("replaced", &[]);
-    let late = {
-        let mut late = rotating.world.spawn({
-            command.current_dir(rotating.world.repo());
-            command
-        });
-        late.wait_until_stopped();
-        late
-    };
+    let late = rotating.paused_at("replaced", &[]);
     for _ in 0..2 {
-        let mut command = rotating.command(&["init", "--force"]);
         // Another working tree of the same state, so that the lock is another.
         std::fs::remove_dir_all(&clone).expect("remove");
         self::clone(&rotating);
-        command.current_dir(&clone);
-        rotating.world.run(command).assert_code(0);
+        run_in(&rotating, &clone, &["init", "--force"]).assert_code(0);
     }
     let held = rotating.keys();
     go_on(late).assert_code(1);
@@ -322,9 +312,7 @@ fn a_late_finish_after_a_prune_keeps_the_later_key_and_opens_its_own_files() {
         &["init", "--force"],
         &["prune", "--yes"],
     ] {
-        let mut command = rotating.command(arguments);
-        command.current_dir(&clone);
-        rotating.world.run(command).assert_code(0);
+        run_in(&rotating, &clone, arguments).assert_code(0);
     }
     let current = rotating.entry("age.agekey");
     let run = go_on(late);
@@ -345,9 +333,7 @@ fn any_clone_can_finish_even_one_that_is_behind() {
     let clone = clone(&rotating);
     rotating.force(&[]).assert_code(0);
     rotating.paused_at("begun", &[]).kill();
-    let mut command = rotating.command(&["init", "--force"]);
-    command.current_dir(&clone);
-    let run = rotating.world.run(command);
+    let run = run_in(&rotating, &clone, &["init", "--force"]);
     run.assert_code(0);
     assert_clone_open(&rotating, &clone, run.out().trim());
     rotating.assert_all_open();
@@ -368,9 +354,7 @@ fn resuming_on_what_was_read_long_ago_changes_nothing() {
         &["init", "--force"],
         &["prune", "--yes"],
     ] {
-        let mut command = rotating.command(arguments);
-        command.current_dir(&clone);
-        rotating.world.run(command).assert_code(0);
+        run_in(&rotating, &clone, arguments).assert_code(0);
     }
     let before: Vec<Vec<u8>> = rotating
         .files
