@@ -152,7 +152,7 @@ impl Journal {
             }
         }
         match self.keys.next() {
-            [] => Err(lost.map_or_else(|| self.busy(), Into::into)),
+            [] => Err(self.given_up(lost)),
             _ => Ok(self.begun(new)),
         }
     }
@@ -194,7 +194,7 @@ impl Journal {
         }
         match self.is_finished(new) {
             true => Ok(()),
-            false => Err(lost.map_or_else(|| self.busy(), Into::into)),
+            false => Err(self.given_up(lost)),
         }
     }
 
@@ -215,7 +215,7 @@ impl Journal {
                 Updated::Again { .. } => return Err(self.overtaken()),
             }
         }
-        Err(lost.map_or_else(|| self.busy(), Into::into))
+        Err(self.given_up(lost))
     }
 
     /// Takes the retired keys out.
@@ -237,7 +237,7 @@ impl Journal {
                 Updated::Again { .. } => return Err(self.overtaken()),
             }
         }
-        Err(lost.map_or_else(|| self.busy(), Into::into))
+        Err(self.given_up(lost))
     }
 
     /// Whether there is an entry of retired keys, be they in use as well.
@@ -350,10 +350,14 @@ impl Journal {
         }
     }
 
-    fn busy(&self) -> JournalError {
-        JournalError::Busy {
-            secret: self.secret.clone(),
-        }
+    /// After so many tries: the answer that got lost, or who else changes it.
+    fn given_up(&self, lost: Option<ClusterError>) -> JournalError {
+        lost.map_or_else(
+            || JournalError::Busy {
+                secret: self.secret.clone(),
+            },
+            JournalError::Cluster,
+        )
     }
 }
 

@@ -20,8 +20,8 @@ pub struct RetiredFiles {
 }
 
 /// Looks for files that are for retired keys of the cluster; `current` is the
-/// recipient that they are to be for. With `clear`, what a killed run left goes. `None` if there is no retired key, or
-/// nothing is for one.
+/// recipient that they are to be for. With `clear`, what a killed run left goes.
+/// `None` if there is no retired key, or nothing is for one.
 ///
 /// # Errors
 /// [`InitError::Reencrypt`] also if one of them cannot be moved.
@@ -37,10 +37,7 @@ pub fn look_for_retired(
     let keys = keys.ok_or_else(|| InitError::KeyChanged {
         secret: secret.clone(),
     })?;
-    let swap = Swap {
-        old: keys.retired(),
-        new: current.clone(),
-    };
+    let swap = Swap::new(keys.retired(), current.clone());
     if swap.old.is_empty() {
         return Ok(None);
     }

@@ -54,12 +54,11 @@ impl Engine for SopsEngine<'_> {
     ) -> Result<Vec<u8>, SopsError> {
         let there = |recipient: &&Recipient| metadata.recipients.contains(recipient);
         let add = [&swap.new].into_iter().filter(|new| !there(new));
-        let mut remove: Vec<Recipient> = swap.old.iter().filter(there).cloned().collect();
-        remove.dedup();
+        let remove = swap.old.iter().filter(there);
         let request = Rotate {
             file,
             add: &add.cloned().collect::<Vec<_>>(),
-            remove: &remove,
+            remove: &remove.cloned().collect::<Vec<_>>(),
             ignore_mac: how.ignore_mac,
             undisturbed: how.undisturbed,
         };

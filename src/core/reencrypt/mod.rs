@@ -1,10 +1,10 @@
 //! Moves the encrypted files of a repository from old recipients to a new one, and
 //! the rules of its `.sops.yaml` files with them.
 //!
-//! [`look()`] finds them, [`Move::prepare`] re-encrypts them into memory, each result checked; [`Ready::stage`] puts the results
-//! beside their files. Until then nothing has changed. [`Staged::replace`] then
-//! puts them into place, and looks again until no file for an old recipient is
-//! left.
+//! [`look()`] finds them, [`Move::prepare`] re-encrypts them into memory, each result
+//! checked; [`Ready::stage`] puts the results beside their files. Until then nothing
+//! has changed. [`Staged::replace`] then puts them into place, and looks again until
+//! no file for an old recipient is left.
 //!
 //! | module | does |
 //! | --- | --- |
@@ -45,10 +45,26 @@ pub struct Tree {
 /// Which recipients go, and which one comes.
 #[derive(Clone, Debug)]
 pub struct Swap {
-    /// Those that go.
+    /// Those that go, each once.
     pub old: Vec<Recipient>,
     /// The one that comes.
     pub new: Recipient,
+}
+
+impl Swap {
+    /// `old` may hold some twice, or the new one.
+    pub fn new(old: impl IntoIterator<Item = Recipient>, new: Recipient) -> Self {
+        let mut swap = Self {
+            old: Vec::new(),
+            new,
+        };
+        for recipient in old {
+            if recipient != swap.new && !swap.old.contains(&recipient) {
+                swap.old.push(recipient);
+            }
+        }
+        swap
+    }
 }
 
 /// Someone who watches, and may want it to stop.

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{Access, CWD, access};
+use rustix::fs::{Access, access};
 
-use super::{ReplaceError, directory_of};
+use super::ReplaceError;
 
 /// Checks, before there is anything to lose, that a file may be made at `path`:
 /// the nearest directory above it that is there must be writable.
@@ -67,7 +67,8 @@ fn io_error(path: &Path, source: io::Error) -> ReplaceError {
 
 #[cfg(target_os = "linux")]
 fn obstacle(path: &Path) -> rustix::io::Result<Option<Obstacle>> {
-    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
+    use super::directory_of;
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
     const STICKY: u16 = 0o1000;
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
@@ -98,6 +99,5 @@ fn obstacle(path: &Path) -> rustix::io::Result<Option<Obstacle>> {
 /// Elsewhere nothing tells it beforehand.
 #[cfg(not(target_os = "linux"))]
 fn obstacle(_path: &Path) -> rustix::io::Result<Option<Obstacle>> {
-    let _ = (CWD, directory_of);
     Ok(None)
 }

@@ -33,8 +33,6 @@ pub struct Remarks {
     pub copies_unseen: bool,
     /// Other people's repositories in this one that hold files for the old key.
     pub foreign: BTreeSet<PathBuf>,
-    /// What could not be read.
-    pub unread: Vec<PathBuf>,
     /// Files with a Secret of the same name, encrypted for others.
     pub similar: Vec<PathBuf>,
     /// Lines in other entries of the Secret that are no identity.
@@ -75,7 +73,6 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
     let mut remarks = Remarks {
         copies_unseen,
         foreign: affected.foreign,
-        unread: affected.unread,
         similar,
         bad_lines: journal.keys.bad_lines.clone(),
         ..Remarks::default()
@@ -112,7 +109,7 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
         targets: Targets {
             files: affected.files,
             configs: affected.configs,
-            unread: remarks.unread.clone(),
+            unread: affected.unread,
         },
         temporary: affected.temporary,
         remarks,
@@ -135,7 +132,7 @@ fn check_cluster(journal: &Journal, keys: &KeyChange, affected: &Affected) -> Re
         });
     }
     // A key that comes back is no sign of an older clone.
-    let is_retired = |key: &&&Recipient| retired.contains(key) && ***key != keys.new_recipient;
+    let is_retired = |key: &&&Recipient| retired.contains(key) && ***key != keys.swap.new;
     let has_others = journal.keys.active().next().is_some();
     // All keys of one that is under way are in the cluster: any clone can finish it.
     if has_others && !keys.resumed && known.iter().all(|key| is_retired(&key)) {
@@ -162,12 +159,12 @@ fn check_copy(copy: &Journal, keys: &KeyChange) -> Result<(), Refusal> {
     };
     let other = |identity: &Identity| {
         let recipient = identity.recipient();
-        recipient.is_none_or(|key| *key != keys.new_recipient && !keys.old.contains(key))
+        recipient.is_none_or(|key| *key != keys.swap.new && !keys.swap.old.contains(key))
     };
     let next = copy.keys.next();
     if next
         .iter()
-        .any(|next| next.recipient() != Some(&keys.new_recipient))
+        .any(|next| next.recipient() != Some(&keys.swap.new))
     {
         return unfit(UnfitCopy::UnderWay);
     }
@@ -183,12 +180,12 @@ fn check_copy(copy: &Journal, keys: &KeyChange) -> Result<(), Refusal> {
 impl Plan {
     /// The recipients that go.
     pub fn old(&self) -> &[Recipient] {
-        &self.keys.old
+        &self.keys.swap.old
     }
 
     /// The one that comes.
     pub fn new_recipient(&self) -> &Recipient {
-        &self.keys.new_recipient
+        &self.keys.swap.new
     }
 
     /// Whether a rotation is under way already, and this goes on with it.

@@ -61,11 +61,8 @@ pub struct Unfinished {
     journal: Journal,
     copies: Vec<Journal>,
     new: Identity,
-    recipient: Recipient,
-    replaced: Replaced,
-    joined: bool,
-    /// Whether the new key was imported.
-    pub imported: bool,
+    /// What is to be said when it is finished.
+    done: Done,
 }
 
 impl Plan {
@@ -89,9 +86,12 @@ impl Rotation<'_> {
     /// [`RotateError::Reencrypt`], [`RotateError::Stopped`]
     pub fn prepare(&self, plan: Plan) -> Result<Prepared, RotateError> {
         let found = plan.targets.clone();
-        let ready = self.with_move(&plan.journal, &plan.keys.new, plan.keys.swap(), |task| {
-            task.prepare(found)
-        });
+        let ready = self.with_move(
+            &plan.journal,
+            &plan.keys.new,
+            plan.keys.swap.clone(),
+            |task| task.prepare(found),
+        );
         let ready = ready.map_err(stopped)?;
         Ok(Prepared { plan, ready })
     }
@@ -131,10 +131,9 @@ impl Rotation<'_> {
             mut journal,
             mut copies,
             temporary,
-            remarks,
+            targets: planned,
             ..
         } = plan;
-        let unread = remarks.unread;
         reached(Point::Prepared);
         replace::clear_strays(&temporary);
         let mut staged = ready.stage()?;
@@ -143,7 +142,7 @@ impl Rotation<'_> {
             return Err(RotateError::Stopped);
         }
         let mut new = keys.new.clone();
-        let mut swap = keys.swap();
+        let mut swap = keys.swap;
         let begun = journal.begin(self.cluster, &new, Mode::Persist);
         let mut joined = keys.resumed;
         if let Begun::Joined(theirs) = begun.map_err(|error| uncertain(error, &journal))? {
@@ -157,15 +156,15 @@ impl Rotation<'_> {
             joined = true;
             let forward = |error: ReencryptError| interrupted(error.into());
             let recipient = theirs.recipient().cloned();
-            swap.new = recipient.ok_or(Refusal::from(BadKeys::NewUnknown))?;
-            swap.old.retain(|old| *old != swap.new);
+            let recipient = recipient.ok_or(Refusal::from(BadKeys::NewUnknown))?;
+            swap = Swap::new(swap.old, recipient);
             let found = look(&self.request.tree, &swap, &[], None).map_err(forward)?;
             if !found.troubles.is_empty() {
                 return Err(forward(ReencryptError::Files(found.troubles)));
             }
             let mut targets = found.targets();
             // As far as it could be read when it was planned.
-            targets.unread = unread;
+            targets.unread = planned.unread;
             let again = self.with_move(&journal, &theirs, swap.clone(), |task| {
                 task.prepare(targets)
             });
@@ -196,10 +195,12 @@ impl Rotation<'_> {
             journal,
             copies,
             new,
-            recipient,
-            replaced,
-            joined,
-            imported: keys.imported,
+            done: Done {
+                replaced,
+                joined,
+                imported: keys.imported,
+                recipient,
+            },
         })
     }
 }
@@ -212,9 +213,9 @@ impl Prepared {
 }
 
 impl Unfinished {
-    /// The new key, to be shown.
-    pub fn new_key(&self) -> &Identity {
-        &self.new
+    /// The new key, to be shown; `None` if it was imported.
+    pub fn new_key(&self) -> Option<&Identity> {
+        (!self.done.imported).then_some(&self.new)
     }
 
     /// Makes the new key the current one; the Secret itself comes last.
@@ -233,12 +234,7 @@ impl Unfinished {
                     source: Box::new(source),
                 })?;
         }
-        Ok(Done {
-            replaced: self.replaced,
-            joined: self.joined,
-            imported: self.imported,
-            recipient: self.recipient,
-        })
+        Ok(self.done)
     }
 }
 

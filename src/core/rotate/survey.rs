@@ -33,12 +33,12 @@ pub struct Situation {
 /// Which keys go, and which one comes.
 pub(super) struct KeyChange {
     pub(super) new: Identity,
-    pub(super) new_recipient: Recipient,
+    /// Their recipients.
+    pub(super) swap: Swap,
     /// Whether a rotation is under way already, and the new key is its.
     pub(super) resumed: bool,
     /// Whether someone has the new key already, because it was imported.
     pub(super) imported: bool,
-    pub(super) old: Vec<Recipient>,
 }
 
 /// Looks at everything that a rotation depends on. `None` if the cluster has no
@@ -57,7 +57,7 @@ pub fn survey(cluster: &Cluster, request: &Request) -> Result<Option<Situation>,
         Err(error) => return Err(FetchError::from(error).into()),
     };
     let listed = kustomizations.as_deref().unwrap_or_default();
-    let copies = copies(cluster, listed, &request.secret, &keys.old)?;
+    let copies = copies(cluster, listed, &request.secret, &keys.swap.old)?;
     let mut managed = Vec::new();
     let journals = copies.iter().filter_map(|copy| copy.journal.as_ref());
     for journal in [&journal].into_iter().chain(journals) {
@@ -66,9 +66,8 @@ pub fn survey(cluster: &Cluster, request: &Request) -> Result<Option<Situation>,
             managed.push((journal.secret.clone(), managers));
         }
     }
-    let swap = keys.swap();
     let held = journal.keys.recipients();
-    let affected = look(&request.tree, &swap, &held, Some(&request.secret.name))?;
+    let affected = look(&request.tree, &keys.swap, &held, Some(&request.secret.name))?;
     let mut situation = Situation {
         keys,
         affected,
@@ -132,27 +131,12 @@ impl KeyChange {
         if !resumed && old.first() == Some(&new_recipient) && keys.in_use().count() == 1 {
             return Err(BadKeys::Same(new_recipient).into());
         }
-        old.retain(|recipient| *recipient != new_recipient);
-        let mut seen = Vec::new();
-        old.retain(|recipient| {
-            let is_new = !seen.contains(recipient);
-            seen.push(recipient.clone());
-            is_new
-        });
         Ok(Self {
             new,
-            new_recipient,
+            swap: Swap::new(old, new_recipient),
             resumed,
             imported,
-            old,
         })
-    }
-
-    pub(super) fn swap(&self) -> Swap {
-        Swap {
-            old: self.old.clone(),
-            new: self.new_recipient.clone(),
-        }
     }
 }
 

@@ -70,7 +70,8 @@ pub(super) fn plan(cluster: &Cluster, plan: &Plan) -> String {
             .iter()
             .map(|path| path.display().to_string())
             .collect(),
-        unread: remarks
+        unread: plan
+            .targets
             .unread
             .iter()
             .map(|path| path.display().to_string())

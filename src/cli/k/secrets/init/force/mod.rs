@@ -256,10 +256,10 @@ impl Task<'_> {
     /// Prints the private key. Everything is for it already, and the cluster has
     /// it, so that nothing is lost if this fails: the next run prints it again.
     fn show_key(&self, unfinished: &Unfinished) -> Result<(), Failure> {
-        if unfinished.imported {
+        let Some(new) = unfinished.new_key() else {
             return Ok(());
-        }
-        let line = format!("{}\n", unfinished.new_key().key().expose());
+        };
+        let line = format!("{}\n", new.key().expose());
         let written = self.context.stdout.write(line.as_bytes());
         written.map_err(|error| {
             let secret = self.context.common.secret();

@@ -95,10 +95,11 @@ fn remarks(context: &Context, plan: &Plan) {
         };
         report.warning(&text, Some(&hint));
     }
-    if !remarks.unread.is_empty() {
+    let unread = &plan.targets.unread;
+    if !unread.is_empty() {
         let text = format!(
             "this cannot be read, so what in it is for the old key stays so:{}",
-            paths(&remarks.unread)
+            paths(unread)
         );
         report.warning(&text, None);
     }
@@ -121,7 +122,7 @@ fn remarks(context: &Context, plan: &Plan) {
 }
 
 /// A copy, and who uses it.
-pub(super) fn used(copy: &SecretCopy) -> String {
+fn used(copy: &SecretCopy) -> String {
     format!(
         "the Secret {}, for the Kustomization {},",
         copy.secret,
