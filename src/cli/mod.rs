@@ -48,12 +48,15 @@ pub const EXIT_DONE: u8 = 0;
 pub const EXIT_FAILED: u8 = 1;
 /// The command line is wrong.
 pub const EXIT_USAGE: u8 = 2;
+/// `status` and `check` have found a problem.
+pub const EXIT_FOUND: u8 = 3;
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  failed; the message says why and what to do
-  2  wrong usage";
+  2  wrong usage
+  3  status and check: a problem was found";
 
 /// Kubernetes secrets in Git, encrypted with SOPS and one age key per cluster
 #[derive(Parser, Debug)]

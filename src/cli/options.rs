@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ColorChoice};
+use clap::{Args, ColorChoice, ValueEnum};
 
 use crate::core::cluster::SecretName;
 
@@ -140,6 +140,13 @@ pub fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+/// How an answer is printed for machines.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// JSON.
+    Json,
 }
 
 /// A time limit; `None` is none.

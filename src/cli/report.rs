@@ -19,7 +19,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::failure::{Failure, Hint, Program};
 use super::options::CommonOptions;
-use super::{EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
+use super::{EXIT_DONE, EXIT_USAGE};
 use crate::core::identity::PRIVATE_KEY_PREFIX;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -113,16 +113,21 @@ impl Report {
         for hint in failure.hints() {
             self.hint(hint);
         }
-        EXIT_FAILED
+        failure.exit_code()
     }
 
     /// A command of kb's that goes to the same cluster.
     pub fn kb(&self, arguments: &str) -> String {
-        format!("kb {arguments}{}", self.same_cluster)
+        // What stands behind these is another program's.
+        let ends = [" -- ", " | "].iter();
+        let end = ends.filter_map(|end| arguments.find(end)).min();
+        let (own, rest) = arguments.split_at(end.unwrap_or(arguments.len()));
+        format!("kb {own}{}{rest}", self.same_cluster)
     }
 
-    fn hint(&self, hint: &Hint) {
-        let text = match hint {
+    /// A hint as it is said.
+    pub fn in_words(&self, hint: &Hint) -> String {
+        match hint {
             Hint::Text(text) => text.clone(),
             Hint::Command {
                 purpose,
@@ -132,8 +137,11 @@ impl Report {
                 Program::Kb => format!("{purpose} {}", self.kb(arguments)),
                 Program::Kubectl => format!("{purpose} kubectl{} {arguments}", self.same_context),
             },
-        };
-        self.line(Some(("hint:", HINT)), &text);
+        }
+    }
+
+    fn hint(&self, hint: &Hint) {
+        self.line(Some(("hint:", HINT)), &self.in_words(hint));
     }
 
     fn line(&self, label: Option<(&str, Style)>, text: &str) {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FileType;
 use rustix::io::Errno;
+use serde::Serialize;
 
 use super::failure::{Failure, Hint};
 use super::report::Report;
@@ -87,6 +88,19 @@ impl Stdout {
             "stdout is closed or not open for writing, and {what} would go there"
         ))
         .hint("leave stdout open, or redirect it to a pipe"))
+    }
+
+    /// Writes an answer for machines, spread over lines so that people can read it as
+    /// well. `what` is what it is.
+    ///
+    /// # Errors
+    /// When stdout does not take it.
+    pub fn write_json(&self, what: &str, value: &impl Serialize) -> Result<(), Failure> {
+        // Strings, lists and numbers cannot fail.
+        let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+        text.push('\n');
+        let written = self.write(text.as_bytes());
+        written.map_err(|error| Failure::stdout(what, &error))
     }
 
     /// Writes all of it.

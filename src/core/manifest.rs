@@ -7,10 +7,52 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::cluster::SecretName;
 use super::identity::{Identity, Recipient};
-use super::sops_file::Metadata;
+use super::sops_file::{ENCRYPTED_VALUE, Metadata};
+
+/// The fields of a Secret that hold values.
+pub const SECTIONS: [&str; 2] = ["data", "stringData"];
+
+/// Whether a document is a Secret of the core API.
+pub fn is_secret(document: &Value) -> bool {
+    document["kind"] == "Secret" && document["apiVersion"] == "v1"
+}
+
+/// Whether a document is an object of Kubernetes.
+pub fn is_manifest(document: &Value) -> bool {
+    let is_text = |field: &str| document[field].is_string();
+    is_text("apiVersion") && is_text("kind")
+}
+
+/// The Secret in a document, or those in a list.
+pub fn secrets(document: &Value) -> Vec<&Value> {
+    let items = document["items"].as_array().into_iter().flatten();
+    let all = items.chain([document]);
+    all.filter(|document| is_secret(document)).collect()
+}
+
+/// The values of a Secret that are not empty: the section, the key, and the value.
+pub fn filled_values(secret: &Value) -> impl Iterator<Item = (&'static str, &str, &Value)> {
+    SECTIONS.into_iter().flat_map(move |section| {
+        let values = secret[section].as_object().into_iter().flatten();
+        let filled = values.filter(|(_, value)| !is_empty(value));
+        filled.map(move |(key, value)| (section, key.as_str(), value))
+    })
+}
+
+/// sops leaves empty values as they are.
+pub fn is_empty(value: &Value) -> bool {
+    value.is_null() || *value == ""
+}
+
+/// Whether sops has encrypted the value.
+pub fn is_encrypted(value: &Value) -> bool {
+    let text = value.as_str();
+    text.is_some_and(|text| text.starts_with(ENCRYPTED_VALUE))
+}
 
 /// Whose the Secret in a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +78,9 @@ enum Document {
 struct Manifest {
     kind: Option<String>,
     metadata: ObjectName,
-    data: Option<BTreeMap<String, serde_json::Value>>,
+    data: Option<BTreeMap<String, Value>>,
     #[serde(rename = "stringData")]
-    string_data: Option<BTreeMap<String, serde_json::Value>>,
+    string_data: Option<BTreeMap<String, Value>>,
     /// Of a `kind: List`.
     items: Option<Vec<Document>>,
 }
@@ -110,9 +152,9 @@ impl Manifest {
     }
 
     fn holds_any(&self, identities: &[&Identity]) -> bool {
-        let texts = |values: &Option<BTreeMap<String, serde_json::Value>>| {
+        let texts = |values: &Option<BTreeMap<String, Value>>| {
             let values = values.iter().flat_map(BTreeMap::values);
-            let texts = values.filter_map(serde_json::Value::as_str);
+            let texts = values.filter_map(Value::as_str);
             texts.map(ToOwned::to_owned).collect::<Vec<String>>()
         };
         let decoded = texts(&self.data).into_iter().filter_map(|text| {

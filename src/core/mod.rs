@@ -3,6 +3,7 @@
 //! | module | owns |
 //! | --- | --- |
 //! | [`git`] | the `git` process |
+//! | [`audit`] | what files are, by their rules and their content |
 //! | [`identity`] | the text forms of age identities and recipients |
 //! | [`cluster`] | the Kubernetes API server, by way of kube |
 //! | [`flux_secret`] | what stands in the Secret that Flux decrypts with |
@@ -22,6 +23,7 @@
 //!
 //! [`init`], [`rotate`], [`prune`], [`edit`] and [`decrypt`] put them together, one module per command.
 
+pub mod audit;
 pub mod cluster;
 pub mod data_key;
 pub mod decrypt;

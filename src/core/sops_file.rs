@@ -183,6 +183,28 @@ impl Metadata {
             Format::Dotenv => from_lines(bytes, "sops_", None),
             Format::Ini => from_lines(bytes, "", Some("[sops]")),
         };
+        Self::judge(path, bytes, found)
+    }
+
+    /// As [`Self::parse`], for YAML and JSON that was parsed before: its first
+    /// document.
+    ///
+    /// # Errors
+    /// [`FileError::Plaintext`], [`FileError::Damaged`].
+    pub fn of_document(
+        path: &Path,
+        bytes: &[u8],
+        first: Option<&serde_json::Value>,
+    ) -> Result<Self, FileError> {
+        let sops = first.and_then(|document| document.get("sops")).cloned();
+        Self::judge(path, bytes, Document { sops }.metadata())
+    }
+
+    fn judge(
+        path: &Path,
+        bytes: &[u8],
+        found: Result<Option<Self>, Trouble>,
+    ) -> Result<Self, FileError> {
         let path = || path.to_owned();
         let keyless = |metadata: &Metadata| metadata.recipients.is_empty() && !metadata.other_keys;
         let (line_column, reason) = match found {
@@ -192,7 +214,7 @@ impl Metadata {
             Err(trouble) => trouble,
         };
         // Every encrypted file has at least one such value, its MAC.
-        if contains(bytes, ENCRYPTED_VALUE.as_bytes()) {
+        if memchr::memmem::find(bytes, ENCRYPTED_VALUE.as_bytes()).is_some() {
             return Err(FileError::Damaged {
                 path: path(),
                 line_column,
@@ -263,10 +285,6 @@ impl Document {
             .ok_or((None, Damage::NotMetadata))
             .map(Some)
     }
-}
-
-fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|window| window == needle)
 }
 
 #[derive(Deserialize, Default)]

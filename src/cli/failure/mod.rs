@@ -3,6 +3,7 @@
 //! Every `match` here names all variants, so that a new error cannot forget
 //! its hint.
 
+mod audit;
 mod cluster;
 mod commands;
 mod config;
@@ -17,11 +18,12 @@ use std::io;
 use std::path::PathBuf;
 
 use super::report::one_line;
+use super::{EXIT_FAILED, EXIT_FOUND};
 
 pub use secret::{edit_arguments, show_key_arguments};
 
 /// What to type next.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// Words, or a command that does not go to a cluster.
     Text(String),
@@ -52,6 +54,7 @@ pub enum Program {
 pub struct Failure {
     message: Option<String>,
     hints: Vec<Hint>,
+    exit_code: u8,
 }
 
 impl Failure {
@@ -60,6 +63,17 @@ impl Failure {
         Self {
             message: Some(message.into()),
             hints: Vec::new(),
+            exit_code: EXIT_FAILED,
+        }
+    }
+
+    /// Something was looked at, and problems were found. What they are has been said,
+    /// or is the message.
+    pub fn found(message: Option<String>) -> Self {
+        Self {
+            message,
+            hints: Vec::new(),
+            exit_code: EXIT_FOUND,
         }
     }
 
@@ -106,6 +120,17 @@ impl Failure {
         self
     }
 
+    /// Adds what to do about several things, each once.
+    #[must_use]
+    pub fn hints_of(mut self, hints: Vec<Hint>) -> Self {
+        for hint in hints {
+            if !self.hints.contains(&hint) {
+                self.hints.push(hint);
+            }
+        }
+        self
+    }
+
     /// Adds a command to type that goes to the same cluster.
     #[must_use]
     pub fn hint_command(
@@ -120,6 +145,11 @@ impl Failure {
             arguments: arguments.into(),
         });
         self
+    }
+
+    /// With which exit code kb ends.
+    pub fn exit_code(&self) -> u8 {
+        self.exit_code
     }
 
     /// What went wrong.

@@ -193,7 +193,7 @@ fn rule(path: &Path, config: Option<&FoundConfig>) -> Result<Rule, EditError> {
             .iter()
             .filter_map(|key| key.text.parse().ok())
             .collect(),
-        selects_values: rule.selects_values,
+        selects_values: rule.selection.is_explicit(),
     })
 }
 

@@ -87,6 +87,26 @@ impl Sops {
         })
     }
 
+    /// Encrypts the file of an absolute path, which is not encrypted, by its creation
+    /// rule.
+    ///
+    /// # Errors
+    /// As for [`Sops::decrypt`].
+    pub fn encrypt_file(&self, file: &Path) -> Result<Vec<u8>, SopsError> {
+        let mut command = self.subcommand(ENCRYPT, Keys::None);
+        for name in RECIPIENT_VARIABLES {
+            command.env_remove(name);
+        }
+        command.arg(file);
+        let output = self.output(command)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        self.require_version()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(SopsError::new(ENCRYPT, file, output.status, &said))
+    }
+
     /// Puts the text into `staged`, a copy of the encrypted file in memory. The
     /// data key stays, and the ciphertext of each value that did not change.
     ///

@@ -186,7 +186,7 @@ fn in_rule(config: &SopsConfig, index: usize, add: bool, paths: Paths) -> Result
         let mut routing = Routing::new(rule.regex()?, &config.rules[..index], paths)?;
         match routing.shadowed_by()? {
             Some(earlier) => Ok(Err(earlier)),
-            None => routing.warnings(rule.selects_values).map(Ok),
+            None => routing.warnings(rule.selection.is_explicit()).map(Ok),
         }
     };
     match look() {

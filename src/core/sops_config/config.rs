@@ -46,8 +46,26 @@ impl SopsConfig {
     pub fn load_or_empty(path: &Path) -> Result<Self, ConfigError> {
         // A link that leads nowhere is a file that cannot be read.
         let exists = path.try_exists().unwrap_or(true) || path.is_symlink();
-        let bytes = if exists { read(path)? } else { Vec::new() };
-        Self::parse(path, exists, syntax::text(path, bytes)?)
+        match exists {
+            true => Self::load(path),
+            false => Self::parse(path, false, String::new()),
+        }
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// As for [`Self::load_or_empty`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::from_bytes(path, read(path)?)
+    }
+
+    /// Reads the content of the file at `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Parse`]
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, ConfigError> {
+        Self::parse(path, true, syntax::text(path, bytes)?)
     }
 
     pub(super) fn parse(path: &Path, exists: bool, text: String) -> Result<Self, ConfigError> {
@@ -93,12 +111,17 @@ impl SopsConfig {
     /// [base]: crate::core::repository::FoundConfig::base
     /// [absolute]: crate::core::repository::absolute
     pub fn rule_for(&self, directory: &Path, file: &Path) -> Option<&CreationRule> {
+        Some(&self.rules[self.rule_index(directory, file)?])
+    }
+
+    /// As [`Self::rule_for`], and which of the rules it is.
+    pub fn rule_index(&self, directory: &Path, file: &Path) -> Option<usize> {
         let prefix = [directory.as_os_str().as_bytes(), b"/"].concat();
         let file = file.as_os_str().as_bytes();
         let relative = OsStr::from_bytes(file.strip_prefix(&*prefix).unwrap_or(file));
         self.rules
             .iter()
-            .find(|rule| rule.matches(Path::new(relative)))
+            .position(|rule| rule.matches(Path::new(relative)))
     }
 }
 

@@ -26,6 +26,7 @@ mod model;
 mod path_regex;
 mod raw;
 mod routing;
+mod selection;
 mod syntax;
 
 pub use choose::{Choice, NoPlace, Target, choose};
@@ -34,3 +35,4 @@ pub use edit::{EditError, Place};
 pub use model::{ConfigError, CreationRule, KeyText, Position, RulePaths, RuleSummary};
 pub use path_regex::{PathRegex, Paths, RegexError};
 pub use routing::RuleWarning;
+pub use selection::Selection;

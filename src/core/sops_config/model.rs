@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_saphyr::Location;
 
 use super::path_regex::{PathRegex, RegexError, TooComplex};
+use super::selection::Selection;
 use crate::core::identity::{Recipient, RecipientError};
 
 /// Why a `.sops.yaml` cannot be used.
@@ -176,9 +177,8 @@ pub struct CreationRule {
     pub age: Vec<KeyText>,
     /// Whether it has a key that is not age's: PGP, a cloud's KMS, Vault.
     pub other_keys: bool,
-    /// Whether it says which values are encrypted, by `encrypted_regex` or one of
-    /// its siblings; if not, all are.
-    pub selects_values: bool,
+    /// Which values are encrypted, by `encrypted_regex` or one of its siblings.
+    pub selection: Selection,
 }
 
 impl CreationRule {

@@ -9,6 +9,7 @@ use serde_saphyr::Spanned;
 
 use super::model::{ConfigError, CreationRule, KeyText, Position, RulePaths};
 use super::path_regex::PathRegex;
+use super::selection::Selection;
 use super::syntax;
 
 /// The rules of a file.
@@ -122,6 +123,7 @@ impl From<Spanned<Option<RawRule>>> for CreationRule {
         let position = spanned.defined.into();
         // A dash with nothing behind it is a rule that matches every path.
         let rule = spanned.value.unwrap_or_default();
+        let selection = rule.selection();
         let groups = rule.key_groups.unwrap_or_default();
         let own = [rule.pgp, rule.kms, rule.gcp_kms];
         let more = [rule.hckms, rule.azure_keyvault, rule.hc_vault_transit_uri];
@@ -145,14 +147,6 @@ impl From<Spanned<Option<RawRule>>> for CreationRule {
         for group in groups.into_iter().flatten() {
             other_keys |= group.collect(&mut age);
         }
-        let selections = [
-            rule.encrypted_regex,
-            rule.encrypted_suffix,
-            rule.encrypted_comment_regex,
-            rule.unencrypted_regex,
-            rule.unencrypted_suffix,
-            rule.unencrypted_comment_regex,
-        ];
         let path_regex = rule.path_regex.filter(|regex| !regex.value.is_empty());
         Self {
             position,
@@ -163,8 +157,25 @@ impl From<Spanned<Option<RawRule>>> for CreationRule {
             }),
             age,
             other_keys,
-            selects_values: selections.iter().flatten().any(|text| !text.is_empty()),
+            selection,
         }
+    }
+}
+
+impl RawRule {
+    fn selection(&self) -> Selection {
+        Selection::new(|field| {
+            let text = match field {
+                "encrypted_regex" => &self.encrypted_regex,
+                "encrypted_suffix" => &self.encrypted_suffix,
+                "encrypted_comment_regex" => &self.encrypted_comment_regex,
+                "unencrypted_regex" => &self.unencrypted_regex,
+                "unencrypted_suffix" => &self.unencrypted_suffix,
+                "unencrypted_comment_regex" => &self.unencrypted_comment_regex,
+                _ => &None,
+            };
+            text.clone()
+        })
     }
 }
 

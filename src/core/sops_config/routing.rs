@@ -246,13 +246,20 @@ fn named(expression: &str, characters: Characters) -> Result<Language, TooComple
 
 /// The first rule that matches every path there is.
 pub(super) fn first_for_every_path(rules: &[CreationRule], paths: Paths) -> Option<usize> {
-    let is_for_all = |rule: &CreationRule| {
-        let characters = Characters::Ascii;
-        let language = Language::of(rule.regex()?, characters)?;
-        let found = Search::new(paths, characters, 1)?.find(&[], &[&language])?;
-        Ok::<bool, TooComplex>(found.is_none())
-    };
-    rules.iter().position(|rule| is_for_all(rule) == Ok(true))
+    rules.iter().position(|rule| rule.is_for_every_path(paths))
+}
+
+impl CreationRule {
+    /// Whether the rule matches every path there is, as far as that can be decided.
+    pub fn is_for_every_path(&self, paths: Paths) -> bool {
+        let is_for_all = || {
+            let characters = Characters::Ascii;
+            let language = Language::of(self.regex()?, characters)?;
+            let found = Search::new(paths, characters, 1)?.find(&[], &[&language])?;
+            Ok::<bool, TooComplex>(found.is_none())
+        };
+        is_for_all() == Ok(true)
+    }
 }
 
 #[cfg(test)]

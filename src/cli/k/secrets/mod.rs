@@ -1,9 +1,11 @@
 //! `kb k secrets`: manage the secrets of a cluster.
 
+pub mod check;
 pub mod decrypt;
 pub mod edit;
 pub mod init;
 pub mod prune;
+mod told;
 
 use clap::Subcommand;
 
@@ -19,6 +21,8 @@ pub enum Secrets {
     Edit(edit::Edit),
     /// Print the plaintext of an encrypted file
     Decrypt(decrypt::Decrypt),
+    /// Look for plaintext that must not get into Git; needs no cluster
+    Check(check::Check),
     /// Drop retired keys from the cluster, once nothing needs them
     Prune(prune::Prune),
 }
@@ -29,6 +33,7 @@ impl Secrets {
             Self::Init(init) => init.run(context),
             Self::Edit(edit) => edit.run(context),
             Self::Decrypt(decrypt) => decrypt.run(context),
+            Self::Check(check) => check.run(context),
             Self::Prune(prune) => prune.run(context),
         }
     }

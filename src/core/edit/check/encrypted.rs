@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Problem, SECTIONS, documents, is_secret};
+use super::{Problem, documents};
+use crate::core::manifest::{SECTIONS, is_empty, is_encrypted, is_secret};
 use crate::core::sops_file::{ENCRYPTED_VALUE, Format};
 
 /// What is wrong with the encrypted file that sops made of a text: values of a
@@ -137,17 +138,6 @@ fn revealing_comment(encrypted: &[u8], before: &[u8]) -> Option<String> {
 fn is_plain(values: &Map<String, Value>) -> bool {
     let mut filled = values.values().filter(|value| !is_empty(value)).peekable();
     filled.peek().is_some() && !filled.any(is_encrypted)
-}
-
-/// sops leaves empty values as they are.
-fn is_empty(value: &Value) -> bool {
-    value.is_null() || *value == ""
-}
-
-fn is_encrypted(value: &Value) -> bool {
-    value
-        .as_str()
-        .is_some_and(|text| text.starts_with(ENCRYPTED_VALUE))
 }
 
 /// What sops takes a value for.

@@ -15,8 +15,6 @@ use crate::core::sops_file::Format;
 pub(super) use encrypted::problem_of_encrypted;
 pub(super) use typed::{problem, reason_for_refusal};
 
-/// The fields of a Secret that hold values.
-const SECTIONS: [&str; 2] = ["data", "stringData"];
 /// What is wrong with a text. Of the text it names only keys, which stand in the
 /// encrypted file in plaintext too.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,9 +97,4 @@ fn reason(error: &serde_saphyr::Error) -> &'static str {
         E::UnknownAnchor { .. } => "there is no anchor of this name above",
         _ => NOT_PARSED,
     }
-}
-
-fn is_secret(document: &Value) -> bool {
-    document.get("kind") == Some(&Value::from("Secret"))
-        && document.get("apiVersion") == Some(&Value::from("v1"))
 }

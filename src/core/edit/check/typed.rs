@@ -5,7 +5,8 @@ use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
-use super::{Problem, SECTIONS, documents};
+use super::{Problem, documents};
+use crate::core::manifest::SECTIONS;
 use crate::core::sops_file::Format;
 
 /// All fields of a Secret (k8s.io/api/core/v1), and sops's metadata.

@@ -52,12 +52,12 @@ enum StepAsJson {
     },
 }
 
-/// The plan as JSON, for people to read as well.
-pub(super) fn plan(cluster: &Cluster, plan: &Plan) -> String {
+/// The plan, to be printed.
+pub(super) fn plan<'a>(cluster: &'a Cluster, plan: &'a Plan) -> impl Serialize + 'a {
     let target = cluster.target();
     let is_known = plan.is_resumed() || plan.is_imported();
     let remarks = &plan.remarks;
-    let json = PlanAsJson {
+    PlanAsJson {
         version: VERSION,
         context: &target.context,
         server: target.server(),
@@ -81,10 +81,7 @@ pub(super) fn plan(cluster: &Cluster, plan: &Plan) -> String {
             .iter()
             .map(|copy| copy.secret.to_string())
             .collect(),
-    };
-    // Strings, lists and numbers cannot fail.
-    let text = serde_json::to_string_pretty(&json).unwrap_or_default();
-    format!("{text}\n")
+    }
 }
 
 impl From<Step> for StepAsJson {

@@ -6,12 +6,13 @@ mod say;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 pub(super) use say::number_of_files;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program, show_key_arguments};
+use crate::cli::options::OutputFormat;
 use crate::cli::progress::Progress;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::NEXT_ENTRY;
@@ -73,14 +74,7 @@ pub(super) struct Force {
         requires = "dry_run",
         help_heading = "Rotation"
     )]
-    output: Option<Form>,
-}
-
-/// A form for machines.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
-    /// One JSON object.
-    Json,
+    output: Option<OutputFormat>,
 }
 
 impl Force {
@@ -211,10 +205,9 @@ impl Task<'_> {
         let prepared = rotation.prepare(plan)?;
         progress.clear();
         if self.dry_run {
-            if let Some(Form::Json) = self.options.output {
-                let json = json::plan(self.cluster, prepared.plan());
-                let written = context.stdout.write(json.as_bytes());
-                written.map_err(|error| Failure::stdout("the plan", &error))?;
+            if self.options.output.is_some() {
+                let plan = json::plan(self.cluster, prepared.plan());
+                context.stdout.write_json("the plan", &plan)?;
             }
             context
                 .report

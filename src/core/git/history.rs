@@ -1,41 +1,10 @@
-//! The `git` process, for what stands in commits. Nothing is fetched and nothing is
-//! changed.
-
-#![expect(clippy::disallowed_methods, reason = "this is what runs git")]
+//! What stands in commits.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
-/// Variables by which git would look at another repository than the one it is
-/// told: they are set where kb runs in a hook.
-const ELSEWHERE: &str = "GIT_";
-/// Those that say how, not where.
-const CONFIGURATION: &str = "GIT_CONFIG";
-
-/// Why git did not tell.
-#[derive(Debug, thiserror::Error)]
-pub enum GitError {
-    /// It could not be started.
-    #[error("cannot start git")]
-    Start(#[source] io::Error),
-    /// It failed.
-    #[error("git {task} failed: {said}")]
-    Failed {
-        /// The subcommand.
-        task: &'static str,
-        /// The last line of its stderr.
-        said: String,
-    },
-}
-
-/// A repository's history.
-pub struct Git {
-    environment: Vec<(OsString, OsString)>,
-    root: PathBuf,
-}
+use super::{Git, GitError, failed};
 
 /// A branch, local or remote-tracking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +16,6 @@ pub struct Branch {
 }
 
 impl Git {
-    /// The history of the working tree at `root`; git gets the `environment`, but
-    /// for what would lead it elsewhere.
-    pub fn new(root: PathBuf, environment: Vec<(OsString, OsString)>) -> Self {
-        Self { environment, root }
-    }
-
     /// Whether the commit is in this clone.
     ///
     /// # Errors
@@ -137,41 +100,5 @@ impl Git {
             commit: commit.to_owned(),
         };
         Ok(lines.map(branch).collect())
-    }
-
-    fn run<A: AsRef<OsStr>>(
-        &self,
-        task: &'static str,
-        arguments: &[A],
-    ) -> Result<Output, GitError> {
-        let mut command = Command::new("git");
-        command.env_clear();
-        for (name, value) in &self.environment {
-            let starts = |prefix: &str| name.as_encoded_bytes().starts_with(prefix.as_bytes());
-            if !starts(ELSEWHERE) || starts(CONFIGURATION) {
-                command.env(name, value);
-            }
-        }
-        command
-            // A partial clone would fetch what it lacks.
-            .env("GIT_NO_LAZY_FETCH", "1")
-            // What Flux has deployed is not replaced.
-            .env("GIT_NO_REPLACE_OBJECTS", "1")
-            .env("LC_ALL", "C")
-            .arg("-C")
-            .arg(&self.root)
-            .args(["--no-pager", "--literal-pathspecs", "-c", "color.ui=false"])
-            .args(["-c", "color.grep=false", task])
-            .args(arguments)
-            .stdin(Stdio::null());
-        command.output().map_err(GitError::Start)
-    }
-}
-
-fn failed(task: &'static str, output: &Output) -> GitError {
-    let said = String::from_utf8_lossy(&output.stderr);
-    GitError::Failed {
-        task,
-        said: said.lines().last().unwrap_or_default().to_owned(),
     }
 }

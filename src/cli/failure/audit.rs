@@ -1,0 +1,46 @@
+//! Hints for what keeps files from being looked at, or mended.
+
+use super::Failure;
+use crate::core::audit::{AuditError, FixError};
+use crate::core::git::{BlobError, GitError};
+
+impl From<GitError> for Failure {
+    fn from(error: GitError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            GitError::Start(_) => failure.hint("install git: it tells which files there are"),
+            GitError::Failed { .. } => failure.hint("git status shows what is wrong"),
+        }
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            AuditError::Git(error) | AuditError::Blob(BlobError::Git(error)) => error.into(),
+            AuditError::Config(error) => error.into(),
+            AuditError::Blob(BlobError::Read(_)) => failure.hint("git fsck shows what is wrong"),
+            AuditError::Blob(BlobError::Missing { .. }) => failure.hint(
+                "git fsck shows what is missing; in a partial clone, git fetch --refetch gets it",
+            ),
+            AuditError::Missing { .. } => {
+                failure.hint("is the path right? It is taken from the working directory")
+            }
+        }
+    }
+}
+
+impl From<FixError> for Failure {
+    fn from(error: FixError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            FixError::File(error) => error.into(),
+            FixError::Sops(error) => error.into(),
+            FixError::Replace(error) => error.into(),
+            FixError::StillPlain { .. } | FixError::Head { .. } => {
+                failure.hint("give its rule encrypted_regex: ^(data|stringData)$")
+            }
+        }
+    }
+}

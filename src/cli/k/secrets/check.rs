@@ -1,0 +1,245 @@
+//! `kb k secrets check`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::told::{self, Told, ToldAsJson};
+use crate::cli::context::Context;
+use crate::cli::failure::{Failure, Hint};
+use crate::cli::options::OutputFormat;
+use crate::core::audit::{self, Audit, Depth, Examined, Fixed, Leak};
+use crate::core::git::Git;
+use crate::core::repository;
+use crate::core::sops::Sops;
+
+/// Goes up when a field is taken away or changes its meaning.
+const VERSION: u32 = 1;
+
+/// Look for plaintext that must not get into Git; needs no cluster
+///
+/// A file that a rule of .sops.yaml is for must be encrypted; a manifest only if it
+/// is a Secret with values. In encrypted files no value of a Secret may stand in
+/// plaintext, and in no file at all an age private key. Without a PATH, all files of
+/// the repository are looked at that Git does not ignore.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Files, and directories to look through
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// Look at what would be committed: the index, .sops.yaml in it too
+    #[arg(long, conflicts_with = "paths")]
+    staged: bool,
+
+    /// Encrypt in place what should have been; the index is left to you
+    #[arg(long)]
+    fix: bool,
+
+    /// Leave out this file or directory; may be repeated
+    #[arg(long, value_name = "PATH")]
+    skip: Vec<PathBuf>,
+
+    /// Print what was found on stdout, for machines
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<OutputFormat>,
+}
+
+#[derive(Serialize)]
+struct CheckAsJson<'a> {
+    version: u32,
+    ok: bool,
+    /// How many files were looked at.
+    files: usize,
+    problems: Vec<ToldAsJson<'a>>,
+    /// Secrets that are not encrypted, and that no rule is for.
+    unruled: Vec<String>,
+}
+
+impl Check {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        if self.output.is_some() {
+            context.stdout.check_open("what was found")?;
+        }
+        let mut audit = self.audit(context)?;
+        if !audit.rules.broken.is_empty() {
+            return Err(audit.rules.broken.swap_remove(0).into());
+        }
+        if let Some((path, error)) = audit.unread.first() {
+            let text = format!("cannot read {}: {error}", path.display());
+            return Err(
+                Failure::new(text).hint("--skip PATH leaves out what need not be looked at")
+            );
+        }
+        self.remark(context, &audit);
+        let sops = match self.fix {
+            true => Some(context.find_sops()?),
+            false => None,
+        };
+        let mut found = Vec::new();
+        for file in &audit.files {
+            for leak in file.leaks(&audit) {
+                let left = sops
+                    .as_ref()
+                    .map(|sops| self.fix(context, sops, file, &leak, &audit));
+                match left.unwrap_or(Fixing::Left) {
+                    Fixing::Done => {}
+                    Fixing::Left => found.push(told::leak(&file.path, &leak)),
+                    Fixing::Failed(failure) => {
+                        context.report.failure(&failure);
+                        found.push(told::leak(&file.path, &leak));
+                    }
+                }
+            }
+        }
+        self.conclude(context, &audit, &found)
+    }
+
+    fn audit(&self, context: &Context) -> Result<Audit, Failure> {
+        let directory = &context.directory;
+        let named = context.environment.named_config(&context.common);
+        let named = named.map(|path| directory.join(path));
+        let skip = |root: &Path| context.skipped(&self.skip, &[root.to_owned()]);
+        let variables = context.environment.variables();
+        if self.staged {
+            let git = Git::around(directory.clone(), variables)?;
+            let skip = skip(git.root())?;
+            return Ok(audit::index(&git, &skip, named.as_deref())?);
+        }
+        let root = repository::root(directory).unwrap_or_else(|| directory.clone());
+        let git = repository::git_root(directory).map(|_| Git::new(root.clone(), variables));
+        let paths = self.paths.iter().map(|path| {
+            let path = repository::absolute(directory, path);
+            repository::below(std::slice::from_ref(&root), &path).unwrap_or(path)
+        });
+        let paths: Vec<PathBuf> = paths.collect();
+        let audit = audit::working_tree(
+            Depth::Leaks,
+            &root,
+            git.as_ref(),
+            &paths,
+            &skip(&root)?,
+            named.as_deref(),
+        )?;
+        Ok(audit)
+    }
+
+    fn remark(&self, context: &Context, audit: &Audit) {
+        if audit.rules.configs().next().is_none() {
+            let place = if self.staged {
+                "the index"
+            } else {
+                "the repository"
+            };
+            let text = format!("no .sops.yaml in {place}: only private keys were looked for");
+            context.report.warning(&text, None);
+        }
+        for path in audit.unruled_secrets() {
+            let text = format!(
+                "{} is not encrypted: a Secret, and no rule of .sops.yaml is for it",
+                path.display()
+            );
+            context.report.warning(&text, None);
+        }
+    }
+
+    fn fix(
+        &self,
+        context: &Context,
+        sops: &Sops,
+        file: &Examined,
+        leak: &Leak<'_>,
+        audit: &Audit,
+    ) -> Fixing {
+        let Leak::NotEncrypted { found, .. } = leak else {
+            return Fixing::Left;
+        };
+        let Some(rule) = audit
+            .rules
+            .of(&file.path)
+            .filter(|_| found.is_plainly_meant)
+        else {
+            return Fixing::Left;
+        };
+        match audit::fix(sops, &file.path, rule) {
+            Ok(Fixed::Encrypted) => {
+                let path = file.path.display();
+                context.report.say(&format!("Encrypted: {path}"));
+                match self.staged {
+                    true => Fixing::Left,
+                    false => Fixing::Done,
+                }
+            }
+            Ok(Fixed::NotThis) => Fixing::Left,
+            Err(error) => Fixing::Failed(error.into()),
+        }
+    }
+
+    fn conclude(&self, context: &Context, audit: &Audit, found: &[Told]) -> Result<(), Failure> {
+        if self.output.is_some() {
+            let json = CheckAsJson {
+                version: VERSION,
+                ok: found.is_empty(),
+                files: audit.count,
+                problems: found
+                    .iter()
+                    .map(|told| told.as_json(&context.report))
+                    .collect(),
+                unruled: audit
+                    .unruled_secrets()
+                    .map(|path| path.display().to_string())
+                    .collect(),
+            };
+            context.stdout.write_json("what was found", &json)?;
+        }
+        if found.is_empty() {
+            context.report.say(&match audit.count {
+                0 => "There is nothing to look at.".to_owned(),
+                1 => "1 file was looked at: nothing in it must not be committed.".to_owned(),
+                count => {
+                    format!("{count} files were looked at: nothing in them must not be committed.")
+                }
+            });
+            return Ok(());
+        }
+        let mut message = "this must not be committed:".to_owned();
+        for told in found {
+            message.push_str(&format!("\n  {}: {}", told.subject, told.words));
+        }
+        let mut failure = Failure::found(Some(message)).hints_of(hints(found));
+        if self.staged {
+            failure = failure.hint("the index holds it until you git add what you have mended");
+        }
+        Err(failure)
+    }
+}
+
+/// What became of a leak.
+enum Fixing {
+    /// It is gone.
+    Done,
+    /// It is there.
+    Left,
+    /// It is there, and here is why.
+    Failed(Failure),
+}
+
+/// What to do about all of it: for each kind of problem what it is for the first one.
+fn hints(found: &[Told]) -> Vec<Hint> {
+    let fixable = found.iter().filter(|told| told.is_fixable).count();
+    let several = (fixable > 1).then(|| {
+        Hint::Text(format!(
+            "to encrypt {fixable} of them in place: kb k secrets check --fix"
+        ))
+    });
+    let mut kinds = Vec::new();
+    let rest = found.iter().filter(|told| {
+        let kind = (told.kind, told.is_fixable);
+        let is_new = !kinds.contains(&kind) && !(told.is_fixable && fixable > 1);
+        kinds.push(kind);
+        is_new
+    });
+    let rest = rest.flat_map(|told| told.hints.clone());
+    several.into_iter().chain(rest).collect()
+}

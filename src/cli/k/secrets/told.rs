@@ -1,0 +1,182 @@
+//! Problems that `check` and `status` find, as they are said: to people, and to
+//! machines.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::failure::{Hint, Program};
+use crate::cli::options::quoted;
+use crate::cli::report::{Report, one_line};
+use crate::core::audit::{Leak, Plain};
+use crate::core::sops_file::FileError;
+
+/// A problem, as it is said.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// What kind of problem it is, for machines: kebab-case, and never another.
+    pub(super) kind: &'static str,
+    /// What has it: a file, with the line where that is known, or `namespace/name`.
+    pub(super) subject: String,
+    /// What is wrong with it.
+    pub(super) words: String,
+    /// What to do.
+    pub(super) hints: Vec<Hint>,
+    /// Whether `check --fix` does it.
+    pub(super) is_fixable: bool,
+}
+
+/// A problem on stdout, for machines.
+#[derive(Serialize)]
+pub(super) struct ToldAsJson<'a> {
+    kind: &'static str,
+    subject: &'a str,
+    message: &'a str,
+    hints: Vec<String>,
+}
+
+impl Told {
+    pub(super) fn new(
+        kind: &'static str,
+        subject: impl Into<String>,
+        words: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            subject: subject.into(),
+            words: words.into(),
+            hints: Vec::new(),
+            is_fixable: false,
+        }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(Hint::Text(hint.into()));
+        self
+    }
+
+    /// A command of kb's that goes to the same cluster.
+    pub(super) fn hint_kb(self, purpose: &str, arguments: impl Into<String>) -> Self {
+        self.hint_command(purpose, Program::Kb, arguments)
+    }
+
+    pub(super) fn hint_command(
+        mut self,
+        purpose: &str,
+        program: Program,
+        arguments: impl Into<String>,
+    ) -> Self {
+        self.hints.push(Hint::Command {
+            purpose: purpose.to_owned(),
+            program,
+            arguments: arguments.into(),
+        });
+        self
+    }
+
+    pub(super) fn as_json(&self, report: &Report) -> ToldAsJson<'_> {
+        ToldAsJson {
+            kind: self.kind,
+            subject: &self.subject,
+            message: &self.words,
+            hints: self
+                .hints
+                .iter()
+                .map(|hint| report.in_words(hint))
+                .collect(),
+        }
+    }
+}
+
+/// A file's name in a command.
+pub(super) fn word(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// What must not be committed.
+pub(super) fn leak(path: &Path, leak: &Leak<'_>) -> Told {
+    let subject = one_line(path);
+    match leak {
+        Leak::PrivateKey { line } => Told::new(
+            "private-key",
+            format!("{subject}:{line}"),
+            "an age private key stands here",
+        )
+        .hint("take it out; the cluster's own key is in the cluster, and a copy belongs in a password manager")
+        .hint_kb(
+            "a key that was pushed once is known; to replace it:",
+            "k secrets init --force",
+        ),
+        Leak::NotEncrypted { found, rule } => {
+            let what = match &found.what {
+                Plain::Secret(Some(name)) => format!("not encrypted: the Secret {name}"),
+                Plain::Secret(None) => "not encrypted: a Secret".to_owned(),
+                Plain::Values => "not encrypted".to_owned(),
+                Plain::NotParsed(place) => {
+                    let place = place.map(|(line, column)| format!(" at {line}:{column}"));
+                    format!(
+                        "not encrypted, and it does not parse{}",
+                        place.unwrap_or_default()
+                    )
+                }
+            };
+            let mut told = Told::new("not-encrypted", subject, format!("{what} (rule {rule})"));
+            told.is_fixable = found.is_plainly_meant;
+            match (&found.what, found.is_plainly_meant) {
+                (_, true) => told.hint(format!(
+                    "to encrypt it in place: kb k secrets check --fix {}",
+                    word(path)
+                )),
+                (Plain::NotParsed(_), _) => {
+                    told.hint("mend it first: sops cannot encrypt it as it is")
+                }
+                _ => told
+                    .hint(format!(
+                        "to encrypt it: sops encrypt --in-place {}",
+                        word(path)
+                    ))
+                    .hint("if it holds no secret, give that rule a narrower path_regex"),
+            }
+        }
+        Leak::PlainValues(values) => {
+            let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
+            let stand = if names.len() == 1 { "stands" } else { "stand" };
+            let names = names.join(", ");
+            let words = format!("encrypted, but {names} {stand} in it in plaintext");
+            let told = Told::new("values-not-encrypted", subject, words);
+            match values.iter().any(|value| value.is_typed_in) {
+                true => told.hint_kb(
+                    &format!("take {names} out of the file, and put it in again with"),
+                    format!("k secrets edit {}", word(path)),
+                ),
+                false => told
+                    .hint("first see that its rule has encrypted_regex: ^(data|stringData)$")
+                    .anew(path),
+            }
+        }
+        Leak::Damaged(error) => {
+            // Its words begin with the path.
+            let words = match error {
+                FileError::Damaged { reason, .. } => format!("damaged: {reason}"),
+                error => error.to_string(),
+            };
+            Told::new("damaged", subject, words).hint(format!(
+                "to see how it was before: git log -p -- {}",
+                word(path)
+            ))
+        }
+    }
+}
+
+impl Told {
+    /// How a file is encrypted anew by its rule, without a plaintext on a disk.
+    pub(super) fn anew(self, path: &Path) -> Self {
+        let path = word(path);
+        self.hint_kb(
+            "to encrypt it anew by its rule:",
+            format!(
+                "k secrets decrypt --ignore-mac {path} | sops encrypt --filename-override {path} --output {path} /dev/stdin"
+            ),
+        )
+    }
+}

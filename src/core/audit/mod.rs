@@ -1,0 +1,76 @@
+//! Looks at files by the rules of `.sops.yaml` and by their own content. It needs no
+//! cluster and no key.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `sources` | which files there are, and their content: working tree or index |
+//! | `rules` | which rule of which `.sops.yaml` a file has |
+//! | `content` | what stands in a file |
+//! | `leak` | what of it must not be committed |
+//! | `keys` | private keys in any file |
+//! | `fix` | encrypts what should have been |
+
+mod content;
+mod fix;
+mod keys;
+mod leak;
+mod rules;
+mod sources;
+
+use std::io;
+use std::path::PathBuf;
+
+use super::git::{BlobError, GitError};
+use super::sops_config::ConfigError;
+
+pub use content::{Content, Encrypted, Plain, PlainValue, Plaintext};
+pub use fix::{FixError, Fixed, fix};
+pub use leak::Leak;
+pub use rules::{Rule, Rules};
+pub use sources::{Depth, index, working_tree};
+
+/// Files that were looked at.
+#[derive(Debug)]
+pub struct Audit {
+    /// The rules that they were looked at by.
+    pub rules: Rules,
+    /// Those of interest, ordered by path.
+    pub files: Vec<Examined>,
+    /// How many files were looked at.
+    pub count: usize,
+    /// What could not be read.
+    pub unread: Vec<(PathBuf, io::Error)>,
+}
+
+/// A file that is of interest: it is encrypted, or should be, or holds a private key.
+#[derive(Debug)]
+pub struct Examined {
+    /// Its path, absolute.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The line in which an age private key stands, from 1.
+    pub private_key: Option<u64>,
+    /// What stands in it.
+    pub content: Content,
+}
+
+/// Why files were not looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// Which files there are, git tells.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// What stands in the index, too.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// A config cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A path that was named is not there.
+    #[error("there is no {}", .path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+}

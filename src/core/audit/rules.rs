@@ -1,0 +1,150 @@
+//! Which rule of which `.sops.yaml` a file has.
+//!
+//! That is the config that was named, else the nearest one above the file: the one
+//! that sops takes for it in its own directory.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::core::sops_config::{ConfigError, CreationRule, Paths, SopsConfig};
+
+/// The rules of all files that are looked at.
+#[derive(Debug, Default)]
+pub struct Rules {
+    configs: Vec<Config>,
+    /// Configs that cannot be used.
+    pub broken: Vec<ConfigError>,
+    /// The config of a directory; `None` if there is none, or one that is broken.
+    by_directory: HashMap<PathBuf, Option<usize>>,
+    /// The config that was named: it is for all files.
+    named: bool,
+}
+
+#[derive(Debug)]
+struct Config {
+    config: SopsConfig,
+    /// The directory that its rules are matched from.
+    base: PathBuf,
+    /// For each rule, whether it is for every path.
+    for_all: Vec<bool>,
+}
+
+/// The rule of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule<'r> {
+    /// The config that it stands in.
+    pub config: &'r SopsConfig,
+    /// The rule.
+    pub rule: &'r CreationRule,
+    /// The directory that its paths are matched from.
+    pub base: &'r Path,
+    /// Whether it is for every path: then it says nothing of what a file is.
+    pub is_for_all: bool,
+}
+
+impl Rules {
+    /// The rules of one config, for all files.
+    pub(super) fn named(config: Result<SopsConfig, ConfigError>, base: PathBuf) -> Self {
+        let mut rules = Self {
+            named: true,
+            ..Self::default()
+        };
+        rules.add(config, base);
+        rules
+    }
+
+    /// The rules for files in these directories, which are absolute. `load` reads the
+    /// config of a directory, where it has one.
+    pub(super) fn of_directories<'p>(
+        directories: impl IntoIterator<Item = &'p Path>,
+        mut load: impl FnMut(&Path) -> Option<Result<SopsConfig, ConfigError>>,
+    ) -> Self {
+        let mut rules = Self::default();
+        for directory in directories {
+            let mut unknown = Vec::new();
+            let mut found = None;
+            for above in directory.ancestors() {
+                if let Some(known) = rules.by_directory.get(above) {
+                    found = *known;
+                    break;
+                }
+                unknown.push(above.to_owned());
+                if let Some(config) = load(above) {
+                    found = rules.add(config, above.to_owned());
+                    break;
+                }
+            }
+            for above in unknown {
+                rules.by_directory.insert(above, found);
+            }
+        }
+        rules
+    }
+
+    fn add(&mut self, config: Result<SopsConfig, ConfigError>, base: PathBuf) -> Option<usize> {
+        let checked = config.and_then(|config| config.check().map(|()| config));
+        match checked {
+            Ok(config) => {
+                let for_all = |rule: &CreationRule| rule.is_for_every_path(Paths::Relative);
+                let for_all = config.rules.iter().map(for_all).collect();
+                self.configs.push(Config {
+                    config,
+                    base,
+                    for_all,
+                });
+                Some(self.configs.len() - 1)
+            }
+            Err(error) => {
+                self.broken.push(error);
+                None
+            }
+        }
+    }
+
+    /// The configs.
+    pub fn configs(&self) -> impl Iterator<Item = &SopsConfig> {
+        self.configs.iter().map(|found| &found.config)
+    }
+
+    /// The config that a file has, by its absolute path.
+    pub fn config_of(&self, file: &Path) -> Option<&SopsConfig> {
+        self.entry_of(file).map(|found| &found.config)
+    }
+
+    /// The rule that a file has, by its absolute path.
+    pub fn of(&self, file: &Path) -> Option<Rule<'_>> {
+        let found = self.entry_of(file)?;
+        let index = found.config.rule_index(&found.base, file)?;
+        Some(Rule {
+            config: &found.config,
+            rule: &found.config.rules[index],
+            base: &found.base,
+            is_for_all: found.for_all[index],
+        })
+    }
+
+    fn entry_of(&self, file: &Path) -> Option<&Config> {
+        if self.named {
+            return self.configs.first();
+        }
+        let index = self.by_directory.get(file.parent()?)?.as_ref()?;
+        self.configs.get(*index)
+    }
+}
+
+impl Rule<'_> {
+    /// Whether it names the kind of the file, by the ending of its name: with another
+    /// one it would not be for it.
+    pub(super) fn names_kind(&self, file: &Path) -> bool {
+        let other = file.with_extension("of-another-kind");
+        // Of a name that begins with a dot, and has no other, the whole is the ending.
+        let other = match file.extension() {
+            Some(_) => other,
+            None => file.with_file_name(".of-another-kind"),
+        };
+        !self
+            .config
+            .rule_index(self.base, &other)
+            .is_some_and(|index| std::ptr::eq(&self.config.rules[index], self.rule))
+    }
+}

@@ -1,0 +1,197 @@
+//! What stands in the index, and which files there are.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+
+use super::{Git, GitError, failed};
+
+/// The modes of entries that are files; links and submodules are none.
+const FILE_MODES: [&[u8]; 2] = [b"100644", b"100755"];
+
+/// A file in the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its path, from the top of the working tree.
+    pub path: PathBuf,
+    /// The name of the object that holds its content.
+    pub blob: String,
+}
+
+/// Why the content of files was not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// It said something else than it should.
+    #[error("cannot read from git")]
+    Read(#[source] io::Error),
+    /// It is not in this clone.
+    #[error("the content of {} is not in this clone", .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Git {
+    /// The files whose content in the index is another than in the last commit.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn staged(&self) -> Result<Vec<Entry>, GitError> {
+        let options = [
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-abbrev",
+            "--no-renames",
+            "--no-relative",
+            "--no-ext-diff",
+            "--ignore-submodules=all",
+            "--diff-filter=AMT",
+        ];
+        let output = self.run("diff", &options)?;
+        if !output.status.success() {
+            return Err(failed("diff", &output));
+        }
+        // ":MODE MODE BLOB BLOB STATUS", NUL, the path, NUL (git-diff(1), raw format).
+        let mut parts = output.stdout.split(|byte| *byte == 0);
+        let mut entries = Vec::new();
+        while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
+            let mut words = head.split(|byte| *byte == b' ');
+            let (mode, blob) = (words.nth(1), words.nth(1));
+            entries.extend(entry(mode, blob, path));
+        }
+        Ok(entries)
+    }
+
+    /// All files of the index, or those of one name.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn index(&self, name: Option<&str>) -> Result<Vec<Entry>, GitError> {
+        let mut arguments = vec!["-z".to_owned(), "--stage".to_owned(), "--".to_owned()];
+        if let Some(name) = name {
+            arguments.push(format!(":(top,glob)**/{name}"));
+        }
+        let output = self.run("ls-files", &arguments)?;
+        if !output.status.success() {
+            return Err(failed("ls-files", &output));
+        }
+        // "MODE BLOB STAGE", a tab, the path, NUL (git-ls-files(1)).
+        let lines = output.stdout.split(|byte| *byte == 0);
+        let entries = lines.filter_map(|line| {
+            let tab = line.iter().position(|byte| *byte == b'\t')?;
+            let mut words = line[..tab].split(|byte| *byte == b' ');
+            entry(words.next(), words.next(), &line[tab + 1..])
+        });
+        Ok(entries.collect())
+    }
+
+    /// The files of the working tree that are or may be committed: tracked ones, and
+    /// those that are not ignored; from the top. `below`: only these, and what is
+    /// below them.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn working_tree(&self, below: &[PathBuf]) -> Result<Vec<PathBuf>, GitError> {
+        let options = ["-z", "--cached", "--others", "--exclude-standard", "--"];
+        let mut arguments: Vec<OsString> = options.iter().map(OsString::from).collect();
+        for path in below {
+            let mut spec = OsString::from(":(top,literal)");
+            spec.push(path);
+            arguments.push(spec);
+        }
+        let output = self.run("ls-files", &arguments)?;
+        if !output.status.success() {
+            return Err(failed("ls-files", &output));
+        }
+        let names = output.stdout.split(|byte| *byte == 0);
+        let names = names.filter(|name| !name.is_empty());
+        let mut paths: Vec<PathBuf> = names.map(|name| OsStr::from_bytes(name).into()).collect();
+        // A file in a conflict stands there three times.
+        paths.sort();
+        paths.dedup();
+        Ok(paths)
+    }
+
+    /// Hands over the content of files of the index, each with its size, in order.
+    ///
+    /// # Errors
+    /// [`BlobError`]
+    pub fn contents<'e>(
+        &self,
+        entries: &'e [Entry],
+        mut each: impl FnMut(&'e Path, u64, &mut dyn Read) -> io::Result<()>,
+    ) -> Result<(), BlobError> {
+        let mut command = self.command("cat-file");
+        command.args(["--batch", "--buffer"]);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().map_err(GitError::Start)?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let names = entries.iter().map(|entry| entry.blob.as_str());
+        let result = thread::scope(|scope| {
+            // git answers while it is still being asked: neither waits for the other.
+            scope.spawn(move || {
+                let mut stdin = BufWriter::new(stdin?);
+                names
+                    .into_iter()
+                    .try_for_each(|name| writeln!(stdin, "{name}"))
+                    .ok()
+            });
+            let mut stdout = BufReader::with_capacity(1 << 16, stdout.ok_or_else(broken)?);
+            entries.iter().try_for_each(|entry| {
+                let size = next_size(&mut stdout)?.ok_or_else(|| BlobError::Missing {
+                    path: entry.path.clone(),
+                })?;
+                let mut content = (&mut stdout).take(size);
+                each(&entry.path, size, &mut content)?;
+                io::copy(&mut content, &mut io::sink())?;
+                let mut end = [0];
+                stdout.read_exact(&mut end)?;
+                Ok(())
+            })
+        });
+        // A git that is still writing ends with its pipe.
+        let _ = child.wait();
+        result
+    }
+}
+
+impl From<io::Error> for BlobError {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+fn broken() -> BlobError {
+    BlobError::Read(io::ErrorKind::BrokenPipe.into())
+}
+
+/// The size in `NAME blob SIZE`; `None` for an object that is not there.
+fn next_size(stdout: &mut impl BufRead) -> Result<Option<u64>, BlobError> {
+    let mut line = String::new();
+    stdout.read_line(&mut line)?;
+    let mut words = line.split_whitespace().skip(1);
+    match (words.next(), words.next()) {
+        (Some("blob"), Some(size)) => Ok(Some(size.parse().map_err(|_| broken())?)),
+        (Some("missing"), _) => Ok(None),
+        _ => Err(broken()),
+    }
+}
+
+fn entry(mode: Option<&[u8]>, blob: Option<&[u8]>, path: &[u8]) -> Option<Entry> {
+    let is_file = FILE_MODES.contains(&mode?);
+    is_file.then_some(Entry {
+        path: OsStr::from_bytes(path).into(),
+        blob: String::from_utf8_lossy(blob?).into_owned(),
+    })
+}

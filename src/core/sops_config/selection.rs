@@ -1,0 +1,132 @@
+//! Which values of a file a rule encrypts: `encrypted_regex` and its siblings.
+//!
+//! As sops 3.13 decides it (`sops.go`, `shouldBeEncrypted`): by the keys on the way
+//! to a value; the places in a list count for nothing. In a binary file all is
+//! encrypted.
+
+use serde_json::Value;
+
+use super::path_regex::PathRegex;
+
+/// What sops leaves in plaintext where nothing else is said.
+const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
+
+/// The fields by which comments decide.
+const COMMENT_FIELDS: [&str; 2] = ["encrypted_comment_regex", "unencrypted_comment_regex"];
+
+/// Which values of a file a rule encrypts. sops takes one of these at a time.
+#[derive(Clone, Debug, Default)]
+pub enum Selection {
+    /// The rule says nothing of it: all but those whose key ends in `_unencrypted`.
+    #[default]
+    Unsaid,
+    /// Those behind a key with this ending.
+    EncryptedSuffix(String),
+    /// All but those behind a key with this ending.
+    UnencryptedSuffix(String),
+    /// Those behind a key that this matches; nothing if it does not compile.
+    EncryptedRegex(Option<PathRegex>),
+    /// All but those behind a key that this matches.
+    UnencryptedRegex(Option<PathRegex>),
+    /// Comments beside the values decide.
+    ByComment,
+}
+
+impl Selection {
+    /// As a rule says it, or the metadata of a file: `text` gives what stands in a
+    /// field of this name.
+    pub(super) fn new(text: impl Fn(&str) -> Option<String>) -> Self {
+        let said = |field: &str| text(field).filter(|text| !text.is_empty());
+        let regex = |text: String| PathRegex::new(&text).ok();
+        if let Some(text) = said("encrypted_regex") {
+            Self::EncryptedRegex(regex(text))
+        } else if let Some(text) = said("unencrypted_regex") {
+            Self::UnencryptedRegex(regex(text))
+        } else if let Some(suffix) = said("encrypted_suffix") {
+            Self::EncryptedSuffix(suffix)
+        } else if let Some(suffix) = said("unencrypted_suffix") {
+            Self::UnencryptedSuffix(suffix)
+        } else if COMMENT_FIELDS.iter().any(|field| said(field).is_some()) {
+            Self::ByComment
+        } else {
+            Self::Unsaid
+        }
+    }
+
+    /// As the metadata of an encrypted file says it: the value of `sops` in it.
+    pub fn of_metadata(sops: &Value) -> Self {
+        Self::new(|field| sops.get(field)?.as_str().map(ToOwned::to_owned))
+    }
+
+    /// Whether the rule says which values it is about.
+    pub fn is_explicit(&self) -> bool {
+        !matches!(self, Self::Unsaid)
+    }
+
+    /// Whether a value that stands behind these keys is encrypted. Where comments
+    /// decide, it may be.
+    pub fn selects(&self, keys: &[&str]) -> bool {
+        let ends = |suffix: &str| keys.iter().any(|key| key.ends_with(suffix));
+        let matches = |regex: &Option<PathRegex>| {
+            let matches = |regex: &PathRegex| keys.iter().any(|key| regex.matches(key.as_ref()));
+            regex.as_ref().is_some_and(matches)
+        };
+        match self {
+            Self::Unsaid => !ends(DEFAULT_UNENCRYPTED_SUFFIX),
+            Self::EncryptedSuffix(suffix) => ends(suffix),
+            Self::UnencryptedSuffix(suffix) => !ends(suffix),
+            Self::EncryptedRegex(regex) => matches(regex),
+            Self::UnencryptedRegex(regex) => !matches(regex),
+            Self::ByComment => true,
+        }
+    }
+
+    /// Whether any value of the document is encrypted: one that is not empty, for
+    /// sops leaves empty ones as they are.
+    pub fn selects_any(&self, document: &Value) -> bool {
+        self.selects_below(document, &mut Vec::new())
+    }
+
+    fn selects_below<'v>(&self, value: &'v Value, keys: &mut Vec<&'v str>) -> bool {
+        match value {
+            Value::Null => false,
+            Value::String(text) if text.is_empty() => false,
+            Value::Array(values) => values.iter().any(|value| self.selects_below(value, keys)),
+            Value::Object(values) => values.iter().any(|(key, value)| {
+                keys.push(key);
+                let selects = self.selects_below(value, keys);
+                keys.pop();
+                selects
+            }),
+            _ => self.selects(keys),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_selected_as_sops_selects_them() {
+        let document = json!({"a": {"data": [1]}, "b_unencrypted": "x", "c": ""});
+        let regex = |text| PathRegex::new(text).ok();
+        let encrypted = |text| Selection::EncryptedRegex(regex(text));
+        let unencrypted = |text| Selection::UnencryptedRegex(regex(text));
+        assert!(Selection::Unsaid.selects_any(&document));
+        assert!(!Selection::Unsaid.selects_any(&json!({"b_unencrypted": "x", "d": null})));
+        assert!(encrypted("^(data|stringData)$").selects_any(&document));
+        assert!(!encrypted("^stringData$").selects_any(&document));
+        assert!(!encrypted("(").selects_any(&document), "does not compile");
+        // The ending counts only where nothing else is said.
+        assert!(encrypted("^b").selects(&["b_unencrypted"]));
+        assert!(!unencrypted("^a$").selects(&["a", "data"]));
+        assert!(unencrypted("^a$").selects(&["b"]));
+        let suffix = || "_secret".to_owned();
+        assert!(Selection::EncryptedSuffix(suffix()).selects(&["a_secret", "b"]));
+        assert!(!Selection::EncryptedSuffix(suffix()).selects(&["a"]));
+        assert!(!Selection::UnencryptedSuffix(suffix()).selects(&["a_secret"]));
+    }
+}
