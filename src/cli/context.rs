@@ -33,7 +33,9 @@ impl Context {
     /// # Errors
     /// When there is no such cluster, or no way to log in.
     pub fn connect(&self) -> Result<Cluster, Failure> {
-        let source = self.environment.kubeconfig(&self.common);
+        let options = &self.common;
+        let (named, context) = (options.kubeconfig.as_ref(), options.context.as_ref());
+        let source = self.environment.kubeconfig(named, context);
         let target = kubeconfig::load(&source)?;
         let (name, server) = (target.context.clone(), target.server());
         self.report.detail(&format!(
@@ -60,6 +62,12 @@ impl Context {
                 sops: file,
             }),
         }
+    }
+
+    /// The `.sops.yaml` that was named, by `--config` or `SOPS_CONFIG`.
+    pub fn named_config(&self) -> Option<PathBuf> {
+        let option = self.common.config.clone();
+        option.or_else(|| self.environment.named_config())
     }
 
     /// The paths of `--skip`, as a walk through the `roots` comes to them.

@@ -4,7 +4,6 @@ use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::path::{Component, PathBuf};
 
-use super::options::CommonOptions;
 use crate::core::cluster::{KubeconfigSource, ProxyVariables};
 use crate::core::private_dir::Places;
 
@@ -20,6 +19,8 @@ pub const SOPS_CONFIG: &str = "SOPS_CONFIG";
 pub const KUBERNETES_SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
 /// Set in a pod: the API server's port.
 pub const KUBERNETES_SERVICE_PORT: &str = "KUBERNETES_SERVICE_PORT";
+/// The recipient whose key sops wants, set for `SOPS_AGE_KEY_CMD`.
+pub const SOPS_AGE_RECIPIENT: &str = "SOPS_AGE_RECIPIENT";
 /// The proxy for `https://` servers; the lower-case name counts too.
 pub const HTTPS_PROXY: &str = "HTTPS_PROXY";
 /// The proxy for `http://` servers; the lower-case name counts too.
@@ -84,10 +85,20 @@ impl Environment {
         value.unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// The `.sops.yaml` that was named, by `--config` or `SOPS_CONFIG`.
-    pub fn named_config(&self, options: &CommonOptions) -> Option<PathBuf> {
-        let variable = || self.get(SOPS_CONFIG).map(PathBuf::from);
-        options.config.clone().or_else(variable)
+    /// Whether a variable is set, and not empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The recipient whose key sops wants.
+    pub fn wanted_recipient(&self) -> Option<String> {
+        let value = self.get(SOPS_AGE_RECIPIENT)?;
+        Some(value.to_string_lossy().into_owned())
+    }
+
+    /// The `.sops.yaml` that `SOPS_CONFIG` names.
+    pub fn named_config(&self) -> Option<PathBuf> {
+        self.get(SOPS_CONFIG).map(PathBuf::from)
     }
 
     /// Where a plaintext may be while someone edits it.
@@ -119,8 +130,12 @@ impl Environment {
     #[cfg(not(debug_assertions))]
     pub fn pause_at(&self, _point: &str) {}
 
-    /// Where to look for the cluster.
-    pub fn kubeconfig(&self, options: &CommonOptions) -> KubeconfigSource {
+    /// Where to look for the cluster; `named` is a kubeconfig, and `context` one in it.
+    pub fn kubeconfig(
+        &self,
+        named: Option<&PathBuf>,
+        context: Option<&String>,
+    ) -> KubeconfigSource {
         let listed = || {
             let list = self.get(KUBECONFIG).unwrap_or_default();
             let paths = std::env::split_paths(list);
@@ -131,15 +146,15 @@ impl Environment {
                 .map(|value| value.to_string_lossy().into_owned())
         };
         KubeconfigSource {
-            named: match &options.kubeconfig {
+            named: match named {
                 Some(path) => vec![path.clone()],
                 None => listed(),
             },
-            must_exist: options.kubeconfig.is_some(),
+            must_exist: named.is_some(),
             default: self
                 .get(HOME)
                 .map(|home| PathBuf::from(home).join(".kube/config")),
-            context: options.context.clone(),
+            context: context.cloned(),
             in_cluster: pod(KUBERNETES_SERVICE_HOST).zip(pod(KUBERNETES_SERVICE_PORT)),
             proxy: ProxyVariables {
                 https: self.text(HTTPS_PROXY),

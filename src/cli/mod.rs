@@ -5,6 +5,7 @@
 //!
 //! | module | does |
 //! | --- | --- |
+//! | [`completions`], [`man`] | what shells and packagers need |
 //! | [`context`] | what every command gets beside its own arguments |
 //! | [`environment`] | reads the variables that kb knows |
 //! | [`options`] | the options that every command takes |
@@ -15,10 +16,12 @@
 //! | [`stdout`] | writes what was asked for to stdout: the only place that does |
 //! | [`failure`] | gives each error its hints |
 
+pub mod completions;
 pub mod context;
 pub mod environment;
 pub mod failure;
 pub mod k;
+pub mod man;
 pub mod options;
 pub mod private_key;
 pub mod progress;
@@ -73,6 +76,10 @@ enum Command {
     /// Work with a Kubernetes cluster
     #[command(name = "k", visible_alias = "kubernetes", subcommand)]
     K(k::K),
+    /// Print what a shell needs to complete kb's words
+    Completions(completions::Completions),
+    /// Write man pages, one for each command, for packagers
+    Man(man::Man),
 }
 
 /// Everything that kb takes from the process it runs in.
@@ -110,12 +117,17 @@ fn forbid_core_dumps() {
 }
 
 fn run(process: Process) -> u8 {
+    let environment = Environment::new(process.environment);
+    let directory = process.directory.map(|real| environment.spelled(real));
+    if completions::is_asked_for(&environment) {
+        let directory = directory.unwrap_or_default();
+        completions::answer(process.arguments, &environment, &directory);
+        return EXIT_DONE;
+    }
     let cli = match Cli::try_parse_from(process.arguments) {
         Ok(cli) => cli,
         Err(error) => return report::usage(&error),
     };
-    let environment = Environment::new(process.environment);
-    let directory = process.directory.map(|real| environment.spelled(real));
     let Ok(directory) = directory else {
         let report = Report::new(&cli.common, PathBuf::new());
         return report.failure(
@@ -133,6 +145,8 @@ fn run(process: Process) -> u8 {
     private_dir::clear_stale(&context.environment.places());
     let result = match cli.command {
         Command::K(k) => k.run(&context),
+        Command::Completions(completions) => completions.run(&context),
+        Command::Man(man) => man.run(&context),
     };
     match result {
         Ok(()) => EXIT_DONE,

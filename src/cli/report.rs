@@ -140,6 +140,12 @@ impl Report {
         }
     }
 
+    /// Text that may come from anywhere, for another place than stderr: made safe, with
+    /// the files below the working directory named from there.
+    pub fn safe_and_short(&self, text: &str) -> String {
+        safe(&shortened(text, &self.directory))
+    }
+
     fn hint(&self, hint: &Hint) {
         self.line(Some(("hint:", HINT)), &self.in_words(hint));
     }

@@ -4,9 +4,16 @@
 //! touches a disk. So a stdout that is a file is looked at before anything is
 //! done: one on a disk is a warning, one in a repository is refused.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the one writer to stdout"
+)]
+
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anstream::AutoStream;
+use anstream::adapter::strip_str;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -101,6 +108,24 @@ impl Stdout {
         text.push('\n');
         let written = self.write(text.as_bytes());
         written.map_err(|error| Failure::stdout(what, &error))
+    }
+
+    /// Writes text with styles, which stay only where `color` allows them.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn write_styled(&self, text: &str, color: clap::ColorChoice) -> io::Result<()> {
+        let is_styled = match color {
+            clap::ColorChoice::Always => true,
+            clap::ColorChoice::Never => false,
+            clap::ColorChoice::Auto => {
+                AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+            }
+        };
+        match is_styled {
+            true => self.write(text.as_bytes()),
+            false => self.write(strip_str(text).to_string().as_bytes()),
+        }
     }
 
     /// Writes all of it.

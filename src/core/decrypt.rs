@@ -85,7 +85,7 @@ pub fn decrypt(
 ///
 /// # Errors
 /// [`DecryptError::SecretMissing`], [`DecryptError::Fetch`]
-pub(super) fn fetch(cluster: &Cluster, secret: &SecretName) -> Result<ClusterKeys, DecryptError> {
+pub fn fetch(cluster: &Cluster, secret: &SecretName) -> Result<ClusterKeys, DecryptError> {
     flux_secret::fetch(cluster, secret)?.ok_or_else(|| DecryptError::SecretMissing {
         secret: secret.clone(),
         namespace_exists: cluster.namespace_exists(&secret.namespace).ok(),

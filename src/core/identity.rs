@@ -9,6 +9,7 @@ use std::str::FromStr;
 use bech32::Bech32;
 use bech32::primitives::decode::UncheckedHrpstring;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 
 /// What the text form of every age identity begins with.
 pub const PRIVATE_KEY_PREFIX: &str = "AGE-SECRET-KEY-";
@@ -42,7 +43,8 @@ pub enum RecipientKind {
 }
 
 /// A public key as it stands in `.sops.yaml` and in a file's SOPS metadata.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Recipient(String);
 
 impl Recipient {

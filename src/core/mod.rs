@@ -14,14 +14,18 @@
 //! | [`repository`] | which directory is the repository, which config applies |
 //! | [`scan`] | which files of a repository are for given recipients |
 //! | [`reencrypt`] | moving encrypted files from old recipients to a new one |
+//! | [`kustomize`] | which files Flux applies for a path |
+//! | [`parallel`] | the same work on many things |
 //! | [`manifest`] | Secrets in the repository's manifests |
 //! | [`replace`] | writing to disk: nothing else in kb writes a file |
 //! | [`disk`] | which files lie in memory and which on a disk |
 //! | [`private_dir`] | directories in memory, for a plaintext that is edited |
 //! | [`editor`] | the editor, and what keeps its copies off the disk |
+//! | [`exec`] | other programs, with the cluster's key in their environment |
 //! | [`signals`] | what happens when someone wants kb to stop |
 //!
-//! [`init`], [`rotate`], [`prune`], [`edit`] and [`decrypt`] put them together, one module per command.
+//! [`init`], [`rotate`], [`prune`], [`edit`], [`decrypt`] and [`status`] put them together,
+//! one module per command; `check` is [`audit`] alone.
 
 pub mod audit;
 pub mod cluster;
@@ -30,11 +34,14 @@ pub mod decrypt;
 pub mod disk;
 pub mod edit;
 pub mod editor;
+pub mod exec;
 pub mod flux_secret;
 pub mod git;
 pub mod identity;
 pub mod init;
+pub mod kustomize;
 pub mod manifest;
+pub mod parallel;
 pub mod private_dir;
 pub mod prune;
 pub mod reencrypt;
@@ -46,3 +53,4 @@ pub mod signals;
 pub mod sops;
 pub mod sops_config;
 pub mod sops_file;
+pub mod status;

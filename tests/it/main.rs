@@ -13,6 +13,7 @@ mod connection_errors;
 mod decrypt;
 mod decrypt_errors;
 mod edit;
+mod flux;
 mod generated;
 mod init;
 mod init_config;

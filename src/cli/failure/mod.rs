@@ -96,13 +96,30 @@ impl Failure {
     /// choice, and nothing is said of it.
     pub fn stdout(what: &str, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self {
-                message: None,
-                ..Self::new("")
-            };
+            return Self::silent();
         }
         Self::new(format!("stdout did not take {what}: {error}"))
             .hint("what was written so far is not whole")
+    }
+
+    /// Something could not be looked at, which has been said.
+    pub fn silent() -> Self {
+        Self {
+            message: None,
+            ..Self::new("")
+        }
+    }
+
+    /// An error and the causes beneath it, as one sentence.
+    pub fn words_of(error: &dyn StdError) -> String {
+        Self::from_error(error).message.unwrap_or_default()
+    }
+
+    /// Ends kb with this exit code.
+    #[must_use]
+    pub fn exit_with(mut self, exit_code: u8) -> Self {
+        self.exit_code = exit_code;
+        self
     }
 
     /// Adds lines below the message, such as a list.

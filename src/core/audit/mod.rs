@@ -36,8 +36,8 @@ pub struct Audit {
     pub rules: Rules,
     /// Those of interest, ordered by path.
     pub files: Vec<Examined>,
-    /// How many files were looked at.
-    pub count: usize,
+    /// All that were looked at.
+    pub paths: Vec<PathBuf>,
     /// What could not be read.
     pub unread: Vec<(PathBuf, io::Error)>,
 }

@@ -5,8 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{available_parallelism, scope};
 
 use ignore::WalkBuilder;
 
@@ -15,6 +13,7 @@ use super::keys::KeyFinder;
 use super::rules::Rules;
 use super::{Audit, AuditError, Examined};
 use crate::core::git::{BlobError, Entry, Git};
+use crate::core::parallel;
 use crate::core::sops_config::{ConfigError, FILE_NAME, SopsConfig};
 
 /// Of a file that is larger, in bytes, only so much is looked at: nobody encrypts such
@@ -50,15 +49,24 @@ pub fn working_tree(
     let mut files = files_of(root, git, paths)?;
     files.retain(|path| !is_skipped(path, skip));
     let rules = rules(&files, named, read_config);
-    let next = AtomicUsize::new(0);
-    let parts = on_all_cores(files.len(), || {
-        let mut looker = Looker::new(&rules, depth);
-        while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            looker.look_at_file(path);
+    let looker = Looker::new(&rules, depth);
+    let looked = parallel::map(&files, |path| looker.look_at_file(path));
+    let mut unread = Vec::new();
+    let mut found = Vec::new();
+    for (path, result) in files.iter().zip(looked) {
+        match result {
+            Ok(file) => found.extend(file),
+            // What went away meanwhile is not there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => unread.push((path.clone(), error)),
         }
-        Ok::<_, AuditError>(looker.into_parts())
-    })?;
-    Ok(join(parts, files.len(), rules))
+    }
+    Ok(Audit {
+        rules,
+        files: found,
+        paths: files,
+        unread,
+    })
 }
 
 /// Looks at what would be committed: the files whose content in the index is another
@@ -90,30 +98,30 @@ pub fn index(git: &Git, skip: &[PathBuf], named: Option<&Path>) -> Result<Audit,
         None if path.starts_with(root) => None,
         None => read_config(path),
     });
-    let workers = (entries.len() / FEWEST_BLOBS + 1).min(cores());
-    let size = entries.len().div_ceil(workers).max(1);
-    let next = AtomicUsize::new(0);
-    let parts = on_all_cores(workers, || {
-        let mut looker = Looker::new(&rules, Depth::Leaks);
-        if let Some(part) = entries
-            .chunks(size)
-            .nth(next.fetch_add(1, Ordering::Relaxed))
-        {
-            git.contents(part, |path, size, content| {
-                looker.look_at(&root.join(path), size, content)
-            })?;
-        }
-        Ok::<_, BlobError>(looker.into_parts())
-    })?;
-    Ok(join(parts, entries.len(), rules))
+    let workers = (entries.len() / FEWEST_BLOBS + 1).min(parallel::cores());
+    let parts: Vec<&[Entry]> = entries
+        .chunks(entries.len().div_ceil(workers).max(1))
+        .collect();
+    let looker = Looker::new(&rules, Depth::Leaks);
+    let looked = parallel::map(&parts, |part| {
+        let mut found = Vec::new();
+        git.contents(part, |path, size, content| {
+            found.extend(looker.look_at(&root.join(path), size, content)?);
+            Ok(())
+        })?;
+        Ok::<_, BlobError>(found)
+    });
+    let looked: Result<Vec<_>, _> = looked.into_iter().collect();
+    Ok(Audit {
+        files: looked?.into_iter().flatten().collect(),
+        rules,
+        paths,
+        unread: Vec::new(),
+    })
 }
 
 fn is_skipped(path: &Path, skip: &[PathBuf]) -> bool {
     skip.iter().any(|skip| path.starts_with(skip))
-}
-
-fn cores() -> usize {
-    available_parallelism().map_or(1, usize::from)
 }
 
 /// The files, absolute and ordered.
@@ -192,48 +200,11 @@ fn rules(
     Rules::of_directories(directories, |directory| load(&directory.join(FILE_NAME)))
 }
 
-/// What the threads that look have found.
-type Parts = (Vec<Examined>, Vec<(PathBuf, io::Error)>);
-
-fn on_all_cores<E: Send>(
-    most: usize,
-    work: impl Fn() -> Result<Parts, E> + Sync,
-) -> Result<Vec<Parts>, E> {
-    scope(|scope| {
-        let workers: Vec<_> = (0..cores().min(most)).map(|_| scope.spawn(&work)).collect();
-        let results = workers.into_iter().map(|worker| match worker.join() {
-            Ok(result) => result,
-            // kb's own hook has said it.
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        results.collect()
-    })
-}
-
-fn join(parts: Vec<Parts>, count: usize, rules: Rules) -> Audit {
-    let mut audit = Audit {
-        rules,
-        files: Vec::new(),
-        count,
-        unread: Vec::new(),
-    };
-    for (files, unread) in parts {
-        audit.files.extend(files);
-        audit.unread.extend(unread);
-    }
-    audit.files.sort_by(|a, b| a.path.cmp(&b.path));
-    audit.unread.sort_by(|a, b| a.0.cmp(&b.0));
-    audit
-}
-
-/// One of the threads that look.
+/// What looks at a file.
 struct Looker<'r> {
     rules: &'r Rules,
     depth: Depth,
     keys: KeyFinder,
-    buffer: Vec<u8>,
-    found: Vec<Examined>,
-    unread: Vec<(PathBuf, io::Error)>,
 }
 
 impl<'r> Looker<'r> {
@@ -242,44 +213,35 @@ impl<'r> Looker<'r> {
             rules,
             depth,
             keys: KeyFinder::new(),
-            buffer: Vec::new(),
-            found: Vec::new(),
-            unread: Vec::new(),
         }
     }
 
-    fn into_parts(self) -> Parts {
-        (self.found, self.unread)
+    fn look_at_file(&self, path: &Path) -> io::Result<Option<Examined>> {
+        let mut file = File::open(path)?;
+        self.look_at(path, file.metadata()?.len(), &mut file)
     }
 
-    fn look_at_file(&mut self, path: &Path) {
-        let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let looked = opened.and_then(|(size, mut file)| self.look_at(path, size, &mut file));
-        match looked {
-            Ok(()) => {}
-            // What went away meanwhile is not there.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => self.unread.push((path.to_owned(), error)),
-        }
-    }
-
-    fn look_at(&mut self, path: &Path, size: u64, content: &mut dyn Read) -> io::Result<()> {
-        self.buffer.clear();
-        content.take(LARGEST).read_to_end(&mut self.buffer)?;
+    /// `None` if the file is of no interest.
+    fn look_at(
+        &self,
+        path: &Path,
+        size: u64,
+        content: &mut dyn Read,
+    ) -> io::Result<Option<Examined>> {
+        let mut bytes = Vec::new();
+        content.take(LARGEST).read_to_end(&mut bytes)?;
         let look = match self.depth {
             Depth::Leaks => Content::leaks_of,
             Depth::All => Content::of,
         };
-        let content = look(path, &self.buffer, self.rules.of(path));
-        let private_key = self.keys.line_of_key(&self.buffer);
-        if private_key.is_some() || !matches!(content, Content::Other) {
-            self.found.push(Examined {
-                path: path.to_owned(),
-                size,
-                private_key,
-                content,
-            });
-        }
-        Ok(())
+        let content = look(path, &bytes, self.rules.of(path));
+        let private_key = self.keys.line_of_key(&bytes);
+        let is_of_interest = private_key.is_some() || !matches!(content, Content::Other);
+        Ok(is_of_interest.then(|| Examined {
+            path: path.to_owned(),
+            size,
+            private_key,
+            content,
+        }))
     }
 }

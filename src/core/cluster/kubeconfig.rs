@@ -188,12 +188,35 @@ fn list(paths: &[PathBuf]) -> String {
 /// # Errors
 /// See [`KubeconfigError`].
 pub fn load(source: &KubeconfigSource) -> Result<Target, KubeconfigError> {
-    let files: Vec<PathBuf> = match source.named.as_slice() {
+    match (merged(source)?, &source.in_cluster) {
+        (Some(kubeconfig), _) => from_kubeconfig(&kubeconfig, source),
+        (None, Some((host, port))) if source.context.is_none() => in_cluster(host, port),
+        (None, _) => Err(KubeconfigError::None {
+            looked_at: files(source),
+        }),
+    }
+}
+
+/// The names of the contexts there are to choose from.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn contexts(source: &KubeconfigSource) -> Result<Vec<String>, KubeconfigError> {
+    let contexts = merged(source)?.unwrap_or_default().contexts;
+    Ok(contexts.into_iter().map(|context| context.name).collect())
+}
+
+fn files(source: &KubeconfigSource) -> Vec<PathBuf> {
+    match source.named.as_slice() {
         [] => source.default.clone().into_iter().collect(),
         named => named.to_vec(),
-    };
+    }
+}
+
+/// The files as one, as kubectl merges them; `None` if none is there.
+fn merged(source: &KubeconfigSource) -> Result<Option<Kubeconfig>, KubeconfigError> {
     let mut merged: Option<Kubeconfig> = None;
-    for path in &files {
+    for path in &files(source) {
         let next = match read(path) {
             // As for kubectl, a listed file may be missing. One that is there
             // and cannot be read may hold the context that is meant.
@@ -210,11 +233,7 @@ pub fn load(source: &KubeconfigSource) -> Result<Target, KubeconfigError> {
             source,
         })?);
     }
-    match (merged, &source.in_cluster) {
-        (Some(kubeconfig), _) => from_kubeconfig(&kubeconfig, source),
-        (None, Some((host, port))) if source.context.is_none() => in_cluster(host, port),
-        (None, _) => Err(KubeconfigError::None { looked_at: files }),
-    }
+    Ok(merged)
 }
 
 fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {

@@ -9,6 +9,10 @@ use super::SecretName;
 
 /// Their name in the API.
 pub(super) const RESOURCE: &str = "kustomizations";
+/// The name of its Git sources in the API.
+pub(super) const SOURCE_RESOURCE: &str = "gitrepositories";
+/// The kind of a Git source.
+pub(super) const GIT_SOURCE: &str = "GitRepository";
 /// The versions of it, the one of Flux 2.0 and newer first. What kb reads is the
 /// same in both.
 pub(super) const VERSIONS: [&str; 2] = ["v1", "v1beta2"];
@@ -27,9 +31,54 @@ pub struct Kustomization {
     pub secret: Option<SecretName>,
     /// The revision that it has applied, as in `main@sha1:…`.
     pub applied_revision: Option<String>,
+    /// The one that it has tried to apply last.
+    pub attempted_revision: Option<String>,
+    /// The directory of its source that it applies.
+    pub path: String,
+    /// Where that comes from.
+    pub source: Source,
+    /// Why it is not ready, where it says so.
+    pub failure: Option<String>,
+}
+
+/// Where a Kustomization has its files from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// `GitRepository`, `OCIRepository` or `Bucket`.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The message of a condition Ready that is false.
+fn failure(object: &DynamicObject) -> Option<String> {
+    let conditions = object.data.pointer("/status/conditions")?.as_array()?;
+    let mut conditions = conditions.iter();
+    let ready = conditions.find(|condition| condition["type"] == "Ready")?;
+    let message = ready["message"]
+        .as_str()
+        .filter(|_| ready["status"] == "False")?;
+    Some(message.to_owned())
+}
+
+/// The URL of a Git source.
+pub(super) fn url(source: &DynamicObject) -> Option<String> {
+    Some(source.data.pointer("/spec/url")?.as_str()?.to_owned())
 }
 
 impl Kustomization {
+    pub(super) fn sources(
+        client: &kube::Client,
+        version: &str,
+        namespace: &str,
+    ) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk("source.toolkit.fluxcd.io", version, "GitRepository");
+        let resource = ApiResource::from_gvk_with_plural(&kind, SOURCE_RESOURCE);
+        Api::namespaced_with(client.clone(), namespace, &resource)
+    }
+
     pub(super) fn api(client: &kube::Client, version: &str) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("kustomize.toolkit.fluxcd.io", version, "Kustomization");
         Api::all_with(
@@ -52,6 +101,14 @@ impl Kustomization {
                 name,
             }),
             applied_revision: text("/status/lastAppliedRevision"),
+            attempted_revision: text("/status/lastAttemptedRevision"),
+            path: text("/spec/path").unwrap_or_default(),
+            source: Source {
+                kind: text("/spec/sourceRef/kind").unwrap_or_default(),
+                namespace: text("/spec/sourceRef/namespace").unwrap_or_else(|| namespace.clone()),
+                name: text("/spec/sourceRef/name").unwrap_or_default(),
+            },
+            failure: failure(object),
             namespace,
         }
     }

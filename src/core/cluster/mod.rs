@@ -25,7 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use error::{ClusterError, Request};
 pub use exec_plugin::{PluginError, PluginFailure};
 pub use kubeconfig::{KubeconfigError, KubeconfigSource, Target};
-pub use kustomization::Kustomization;
+pub use kustomization::{Kustomization, Source};
 pub use proxy::ProxyVariables;
 pub use stored_secret::StoredSecret;
 pub use user::TokenError;
@@ -157,6 +157,53 @@ impl Cluster {
             }
         }
         Ok(None)
+    }
+
+    /// The URL of a Git source of Flux; `None` if it is of another kind, not there, or kb
+    /// may not look.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub fn git_url(&self, source: &Source) -> Result<Option<String>, ClusterError> {
+        if source.kind != kustomization::GIT_SOURCE {
+            return Ok(None);
+        }
+        for version in kustomization::VERSIONS {
+            let api = Kustomization::sources(&self.client, version, &source.namespace);
+            let resource = kustomization::SOURCE_RESOURCE;
+            let namespace = Some(source.namespace.as_str());
+            match self.ask("get", resource, namespace, api.get(&source.name)) {
+                Ok(found) => return Ok(kustomization::url(&found)),
+                Err(ClusterError::NotFound { .. } | ClusterError::Forbidden { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The Secrets of one name in all namespaces, or `None` where kb may not list them.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub fn secrets_called(
+        &self,
+        name: &str,
+    ) -> Result<Option<Vec<(SecretName, StoredSecret)>>, ClusterError> {
+        let api: Api<Secret> = Api::all(self.client.clone());
+        let params = ListParams::default().fields(&format!("metadata.name={name}"));
+        let found = match self.ask("list", "secrets", None, api.list(&params)) {
+            Ok(found) => found,
+            Err(ClusterError::Forbidden { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let named = found.items.into_iter().map(|secret| {
+            let place = SecretName {
+                namespace: secret.metadata.namespace.clone().unwrap_or_default(),
+                name: name.to_owned(),
+            };
+            (place, StoredSecret::new(secret))
+        });
+        Ok(Some(named.collect()))
     }
 
     /// Creates a Secret with one data entry; never changes one that is there.

@@ -12,9 +12,11 @@
 //! | `journal` | the updates of a rotation, each bound to the Secret as it was read |
 //! | `retired` | the text of the entry of retired keys |
 //! | `copies` | other Secrets that Kustomizations decrypt with |
+//! | `managers` | who else manages it |
 
 mod copies;
 mod journal;
+mod managers;
 mod retired;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ use super::identity::{Identity, IdentityError, KeyFile, Recipient, RecipientKind
 
 pub use copies::{SecretCopy, copies};
 pub use journal::{Begun, Journal, JournalError};
+pub use managers::{Manager, managers};
 
 /// The data entry of the current key.
 pub const CURRENT_ENTRY: &str = "age.agekey";
@@ -105,7 +108,7 @@ impl ClusterKeys {
     ///
     /// # Errors
     /// [`KeysError`] when there is not one identity to work with.
-    fn read(secret: &SecretName, stored: &StoredSecret) -> Result<Self, KeysError> {
+    pub fn read(secret: &SecretName, stored: &StoredSecret) -> Result<Self, KeysError> {
         let mut entries = BTreeMap::new();
         let mut bad_lines = Vec::new();
         let read = stored
@@ -245,6 +248,27 @@ impl ClusterKeys {
             .collect();
         SecretString::from(keys.join("\n"))
     }
+}
+
+/// The entries that hold an identity, and that Flux does not read for their name.
+pub fn unread_entries(stored: &StoredSecret) -> Vec<&str> {
+    let others = stored
+        .data()
+        .filter(|(name, _)| !name.ends_with(ENTRY_ENDING));
+    let with_key = others.filter(|(_, bytes)| !KeyFile::parse(bytes).identities.is_empty());
+    with_key.map(|(name, _)| name).collect()
+}
+
+/// The entries that Flux reads, and that hold nothing.
+pub fn empty_entries(stored: &StoredSecret) -> Vec<&str> {
+    let entries = stored
+        .data()
+        .filter(|(name, _)| name.ends_with(ENTRY_ENDING));
+    let empty = entries.filter(|(_, bytes)| {
+        let file = KeyFile::parse(bytes);
+        file.identities.is_empty() && file.bad_lines.is_empty()
+    });
+    empty.map(|(name, _)| name).collect()
 }
 
 /// Why the cluster's keys are not at hand.

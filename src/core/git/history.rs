@@ -82,6 +82,23 @@ impl Git {
         }
     }
 
+    /// The URLs of the remotes.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn remotes(&self) -> Result<Vec<String>, GitError> {
+        let output = self.run("config", &["--get-regexp", r"^remote\..*\.url$"])?;
+        match output.status.code() {
+            // There are none.
+            Some(1) => return Ok(Vec::new()),
+            Some(0) => {}
+            _ => return Err(failed("config", &output)),
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let urls = text.lines().filter_map(|line| line.split_once(' '));
+        Ok(urls.map(|(_, url)| url.to_owned()).collect())
+    }
+
     /// The branches, local and remote-tracking.
     ///
     /// # Errors
@@ -100,5 +117,37 @@ impl Git {
             commit: commit.to_owned(),
         };
         Ok(lines.map(branch).collect())
+    }
+}
+
+/// The commit of a revision as Flux writes it (RFC-0005 of Flux): `main@sha1:…`,
+/// `v1.0@sha1:…` or `sha1:…`; before Flux 2.0 `main/…`. An artifact that is not
+/// Git's has a `sha256:` of its own, which is a commit only in a repository of that
+/// object format.
+pub fn commit_of(revision: &str) -> Option<&str> {
+    let digest = revision.rsplit([':', '/']).next()?;
+    let is_hex = |digest: &str| digest.chars().all(|c| c.is_ascii_hexdigit());
+    (matches!(digest.len(), 40 | 64) && is_hex(digest)).then_some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_read_from_every_form_of_a_revision() {
+        let hex = "0123456789abcdef0123456789abcdef01234567";
+        for revision in [
+            format!("main@sha1:{hex}"),
+            format!("feature/x@sha1:{hex}"),
+            format!("sha1:{hex}"),
+            format!("main/{hex}"),
+            hex.to_owned(),
+        ] {
+            assert_eq!(commit_of(&revision), Some(hex), "{revision}");
+        }
+        for revision in ["main", "latest@sha256:abc", "main@sha1:--upload-pack=x"] {
+            assert_eq!(commit_of(revision), None, "{revision}");
+        }
     }
 }

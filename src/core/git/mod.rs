@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-pub use history::Branch;
+pub use history::{Branch, commit_of};
 pub use index::{BlobError, Entry};
 
 /// Variables by which git would look at another repository than the one it is

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::files_for;
 use crate::core::cluster::Kustomization;
-use crate::core::git::Git;
+use crate::core::git::{Git, commit_of};
 use crate::core::identity::Recipient;
 
 /// A revision that is deployed, and needs a retired key or may do so.
@@ -69,37 +69,5 @@ fn state(revision: &str, git: Option<&Git>, retired: &[Recipient]) -> Option<Sta
         Ok(files) if files.is_empty() => None,
         Ok(files) => Some(State::Needs(files)),
         Err(error) => Some(State::Failed(error.to_string())),
-    }
-}
-
-/// The commit of a revision as Flux writes it (RFC-0005 of Flux): `main@sha1:…`,
-/// `v1.0@sha1:…` or `sha1:…`; before Flux 2.0 `main/…`. An artifact that is not
-/// Git's has a `sha256:` of its own, which is a commit only in a repository of that
-/// object format.
-fn commit_of(revision: &str) -> Option<&str> {
-    let digest = revision.rsplit([':', '/']).next()?;
-    let is_hex = |digest: &str| digest.chars().all(|c| c.is_ascii_hexdigit());
-    (matches!(digest.len(), 40 | 64) && is_hex(digest)).then_some(digest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_commit_is_read_from_every_form_of_a_revision() {
-        let hex = "0123456789abcdef0123456789abcdef01234567";
-        for revision in [
-            format!("main@sha1:{hex}"),
-            format!("feature/x@sha1:{hex}"),
-            format!("sha1:{hex}"),
-            format!("main/{hex}"),
-            hex.to_owned(),
-        ] {
-            assert_eq!(commit_of(&revision), Some(hex), "{revision}");
-        }
-        for revision in ["main", "latest@sha256:abc", "main@sha1:--upload-pack=x"] {
-            assert_eq!(commit_of(revision), None, "{revision}");
-        }
     }
 }

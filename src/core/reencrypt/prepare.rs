@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{available_parallelism, scope};
 
 use super::engine::How;
 use super::look::{ConfigEdit, Targets};
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
 use crate::core::identity::Recipient;
+use crate::core::parallel;
 use crate::core::sops_file::{self, Metadata};
 
 /// The results, in memory.
@@ -52,46 +52,27 @@ impl Move<'_> {
             ignore_mac: self.ignore_mac,
             undisturbed,
         };
-        let workers = available_parallelism()
-            .map_or(1, usize::from)
-            .min(files.len());
-        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let work = || {
-            let mut results = Vec::new();
-            while !stop() {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(file) = files.get(at) else { break };
-                results.push((at, self.reencrypt(&file.path, how)));
-                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                self.observer
-                    .progress(Stage::Reencrypting, done, files.len());
+        let done = AtomicUsize::new(0);
+        let results = parallel::map(&files, |file| {
+            if stop() {
+                return Ok(None);
             }
-            results
-        };
-        let mut results = scope(|scope| {
-            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            let mut results = Vec::with_capacity(files.len());
-            for worker in workers {
-                match worker.join() {
-                    Ok(part) => results.extend(part),
-                    // kb's own hook has said it.
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            results
+            let result = self.reencrypt(&file.path, how);
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            self.observer
+                .progress(Stage::Reencrypting, done, files.len());
+            result
         });
         if stop() {
             return Err(ReencryptError::Stopped);
         }
-        results.sort_by_key(|(at, _)| *at);
         let mut ready = Vec::with_capacity(files.len());
         let mut troubles = Vec::new();
-        for (at, result) in results {
-            let path = &files[at].path;
+        for (file, result) in files.into_iter().zip(results) {
             match result {
                 Ok(file) => ready.extend(file),
                 Err(why) => troubles.push(FileTrouble {
-                    path: path.clone(),
+                    path: file.path,
                     why,
                 }),
             }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::guard::Manager;
 use crate::core::cluster::{ClusterError, SecretName};
+use crate::core::flux_secret::Manager;
 use crate::core::flux_secret::{BadLine, FetchError, JournalError, SecretCopy};
 use crate::core::identity::Recipient;
 use crate::core::reencrypt::{FileTrouble, ReencryptError};

@@ -20,13 +20,11 @@
 //! | module | does |
 //! | --- | --- |
 //! | `survey` | looks |
-//! | `guard` | whether the Secret is ours to change |
 //! | `plan` | decides |
 //! | `run` | carries it out |
 //! | `error` | what can go wrong |
 
 mod error;
-mod guard;
 mod plan;
 mod run;
 mod survey;
@@ -40,7 +38,6 @@ use super::identity::Identity;
 use super::reencrypt::{AffectedFile, Tree};
 
 pub use error::{BadKeys, Refusal, RotateError, UnfitCopy};
-pub use guard::Manager;
 pub use plan::{Plan, Remarks, plan};
 pub use run::{Done, Point, Prepared, Rotation, Unfinished};
 pub use survey::{Situation, check_absent, survey};

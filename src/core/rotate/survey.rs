@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::guard::{self, Manager};
 use super::{BadKeys, NewKey, Refusal, Request, RotateError};
 use crate::core::cluster::{Cluster, ClusterError, SecretName};
 use crate::core::flux_secret::{
-    BadLine, ClusterKeys, FetchError, Journal, NEXT_ENTRY, RETIRED_ENTRY, SecretCopy, copies,
+    BadLine, ClusterKeys, FetchError, Journal, Manager, NEXT_ENTRY, RETIRED_ENTRY, SecretCopy,
+    copies, managers,
 };
 use crate::core::identity::{Identity, Recipient};
 use crate::core::manifest::{self, HeldBy};
@@ -61,9 +61,9 @@ pub fn survey(cluster: &Cluster, request: &Request) -> Result<Option<Situation>,
     let mut managed = Vec::new();
     let journals = copies.iter().filter_map(|copy| copy.journal.as_ref());
     for journal in [&journal].into_iter().chain(journals) {
-        let managers = guard::managers(journal.stored(), &journal.keys.entries_in_use());
-        if !managers.is_empty() {
-            managed.push((journal.secret.clone(), managers));
+        let found = managers(journal.stored(), &journal.keys.entries_in_use());
+        if !found.is_empty() {
+            managed.push((journal.secret.clone(), found));
         }
     }
     let held = journal.keys.recipients();

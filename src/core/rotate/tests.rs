@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::guard::Manager;
 use super::survey::{KeyChange, Situation};
 use super::{CopyPolicy, NewKey, Plan, Refusal, Request, Step, plan};
 use crate::core::cluster::{SecretName, StoredSecret};
+use crate::core::flux_secret::Manager;
 use crate::core::flux_secret::{Journal, SecretCopy};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{Affected, AffectedFile, ConfigEdit, FileTrouble, Tree, Why};

@@ -33,7 +33,15 @@ pub use rotate::Rotate;
 pub const MINIMUM_VERSION: Version = Version(3, 9, 0);
 
 /// sops's variable for age identities, separated by white space.
-const KEY_VARIABLE: &str = "SOPS_AGE_KEY";
+pub const KEY_VARIABLE: &str = "SOPS_AGE_KEY";
+/// All variables by which sops finds age identities (`age/keysource.go`).
+pub const IDENTITY_VARIABLES: [&str; 5] = [
+    KEY_VARIABLE,
+    "SOPS_AGE_KEY_CMD",
+    "SOPS_AGE_KEY_FILE",
+    "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
+    "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
+];
 /// Beginning of all variables by which sops would find further age keys.
 const KEY_VARIABLES: &str = "SOPS_AGE_";
 

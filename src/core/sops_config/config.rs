@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
-use super::model::{ConfigError, CreationRule};
+use super::model::{ConfigError, CreationRule, RuleSummary};
+use super::path_regex::Paths;
+use super::routing::Routing;
 use super::{raw, syntax};
 use crate::core::identity::Recipient;
 
@@ -99,6 +101,19 @@ impl SopsConfig {
     pub fn mentions(&self, recipient: &Recipient) -> bool {
         let all = self.rules.iter().chain(&self.recreation_rules);
         all.into_iter().any(|rule| rule.names(recipient))
+    }
+
+    /// The rules that sops never comes to, by their index: with each the rules before it
+    /// that match all of its paths, none if no path matches it. One that is too complex
+    /// to decide is not among them.
+    pub fn rules_without_paths(&self, paths: Paths) -> Vec<(usize, Vec<RuleSummary>)> {
+        let shadowed = (0..self.rules.len()).filter_map(|index| {
+            let rule = &self.rules[index];
+            let routing = Routing::new(rule.regex().ok()?, &self.rules[..index], paths);
+            let earlier = routing.ok()?.shadowed_by().ok()??;
+            Some((index, earlier))
+        });
+        shadowed.collect()
     }
 
     /// The rule that sops takes for a new file: the first whose `path_regex`

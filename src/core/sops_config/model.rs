@@ -192,6 +192,11 @@ impl CreationRule {
         self.age.iter().any(|key| key.text == recipient.as_str())
     }
 
+    /// The text of its `path_regex`, where it has one.
+    pub fn paths(&self) -> Option<String> {
+        Some(self.path_regex.as_ref()?.text.clone())
+    }
+
     /// The recipients that files under this rule are encrypted to.
     pub fn recipients(&self) -> impl Iterator<Item = Recipient> {
         self.age.iter().filter_map(|key| key.text.parse().ok())
@@ -201,7 +206,7 @@ impl CreationRule {
     pub fn summary(&self) -> RuleSummary {
         RuleSummary {
             position: self.position,
-            path_regex: self.path_regex.as_ref().map(|paths| paths.text.clone()),
+            path_regex: self.paths(),
             keys: self.age.iter().map(|key| key.text.clone()).collect(),
             other_keys: self.other_keys,
             has_no_key: self.has_no_key(),

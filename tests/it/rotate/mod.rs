@@ -232,7 +232,7 @@ impl Rotating {
 }
 
 /// Lets a program go on that has stopped itself.
-fn go_on(spawned: Spawned) -> Run {
+pub(crate) fn go_on(spawned: Spawned) -> Run {
     signal(&spawned, Signal::CONT);
     spawned.finish()
 }

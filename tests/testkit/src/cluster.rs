@@ -15,6 +15,7 @@ use crate::kubeconfig::Kubeconfig;
 use crate::pki::Pki;
 use crate::supervise::Supervisor;
 
+pub use flux::Flux;
 pub use objects::UserKind;
 pub(crate) use objects::made_namespaces;
 

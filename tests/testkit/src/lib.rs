@@ -21,7 +21,7 @@ mod tools;
 mod world;
 
 pub use client::Client;
-pub use cluster::{Cluster, UserKind};
+pub use cluster::{Cluster, Flux, UserKind};
 pub use kubeconfig::Kubeconfig;
 pub use pki::Pki;
 pub use tools::Tools;

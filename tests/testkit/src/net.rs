@@ -1,6 +1,7 @@
 //! Loopback servers that a kubeconfig may point to: proxies, and servers
 //! that misbehave. Each runs on threads, on a free port, until it is dropped.
 
+mod file_server;
 mod http_proxy;
 mod relay;
 mod silent_server;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+pub use file_server::FileServer;
 pub use http_proxy::HttpProxy;
 pub use silent_server::SilentServer;
 pub use socks_proxy::SocksProxy;

@@ -1,4 +1,4 @@
-//! Where the real programs are: sops, age, etcd, kube-apiserver, kubectl.
+//! Where the real programs are: sops, age, etcd, kube-apiserver, kubectl, Flux.
 
 mod build;
 mod catalog;
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use catalog::Tool;
+pub(crate) use catalog::required_version;
 use search::Places;
 
 /// The programs that the tests run for real.
@@ -28,6 +29,8 @@ pub struct Tools {
     pub etcd: PathBuf,
     /// kube-apiserver.
     pub kube_apiserver: PathBuf,
+    /// Flux's kustomize-controller.
+    pub kustomize_controller: PathBuf,
 }
 
 impl Tools {
@@ -49,6 +52,7 @@ impl Tools {
                 age: places.locate(Tool::Age),
                 etcd: places.locate(Tool::Etcd),
                 kube_apiserver: places.locate(Tool::KubeApiserver),
+                kustomize_controller: places.locate(Tool::KustomizeController),
             }
         })
     }

@@ -98,7 +98,7 @@ impl Check {
 
     fn audit(&self, context: &Context) -> Result<Audit, Failure> {
         let directory = &context.directory;
-        let named = context.environment.named_config(&context.common);
+        let named = context.named_config();
         let named = named.map(|path| directory.join(path));
         let skip = |root: &Path| context.skipped(&self.skip, &[root.to_owned()]);
         let variables = context.environment.variables();
@@ -181,7 +181,7 @@ impl Check {
             let json = CheckAsJson {
                 version: VERSION,
                 ok: found.is_empty(),
-                files: audit.count,
+                files: audit.paths.len(),
                 problems: found
                     .iter()
                     .map(|told| told.as_json(&context.report))
@@ -194,7 +194,7 @@ impl Check {
             context.stdout.write_json("what was found", &json)?;
         }
         if found.is_empty() {
-            context.report.say(&match audit.count {
+            context.report.say(&match audit.paths.len() {
                 0 => "There is nothing to look at.".to_owned(),
                 1 => "1 file was looked at: nothing in it must not be committed.".to_owned(),
                 count => {

@@ -1,9 +1,9 @@
 //! `kb k secrets decrypt`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretBox};
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -11,7 +11,7 @@ use crate::core::decrypt;
 use crate::core::repository;
 use crate::core::sops;
 use crate::core::sops_config;
-use crate::core::sops_file::Metadata;
+use crate::core::sops_file::{self, Metadata};
 
 /// Print the plaintext of an encrypted file
 ///
@@ -35,6 +35,10 @@ pub struct Decrypt {
     #[arg(long)]
     ignore_mac: bool,
 
+    /// For git diff: a file that cannot be opened is printed as it is
+    #[arg(long, conflicts_with = "extract")]
+    textconv: bool,
+
     /// Write to a stdout that is a file in a repository
     #[arg(long)]
     allow_disk: bool,
@@ -46,16 +50,32 @@ impl Decrypt {
             .stdout
             .check_for_secret("the plaintext", self.allow_disk, &context.report)?;
         let file = context.file(&self.path)?;
-        let metadata = Metadata::read(&file)?;
+        let plaintext = match self.decrypt(context, &file) {
+            // Without a plaintext git log -p would end at the first file of another
+            // cluster.
+            Err(failure) if self.textconv => {
+                if let Some(message) = failure.message() {
+                    context.report.detail(message);
+                }
+                SecretBox::new(Box::new(sops_file::read(&file)?))
+            }
+            other => other?,
+        };
+        let written = context.stdout.write(plaintext.expose_secret());
+        written.map_err(|error| Failure::stdout("the plaintext", &error))
+    }
+
+    fn decrypt(&self, context: &Context, file: &Path) -> Result<SecretBox<Vec<u8>>, Failure> {
+        let metadata = Metadata::read(file)?;
         // sops reads its config too, for `stores`, and its own message about a
         // broken one names no place in it.
-        let named = context.environment.named_config(&context.common);
+        let named = context.named_config();
         if let Some(config) = repository::find_config(&context.directory, named.as_deref()) {
             sops_config::check_form(&config.path)?;
         }
         let sops = context.find_sops()?;
         let request = sops::Decrypt {
-            file: &file,
+            file,
             extract: self.extract.as_deref(),
             ignore_mac: self.ignore_mac,
         };
@@ -70,7 +90,6 @@ impl Decrypt {
                 .report
                 .warning(&format!("sops says: {warning}"), None);
         }
-        let written = context.stdout.write(decrypted.plaintext.expose_secret());
-        written.map_err(|error| Failure::stdout("the plaintext", &error))
+        Ok(decrypted.plaintext)
     }
 }

@@ -71,7 +71,7 @@ impl Edit {
         let editor = Editor::find(context.environment.variables(), &context.directory);
         let editor = editor.map_err(EditError::from)?;
 
-        let named = context.environment.named_config(&context.common);
+        let named = context.named_config();
         let config = repository::config_for(&context.directory, &file, named.as_deref());
         let mut sops = context.find_sops()?;
         sops.require_version()?;

@@ -3,8 +3,11 @@
 pub mod check;
 pub mod decrypt;
 pub mod edit;
+pub mod exec;
 pub mod init;
+pub mod key;
 pub mod prune;
+pub mod status;
 mod told;
 
 use clap::Subcommand;
@@ -21,8 +24,14 @@ pub enum Secrets {
     Edit(edit::Edit),
     /// Print the plaintext of an encrypted file
     Decrypt(decrypt::Decrypt),
+    /// Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
+    Status(status::Status),
     /// Look for plaintext that must not get into Git; needs no cluster
     Check(check::Check),
+    /// Run a command with the cluster's key in SOPS_AGE_KEY
+    Exec(exec::Exec),
+    /// Print the cluster's private keys, for SOPS_AGE_KEY_CMD
+    Key(key::Key),
     /// Drop retired keys from the cluster, once nothing needs them
     Prune(prune::Prune),
 }
@@ -33,7 +42,10 @@ impl Secrets {
             Self::Init(init) => init.run(context),
             Self::Edit(edit) => edit.run(context),
             Self::Decrypt(decrypt) => decrypt.run(context),
+            Self::Status(status) => status.run(context),
             Self::Check(check) => check.run(context),
+            Self::Exec(exec) => exec.run(context),
+            Self::Key(key) => key.run(context),
             Self::Prune(prune) => prune.run(context),
         }
     }

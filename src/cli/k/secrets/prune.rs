@@ -35,7 +35,7 @@ pub struct Prune {
 
 impl Prune {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let named = context.environment.named_config(&context.common);
+        let named = context.named_config();
         let location = repository::locate(&context.directory, named.as_deref());
         let secret = context.common.secret();
         let git = repository::git_root(&context.directory);

@@ -9,6 +9,7 @@ pub(super) enum Tool {
     Etcd,
     KubeApiserver,
     Kubectl,
+    KustomizeController,
 }
 
 /// How a program is recognized and built.
@@ -81,12 +82,21 @@ impl Tool {
                 version_args: &["version", "--client"],
                 cold_build: "2 minutes",
             },
+            // It knows no option for its version.
+            Self::KustomizeController => &Recipe {
+                binary: "kustomize-controller",
+                folder: "flux",
+                module: "github.com/fluxcd/kustomize-controller",
+                package: "github.com/fluxcd/kustomize-controller",
+                version_args: &["--help"],
+                cold_build: "9 minutes",
+            },
         }
     }
 }
 
 /// The version, without the `v`, that a go.mod requires of a module.
-pub(super) fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
+pub(crate) fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
     go_mod.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         let mut first = words.next()?;

@@ -107,7 +107,12 @@ fn is_fit(tool: Tool, file: &Path) -> bool {
     match tool {
         Tool::Sops => sops_version(&String::from_utf8_lossy(&output.stdout))
             .is_some_and(|version| version >= OLDEST_SOPS),
-        Tool::Age | Tool::AgeKeygen | Tool::Etcd | Tool::KubeApiserver | Tool::Kubectl => true,
+        Tool::Age
+        | Tool::AgeKeygen
+        | Tool::Etcd
+        | Tool::KubeApiserver
+        | Tool::Kubectl
+        | Tool::KustomizeController => true,
     }
 }
 

@@ -87,7 +87,7 @@ impl Init {
             let (stdout, report) = (&context.stdout, &context.report);
             stdout.check_for_secret("the private key", self.allow_disk, report)?;
         }
-        let named = context.environment.named_config(&context.common);
+        let named = context.named_config();
         let location = repository::locate(&context.directory, named.as_deref());
         if let Some(path) = &location.misnamed {
             return Err(ConfigError::Misnamed { path: path.clone() }.into());

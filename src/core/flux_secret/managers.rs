@@ -1,4 +1,4 @@
-//! Whether the Secret is ours to change.
+//! Who else manages the Secret, and would put back what they have in it.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ impl fmt::Display for Manager {
 }
 
 /// Who else manages the Secret, and the `entries` that would change.
-pub(super) fn managers(stored: &StoredSecret, entries: &[&str]) -> Vec<Manager> {
+pub fn managers(stored: &StoredSecret, entries: &[&str]) -> Vec<Manager> {
     let mut found: Vec<Manager> = stored.owners().map(Manager::Owner).collect();
     if let Some(name) = stored.label(FLUX_NAME_LABEL) {
         let namespace = stored.label(FLUX_NAMESPACE_LABEL).unwrap_or("?");

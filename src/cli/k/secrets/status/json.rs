@@ -1,0 +1,91 @@
+//! What was found, for machines. The shape is documented in the README.
+
+use serde::Serialize;
+
+use super::Report;
+use crate::cli;
+use crate::cli::k::secrets::told::{Told, ToldAsJson};
+use crate::core::identity::Recipient;
+use crate::core::sops_config::SopsConfig;
+
+/// Goes up when a field is taken away or changes its meaning.
+const VERSION: u32 = 1;
+
+/// What is printed. Paths are absolute.
+#[derive(Serialize)]
+pub(super) struct StatusAsJson<'a> {
+    version: u32,
+    /// Whether all is in line.
+    ok: bool,
+    context: &'a str,
+    server: String,
+    /// `namespace/name`.
+    secret: &'a str,
+    keys: KeysAsJson<'a>,
+    /// The `.sops.yaml` files that apply.
+    configs: Vec<String>,
+    files: FilesAsJson,
+    /// How many Kustomizations there are; `null` if the cluster knows no such objects,
+    /// or kb may not list them.
+    kustomizations: Option<usize>,
+    problems: ProblemsAsJson<'a>,
+    remarks: &'a [String],
+    /// What could not be looked at.
+    unseen: Vec<ToldAsJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct KeysAsJson<'a> {
+    current: &'a [Recipient],
+    next: &'a [Recipient],
+    retired: &'a [Recipient],
+}
+
+#[derive(Serialize)]
+struct FilesAsJson {
+    looked_at: usize,
+    encrypted: usize,
+    for_this_cluster: usize,
+}
+
+#[derive(Serialize)]
+struct ProblemsAsJson<'a> {
+    cluster: Vec<ToldAsJson<'a>>,
+    config: Vec<ToldAsJson<'a>>,
+    files: Vec<ToldAsJson<'a>>,
+    flux: Vec<ToldAsJson<'a>>,
+}
+
+pub(super) fn status<'a>(report: &'a Report<'a>, out: &cli::report::Report) -> StatusAsJson<'a> {
+    let found = report.found;
+    let all = |told: &'a [Told]| told.iter().map(|told| told.as_json(out)).collect();
+    let [cluster, config, files, flux] = &report.sections;
+    let path = |config: &SopsConfig| config.path.display().to_string();
+    StatusAsJson {
+        version: VERSION,
+        ok: report.problems() == 0 && report.unseen.is_empty(),
+        context: &report.target.context,
+        server: report.target.server(),
+        secret: &report.secret,
+        keys: KeysAsJson {
+            current: &found.keys.current,
+            next: &found.keys.next,
+            retired: &found.keys.retired,
+        },
+        configs: report.audit.rules.configs().map(path).collect(),
+        files: FilesAsJson {
+            looked_at: report.audit.paths.len(),
+            encrypted: found.encrypted,
+            for_this_cluster: found.ours,
+        },
+        kustomizations: found.kustomizations,
+        problems: ProblemsAsJson {
+            cluster: all(&cluster.problems),
+            config: all(&config.problems),
+            files: all(&files.problems),
+            flux: all(&flux.problems),
+        },
+        remarks: &report.remarks,
+        unseen: all(&report.unseen),
+    }
+}

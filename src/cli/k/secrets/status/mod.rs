@@ -1,0 +1,126 @@
+//! `kb k secrets status`
+
+mod json;
+mod screen;
+mod words;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::told::Told;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::options::OutputFormat;
+use crate::core::audit::{self, Audit, Depth};
+use crate::core::cluster::Target;
+use crate::core::git::Git;
+use crate::core::repository;
+use crate::core::status::{self, Status as Found};
+
+/// Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
+///
+/// Each problem is named with what mends it. Exit code 0: all is in line; 3: a problem
+/// was found; 1: something could not be looked at.
+#[derive(Args, Debug)]
+pub struct Status {
+    /// Leave out this file or directory; may be repeated
+    #[arg(long, value_name = "PATH")]
+    skip: Vec<PathBuf>,
+
+    /// Print what was found for machines
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<OutputFormat>,
+}
+
+/// What was found, in words.
+struct Report<'a> {
+    target: &'a Target,
+    secret: String,
+    audit: &'a Audit,
+    found: &'a Found,
+    sections: [Section; 4],
+    /// What is no problem, and worth knowing.
+    remarks: Vec<String>,
+    /// What could not be looked at, and what to do about it.
+    unseen: Vec<Told>,
+}
+
+/// A part of the screen.
+struct Section {
+    name: &'static str,
+    /// What it says of itself.
+    facts: Vec<String>,
+    problems: Vec<Told>,
+}
+
+impl Status {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        context.stdout.check_open("what was found")?;
+        let directory = &context.directory;
+        let root = repository::root(directory).unwrap_or_else(|| directory.clone());
+        let variables = context.environment.variables();
+        let git = repository::git_root(directory).map(|_| Git::new(root.clone(), variables));
+        let named = context.named_config().map(|path| directory.join(path));
+        let skip = context.skipped(&self.skip, std::slice::from_ref(&root))?;
+        let sops = context.find_sops()?;
+        let cluster = context.connect()?;
+        let audit = audit::working_tree(
+            Depth::All,
+            &root,
+            git.as_ref(),
+            &[],
+            &skip,
+            named.as_deref(),
+        )?;
+        let request = status::Request {
+            secret: context.common.secret(),
+            root,
+            audit: &audit,
+            git,
+            sops: &sops,
+        };
+        let bar = context.report.bar(0, "Opening");
+        let found = status::look(&cluster, &request, &|done, of| {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        });
+        bar.finish_and_clear();
+        let found = found?;
+        let report = Report {
+            target: cluster.target(),
+            secret: request.secret.to_string(),
+            audit: &audit,
+            found: &found,
+            sections: words::sections(&request.secret, cluster.target(), &audit, &found),
+            remarks: words::remarks(&audit),
+            unseen: words::unseen(&audit, &found),
+        };
+        match self.output {
+            Some(OutputFormat::Json) => {
+                let json = json::status(&report, &context.report);
+                context.stdout.write_json("what was found", &json)?;
+            }
+            None => screen::print(&report, context)?,
+        }
+        report.conclude()
+    }
+}
+
+impl Report<'_> {
+    fn problems(&self) -> usize {
+        let problems = self.sections.iter().map(|section| section.problems.len());
+        problems.sum()
+    }
+
+    /// What was found has been said: only the exit code is left.
+    fn conclude(&self) -> Result<(), Failure> {
+        if self.problems() > 0 {
+            return Err(Failure::found(None));
+        }
+        match self.unseen.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::silent()),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What was found, for people.
+
+use super::Report;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::k::secrets::told::Told;
+
+/// Of so many problems of a kind each is named; of more, the number.
+const SHOWN: usize = 5;
+
+/// Prints it.
+pub(super) fn print(report: &Report<'_>, context: &Context) -> Result<(), Failure> {
+    let mut lines = Lines {
+        text: String::new(),
+        context,
+    };
+    for section in &report.sections {
+        lines.heading(section.name);
+        for fact in &section.facts {
+            lines.line("  ", fact);
+        }
+        lines.problems("problem:", &section.problems);
+    }
+    if !report.unseen.is_empty() {
+        lines.heading("Not looked at");
+        lines.problems("", &report.unseen);
+    }
+    for remark in &report.remarks {
+        lines.line("", &format!("note: {remark}"));
+    }
+    lines.line("", &conclusion(report));
+    let written = context
+        .stdout
+        .write_styled(&lines.text, context.common.color);
+    written.map_err(|error| Failure::stdout("what was found", &error))
+}
+
+fn conclusion(report: &Report<'_>) -> String {
+    match (report.problems(), report.unseen.len()) {
+        (0, 0) => "All is in line.".to_owned(),
+        (0, _) => "No problem was found in what could be looked at.".to_owned(),
+        (1, _) => "1 problem was found.".to_owned(),
+        (count, _) => format!("{count} problems were found."),
+    }
+}
+
+/// The screen as it grows.
+struct Lines<'c> {
+    text: String,
+    context: &'c Context,
+}
+
+impl Lines<'_> {
+    fn heading(&mut self, name: &str) {
+        let bold = clap::builder::styling::Style::new().bold();
+        self.text.push_str(&format!("{bold}{name}{bold:#}\n"));
+    }
+
+    /// What stands in the text may come from anywhere.
+    fn line(&mut self, indent: &str, text: &str) {
+        let text = self.context.report.safe_and_short(text);
+        self.text.push_str(&format!("{indent}{text}\n"));
+    }
+
+    fn problems(&mut self, label: &str, problems: &[Told]) {
+        let mut kinds: Vec<&str> = problems.iter().map(|told| told.kind).collect();
+        kinds.dedup();
+        let mut seen: Vec<&str> = Vec::new();
+        for kind in kinds {
+            if seen.contains(&kind) {
+                continue;
+            }
+            seen.push(kind);
+            let of_kind: Vec<&Told> = problems.iter().filter(|told| told.kind == kind).collect();
+            for told in of_kind.iter().take(SHOWN) {
+                self.problem(label, told);
+            }
+            if of_kind.len() > SHOWN {
+                let more = of_kind.len() - SHOWN;
+                self.line(
+                    "  ",
+                    &format!("and {more} more of that kind (-o json names all)"),
+                );
+            }
+        }
+    }
+
+    fn problem(&mut self, label: &str, told: &Told) {
+        let words = match told.subject.is_empty() {
+            true => told.words.clone(),
+            false => format!("{}: {}", told.subject, told.words),
+        };
+        let red = clap::builder::styling::AnsiColor::Red.on_default().bold();
+        let cyan = clap::builder::styling::AnsiColor::Cyan.on_default().bold();
+        let label = match label.is_empty() {
+            true => String::new(),
+            false => format!("{red}{label}{red:#} "),
+        };
+        self.line(&format!("  {label}"), &words);
+        for hint in &told.hints {
+            let hint = self.context.report.in_words(hint);
+            self.line(&format!("    {cyan}hint:{cyan:#} "), &hint);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Which files of a repository Flux applies for a path: those that its kustomization
+//! names, and what that leads to; without one, all manifests below it.
+//!
+//! As Flux has it (`fluxcd/pkg/kustomize`, `scanManifests`): a directory below that has
+//! a kustomization of its own is entered by that. What leads out of the repository, or
+//! to a URL, is not followed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::repository::absolute;
+
+/// The names of a kustomization, in kustomize's order (`konfig`,
+/// `RecognizedKustomizationFileNames`).
+pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// The fields that list files or directories to apply.
+const RESOURCES: [&str; 5] = [
+    "resources",
+    "bases",
+    "components",
+    "generators",
+    "transformers",
+];
+/// The fields that list generators; Flux decrypts what those read.
+const GENERATORS: [&str; 2] = ["secretGenerator", "configMapGenerator"];
+
+/// Whether the file is a kustomization, which is read before anything is decrypted.
+pub fn is_kustomization(path: &Path) -> bool {
+    let name = path.file_name();
+    name.is_some_and(|name| FILE_NAMES.iter().any(|known| name == *known))
+}
+
+/// The files below `root` that Flux applies, or reads, for the `path` of a
+/// Kustomization, which is from the root.
+pub fn files_of(root: &Path, path: &str) -> BTreeSet<PathBuf> {
+    let mut found = Found {
+        root,
+        seen: BTreeSet::new(),
+        files: BTreeSet::new(),
+    };
+    let directory = absolute(root, Path::new(path.trim_start_matches('/')));
+    found.directory(&directory);
+    found.files
+}
+
+struct Found<'r> {
+    root: &'r Path,
+    seen: BTreeSet<PathBuf>,
+    files: BTreeSet<PathBuf>,
+}
+
+impl Found<'_> {
+    /// A directory that is applied.
+    fn directory(&mut self, directory: &Path) {
+        if !directory.starts_with(self.root) || !self.seen.insert(directory.to_owned()) {
+            return;
+        }
+        let mut names = FILE_NAMES.iter().map(|name| directory.join(name));
+        match names.find(|file| file.is_file()) {
+            Some(file) => self.kustomization(directory, &file),
+            None => self.all_below(directory),
+        }
+    }
+
+    fn all_below(&mut self, directory: &Path) {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let is_link = path.is_symlink();
+            let is_yaml = path
+                .extension()
+                .is_some_and(|it| it == "yaml" || it == "yml");
+            if path.is_dir() && !is_link {
+                self.directory(&path);
+            } else if is_yaml && path.is_file() {
+                self.files.insert(path);
+            }
+        }
+    }
+
+    fn kustomization(&mut self, directory: &Path, file: &Path) {
+        self.files.insert(file.to_owned());
+        let options = serde_saphyr::options! { budget: None, with_snippet: false };
+        let parsed = fs::read(file).ok();
+        let parsed = parsed
+            .and_then(|bytes| serde_saphyr::from_slice_with_options::<Value>(&bytes, options).ok());
+        let kustomization = parsed.unwrap_or_default();
+        for resource in RESOURCES
+            .iter()
+            .flat_map(|field| texts(&kustomization[*field]))
+        {
+            let path = absolute(directory, Path::new(resource));
+            match path.is_dir() {
+                true => self.directory(&path),
+                false => self.file(path),
+            }
+        }
+        let mut read = texts(&kustomization["patchesStrategicMerge"]);
+        for field in ["patches", "patchesJson6902"] {
+            read.extend(list(&kustomization[field]).filter_map(|patch| patch["path"].as_str()));
+        }
+        for generator in GENERATORS
+            .iter()
+            .flat_map(|field| list(&kustomization[*field]))
+        {
+            read.extend(texts(&generator["envs"]));
+            read.extend(generator["env"].as_str());
+            // "KEY=FILE", or "FILE".
+            let files = texts(&generator["files"]).into_iter();
+            read.extend(files.map(|file| file.split_once('=').map_or(file, |(_, file)| file)));
+        }
+        for file in read {
+            self.file(absolute(directory, Path::new(file)));
+        }
+    }
+
+    fn file(&mut self, path: PathBuf) {
+        if path.starts_with(self.root) && path.is_file() {
+            self.files.insert(path);
+        }
+    }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    list(value).filter_map(Value::as_str).collect()
+}

@@ -1,0 +1,288 @@
+//! Flux's Kustomizations: whether they decrypt what they apply, and with which Secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::{Request, Status};
+use crate::core::audit::Content;
+use crate::core::cluster::{Cluster, ClusterError, Kustomization, SecretName, Source};
+use crate::core::flux_secret::ClusterKeys;
+use crate::core::git::{Git, commit_of};
+use crate::core::identity::{Identity, Recipient};
+use crate::core::kustomize;
+
+/// What is wrong with a Kustomization. Its name is `namespace/name`.
+#[derive(Debug)]
+pub enum FluxProblem {
+    /// It applies encrypted files, and does not decrypt.
+    NoDecryption {
+        /// The Kustomization.
+        kustomization: String,
+        /// The first of the files.
+        file: PathBuf,
+    },
+    /// It decrypts with another Secret, which is not there.
+    SecretMissing {
+        /// The Kustomization.
+        kustomization: String,
+        /// The Secret that it names.
+        secret: SecretName,
+    },
+    /// It decrypts with another Secret, which does not hold the cluster's key.
+    OtherSecret {
+        /// The Kustomization.
+        kustomization: String,
+        /// The Secret that it names.
+        secret: SecretName,
+        /// A file that it applies, and that is for the cluster's key.
+        file: PathBuf,
+    },
+    /// It is not ready, because it could not decrypt.
+    Failed {
+        /// The Kustomization.
+        kustomization: String,
+        /// In its own words.
+        message: String,
+    },
+}
+
+/// Words in the messages of kustomize-controller that are about decryption.
+const ABOUT_DECRYPTION: [&str; 3] = ["decrypt", "sops data key", "sops encrypted"];
+
+/// The Kustomizations, and which of them apply files of this repository.
+pub(super) struct Flux {
+    all: Vec<(Kustomization, Origin)>,
+}
+
+/// Where a Kustomization has its files from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// This repository.
+    Here,
+    /// Another one.
+    Elsewhere,
+    /// That cannot be told.
+    Unknown,
+}
+
+impl Flux {
+    pub(super) fn new(
+        cluster: &Cluster,
+        request: &Request<'_>,
+        kustomizations: Vec<Kustomization>,
+    ) -> Result<Self, ClusterError> {
+        let git = request.git.as_ref();
+        let remotes = git.and_then(|git| git.remotes().ok()).unwrap_or_default();
+        let remotes: Vec<String> = remotes.iter().map(|url| place_of(url)).collect();
+        let mut urls: BTreeMap<Source, Option<String>> = BTreeMap::new();
+        let mut all = Vec::new();
+        for found in kustomizations {
+            let origin = match is_here(&found, git) {
+                true => Origin::Here,
+                false => {
+                    let known = urls.get(&found.source).cloned();
+                    let url = match known {
+                        Some(url) => url,
+                        None => cluster.git_url(&found.source)?,
+                    };
+                    urls.insert(found.source.clone(), url.clone());
+                    match url {
+                        Some(_) if remotes.is_empty() => Origin::Unknown,
+                        Some(url) if remotes.contains(&place_of(&url)) => Origin::Here,
+                        Some(_) => Origin::Elsewhere,
+                        None => Origin::Unknown,
+                    }
+                }
+            };
+            all.push((found, origin));
+        }
+        Ok(Self { all })
+    }
+
+    /// The Secrets that Kustomizations decrypt with.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretName> {
+        self.all
+            .iter()
+            .filter_map(|(found, _)| found.secret.as_ref())
+    }
+
+    /// Whether only Kustomizations of other repositories decrypt with the Secret.
+    pub(super) fn is_others(&self, secret: &SecretName) -> bool {
+        let users = self.all.iter();
+        let mut users = users
+            .filter(|(found, _)| found.secret.as_ref() == Some(secret))
+            .peekable();
+        users.peek().is_some() && users.all(|(_, origin)| *origin == Origin::Elsewhere)
+    }
+
+    pub(super) fn look(
+        &self,
+        cluster: &Cluster,
+        request: &Request<'_>,
+        keys: Option<&ClusterKeys>,
+        status: &mut Status,
+    ) -> Result<(), ClusterError> {
+        let held = keys.map(ClusterKeys::recipients).unwrap_or_default();
+        let encrypted: BTreeMap<&PathBuf, &[Recipient]> = encrypted(request);
+        for (found, origin) in &self.all {
+            let name = format!("{}/{}", found.namespace, found.name);
+            if let Some(message) = found
+                .failure
+                .as_ref()
+                .filter(|text| is_about_decryption(text))
+            {
+                status.flux.push(FluxProblem::Failed {
+                    kustomization: name.clone(),
+                    message: message.clone(),
+                });
+            }
+            if *origin == Origin::Elsewhere {
+                continue;
+            }
+            let applied = kustomize::files_of(&request.root, &found.path);
+            let applied = applied.into_iter().filter_map(|path| {
+                let recipients = encrypted.get(&path)?;
+                Some((path, recipients.iter().any(|key| held.contains(key))))
+            });
+            let applied: Vec<(PathBuf, bool)> = applied.collect();
+            let first = applied.iter().find(|(_, is_ours)| *is_ours);
+            // A directory of that name may be another repository's.
+            let first = match (first, origin) {
+                (None, Origin::Here) => applied.first(),
+                (first, _) => first,
+            };
+            let Some((file, is_ours)) = first else {
+                continue;
+            };
+            let problem = problem(cluster, request, keys, found, name, file, *is_ours)?;
+            status.flux.extend(problem);
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a Kustomization that applies an encrypted file.
+fn problem(
+    cluster: &Cluster,
+    request: &Request<'_>,
+    keys: Option<&ClusterKeys>,
+    found: &Kustomization,
+    kustomization: String,
+    file: &PathBuf,
+    is_ours: bool,
+) -> Result<Option<FluxProblem>, ClusterError> {
+    let file = file.clone();
+    if !found.decrypts {
+        return Ok(Some(FluxProblem::NoDecryption {
+            kustomization,
+            file,
+        }));
+    }
+    // Without a name, the controller's own options may give it one.
+    let other = found
+        .secret
+        .as_ref()
+        .filter(|named| **named != request.secret);
+    let (Some(secret), true) = (other, is_ours) else {
+        return Ok(None);
+    };
+    let secret = secret.clone();
+    let stored = match cluster.secret(&secret) {
+        Ok(stored) => stored,
+        Err(ClusterError::Forbidden { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some(stored) = stored else {
+        return Ok(Some(FluxProblem::SecretMissing {
+            kustomization,
+            secret,
+        }));
+    };
+    let its = ClusterKeys::read(&secret, &stored).ok();
+    let its = its.map(|keys| keys.recipients()).unwrap_or_default();
+    let active = keys.into_iter().flat_map(ClusterKeys::active);
+    let mut active = active.filter_map(Identity::recipient);
+    let holds_all = active.all(|key| its.contains(key));
+    Ok((!holds_all).then_some(FluxProblem::OtherSecret {
+        kustomization,
+        secret,
+        file,
+    }))
+}
+
+/// The encrypted files, and who they are for.
+fn encrypted<'a>(request: &Request<'a>) -> BTreeMap<&'a PathBuf, &'a [Recipient]> {
+    let files = request.audit.files.iter();
+    let encrypted = files.filter_map(|file| match &file.content {
+        Content::Encrypted(found) => Some((&file.path, found.metadata.recipients.as_slice())),
+        _ => None,
+    });
+    encrypted.collect()
+}
+
+fn is_about_decryption(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ABOUT_DECRYPTION.iter().any(|words| message.contains(words))
+}
+
+/// Whether a revision that it has applied, or tried to, is a commit of this clone.
+fn is_here(found: &Kustomization, git: Option<&Git>) -> bool {
+    let revisions: BTreeSet<_> = [&found.applied_revision, &found.attempted_revision]
+        .into_iter()
+        .flatten()
+        .collect();
+    let mut commits = revisions.into_iter().filter_map(|text| commit_of(text));
+    commits.any(|commit| git.is_some_and(|git| git.has_commit(commit).unwrap_or(false)))
+}
+
+/// The host and path of a repository's URL, in whichever of Git's forms it is written:
+/// `ssh://git@host/path`, `git@host:path`, `https://host/path.git`.
+fn place_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let is_scp_like = !url.contains("://");
+    let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
+    let (host, path) = match (rest.split_once(':'), is_scp_like) {
+        (Some((host, path)), true) => (host, path),
+        _ => rest.split_once('/').unwrap_or((rest, "")),
+    };
+    // Behind the host there may be a port.
+    let host = host.split_once(':').map_or(host, |(host, _)| host);
+    let path = path.trim_matches('/').trim_end_matches(".git");
+    format!("{host}/{path}").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_the_same_however_its_url_is_written() {
+        for url in [
+            "ssh://git@github.com/org/fleet",
+            "ssh://git@github.com:22/org/fleet.git",
+            "git@github.com:org/fleet.git",
+            "https://github.com/org/fleet",
+            "https://token@GitHub.com/org/fleet.git/",
+        ] {
+            assert_eq!(place_of(url), "github.com/org/fleet", "{url}");
+        }
+        assert_ne!(
+            place_of("https://github.com/org/other"),
+            "github.com/org/fleet"
+        );
+    }
+
+    #[test]
+    fn what_flux_says_of_decryption_is_told_from_the_rest() {
+        for message in [
+            "decryption failed for 'Secret.v1.[noGrp]/db': cannot get sops data key",
+            "cannot get sops decryption Secret 'apps/sops-age': not found",
+            "Secret/apps/db is SOPS encrypted, configuring decryption is required for this secret to be reconciled",
+        ] {
+            assert!(is_about_decryption(message), "{message}");
+        }
+        assert!(!is_about_decryption(
+            "health check failed for Deployment/apps/sops-operator"
+        ));
+    }
+}
