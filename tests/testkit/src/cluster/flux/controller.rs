@@ -126,7 +126,7 @@ impl Flux<'_> {
                 "metadata": {"name": name},
                 "spec": {
                     "interval": "1h",
-                    "retryInterval": "1s",
+                    "retryInterval": "1h",
                     "prune": true,
                     "path": path,
                     "sourceRef": {"kind": "GitRepository", "name": source},
