@@ -126,11 +126,8 @@ impl Flux {
         let encrypted: BTreeMap<&PathBuf, &[Recipient]> = encrypted(request);
         for (found, origin) in &self.all {
             let name = format!("{}/{}", found.namespace, found.name);
-            if let Some(message) = found
-                .failure
-                .as_ref()
-                .filter(|text| is_about_decryption(text))
-            {
+            let failure = found.failure.as_ref();
+            if let Some(message) = failure.filter(|text| is_about_decryption(text, found)) {
                 status.flux.push(FluxProblem::Failed {
                     kustomization: name.clone(),
                     message: message.clone(),
@@ -220,9 +217,13 @@ fn encrypted<'a>(request: &Request<'a>) -> BTreeMap<&'a PathBuf, &'a [Recipient]
     encrypted.collect()
 }
 
-fn is_about_decryption(message: &str) -> bool {
+fn is_about_decryption(message: &str, of: &Kustomization) -> bool {
+    // Of a Secret that is not there, the server's words are all it says.
+    let secret = of.secret.as_ref();
+    let missing = secret.map(|secret| format!("\"{}\" not found", secret.name));
     let message = message.to_lowercase();
-    ABOUT_DECRYPTION.iter().any(|words| message.contains(words))
+    let mut words = ABOUT_DECRYPTION.into_iter().chain(missing.as_deref());
+    words.any(|words| message.contains(words))
 }
 
 /// Whether a revision that it has applied, or tried to, is a commit of this clone.
@@ -274,15 +275,32 @@ mod tests {
 
     #[test]
     fn what_flux_says_of_decryption_is_told_from_the_rest() {
+        let found = Kustomization {
+            namespace: "apps".into(),
+            name: "apps".into(),
+            decrypts: true,
+            secret: Some(SecretName {
+                namespace: "apps".into(),
+                name: "sops-age".into(),
+            }),
+            applied_revision: None,
+            attempted_revision: None,
+            path: String::new(),
+            source: Source::default(),
+            failure: None,
+        };
         for message in [
             "decryption failed for 'Secret.v1.[noGrp]/db': cannot get sops data key",
-            "cannot get sops decryption Secret 'apps/sops-age': not found",
+            "Secret \"sops-age\" not found",
             "Secret/apps/db is SOPS encrypted, configuring decryption is required for this secret to be reconciled",
         ] {
-            assert!(is_about_decryption(message), "{message}");
+            assert!(is_about_decryption(message, &found), "{message}");
         }
-        assert!(!is_about_decryption(
-            "health check failed for Deployment/apps/sops-operator"
-        ));
+        for message in [
+            "health check failed for Deployment/apps/sops-operator",
+            "ConfigMap \"x\" not found",
+        ] {
+            assert!(!is_about_decryption(message, &found), "{message}");
+        }
     }
 }
