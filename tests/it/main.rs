@@ -25,6 +25,7 @@ mod init_rules;
 mod rotate;
 mod rule_matching;
 mod slow_proxy;
+mod status;
 mod stdout;
 mod terminal;
 mod usage;

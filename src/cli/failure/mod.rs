@@ -110,11 +110,6 @@ impl Failure {
         }
     }
 
-    /// An error and the causes beneath it, as one sentence.
-    pub fn words_of(error: &dyn StdError) -> String {
-        Self::from_error(error).message.unwrap_or_default()
-    }
-
     /// Ends kb with this exit code.
     #[must_use]
     pub fn exit_with(mut self, exit_code: u8) -> Self {

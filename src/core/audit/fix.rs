@@ -1,6 +1,6 @@
 //! Encrypts what should have been.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::content::Content;
 use super::rules::Rule;
@@ -52,7 +52,7 @@ pub enum Fixed {
 ///
 /// # Errors
 /// [`FixError`]; then the file is as it was.
-pub fn fix(sops: &Sops, path: &PathBuf, rule: Rule<'_>) -> Result<Fixed, FixError> {
+pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> {
     let before = sops_file::read(path)?;
     match Content::of(path, &before, Some(rule)) {
         Content::Plaintext(found) if found.is_plainly_meant => {}
@@ -61,7 +61,7 @@ pub fn fix(sops: &Sops, path: &PathBuf, rule: Rule<'_>) -> Result<Fixed, FixErro
     replace::check_replaceable(path)?;
     let sops = sops.with_config(rule.config.path.clone());
     let after = sops.encrypt_file(path)?;
-    let path = || path.clone();
+    let path = || path.to_owned();
     let still_plain = |values: String| FixError::StillPlain {
         path: path(),
         values,

@@ -14,6 +14,7 @@ use super::rules::Rules;
 use super::{Audit, AuditError, Examined};
 use crate::core::git::{BlobError, Entry, Git};
 use crate::core::parallel;
+use crate::core::replace::is_temporary;
 use crate::core::sops_config::{ConfigError, FILE_NAME, SopsConfig};
 
 /// Of a file that is larger, in bytes, only so much is looked at: nobody encrypts such
@@ -159,8 +160,11 @@ fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<Vec<Pat
         }
         _ => walk(&directories, &mut files),
     }
-    let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|it| it.is_file());
-    files.retain(is_file);
+    files.retain(|path| {
+        // kb's own, of a run that lives or was killed.
+        !path.file_name().is_some_and(is_temporary)
+            && path.symlink_metadata().is_ok_and(|it| it.is_file())
+    });
     Ok(files.into_iter().collect())
 }
 

@@ -13,8 +13,6 @@ use crate::core::sops_config::{CreationRule, Paths, RuleSummary};
 pub enum ConfigProblem {
     /// There is no `.sops.yaml`.
     Missing,
-    /// One cannot be used; what is wrong with it is in the audit.
-    Broken,
     /// No rule names the key that the cluster has.
     KeyNotNamed {
         /// The recipients of the cluster's keys; none if it has no key.
@@ -51,7 +49,6 @@ pub enum ConfigProblem {
 pub(super) fn look(request: &Request<'_>, status: &mut Status) {
     let rules = &request.audit.rules;
     let problems = &mut status.config;
-    problems.extend(rules.broken.iter().map(|_| ConfigProblem::Broken));
     if rules.configs().next().is_none() && rules.broken.is_empty() {
         problems.push(ConfigProblem::Missing);
         return;

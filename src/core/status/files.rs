@@ -85,7 +85,8 @@ pub(super) fn look(
             }
         }
     }
-    if let Some(keys) = keys {
+    // sops opens nothing with a config that it cannot read.
+    if let Some(keys) = keys.filter(|_| known.rules_are_known) {
         status
             .files
             .extend(that_do_not_open(request.sops, keys, &ours, progress));

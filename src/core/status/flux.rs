@@ -1,7 +1,7 @@
 //! Flux's Kustomizations: whether they decrypt what they apply, and with which Secret.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Request, Status};
 use crate::core::audit::Content;
@@ -165,10 +165,10 @@ fn problem(
     keys: Option<&ClusterKeys>,
     found: &Kustomization,
     kustomization: String,
-    file: &PathBuf,
+    file: &Path,
     is_ours: bool,
 ) -> Result<Option<FluxProblem>, ClusterError> {
-    let file = file.clone();
+    let file = file.to_owned();
     if !found.decrypts {
         return Ok(Some(FluxProblem::NoDecryption {
             kustomization,

@@ -236,9 +236,9 @@ fn hints(found: &[Told]) -> Vec<Hint> {
     let mut kinds = Vec::new();
     let rest = found.iter().filter(|told| {
         let kind = (told.kind, told.is_fixable);
-        let is_new = !kinds.contains(&kind) && !(told.is_fixable && fixable > 1);
+        let is_said = kinds.contains(&kind) || (told.is_fixable && fixable > 1);
         kinds.push(kind);
-        is_new
+        !is_said
     });
     let rest = rest.flat_map(|told| told.hints.clone());
     several.into_iter().chain(rest).collect()

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::cli::failure::{Hint, Program};
+use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::quoted;
 use crate::cli::report::{Report, one_line};
 use crate::core::audit::{Leak, Plain};
@@ -47,6 +47,14 @@ impl Told {
             words: words.into(),
             hints: Vec::new(),
             is_fixable: false,
+        }
+    }
+
+    /// What an error says of itself, and the hints that it has everywhere.
+    pub(super) fn of_failure(kind: &'static str, failure: Failure) -> Self {
+        Self {
+            hints: failure.hints().to_vec(),
+            ..Self::new(kind, "", failure.message().unwrap_or_default())
         }
     }
 

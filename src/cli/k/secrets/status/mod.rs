@@ -65,7 +65,7 @@ impl Status {
         let skip = context.skipped(&self.skip, std::slice::from_ref(&root))?;
         let sops = context.find_sops()?;
         let cluster = context.connect()?;
-        let audit = audit::working_tree(
+        let mut audit = audit::working_tree(
             Depth::All,
             &root,
             git.as_ref(),
@@ -86,13 +86,15 @@ impl Status {
             bar.set_position(done as u64);
         });
         bar.finish_and_clear();
-        let found = found?;
+        let mut found = found?;
+        let secret = request.secret;
+        let sections = words::sections(&secret, cluster.target(), &mut audit, &mut found);
         let report = Report {
             target: cluster.target(),
-            secret: request.secret.to_string(),
+            secret: secret.to_string(),
             audit: &audit,
             found: &found,
-            sections: words::sections(&request.secret, cluster.target(), &audit, &found),
+            sections,
             remarks: words::remarks(&audit),
             unseen: words::unseen(&audit, &found),
         };

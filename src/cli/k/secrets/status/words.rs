@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Section;
-use crate::cli::failure::{Failure, Program, edit_arguments};
+use crate::cli::failure::{Program, edit_arguments};
 use crate::cli::k::secrets::told::{self, Told, word};
 use crate::cli::options::quoted;
 use crate::cli::report::one_line;
@@ -21,26 +21,18 @@ const OTHER_CLUSTER: &str =
 pub(super) fn sections(
     secret: &SecretName,
     target: &Target,
-    audit: &Audit,
-    found: &Status,
+    audit: &mut Audit,
+    found: &mut Status,
 ) -> [Section; 4] {
-    let mut broken = audit.rules.broken.iter();
-    let config = found.config.iter().map(|problem| match problem {
-        // The words of the error, and its hints, are those of every command.
-        ConfigProblem::Broken => match broken.next() {
-            Some(error) => broken_config(error),
-            None => Told::new("config-broken", "", "a .sops.yaml cannot be used"),
-        },
-        problem => of_config(problem),
-    });
+    let broken = std::mem::take(&mut audit.rules.broken).into_iter();
+    let broken = broken.map(|error| Told::of_failure("config-broken", error.into()));
+    let config = broken.chain(found.config.iter().map(of_config)).collect();
     let files = audit.files.iter().flat_map(|file| {
         let leaks = file.leaks(audit).into_iter();
         leaks.map(|leak| told::leak(&file.path, &leak))
     });
-    let others = found
-        .files
-        .iter()
-        .map(|(path, problem)| of_file(path, problem));
+    let others = std::mem::take(&mut found.files).into_iter();
+    let others = others.map(|(path, problem)| of_file(&path, problem));
     [
         Section {
             name: "Cluster",
@@ -54,7 +46,7 @@ pub(super) fn sections(
         Section {
             name: ".sops.yaml",
             facts: audit.rules.configs().map(config_fact).collect(),
-            problems: config.collect(),
+            problems: config,
         },
         Section {
             name: "Files",
@@ -270,11 +262,6 @@ fn not_read(entry: &str) -> String {
     )
 }
 
-fn broken_config(error: &crate::core::sops_config::ConfigError) -> Told {
-    Told::new("config-broken", "", Failure::words_of(error))
-        .hint("init and check say what to do about it")
-}
-
 fn of_config(problem: &ConfigProblem) -> Told {
     match problem {
         ConfigProblem::Missing => {
@@ -283,7 +270,6 @@ fn of_config(problem: &ConfigProblem) -> Told {
                 "k secrets init --use-existing",
             )
         }
-        ConfigProblem::Broken => Told::new("config-broken", "", "a .sops.yaml cannot be used"),
         ConfigProblem::KeyNotNamed { held, named } => {
             let words = match (held.is_empty(), named.is_empty()) {
                 (false, true) => {
@@ -359,7 +345,7 @@ fn of_config(problem: &ConfigProblem) -> Told {
     }
 }
 
-fn of_file(path: &Path, problem: &FileProblem) -> Told {
+fn of_file(path: &Path, problem: FileProblem) -> Told {
     let told = |kind, words: String| Told::new(kind, one_line(path), words);
     let file = word(path);
     match problem {
@@ -378,10 +364,10 @@ fn of_file(path: &Path, problem: &FileProblem) -> Told {
         } => {
             let mut words = Vec::new();
             if !missing.is_empty() {
-                words.push(format!("it is not for {}", Recipient::list(missing)));
+                words.push(format!("it is not for {}", Recipient::list(&missing)));
             }
             if !extra.is_empty() {
-                words.push(format!("it is for {} as well", Recipient::list(extra)));
+                words.push(format!("it is for {} as well", Recipient::list(&extra)));
             }
             let told = told(
                 "other-recipients",
@@ -402,7 +388,7 @@ fn of_file(path: &Path, problem: &FileProblem) -> Told {
             "unknown-keys",
             format!(
                 "it is for {}, which neither the cluster nor any rule has",
-                Recipient::list(recipients)
+                Recipient::list(&recipients)
             ),
         )
         .hint(format!(
@@ -426,7 +412,7 @@ fn of_file(path: &Path, problem: &FileProblem) -> Told {
             "too-large",
             format!(
                 "it has {:.1} MiB, and Flux decrypts no file of more than 5",
-                *size as f64 / f64::from(1 << 20)
+                size as f64 / f64::from(1 << 20)
             ),
         )
         .hint("split it: each Secret in a file of its own"),
@@ -437,8 +423,10 @@ fn of_file(path: &Path, problem: &FileProblem) -> Told {
         )
         .hint(format!("to see what was changed: git log -p -- {file}"))
         .anew(path),
-        FileProblem::NotOpened(error) => told("does-not-open", Failure::words_of(error))
-            .hint(format!("to see how it was before: git log -p -- {file}")),
+        FileProblem::NotOpened(error) => Told {
+            subject: one_line(path),
+            ..Told::of_failure("does-not-open", error.into())
+        },
     }
 }
 

@@ -1,0 +1,173 @@
+//! Faults of the cluster's Secret.
+
+use serde_json::json;
+
+use super::{InLine, MANIFEST};
+use crate::keypair;
+
+#[test]
+fn a_missing_secret() {
+    let in_line = InLine::new("missing");
+    let key = in_line.key();
+    in_line.cluster.delete(&in_line.path());
+    let screen = in_line.assert_all_found(
+        &["secret-missing", "key-not-named"],
+        &[
+            "the cluster has no such Secret",
+            "the cluster does not hold age1",
+        ],
+    );
+    in_line.follow_with_stdin(&screen, "to give it back the one that it had:", &key);
+    in_line.assert_in_line();
+}
+
+#[test]
+fn an_entry_that_flux_does_not_read() {
+    let in_line = InLine::new("misnamed");
+    let key = in_line.key();
+    let words = "age.key holds a key, and Flux does not read it: it should be called age.agekey";
+    in_line.put(&[("age.key", &key)]);
+    let screen = in_line.assert_all_found(&["entry-not-read", "key-not-named"], &[words]);
+    assert!(screen.contains("kubectl -n "), "{screen}");
+    in_line.put(&[("age.agekey", &key)]);
+    in_line.assert_in_line();
+    // Also where another entry holds the key.
+    let (other, _) = keypair(&in_line.world);
+    for name in ["age.key", "age.agekey.previous"] {
+        in_line.put(&[("age.agekey", &key), (name, &other)]);
+        in_line.assert_found("entry-not-read", &[&format!("{name} holds a key")]);
+    }
+    // What other kinds of decryption use is none of it.
+    in_line.put(&[
+        ("age.agekey", &key),
+        ("sops.aws-kms", "aws_access_key_id: x"),
+        ("identity.asc", "-----BEGIN PGP"),
+    ]);
+    in_line.assert_in_line();
+}
+
+#[test]
+fn an_entry_that_is_no_key() {
+    let in_line = InLine::new("no-key");
+    let key = in_line.key();
+    in_line.put(&[("age.agekey", &format!("{key}oops\n"))]);
+    in_line.assert_found(
+        "entry-no-key",
+        &["age.agekey, line 3", "Flux refuses the whole Secret"],
+    );
+    in_line.put(&[("age.agekey", &key), ("team.agekey", "")]);
+    in_line.assert_found("entry-no-key", &["team.agekey holds no key"]);
+    in_line.put(&[("age.agekey", "oops")]);
+    in_line.assert_all_found(
+        &["no-key", "key-not-named"],
+        &["it holds no usable key: age.agekey, line 1"],
+    );
+    in_line.put(&[("other", "x")]);
+    in_line.assert_all_found(
+        &["no-key", "key-not-named"],
+        &["it holds other, and no key"],
+    );
+    in_line.put(&[("age.agekey", &key)]);
+    in_line.assert_in_line();
+}
+
+#[test]
+fn a_secret_that_something_else_manages() {
+    let in_line = InLine::new("managed");
+    let label = |labels: serde_json::Value| {
+        let patch = json!({"metadata": {"labels": labels}});
+        in_line.cluster.patch_merge(&in_line.path(), &patch);
+    };
+    label(
+        json!({"kustomize.toolkit.fluxcd.io/name": "infra", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}),
+    );
+    let screen = in_line.assert_found(
+        "secret-managed",
+        &["the Kustomization flux-system/infra manages it"],
+    );
+    assert!(
+        screen.contains(&format!(
+            "label secret {} kustomize.toolkit.fluxcd.io/name- ",
+            in_line.name
+        )),
+        "{screen}"
+    );
+    label(
+        json!({"kustomize.toolkit.fluxcd.io/name": null, "kustomize.toolkit.fluxcd.io/namespace": null}),
+    );
+    in_line.assert_in_line();
+    label(json!({"app.kubernetes.io/managed-by": "Helm"}));
+    in_line.assert_found(
+        "secret-managed",
+        &["Helm manages it", "app.kubernetes.io/managed-by-"],
+    );
+    label(json!({"app.kubernetes.io/managed-by": "kb"}));
+    in_line.assert_in_line();
+}
+
+#[test]
+fn a_file_that_holds_this_very_secret() {
+    let in_line = InLine::new("in-repository");
+    let manifest = MANIFEST.replace("name: db", &format!("name: {}", in_line.name));
+    in_line.encrypt("infra/sops-secret.yaml", &manifest);
+    let screen = in_line.assert_found(
+        "secret-in-repository",
+        &["infra/sops-secret.yaml: this file holds the Secret"],
+    );
+    in_line.git(&["add", "--all"]);
+    in_line.git(&["commit", "--quiet", "--message", "a mistake"]);
+    in_line.follow(&screen, "take it out of the repository:");
+    in_line.assert_in_line();
+}
+
+#[test]
+fn a_copy_with_another_key() {
+    let in_line = InLine::new("copy");
+    let elsewhere = in_line.cluster.new_namespace("copy-elsewhere");
+    let put = |key: &str| {
+        let data = [("age.agekey", key.as_bytes())];
+        in_line.cluster.put_secret(&elsewhere, &in_line.name, &data);
+    };
+    // One that holds the same key is as it should be.
+    put(&in_line.key());
+    in_line.assert_in_line();
+    let (other, recipient) = keypair(&in_line.world);
+    put(&other);
+    let screen = in_line.assert_found(
+        "other-copy",
+        &[&format!("{elsewhere}/{}", in_line.name), &recipient],
+    );
+    assert!(
+        screen.contains("if nothing decrypts with it: kubectl"),
+        "{screen}"
+    );
+    in_line.cluster.delete(&format!(
+        "/api/v1/namespaces/{elsewhere}/secrets/{}",
+        in_line.name
+    ));
+    in_line.assert_in_line();
+}
+
+#[test]
+fn a_rotation_under_way_and_a_key_that_was_not_pruned() {
+    let in_line = InLine::new("rotation");
+    let mut force = in_line.kb_cmd(&["init", "--force"]);
+    force.env("KB_TEST_PAUSE_AT", "begun");
+    let mut rotation = in_line.world.spawn(force);
+    rotation.wait_until_stopped();
+    rotation.kill();
+    let screen = in_line.assert_found("rotation-under-way", &["a rotation is under way, to age1"]);
+    in_line.follow(&screen, "to finish it:");
+    let screen = in_line.assert_found("retired-key", &["it still holds the retired key age1"]);
+    in_line.follow(&screen, "when what was rotated is pushed and applied:");
+    in_line.assert_in_line();
+}
+
+impl InLine {
+    fn path(&self) -> String {
+        format!(
+            "/api/v1/namespaces/{}/secrets/{}",
+            self.namespace, self.name
+        )
+    }
+}

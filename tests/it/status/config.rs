@@ -1,0 +1,108 @@
+//! Faults of `.sops.yaml`.
+
+use super::InLine;
+use crate::keypair;
+
+const FILE: &str = ".sops.yaml";
+
+#[test]
+fn a_missing_config() {
+    let in_line = InLine::new("config-missing");
+    std::fs::remove_file(in_line.world.path(FILE)).expect("removed");
+    let screen = in_line.assert_all_found(
+        &["config-missing", "no-rule"],
+        &["the repository has no .sops.yaml"],
+    );
+    in_line.follow(&screen, "to write one with the cluster's key:");
+    in_line.assert_in_line();
+}
+
+#[test]
+fn a_config_that_sops_cannot_read() {
+    let in_line = InLine::new("config-broken");
+    let before = in_line.world.read(FILE);
+    in_line.world.write(FILE, "creation_rules: {\n");
+    in_line.assert_found("config-broken", &[".sops.yaml:"]);
+    in_line.world.write(FILE, before.replace("ya?ml", "ya?m(l"));
+    in_line.assert_found("config-broken", &["does not compile"]);
+    in_line.world.write(FILE, &before);
+    in_line.assert_in_line();
+}
+
+#[test]
+fn a_cluster_key_that_no_rule_names_and_a_named_key_that_the_cluster_has_not() {
+    let in_line = InLine::new("not-named");
+    let (_, other) = keypair(&in_line.world);
+    let own = in_line.recipient();
+    in_line
+        .world
+        .write(FILE, in_line.world.read(FILE).replace(&own, &other));
+    let screen = in_line.assert_all_found(
+        &["key-not-named", "other-recipients"],
+        &[&format!("no rule names the cluster's key {own}; they name {other}, which this cluster does not hold")],
+    );
+    in_line.follow(&screen, "if this cluster was rebuilt, and had that key:");
+    in_line.assert_in_line();
+}
+
+#[test]
+fn a_rule_for_a_key_that_was_rotated_away() {
+    let in_line = InLine::new("retired-named");
+    let before = in_line.world.read(FILE);
+    in_line.kb(&["init", "--force"]).assert_code(0);
+    let after = in_line.world.read(FILE);
+    let old = before
+        .split_whitespace()
+        .find(|word| word.starts_with("age1"))
+        .expect("a key");
+    let second = format!("  - path_regex: ^other/\n    age: {old}\n");
+    in_line.world.write(FILE, format!("{after}{second}"));
+    let screen = in_line.assert_all_found(
+        &["retired-key", "retired-key-named"],
+        &[&format!("the rule names {old}, which was rotated away")],
+    );
+    in_line.follow(&screen, "to bring rules and files in line:");
+    in_line.kb(&["prune"]).assert_code(0);
+    in_line.assert_in_line();
+}
+
+#[test]
+fn a_rule_that_never_applies() {
+    let in_line = InLine::new("shadowed");
+    let before = in_line.world.read(FILE);
+    let key = in_line.recipient();
+    let rule = format!("  - path_regex: ^apps/db-secret\\.yaml$\n    age: {key}\n");
+    in_line.world.write(FILE, format!("{before}{rule}"));
+    in_line.assert_found(
+        "rule-never-applies",
+        &[
+            "sops never comes to the rule for ^apps/db-secret\\.yaml$",
+            "line 2:",
+        ],
+    );
+    in_line.world.write(FILE, &before);
+    in_line.assert_in_line();
+}
+
+#[test]
+fn a_rule_that_covers_a_kustomization() {
+    let in_line = InLine::new("covers");
+    let before = in_line.world.read(FILE);
+    let start = before.find("path_regex: ").expect("a rule") + "path_regex: ".len();
+    let end = start + before[start..].find('\n').expect("a line");
+    in_line.world.write(
+        FILE,
+        format!("{}^apps/{}", &before[..start], &before[end..]),
+    );
+    let screen = in_line.assert_found(
+        "rule-covers-kustomization",
+        &["the rule is for apps/kustomization.yaml"],
+    );
+    let hint = screen.split("as in ").nth(1).expect("an example");
+    let narrow = hint.lines().next().expect("a line");
+    in_line.world.write(
+        FILE,
+        format!("{}{narrow}{}", &before[..start], &before[end..]),
+    );
+    in_line.assert_in_line();
+}
