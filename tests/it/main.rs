@@ -7,6 +7,7 @@
     reason = "tests arrange files and environments"
 )]
 
+mod check;
 mod config_edits;
 mod connection;
 mod connection_errors;

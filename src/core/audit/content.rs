@@ -6,7 +6,7 @@ use memchr::memmem;
 use serde_json::{Map, Value};
 
 use super::rules::Rule;
-use crate::core::manifest::{filled_values, is_encrypted, is_manifest, secrets};
+use crate::core::manifest::{SECTIONS, filled_values, is_encrypted, is_manifest, secrets};
 use crate::core::sops_config::{FILE_NAME, Selection};
 use crate::core::sops_file::{ENCRYPTED_VALUE, FileError, Format, Metadata};
 
@@ -191,10 +191,14 @@ fn plaintext(
     if !candidates.any(|document| selection.selects_any(document)) {
         return None;
     }
-    match (selection.is_explicit(), rule.is_for_all) {
-        (true, _) => values(true),
-        (false, true) => None,
-        (false, false) => values(rule.names_kind(path)),
+    // YAML and JSON are of every kind: only a rule that names their keys means them, and
+    // one that names those of a Secret means Secrets.
+    let is_of_secrets = SECTIONS.iter().any(|section| selection.selects(&[section]));
+    match (selection.is_explicit(), format) {
+        (false, _) if rule.is_for_all => None,
+        (true, _) if !is_of_secrets => values(true),
+        (_, Format::Dotenv | Format::Ini) => values(rule.names_kind(path)),
+        _ => values(false),
     }
 }
 

@@ -1,0 +1,284 @@
+//! What counts as plaintext.
+
+use super::{MANIFEST, RULE, Repository};
+use crate::keypair;
+
+#[test]
+fn a_manifest_counts_only_if_it_is_a_secret_with_values() {
+    // All of these are under a rule that is for every manifest.
+    let repository = Repository::with_rules(&[
+        "path_regex: \\.ya?ml$\n    encrypted_regex: ^(data|stringData)$",
+    ]);
+    let write = |name: &str, text: &str| repository.world.write(name, text);
+    write(
+        "config.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: b}\n",
+    );
+    write(
+        "sealed.yaml",
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: x}\nspec: {data: {a: b}}\n",
+    );
+    write(
+        "other.yaml",
+        "apiVersion: example.org/v1\nkind: Secret\nmetadata: {name: x}\ndata: {a: b}\n",
+    );
+    write(
+        "empty.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\nstringData: {a: ''}\n",
+    );
+    write("kustomization.yaml", "resources: []\ndata: {a: b}\n");
+    write("values.yaml", "replicas: 3\npassword: hunter2\n");
+    write("nothing.yaml", "\n");
+    repository.assert_clean(&[]);
+
+    write("one.yaml", MANIFEST);
+    write(
+        "two.yml",
+        &format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x}}\n---\n{MANIFEST}"),
+    );
+    write(
+        "list.yaml",
+        "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: in-list}, data: {a: aHVudGVyMg==}}\n",
+    );
+    // No manifest, and with a key that the rule encrypts.
+    write("helm.yaml", "db: {stringData: {password: hunter2}}\n");
+    write("broken.yaml", "kind: Secret\n  data: {{ .Values.x }}\n");
+    let rule = "(rule .sops.yaml:2:5)";
+    let run = repository.assert_found(
+        &[],
+        &[
+            &format!("broken.yaml: not encrypted, and it does not parse at 2:7 {rule}"),
+            &format!("helm.yaml: not encrypted {rule}"),
+            &format!("list.yaml: not encrypted: the Secret in-list {rule}"),
+            &format!("one.yaml: not encrypted: the Secret db {rule}"),
+            &format!("two.yml: not encrypted: the Secret db {rule}"),
+        ],
+    );
+    assert!(
+        run.err()
+            .contains("hint: to encrypt 3 of them in place: kb k secrets check --fix\n"),
+        "{}",
+        run.err()
+    );
+    assert!(run.err().contains("hint: mend it first"), "{}", run.err());
+}
+
+#[test]
+fn files_of_every_format_are_judged_by_their_rule() {
+    let repository = Repository::with_rules(&[
+        "path_regex: ^ends/.*\\.(env|ini|json|key)$",
+        "path_regex: ^some/\n    encrypted_regex: ^password$",
+        "path_regex: ^suffix/\n    encrypted_suffix: _secret",
+        "path_regex: ^dir/",
+        "path_regex: .*",
+    ]);
+    let write = |name: &str, text: &str| repository.world.write(name, text);
+    write("ends/a.env", "A=hunter2\n");
+    write("ends/a.ini", "[a]\nb = hunter2\n");
+    write("ends/a.json", "{\"a\": \"hunter2\"}\n");
+    write("ends/a.key", "hunter2\n");
+    write("ends/README.md", "not for the first rule\n");
+    write("some/a.yaml", "user: x\npassword: hunter2\n");
+    write("some/b.yaml", "user: x\n");
+    write("some/c.env", "USER=x\npassword=\n");
+    write("suffix/a.json", "{\"a\": [{\"b_secret\": \"hunter2\"}]}");
+    write("suffix/b.json", "{\"a\": [{\"b\": \"x\"}]}");
+    write("dir/tls.key", "hunter2\n");
+    write("dir/a.yaml", "a_unencrypted: x\nb: ''\n");
+    write("dir/.gitignore", "*.tmp\n");
+    // A rule for every path says of no file that it is one to be encrypted.
+    write("main.go", "package main\n");
+    write("package.json", "{\"name\": \"x\"}\n");
+    write("db.yaml", MANIFEST);
+    let rule = |line: u32| format!("(rule .sops.yaml:{line}:5)");
+    repository.assert_found(
+        &[],
+        &[
+            &format!("db.yaml: not encrypted: the Secret db {}", rule(12)),
+            &format!("dir/tls.key: not encrypted {}", rule(10)),
+            &format!("ends/a.env: not encrypted {}", rule(2)),
+            &format!("ends/a.ini: not encrypted {}", rule(2)),
+            &format!("ends/a.json: not encrypted {}", rule(2)),
+            &format!("ends/a.key: not encrypted {}", rule(2)),
+            &format!("some/a.yaml: not encrypted {}", rule(4)),
+            &format!("suffix/a.json: not encrypted {}", rule(7)),
+        ]
+        .map(|line| line.as_str()),
+    );
+}
+
+#[test]
+fn an_encrypted_file_must_be_encrypted_throughout() {
+    let repository = Repository::new();
+    repository.encrypt("db-secret.yaml", MANIFEST);
+    let encrypted = repository.world.read("db-secret.yaml");
+    let typed = encrypted.replace("stringData:\n", "stringData:\n    token: hunter3\n");
+    repository.world.write("db-secret.yaml", &typed);
+    let line = "db-secret.yaml: encrypted, but stringData.token stands in it in plaintext";
+    let run = repository.assert_found(&[], &[line]);
+    assert!(
+        run.err()
+            .contains("hint: take stringData.token out of the file"),
+        "{}",
+        run.err()
+    );
+    // As text behind the metadata, where the quick look does not look.
+    let behind = format!("{encrypted}stringData2:\n    a: b\ndata:\n    token: hunter3\n");
+    repository.world.write("db-secret.yaml", behind);
+    repository.assert_found(
+        &[],
+        &["db-secret.yaml: encrypted, but data.token stands in it in plaintext"],
+    );
+    let second = format!("{encrypted}---\n{MANIFEST}");
+    repository.world.write("db-secret.yaml", second);
+    repository.assert_found(
+        &[],
+        &["db-secret.yaml: encrypted, but stringData.password stands in it in plaintext"],
+    );
+    let conflict = format!("<<<<<<< HEAD\n{encrypted}=======\n{MANIFEST}>>>>>>> main\n");
+    repository.world.write("db-secret.yaml", conflict);
+    repository.assert_found(&[], &["db-secret.yaml: damaged: it does not parse"]);
+    // What only looks encrypted.
+    let fake = format!("{MANIFEST}# ENC[AES256_GCM,\nsops:\n    mac: ENC[AES256_GCM,x]\n");
+    repository.world.write("db-secret.yaml", fake);
+    repository.check(&[]).assert_code(3);
+    repository.world.write("db-secret.yaml", encrypted);
+    repository.assert_clean(&[]);
+    // A value that its key's own ending leaves in plaintext is meant to be.
+    let repository = Repository::with_rules(&["path_regex: secret"]);
+    repository.encrypt("x-secret.json", "{\"a_unencrypted\": \"x\", \"b\": \"y\"}");
+    repository.assert_clean(&[]);
+}
+
+#[test]
+fn a_private_key_is_found_in_any_file_and_never_printed() {
+    let repository = Repository::new();
+    let (key, _) = keypair(&repository.world);
+    let write = |name: &str, text: &str| repository.world.write(name, text);
+    write("README.md", "A key looks like AGE-SECRET-KEY-1…\n");
+    repository.assert_clean(&[]);
+    write("notes.txt", &format!("one\ntwo {key}\n"));
+    write("src/main.rs", &format!("const KEY: &str = \"{key}\";\n"));
+    write("keys.bin", &format!("\0\u{1}{key}\0"));
+    let encoded = repository.world.run_with_stdin(
+        repository.world.tool_cmd("base64", ["-w0"]),
+        format!("# created: now\n{key}\n").as_bytes(),
+    );
+    write(
+        "sops-age.yaml",
+        &format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: sops-age}}\ndata:\n  age.agekey: {}\n",
+            encoded.out()
+        ),
+    );
+    let run = repository.assert_found(
+        &[],
+        &[
+            "keys.bin:1: an age private key stands here",
+            "notes.txt:2: an age private key stands here",
+            "sops-age.yaml:5: an age private key stands here",
+            "src/main.rs:1: an age private key stands here",
+        ],
+    );
+    assert!(!run.err().contains(&key[20..40]), "{}", run.err());
+    repository.git(&["add", "--all"]).assert_code(0);
+    repository.check(&["--staged"]).assert_code(3);
+    repository.assert_found(
+        &["notes.txt"],
+        &["notes.txt:2: an age private key stands here"],
+    );
+    repository
+        .check(&[
+            "--skip",
+            "src",
+            "--skip",
+            "keys.bin",
+            "--skip",
+            "notes.txt",
+            "--skip",
+            "sops-age.yaml",
+        ])
+        .assert_code(0);
+}
+
+#[test]
+fn which_files_are_looked_at() {
+    let repository = Repository::new();
+    let write = |name: &str, text: &str| repository.world.write(name, text);
+    write(".gitignore", "ignored*\n");
+    write("ignored-secret.yaml", MANIFEST);
+    write("vendor/clone/x-secret.yaml", MANIFEST);
+    repository
+        .world
+        .tool("git", ["init", "-q", "vendor/clone"])
+        .assert_code(0);
+    std::os::unix::fs::symlink(
+        "ignored-secret.yaml",
+        repository.world.path("link-secret.yaml"),
+    )
+    .expect("a link");
+    repository.assert_clean(&[]);
+    let line = |name: &str| format!("{name}: not encrypted: the Secret db (rule .sops.yaml:2:5)");
+    // What is named is looked at; and so is what is tracked, ignored or not.
+    repository.assert_found(&["ignored-secret.yaml"], &[&line("ignored-secret.yaml")]);
+    repository
+        .git(&["add", "--force", "ignored-secret.yaml"])
+        .assert_code(0);
+    repository.assert_found(&[], &[&line("ignored-secret.yaml")]);
+    repository
+        .git(&["rm", "--cached", "ignored-secret.yaml"])
+        .assert_code(0);
+    write("apps/a b/ü-secret.yaml", MANIFEST);
+    write("apps/c-secret.yaml", MANIFEST);
+    repository.assert_found(&["apps/a b"], &[&line("apps/a b/ü-secret.yaml")]);
+    repository.assert_found(
+        &["apps", "apps/c-secret.yaml"],
+        &[&line("apps/a b/ü-secret.yaml"), &line("apps/c-secret.yaml")],
+    );
+    repository.assert_found(&["--skip", "apps/a b"], &[&line("apps/c-secret.yaml")]);
+    // From within a directory, and by a config that is nearer.
+    write(
+        "apps/.sops.yaml",
+        &format!(
+            "creation_rules:\n  - path_regex: ^a b/\n    age: {}\n",
+            repository.recipient
+        ),
+    );
+    let mut inside = repository.world.kb_cmd(["k", "secrets", "check", "."]);
+    inside.current_dir(repository.world.path("apps"));
+    let run = repository.world.run(inside);
+    run.assert_code(3);
+    assert!(
+        run.err()
+            .contains("a b/ü-secret.yaml: not encrypted: the Secret db (rule .sops.yaml:2:5)"),
+        "{}",
+        run.err()
+    );
+    // Without Git, all files there are.
+    std::fs::remove_dir_all(repository.world.path(".git")).expect("removed");
+    repository.check(&[]).assert_code(3);
+    let run = repository.check(&["ignored-secret.yaml"]);
+    run.assert_code(3);
+}
+
+#[test]
+fn a_config_that_was_named_is_for_all_files() {
+    let repository = Repository::with_rules(&["path_regex: ^nothing$"]);
+    let config = format!(
+        "creation_rules:\n  - {RULE}\n    age: {}\n",
+        repository.recipient
+    );
+    repository.world.write("elsewhere/rules.yaml", config);
+    repository.world.write("db-secret.yaml", MANIFEST);
+    let run = repository.check(&[]);
+    assert!(
+        run.assert_code(0)
+            .err()
+            .contains("warning: db-secret.yaml is not encrypted: a Secret, and no rule"),
+        "{}",
+        run.err()
+    );
+    repository
+        .check(&["--config", "elsewhere/rules.yaml"])
+        .assert_code(3);
+}

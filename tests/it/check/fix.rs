@@ -1,0 +1,139 @@
+//! `--fix`: what should have been encrypted is, and nothing else.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::{MANIFEST, Repository};
+
+#[test]
+fn what_is_plainly_meant_is_encrypted_in_place_and_the_rest_is_left() {
+    let repository = Repository::with_rules(&[
+        "path_regex: \\.env$",
+        "path_regex: ^some/values\n    encrypted_regex: ^password$",
+        "path_regex: ^some/\n    encrypted_regex: ^(data|stringData)$",
+        "path_regex: ^dir/",
+    ]);
+    let write = |name: &str, text: &str| repository.world.write(name, text);
+    write("prod.env", "A=hunter2\n");
+    write("some/values.yaml", "user: x # who\npassword: hunter2\n");
+    let manifest = write("some/db.yaml", MANIFEST);
+    std::fs::set_permissions(&manifest, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    write("some/README.md", "hunter2\n");
+    write("some/other.yaml", "data: hunter2\n");
+    write("dir/tls.key", "hunter2\n");
+    write("dir/x.json", "{\"a\": \"hunter2\"}\n");
+    let run = repository.check(&["--fix"]);
+    crate::assert_fails(
+        &run,
+        3,
+        &["hint: to encrypt it: sops encrypt --in-place dir/tls.key"],
+    );
+    for name in ["prod.env", "some/values.yaml", "some/db.yaml"] {
+        assert!(
+            run.err().contains(&format!("Encrypted: {name}")),
+            "{}",
+            run.err()
+        );
+        let text = repository.world.read(name);
+        assert!(
+            text.contains("ENC[AES256_GCM,") && !text.contains("hunter2"),
+            "{text}"
+        );
+        assert!(text.contains(&repository.recipient), "{text}");
+    }
+    for name in [
+        "some/README.md",
+        "some/other.yaml",
+        "dir/tls.key",
+        "dir/x.json",
+    ] {
+        assert!(repository.world.read(name).contains("hunter2"), "{name}");
+        assert!(
+            run.err().contains(&format!("  {name}: not encrypted")),
+            "{}",
+            run.err()
+        );
+    }
+    let mode = std::fs::metadata(manifest)
+        .expect("it is there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    repository.check(&["--fix"]).assert_code(3);
+    repository
+        .check(&["some/db.yaml", "some/values.yaml", "prod.env"])
+        .assert_code(0);
+    // A file that is named is the only one.
+    write("other.env", "A=hunter2\n");
+    write("third.env", "A=hunter2\n");
+    repository.check(&["--fix", "other.env"]).assert_code(0);
+    assert!(repository.world.read("third.env").contains("hunter2"));
+}
+
+#[test]
+fn a_fix_that_would_not_be_one_changes_nothing() {
+    let whole = Repository::with_rules(&["path_regex: secret"]);
+    whole.world.write("db-secret.yaml", MANIFEST);
+    let run = whole.check(&["--fix"]);
+    crate::assert_fails(
+        &run,
+        3,
+        &[
+            "db-secret.yaml could not be applied any more: its rule encrypts apiVersion as well",
+            "encrypted_regex",
+        ],
+    );
+    assert_eq!(whole.world.read("db-secret.yaml"), MANIFEST);
+
+    let half = Repository::with_rules(&["path_regex: secret\n    encrypted_regex: ^data$"]);
+    half.world.write("db-secret.yaml", MANIFEST);
+    let run = half.check(&["--fix"]);
+    crate::assert_fails(&run, 3, &["would not be encrypted by its rule"]);
+    assert_eq!(half.world.read("db-secret.yaml"), MANIFEST);
+
+    let keyless = Repository::new();
+    let config = keyless
+        .world
+        .read(".sops.yaml")
+        .replace(&keyless.recipient, "<key>");
+    keyless.world.write(".sops.yaml", config);
+    keyless.world.write("db-secret.yaml", MANIFEST);
+    let run = keyless.check(&["--fix"]);
+    crate::assert_fails(
+        &run,
+        3,
+        &[
+            "sops cannot encrypt db-secret.yaml",
+            "  db-secret.yaml: not encrypted",
+        ],
+    );
+    assert_eq!(keyless.world.read("db-secret.yaml"), MANIFEST);
+    assert_eq!(
+        keyless.world.files_containing(b".kb-tmp-"),
+        [] as [std::path::PathBuf; 0]
+    );
+}
+
+#[test]
+fn a_fix_of_what_is_staged_leaves_the_index_to_the_person() {
+    let repository = Repository::new();
+    repository.world.write("db-secret.yaml", MANIFEST);
+    repository.git(&["add", "--all"]).assert_code(0);
+    let run = repository.check(&["--staged", "--fix"]);
+    crate::assert_fails(
+        &run,
+        3,
+        &[
+            "Encrypted: db-secret.yaml",
+            "the index holds it until you git add",
+        ],
+    );
+    let staged = repository.git(&["show", ":db-secret.yaml"]);
+    assert_eq!(staged.out(), MANIFEST);
+    let encrypted = repository.world.read("db-secret.yaml");
+    assert!(!encrypted.contains("hunter2"));
+    // Once more: it is not encrypted twice.
+    repository.check(&["--staged", "--fix"]).assert_code(3);
+    assert_eq!(repository.world.read("db-secret.yaml"), encrypted);
+    repository.git(&["add", "--all"]).assert_code(0);
+    repository.assert_clean(&["--staged"]);
+}
