@@ -53,5 +53,6 @@ fn collect(command: Command, pages: &mut Vec<Page>) {
     for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
         collect(below.clone(), pages);
     }
-    pages.push(Page::new(command));
+    let source = format!("kb {}", env!("CARGO_PKG_VERSION"));
+    pages.push(Page::new(command).source(source));
 }

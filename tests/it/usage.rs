@@ -51,8 +51,10 @@ fn every_command_and_option_is_described() {
     Usage: kb [OPTIONS] <COMMAND>
 
     Commands:
-      k     Work with a Kubernetes cluster [alias: kubernetes]
-      help  Print this message or the help of the given subcommand(s)
+      k            Work with a Kubernetes cluster [alias: kubernetes]
+      completions  Print what a shell needs to complete kb's words
+      man          Write man pages, one for each command, for packagers
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
@@ -103,6 +105,7 @@ fn every_command_and_option_is_described() {
       0  done
       1  failed; the message says why and what to do
       2  wrong usage
+      3  status and check: a problem was found
     ----- stderr -----
     ");
     insta::assert_snapshot!(own_help(&["k"]), @"
@@ -127,6 +130,10 @@ fn every_command_and_option_is_described() {
       init     Give the cluster its age key, and .sops.yaml the public half
       edit     Create or edit an encrypted file
       decrypt  Print the plaintext of an encrypted file
+      status   Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
+      check    Look for plaintext that must not get into Git; needs no cluster
+      exec     Run a command with the cluster's key in SOPS_AGE_KEY
+      key      Print the cluster's private keys, for SOPS_AGE_KEY_CMD
       prune    Drop retired keys from the cluster, once nothing needs them
       help     Print this message or the help of the given subcommand(s)
 
@@ -204,11 +211,11 @@ fn every_command_and_option_is_described() {
           --only-this
               Leave copies of the Secret as they are
 
-      -o, --output <FORM>
+      -o, --output <FORMAT>
               With --dry-run: print the plan to stdout in this form
 
               Possible values:
-              - json: One JSON object
+              - json: JSON
     ");
     insta::assert_snapshot!(own_help(&["k", "secrets", "edit"]), @"
     Create or edit an encrypted file
@@ -268,6 +275,9 @@ fn every_command_and_option_is_described() {
 
           --ignore-mac
               Print it even if the MAC does not match
+
+          --textconv
+              For git diff: a file that cannot be opened is printed as it is
 
           --allow-disk
               Write to a stdout that is a file in a repository

@@ -69,7 +69,7 @@ pub(super) struct Force {
     #[arg(
         short,
         long,
-        value_name = "FORM",
+        value_name = "FORMAT",
         requires = "force",
         requires = "dry_run",
         help_heading = "Rotation"
