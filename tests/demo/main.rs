@@ -80,6 +80,8 @@ fn run(keep: bool) -> Result<()> {
         "kb k secrets decrypt apps/db-secret.yaml --extract '[\"stringData\"][\"password\"]'; echo",
     )?;
 
+    demo.guard()?;
+
     say("A value is edited. Git sees that value, the MAC and the date, and nothing else.");
     demo.type_in("git add -A && git commit -q -m 'db: its password'")?;
     demo.type_in("EDITOR='sed -i s/admin/owner/' kb k secrets edit apps/db-secret.yaml")?;
@@ -100,6 +102,9 @@ fn run(keep: bool) -> Result<()> {
     demo.type_in("kb k secrets init")?;
 
     demo.rotate()?;
+    say("Is everything in line: the cluster's key, .sops.yaml, the files, Flux?");
+    let status = demo.type_in("kb k secrets status")?;
+    ensure!(status.contains("All is in line."), "not all is in line");
 
     if keep {
         let bin = demo.world.bin();
@@ -120,12 +125,27 @@ struct Demo {
 }
 
 impl Demo {
+    fn guard(&self) -> Result<()> {
+        say("The guard against plaintext in Git looks at what is staged; it needs no cluster.");
+        self.type_in(&format!(
+            "cat > apps/token-secret.yaml <<'EOF'\n{}EOF\ngit add apps",
+            SECRET.replace("name: db", "name: token")
+        ))?;
+        let found = self.type_in("kb k secrets check --staged 2>&1; echo \"exit code $?\"")?;
+        ensure!(found.contains("exit code 3"), "the plaintext was not found");
+        self.type_in("kb k secrets check --fix && git add apps && kb k secrets check --staged")?;
+        let encrypted = self.world.read("apps/token-secret.yaml");
+        ensure!(!encrypted.contains(CANARY), "it is not encrypted");
+        Ok(())
+    }
+
     fn rotate(&self) -> Result<()> {
         say("Rotation. Beside the cluster's file lies one of another cluster.");
         self.type_in(
             "mkdir other && echo 'password: theirs' > other/db-secret.yaml &&\n  \
              recipient=$(age-keygen 2>/dev/null | sed -n 's/# public key: //p') &&\n  \
-             sops --config /dev/null encrypt -i --age $recipient other/db-secret.yaml",
+             sed -i \"/^creation_rules/a\\  - {path_regex: ^other/, age: $recipient}\" .sops.yaml &&\n  \
+             sops encrypt --in-place other/db-secret.yaml",
         )?;
         self.type_in("git add -A && git commit -q -m 'as it is deployed'")?;
         let theirs = self.world.read_bytes("other/db-secret.yaml");

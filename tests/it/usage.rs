@@ -285,6 +285,105 @@ fn every_command_and_option_is_described() {
       -h, --help
               Print help (see a summary with '-h')
     "#);
+    insta::assert_snapshot!(own_help(&["k", "secrets", "status"]), @"
+    Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
+
+    Usage: kb k secrets status [OPTIONS]
+
+    Options:
+          --skip <PATH>
+              Leave out this file or directory; may be repeated
+
+      -o, --output <FORMAT>
+              Print what was found for machines
+
+              Possible values:
+              - json: JSON
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(own_help(&["k", "secrets", "check"]), @"
+    Look for plaintext that must not get into Git; needs no cluster
+
+    Usage: kb k secrets check [OPTIONS] [PATH]...
+
+    Arguments:
+      [PATH]...
+              Files, and directories to look through
+
+    Options:
+          --staged
+              Look at what would be committed: the index, .sops.yaml in it too
+
+          --fix
+              Encrypt in place what should have been; the index is left to you
+
+          --skip <PATH>
+              Leave out this file or directory; may be repeated
+
+      -o, --output <FORMAT>
+              Print what was found on stdout, for machines
+
+              Possible values:
+              - json: JSON
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(own_help(&["k", "secrets", "exec"]), @"
+    Run a command with the cluster's key in SOPS_AGE_KEY
+
+    Usage: kb k secrets exec [OPTIONS] -- <CMD>...
+
+    Arguments:
+      <CMD>...
+              The command, and its arguments
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(own_help(&["k", "secrets", "key"]), @"
+    Print the cluster's private keys, for SOPS_AGE_KEY_CMD
+
+    Usage: kb k secrets key [OPTIONS]
+
+    Options:
+          --allow-disk
+              Write to a stdout that is a file in a repository
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(own_help(&["man"]), @"
+    Write man pages, one for each command, for packagers
+
+    Usage: kb man [OPTIONS] <DIR>
+
+    Arguments:
+      <DIR>
+              The directory that they go to
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(own_help(&["completions"]), @"
+    Print what a shell needs to complete kb's words
+
+    Usage: kb completions [OPTIONS] <SHELL>
+
+    Arguments:
+      <SHELL>
+              The shell
+              
+              [possible values: bash, elvish, fish, powershell, zsh]
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
 }
 
 #[test]

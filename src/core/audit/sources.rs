@@ -72,7 +72,8 @@ pub fn working_tree(
 
 /// Looks at what would be committed: the files whose content in the index is another
 /// than in the last commit; all of the index, if a `.sops.yaml` is among them. The
-/// rules are those of the index as well.
+/// rules are those of the index as well; those of the working tree only where the index
+/// has no `.sops.yaml` at all, because it was not added yet.
 ///
 /// # Errors
 /// [`AuditError::Git`], [`AuditError::Blob`]
@@ -96,7 +97,7 @@ pub fn index(git: &Git, skip: &[PathBuf], named: Option<&Path>) -> Result<Audit,
     let rules = rules(&paths, named, |path| match configs.remove(path) {
         Some(bytes) => Some(SopsConfig::from_bytes(path, bytes)),
         // Above the repository there is no index.
-        None if path.starts_with(root) => None,
+        None if path.starts_with(root) && !found.is_empty() => None,
         None => read_config(path),
     });
     let workers = (entries.len() / FEWEST_BLOBS + 1).min(parallel::cores());

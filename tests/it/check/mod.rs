@@ -144,7 +144,7 @@ fn what_cannot_be_looked_at_is_a_failure_and_no_finding() {
     std::fs::remove_file(repository.world.path(".sops.yaml")).expect("removed");
     let run = repository.check(&[]);
     assert!(
-        run.assert_code(0).err().contains("no .sops.yaml"),
+        run.assert_code(0).err().contains("there is no .sops.yaml"),
         "{}",
         run.err()
     );

@@ -89,22 +89,29 @@ fn the_rules_are_those_of_the_index_too() {
         "{}",
         run.err()
     );
-    // None is in the index.
+    // None is in the index: then those that were not added yet count.
+    let remove = [
+        "rm",
+        "-q",
+        "-f",
+        "--cached",
+        ".sops.yaml",
+        "apps/.sops.yaml",
+    ];
+    repository.git(&remove).assert_code(0);
     repository
-        .git(&[
-            "rm",
-            "-q",
-            "-f",
-            "--cached",
-            ".sops.yaml",
-            "apps/.sops.yaml",
-        ])
-        .assert_code(0);
+        .world
+        .write("apps/.sops.yaml", &after.replace("^apps/", "^db"));
+    repository.assert_found(
+        &["--staged"],
+        &["apps/db.yaml: not encrypted: the Secret db (rule apps/.sops.yaml:2:5)"],
+    );
+    for config in [".sops.yaml", "apps/.sops.yaml"] {
+        std::fs::remove_file(repository.world.path(config)).expect("removed");
+    }
     let run = repository.check(&["--staged"]);
     assert!(
-        run.assert_code(0)
-            .err()
-            .contains("no .sops.yaml in the index"),
+        run.assert_code(0).err().contains("there is no .sops.yaml"),
         "{}",
         run.err()
     );

@@ -127,13 +127,8 @@ impl Check {
 
     fn remark(&self, context: &Context, audit: &Audit) {
         if audit.rules.configs().next().is_none() {
-            let place = if self.staged {
-                "the index"
-            } else {
-                "the repository"
-            };
-            let text = format!("no .sops.yaml in {place}: only private keys were looked for");
-            context.report.warning(&text, None);
+            let text = "there is no .sops.yaml: only private keys were looked for";
+            context.report.warning(text, None);
         }
         for path in audit.unruled_secrets() {
             let text = format!(

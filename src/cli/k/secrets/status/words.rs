@@ -90,8 +90,8 @@ fn cluster_facts(secret: &SecretName, target: &Target, found: &Status) -> Vec<St
 fn config_fact(config: &SopsConfig) -> String {
     let path = config.path.display();
     match config.rules.len() {
-        1 => format!("{path}: 1 rule"),
-        count => format!("{path}: {count} rules"),
+        1 => format!("1 rule in {path}"),
+        count => format!("{count} rules in {path}"),
     }
 }
 
