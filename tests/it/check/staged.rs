@@ -99,9 +99,16 @@ fn the_rules_are_those_of_the_index_too() {
         "apps/.sops.yaml",
     ];
     repository.git(&remove).assert_code(0);
-    repository
-        .world
-        .write("apps/.sops.yaml", &after.replace("^apps/", "^db"));
+    let nested = after.replace("^apps/", "^db");
+    repository.world.write("apps/.sops.yaml", nested);
+    repository.world.write(
+        "apps/db.yaml",
+        format!(
+            "{MANIFEST}type: Opaque
+"
+        ),
+    );
+    repository.git(&["add", "apps/db.yaml"]).assert_code(0);
     repository.assert_found(
         &["--staged"],
         &["apps/db.yaml: not encrypted: the Secret db (rule apps/.sops.yaml:2:5)"],
