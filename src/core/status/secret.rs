@@ -110,7 +110,7 @@ pub(super) fn look(
         problems.push(SecretProblem::NotPruned { retired });
     }
     problems.extend(in_repository(request, &keys));
-    problems.extend(other_copies(cluster, secret, &keys, flux)?);
+    problems.extend(other_copies(cluster, request, &keys, flux)?);
     Ok(Some(keys))
 }
 
@@ -130,14 +130,16 @@ fn in_repository(request: &Request<'_>, keys: &ClusterKeys) -> Vec<SecretProblem
     held.map(|file| problem(file.path.clone())).collect()
 }
 
-/// The Secrets of the same name elsewhere that do not hold the key in use. One that
-/// only Kustomizations of other repositories decrypt with is theirs.
+/// The Secrets of the same name elsewhere that do not hold the key in use. One whose key
+/// a rule names, or that only Kustomizations of other repositories decrypt with, is no
+/// copy.
 fn other_copies(
     cluster: &Cluster,
-    secret: &SecretName,
+    request: &Request<'_>,
     keys: &ClusterKeys,
     flux: &Flux,
 ) -> Result<Vec<SecretProblem>, ClusterError> {
+    let secret = &request.secret;
     let found = match cluster.secrets_called(&secret.name)? {
         Some(found) => found,
         // Those that are known by name can be asked for one by one.
@@ -165,7 +167,10 @@ fn other_copies(
             continue;
         };
         let held = held.recipients();
-        if !active.iter().all(|key| held.contains(key)) {
+        let mut configs = request.audit.rules.configs();
+        let is_named = configs.any(|config| held.iter().any(|key| config.names(key)));
+        let holds_all = active.iter().all(|key| held.contains(key));
+        if !holds_all && !is_named {
             problems.push(SecretProblem::OtherCopy { copy, held });
         }
     }

@@ -100,6 +100,11 @@ fn a_repository_without_plaintext_is_clean() {
     repository.assert_clean(&["--staged"]);
     repository.commit_all();
     repository.assert_clean(&["--staged"]);
+    // Where nothing is staged, nothing is missing.
+    assert_eq!(
+        repository.check(&["--staged"]).err(),
+        "There is nothing to look at.\n"
+    );
 }
 
 #[test]

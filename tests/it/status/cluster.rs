@@ -138,9 +138,18 @@ fn a_copy_with_another_key() {
         &[&format!("{elsewhere}/{}", in_line.name), &recipient],
     );
     assert!(
-        screen.contains("if nothing decrypts with it: kubectl"),
+        screen.contains(&format!(
+            "to see whose it is: kubectl -n {elsewhere} describe"
+        )),
         "{screen}"
     );
+    // It is another team's own, and a rule says so.
+    let config = in_line.world.read(".sops.yaml");
+    let rule = format!("  - {{path_regex: ^team/, age: {recipient}}}\n");
+    in_line.world.write(".sops.yaml", format!("{config}{rule}"));
+    in_line.assert_in_line();
+    in_line.world.write(".sops.yaml", config);
+    in_line.assert_found("other-copy", &[]);
     in_line.cluster.delete(&format!(
         "/api/v1/namespaces/{elsewhere}/secrets/{}",
         in_line.name

@@ -204,6 +204,7 @@ fn what_is_in_line_is_said_in_one_screen() {
         serde_json::json!([in_line.recipient()])
     );
     assert_eq!(json["kustomizations"], Value::Null);
+    assert_eq!(in_line.kb(&["status", "--quiet"]).assert_code(0).out(), "");
     // Neither a private key nor a plaintext is in any of it.
     assert!(!run.out().contains("AGE-SECRET-KEY") && !run.out().contains("hunter2"));
 }

@@ -126,7 +126,7 @@ impl Check {
     }
 
     fn remark(&self, context: &Context, audit: &Audit) {
-        if audit.rules.configs().next().is_none() {
+        if audit.rules.configs().next().is_none() && !audit.paths.is_empty() {
             let text = "there is no .sops.yaml: only private keys were looked for";
             context.report.warning(text, None);
         }

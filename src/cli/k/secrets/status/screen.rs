@@ -14,9 +14,13 @@ pub(super) fn print(report: &Report<'_>, context: &Context) -> Result<(), Failur
         text: String::new(),
         context,
     };
+    let is_quiet = context.common.quiet;
     for section in &report.sections {
+        if is_quiet && section.problems.is_empty() {
+            continue;
+        }
         lines.heading(section.name);
-        for fact in &section.facts {
+        for fact in section.facts.iter().filter(|_| !is_quiet) {
             lines.line("  ", fact);
         }
         lines.problems("problem:", &section.problems);
@@ -25,10 +29,12 @@ pub(super) fn print(report: &Report<'_>, context: &Context) -> Result<(), Failur
         lines.heading("Not looked at");
         lines.problems("", &report.unseen);
     }
-    for remark in &report.remarks {
-        lines.line("", &format!("note: {remark}"));
+    if !is_quiet {
+        for remark in &report.remarks {
+            lines.line("", &format!("note: {remark}"));
+        }
+        lines.line("", &conclusion(report));
     }
-    lines.line("", &conclusion(report));
     let written = context
         .stdout
         .write_styled(&lines.text, context.common.color);

@@ -233,10 +233,11 @@ fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Told {
             format!("a Secret of the same name, with another key: {}", Recipient::list(held)),
         )
         .hint_command(
-            "if nothing decrypts with it:",
+            "to see whose it is:",
             Program::Kubectl,
-            format!("-n {} delete secret {}", copy.namespace, copy.name),
-        ),
+            format!("-n {} describe secret {}", copy.namespace, copy.name),
+        )
+        .hint("if it is a copy of this one, replace it; if it is another team's own, a rule of .sops.yaml or a Kustomization of their repository says so"),
         SecretProblem::UnderWay { next } => told(
             "rotation-under-way",
             format!("a rotation is under way, to {}", Recipient::list(next)),
