@@ -12,13 +12,16 @@ use super::Cli;
 use super::context::Context;
 use super::environment::Environment;
 use super::failure::Failure;
+use super::options::quoted;
 use crate::core::cluster::kubeconfig;
 use crate::core::identity::Recipient;
 use crate::core::repository;
 use crate::core::sops_config::{CreationRule, SopsConfig};
 
-/// The variable by which a shell asks for completions.
-const VARIABLE: &str = "COMPLETE";
+/// The variable by which a shell asks for completions; its value is the shell's name.
+const VARIABLE: &str = "KB_COMPLETE";
+/// Of all shells, this one takes what is completed as words of its own language.
+const UNQUOTING_SHELL: &str = "bash";
 
 /// Print what a shell needs to complete kb's words
 #[derive(Args, Debug)]
@@ -54,24 +57,36 @@ impl Completions {
     }
 }
 
-/// Whether a shell asks for completions.
-pub(super) fn is_asked_for(environment: &Environment) -> bool {
-    environment.has(VARIABLE)
+/// The shell that asks for completions, if one does.
+pub(super) fn asking_shell(environment: &Environment) -> Option<String> {
+    let name = environment.text(VARIABLE);
+    Shells::builtins()
+        .completer(&name)
+        .is_some()
+        .then_some(name)
 }
 
 /// Answers a shell that asks for completions. Whatever goes wrong, nothing is
 /// completed then: there is nobody to tell.
 pub(super) fn answer(
+    shell: &str,
     arguments: Vec<std::ffi::OsString>,
     environment: &Environment,
     directory: &Path,
 ) {
-    let command = || with_values(Cli::command(), environment, directory);
-    let _ = CompleteEnv::with_factory(command).try_complete(arguments, Some(directory));
+    let is_quoted = shell == UNQUOTING_SHELL;
+    let command = || with_values(Cli::command(), environment, directory, is_quoted);
+    let complete = CompleteEnv::with_factory(command).var(VARIABLE);
+    let _ = complete.try_complete(arguments, Some(directory));
 }
 
 /// The command tree with the values that can be completed.
-fn with_values(command: Command, environment: &Environment, directory: &Path) -> Command {
+fn with_values(
+    command: Command,
+    environment: &Environment,
+    directory: &Path,
+    is_quoted: bool,
+) -> Command {
     // What is asked for is known only to the completer itself, and that gets nothing but
     // the word: so --kubeconfig and --config of the same line do not count.
     let source = environment.kubeconfig(None, None);
@@ -93,23 +108,33 @@ fn with_values(command: Command, environment: &Environment, directory: &Path) ->
         let keys = keys.filter(Recipient::may_be_a_clusters);
         keys.map(|key| key.to_string()).collect()
     };
-    let command = command.mut_arg("context", |arg| arg.add(one_of(contexts)));
+    let one_of = |values| one_of(values, is_quoted);
+    let command = command.mut_arg("context", |arg| arg.add(one_of(Box::new(contexts))));
     command.mut_subcommand("k", |k| {
         k.mut_subcommand("secrets", |secrets| {
             secrets.mut_subcommand("init", |init| {
-                init.mut_arg("path_regex", |arg| arg.add(one_of(paths)))
-                    .mut_arg("replace", |arg| arg.add(one_of(recipients)))
+                init.mut_arg("path_regex", |arg| arg.add(one_of(Box::new(paths))))
+                    .mut_arg("replace", |arg| arg.add(one_of(Box::new(recipients))))
             })
         })
     })
 }
 
-/// Completes to one of these values.
-fn one_of(values: impl Fn() -> Vec<String> + Send + Sync + 'static) -> ArgValueCompleter {
+/// Completes to one of these values; as a word of the shell's own language if it is to be
+/// quoted.
+fn one_of(values: Values, is_quoted: bool) -> ArgValueCompleter {
     ArgValueCompleter::new(move |typed: &OsStr| {
         let typed = typed.to_string_lossy();
+        let typed = typed.trim_start_matches(['\'', '"']);
         let all = values().into_iter();
-        let fitting = all.filter(|value| value.starts_with(&*typed));
-        fitting.map(CompletionCandidate::new).collect::<Vec<_>>()
+        let fitting = all.filter(|value| value.starts_with(typed));
+        let words = fitting.map(|value| match is_quoted {
+            true => quoted(&value),
+            false => value,
+        });
+        words.map(CompletionCandidate::new).collect::<Vec<_>>()
     })
 }
+
+/// What gives the values that there are now.
+type Values = Box<dyn Fn() -> Vec<String> + Send + Sync>;

@@ -9,7 +9,7 @@ use super::report::Report;
 use super::stdout::Stdout;
 use crate::core::cluster::{Cluster, kubeconfig};
 use crate::core::flux_secret::BadLine;
-use crate::core::repository;
+use crate::core::repository::{self, FoundConfig};
 use crate::core::sops::Sops;
 use crate::core::sops_file::FileError;
 
@@ -68,6 +68,12 @@ impl Context {
     pub fn named_config(&self) -> Option<PathBuf> {
         let option = self.common.config.clone();
         option.or_else(|| self.environment.named_config())
+    }
+
+    /// The same, as sops takes it.
+    pub fn found_config(&self) -> Option<FoundConfig> {
+        let named = self.named_config()?;
+        repository::find_config(&self.directory, Some(&named))
     }
 
     /// The paths of `--skip`, as a walk through the `roots` comes to them.

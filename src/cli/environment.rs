@@ -79,15 +79,11 @@ impl Environment {
         spelled.unwrap_or(real)
     }
 
-    fn text(&self, name: &str) -> String {
+    /// The text of a variable, or of the one with its name in small letters.
+    pub fn text(&self, name: &str) -> String {
         let lower = name.to_ascii_lowercase();
         let value = self.get(name).or_else(|| self.get(&lower));
         value.unwrap_or_default().to_string_lossy().into_owned()
-    }
-
-    /// Whether a variable is set, and not empty.
-    pub fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
     }
 
     /// The recipient whose key sops wants.

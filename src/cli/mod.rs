@@ -119,9 +119,9 @@ fn forbid_core_dumps() {
 fn run(process: Process) -> u8 {
     let environment = Environment::new(process.environment);
     let directory = process.directory.map(|real| environment.spelled(real));
-    if completions::is_asked_for(&environment) {
+    if let Some(shell) = completions::asking_shell(&environment) {
         let directory = directory.unwrap_or_default();
-        completions::answer(process.arguments, &environment, &directory);
+        completions::answer(&shell, process.arguments, &environment, &directory);
         return EXIT_DONE;
     }
     let cli = match Cli::try_parse_from(process.arguments) {

@@ -122,7 +122,12 @@ impl Report {
         let ends = [" -- ", " | "].iter();
         let end = ends.filter_map(|end| arguments.find(end)).min();
         let (own, rest) = arguments.split_at(end.unwrap_or(arguments.len()));
-        format!("kb {own}{}{rest}", self.same_cluster)
+        // Behind a pipe, kb says itself which Secret it means.
+        let context = match rest.starts_with(" | kb ") {
+            true => self.same_context.as_str(),
+            false => "",
+        };
+        format!("kb {own}{}{rest}{context}", self.same_cluster)
     }
 
     /// A hint as it is said.
@@ -244,17 +249,13 @@ pub fn one_line(path: &Path) -> String {
 /// Text that neither moves the cursor, nor hides what stands there, nor holds
 /// a private key. Line ends stay.
 pub fn safe(text: &str) -> String {
+    let text = without_private_keys(text);
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if let Some(length) = private_key_at(rest) {
-            out.push_str("[private key]");
-            rest = &rest[length..];
-            continue;
-        }
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
             '\n' | '\t' => out.push(c),
-            '\r' if rest.starts_with("\r\n") => out.push(c),
+            '\r' if chars.peek() == Some(&'\n') => out.push(c),
             // Control characters, and those that reorder or hide text.
             _ if c.is_control()
                 || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -264,7 +265,25 @@ pub fn safe(text: &str) -> String {
             }
             _ => out.push(c),
         }
-        rest = &rest[c.len_utf8()..];
+    }
+    out
+}
+
+/// Text that holds no private key.
+pub fn without_private_keys(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        match private_key_at(rest) {
+            Some(length) => {
+                out.push_str("[private key]");
+                rest = &rest[length..];
+            }
+            None => {
+                out.push(c);
+                rest = &rest[c.len_utf8()..];
+            }
+        }
     }
     out
 }

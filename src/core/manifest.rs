@@ -30,8 +30,13 @@ pub fn is_manifest(document: &Value) -> bool {
 /// The Secret in a document, or those in a list.
 pub fn secrets(document: &Value) -> Vec<&Value> {
     let items = document["items"].as_array().into_iter().flatten();
-    let all = items.chain([document]);
-    all.filter(|document| is_secret(document)).collect()
+    // There the items need no kind of their own.
+    let is_list_of_secrets = document["kind"] == "SecretList" && document["apiVersion"] == "v1";
+    let items = items.filter(|item| is_list_of_secrets || is_secret(item));
+    let own = [document]
+        .into_iter()
+        .filter(|document| is_secret(document));
+    items.chain(own).collect()
 }
 
 /// The values of a Secret that are not empty: the section, the key, and the value.

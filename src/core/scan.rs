@@ -298,7 +298,7 @@ fn path_of(error: &ignore::Error) -> Option<&Path> {
 }
 
 /// A text in UTF-16, in both orders of bytes.
-fn in_utf16(text: &str) -> [Vec<u8>; 2] {
+pub(super) fn in_utf16(text: &str) -> [Vec<u8>; 2] {
     [
         text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         text.encode_utf16().flat_map(u16::to_be_bytes).collect(),

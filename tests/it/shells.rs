@@ -7,7 +7,7 @@ use crate::{Setup, assert_fails, bare_world};
 /// What a shell would be told for these words; the last one is being typed.
 fn complete(setup: &Setup, words: &[&str]) -> Vec<String> {
     let mut command = setup.world.kb_cmd(["--"]);
-    command.args(words).env("COMPLETE", "fish");
+    command.args(words).env("KB_COMPLETE", "fish");
     let run = setup.world.run(command);
     let lines = run.assert_code(0).out().lines();
     let values = lines.map(|line| line.split('\t').next().unwrap_or_default().to_owned());
@@ -48,13 +48,31 @@ fn contexts_rules_recipients_and_files_are_completed_as_they_are_now() {
     );
 }
 
+/// A variable that is set for something else must not make a guard silent.
+#[test]
+fn only_a_shell_that_is_known_gets_completions_instead_of_the_command() {
+    let mut world = bare_world();
+    for (name, value) in [
+        ("COMPLETE", "1"),
+        ("COMPLETE", "bash"),
+        ("KB_COMPLETE", "1"),
+        ("KB_COMPLETE", ""),
+    ] {
+        world.env(name, value);
+        world
+            .kb(["k", "secrets", "check", "nowhere"])
+            .assert_code(1);
+        world.env_remove(name);
+    }
+}
+
 #[test]
 fn every_shell_gets_a_script_and_bash_takes_it() {
     let world = bare_world();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let run = world.kb(["completions", shell]);
         assert!(
-            run.assert_code(0).out().contains("COMPLETE"),
+            run.assert_code(0).out().contains("KB_COMPLETE"),
             "{}",
             run.out()
         );
@@ -67,6 +85,24 @@ fn every_shell_gets_a_script_and_bash_takes_it() {
                   _clap_complete_kb kb de secrets; echo \"${COMPREPLY[@]}\"";
     let run = world.tool("bash", ["-c", script]);
     assert_eq!(run.assert_code(0).out().trim(), "decrypt", "{}", run.err());
+    // bash takes what is completed as words of its own.
+    world.write(
+        ".sops.yaml",
+        "creation_rules:\n- path_regex: (^|/)a b$\n  age: <key>\n",
+    );
+    for typed in ["", "("] {
+        let script = format!(
+            "eval \"$(kb completions bash)\"; COMP_WORDS=(kb k secrets init --path-regex {typed:?}); COMP_CWORD=5; \
+             _clap_complete_kb kb {typed:?} --path-regex; echo \"${{COMPREPLY[@]}}\""
+        );
+        let run = world.tool("bash", ["-c", &script]);
+        assert_eq!(
+            run.assert_code(0).out().trim(),
+            "'(^|/)a b$'",
+            "{typed} {}",
+            run.err()
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Hints for what keeps files from being looked at, or mended.
 
 use super::Failure;
-use crate::core::audit::{AuditError, FixError};
+use crate::core::audit::{AuditError, Cause, FixError};
 use crate::core::git::{BlobError, GitError};
 
 impl From<GitError> for Failure {
@@ -38,6 +38,11 @@ impl From<FixError> for Failure {
             FixError::File(error) => error.into(),
             FixError::Sops(error) => error.into(),
             FixError::Replace(error) => error.into(),
+            FixError::StillPlain {
+                cause: Cause::LastApplied,
+                ..
+            } => failure
+                .hint("take the annotation out first: kubectl keeps all that was applied in it"),
             FixError::StillPlain { .. } | FixError::Head { .. } => {
                 failure.hint("give its rule encrypted_regex: ^(data|stringData)$")
             }

@@ -6,9 +6,9 @@ use memchr::memmem;
 use serde_json::{Map, Value};
 
 use super::rules::Rule;
-use crate::core::manifest::{SECTIONS, filled_values, is_encrypted, is_manifest, secrets};
+use crate::core::manifest::{filled_values, is_empty, is_encrypted, is_manifest, secrets};
 use crate::core::sops_config::{FILE_NAME, Selection};
-use crate::core::sops_file::{ENCRYPTED_VALUE, FileError, Format, Metadata};
+use crate::core::sops_file::{Damage, FileError, Format, Metadata};
 
 /// Files that those who read them read before anything is decrypted: sops, git, and
 /// kustomize.
@@ -29,6 +29,21 @@ const HEAD: [&str; 4] = [
     "/metadata/name",
     "/metadata/namespace",
 ];
+
+/// Where `kubectl apply` keeps all that was applied, the values of Secrets too.
+const LAST_APPLIED: &str =
+    "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+
+/// The MAC in the metadata of every encrypted file, in the forms of all formats.
+const MACS: [&str; 4] = [
+    "mac: ENC[AES256_GCM,",
+    "\"mac\": \"ENC[AES256_GCM,",
+    "sops_mac=ENC[AES256_GCM,",
+    "mac = ENC[AES256_GCM,",
+];
+
+/// The rule that kb writes for Secrets, as it stands in the metadata of a file.
+const SECRET_VALUES: &[u8] = b"\n    encrypted_regex: ^(data|stringData)$\n";
 
 /// What stands in a file.
 #[derive(Debug)]
@@ -70,21 +85,33 @@ pub enum Plain {
 pub struct Encrypted {
     /// Who can open it.
     pub metadata: Metadata,
-    /// The values of Secrets in it that are not encrypted.
+    /// The values in it that should be encrypted, and are not.
     pub plain_values: Vec<PlainValue>,
     /// A field that Flux needs to apply it, and that is encrypted, as in
     /// `metadata.name`.
     pub encrypted_head: Option<String>,
 }
 
-/// A value of a Secret that is not encrypted, in a file that is.
+/// A value that is not encrypted, in a file that is.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PlainValue {
-    /// The section and the key, as in `data.password`.
+    /// The keys that it stands behind, as in `data.password`.
     pub name: String,
-    /// Whether sops would have encrypted it, by what the file itself says: then
-    /// someone has typed it in without sops.
-    pub is_typed_in: bool,
+    /// How it came there.
+    pub cause: Cause,
+}
+
+/// Why a value in an encrypted file is not encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// sops would have encrypted it, by what the file itself says: someone has typed it
+    /// in without sops.
+    TypedIn,
+    /// It is a value of a Secret, and the rule that the file was encrypted by is not for
+    /// it.
+    Rule,
+    /// kubectl has put it into an annotation.
+    LastApplied,
 }
 
 impl Content {
@@ -96,7 +123,8 @@ impl Content {
         let documents = manifest.and_then(|manifest| documents(Format::Yaml, manifest));
         let is_fine = |documents: Vec<Value>| {
             let has_metadata = |document: &Value| document.get("sops").is_some();
-            plain_values(&documents).is_empty() && !documents.iter().any(has_metadata)
+            plain_values(Format::Yaml, &documents, &Selection::of_secrets()).is_empty()
+                && !documents.iter().any(has_metadata)
         };
         match documents.is_some_and(is_fine) {
             true => Self::Other,
@@ -106,10 +134,12 @@ impl Content {
 
     /// Looks at the content of the file of an absolute path, which has this rule.
     pub(super) fn of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
-        let is_encrypted = memmem::find(bytes, ENCRYPTED_VALUE.as_bytes()).is_some();
         let rule = rule.filter(|_| !is_never_encrypted(path));
+        // Prose and programs may quote an encrypted value; no encrypted file is without
+        // a MAC.
+        let has_mac = MACS.iter().any(|mac| has(bytes, mac));
         // Most files are of no interest, which is to cost little.
-        if !is_encrypted && rule.is_none() && !may_hold_a_secret(path, bytes) {
+        if !has_mac && rule.is_none() && !may_hold_a_secret(path, bytes) {
             return Self::Other;
         }
         if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -123,26 +153,73 @@ impl Content {
             }
             _ => Metadata::parse(path, bytes),
         };
-        let documents = documents.unwrap_or_default();
-        match metadata {
-            Ok(metadata) => Self::Encrypted(Encrypted {
+        match (metadata, documents) {
+            (Ok(metadata), Some(documents)) => Self::Encrypted(Encrypted {
                 metadata,
-                plain_values: plain_values(&documents),
+                plain_values: plain_values(format, &documents, &selection(format, &documents)),
                 encrypted_head: documents.iter().find_map(encrypted_head),
             }),
-            Err(FileError::NotParsed { line_column, .. }) => match rule {
-                Some(rule) if !rule.is_for_all => Self::Plaintext(Plaintext {
-                    what: Plain::NotParsed(line_column),
-                    is_plainly_meant: false,
-                }),
-                _ => Self::Other,
-            },
-            Err(damaged @ FileError::Damaged { .. }) => Self::Damaged(damaged),
-            Err(_) => {
-                plaintext(path, format, &documents, rule).map_or(Self::Other, Self::Plaintext)
+            // What kb cannot read, nobody has looked at.
+            (Ok(_), None) => Self::Damaged(FileError::Damaged {
+                path: path.to_owned(),
+                line_column: None,
+                reason: Damage::NotParsed,
+            }),
+            (Err(FileError::Damaged { .. }), documents) if !has_mac => {
+                unencrypted(path, format, bytes, documents, None, rule)
             }
+            (Err(FileError::Damaged { .. }), _) if format == Format::Binary && rule.is_none() => {
+                Self::Other
+            }
+            (Err(damaged @ FileError::Damaged { .. }), _) => Self::Damaged(damaged),
+            (Err(FileError::NotParsed { line_column, .. }), _) => {
+                unencrypted(path, format, bytes, None, line_column, rule)
+            }
+            (Err(_), documents) => unencrypted(path, format, bytes, documents, None, rule),
         }
     }
+}
+
+/// What a file without sops metadata is; `documents` if it parses.
+fn unencrypted(
+    path: &Path,
+    format: Format,
+    bytes: &[u8],
+    documents: Option<Vec<Value>>,
+    line_column: Option<(u64, u64)>,
+    rule: Option<Rule<'_>>,
+) -> Content {
+    let found = match documents {
+        Some(documents) => plaintext(path, format, &documents, rule),
+        None => rule
+            .filter(|rule| may_be_secret(path, bytes, *rule))
+            .map(|_| Plaintext {
+                what: Plain::NotParsed(line_column),
+                is_plainly_meant: false,
+            }),
+    };
+    found.map_or(Content::Other, Content::Plaintext)
+}
+
+/// Whether a file that does not parse may be one that its rule means.
+fn may_be_secret(path: &Path, bytes: &[u8], rule: Rule<'_>) -> bool {
+    // The templates of Helm and its like are no manifests yet, and a rule for all
+    // manifests does not mean them. One of a Secret may hold its values all the same.
+    let is_meant = || rule.names_file(path) || !has(bytes, "{{");
+    names_a_secret(bytes) || (!rule.is_for_all && is_meant())
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    memmem::find(bytes, text.as_bytes()).is_some()
+}
+
+/// Whether a `kind` of the text is Secret, in YAML or JSON.
+fn names_a_secret(bytes: &[u8]) -> bool {
+    memmem::find_iter(bytes, "kind").any(|at| {
+        let mut rest = bytes[at + "kind".len()..].iter();
+        let value = rest.position(|byte| !b"\"': \t".contains(byte));
+        value.is_some_and(|skipped| bytes[at + "kind".len() + skipped..].starts_with(b"Secret"))
+    })
 }
 
 fn is_never_encrypted(path: &Path) -> bool {
@@ -151,10 +228,9 @@ fn is_never_encrypted(path: &Path) -> bool {
 }
 
 fn may_hold_a_secret(path: &Path, bytes: &[u8]) -> bool {
-    let has = |text: &str| memmem::find(bytes, text.as_bytes()).is_some();
     matches!(Format::of(path), Format::Yaml | Format::Json)
-        && has("Secret")
-        && (has("data") || has("stringData"))
+        && names_a_secret(bytes)
+        && (has(bytes, "data") || has(bytes, "stringData"))
 }
 
 /// By what a file that is not encrypted should be; `None` if it should not.
@@ -172,54 +248,85 @@ fn plaintext(
             is_plainly_meant: true,
         });
     }
-    let rule = rule?;
-    let selection = &rule.rule.selection;
-    let values = |is_plainly_meant| {
-        Some(Plaintext {
-            what: Plain::Values,
-            is_plainly_meant,
-        })
-    };
-    if format == Format::Binary {
-        // A rule for every path says of no file that it is one.
-        return match rule.is_for_all {
-            true => None,
-            false => values(rule.names_kind(path)),
-        };
-    }
+    // A rule for every path says of no other file that it is one to be encrypted.
+    let rule = rule.filter(|rule| !rule.is_for_all)?;
     let mut candidates = documents.iter().filter(|document| !is_manifest(document));
-    if !candidates.any(|document| selection.selects_any(document)) {
-        return None;
+    let is_selected = format == Format::Binary
+        || candidates.any(|document| rule.rule.selection.selects_any(document));
+    // YAML and JSON are of every kind, so their ending says nothing.
+    let is_of_kind = !matches!(format, Format::Yaml | Format::Json) && rule.names_kind(path);
+    is_selected.then_some(Plaintext {
+        what: Plain::Values,
+        is_plainly_meant: is_of_kind,
+    })
+}
+
+/// The values that are not encrypted, and should be by what the file itself says, or
+/// because they are a Secret's.
+fn plain_values(format: Format, documents: &[Value], selection: &Selection) -> Vec<PlainValue> {
+    let mut found = Vec::new();
+    for document in documents {
+        let own = document.as_object().into_iter().flatten();
+        for (key, value) in own.filter(|(key, _)| !is_metadata(format, key)) {
+            let mut typed_in = |keys: &[&str], value: &Value| {
+                if !is_encrypted(value) {
+                    found.push(PlainValue {
+                        name: keys.join("."),
+                        cause: Cause::TypedIn,
+                    });
+                }
+            };
+            selection.each_selected(value, &mut vec![key], &mut typed_in);
+        }
+        for secret in secrets(document) {
+            found.extend(plain_values_of(secret, selection));
+        }
     }
-    // YAML and JSON are of every kind: only a rule that names their keys means them, and
-    // one that names those of a Secret means Secrets.
-    let is_of_secrets = SECTIONS.iter().any(|section| selection.selects(&[section]));
-    match (selection.is_explicit(), format) {
-        (false, _) if rule.is_for_all => None,
-        (true, _) if !is_of_secrets => values(true),
-        (_, Format::Dotenv | Format::Ini) => values(rule.names_kind(path)),
-        _ => values(false),
+    found
+}
+
+/// The values of a Secret that are not encrypted, and that the file's own rule is not
+/// for. Those that a key's own ending leaves in plaintext are meant to be.
+fn plain_values_of(secret: &Value, selection: &Selection) -> Vec<PlainValue> {
+    let is_meant = |key: &str| key.ends_with("_unencrypted");
+    let plain = filled_values(secret).filter(|(section, key, value)| {
+        !is_encrypted(value) && !is_meant(key) && !selection.selects(&[section, key])
+    });
+    let plain = plain.map(|(section, key, _)| PlainValue {
+        name: format!("{section}.{key}"),
+        cause: Cause::Rule,
+    });
+    let last_applied = secret
+        .pointer(LAST_APPLIED)
+        .filter(|value| !is_empty(value) && !is_encrypted(value));
+    let last_applied = last_applied.map(|_| PlainValue {
+        name: "the annotation last-applied-configuration".to_owned(),
+        cause: Cause::LastApplied,
+    });
+    plain.chain(last_applied).collect()
+}
+
+/// Whether this is a key of sops's own at the top of a document.
+fn is_metadata(format: Format, key: &str) -> bool {
+    match format {
+        Format::Dotenv => key.starts_with("sops_"),
+        _ => key == "sops",
     }
 }
 
-/// The values of Secrets that are not encrypted. Those that a key's own ending leaves
-/// in plaintext are meant to be.
-fn plain_values(documents: &[Value]) -> Vec<PlainValue> {
-    let secrets = documents.iter().flat_map(secrets);
-    let values = secrets.flat_map(filled_values);
-    let is_meant = |key: &str| key.ends_with("_unencrypted");
-    let plain = values.filter(|(_, key, value)| !is_encrypted(value) && !is_meant(key));
-    let mut plain = plain.peekable();
-    if plain.peek().is_none() {
-        return Vec::new();
-    }
-    let own = documents.first().and_then(|first| first.get("sops"));
-    let selection = own.map_or(Selection::Unsaid, Selection::of_metadata);
-    let value = |(section, key, _): (&str, &str, &Value)| PlainValue {
-        name: format!("{section}.{key}"),
-        is_typed_in: selection.selects(&[section, key]),
+/// Which values a file was encrypted for, by its own metadata.
+fn selection(format: Format, documents: &[Value]) -> Selection {
+    let Some(first) = documents.first() else {
+        return Selection::Unsaid;
     };
-    plain.map(value).collect()
+    match format {
+        Format::Dotenv => {
+            Selection::new(|field| Some(first.get(format!("sops_{field}"))?.as_str()?.to_owned()))
+        }
+        _ => first
+            .get("sops")
+            .map_or(Selection::Unsaid, Selection::of_metadata),
+    }
 }
 
 fn encrypted_head(document: &Value) -> Option<String> {
@@ -230,15 +337,16 @@ fn encrypted_head(document: &Value) -> Option<String> {
     Some(field[1..].replace('/', "."))
 }
 
-/// What stands before the metadata in a YAML file of one document, as sops writes it:
-/// the metadata is the last mapping in it, and encrypted.
+/// What stands before the metadata in a YAML file of one document, as sops writes it
+/// for Secrets: the metadata is the last mapping in it.
 fn before_metadata(bytes: &[u8]) -> Option<&[u8]> {
     let at = memmem::find(bytes, b"\nsops:\n")?;
-    let (manifest, metadata) = (&bytes[..at], &bytes[at + b"\nsops:\n".len()..]);
-    let mut lines = metadata.split(|byte| *byte == b'\n');
-    let is_encrypted = memmem::find(metadata, b"\n    mac: ENC[AES256_GCM,").is_some();
+    let (manifest, metadata) = (&bytes[..at], &bytes[at + b"\nsops:".len()..]);
+    let mut lines = metadata[1..].split(|byte| *byte == b'\n');
     let is_inside = |line: &[u8]| line.is_empty() || line.starts_with(b"    ");
-    (is_encrypted && lines.all(is_inside)).then_some(manifest)
+    let is_of_secrets = memmem::find(metadata, SECRET_VALUES).is_some();
+    let is_encrypted = memmem::find(metadata, b"\n    mac: ENC[AES256_GCM,").is_some();
+    (is_of_secrets && is_encrypted && lines.all(is_inside)).then_some(manifest)
 }
 
 /// The documents of a file, as sops sees them; `None` if it does not parse.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::content::Content;
+use super::content::{Cause, Content};
 use super::rules::Rule;
 use crate::core::replace::{self, ReplaceError};
 use crate::core::sops::{Sops, SopsError};
@@ -27,6 +27,8 @@ pub enum FixError {
         path: PathBuf,
         /// Which ones.
         values: String,
+        /// Why the first of them would.
+        cause: Cause,
     },
     /// By its rule, more than its values would be encrypted.
     #[error("{} could not be applied any more: its rule encrypts {field} as well", .path.display())]
@@ -62,14 +64,17 @@ pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> 
     let sops = sops.with_config(rule.config.path.clone());
     let after = sops.encrypt_file(path)?;
     let path = || path.to_owned();
-    let still_plain = |values: String| FixError::StillPlain {
+    let still_plain = |values: String, cause| FixError::StillPlain {
         path: path(),
         values,
+        cause,
     };
     match Content::of(&path(), &after, Some(rule)) {
         Content::Encrypted(found) if !found.plain_values.is_empty() => {
+            let cause = found.plain_values[0].cause;
             let names = found.plain_values.into_iter().map(|value| value.name);
-            return Err(still_plain(names.collect::<Vec<_>>().join(", ")));
+            let names: Vec<String> = names.collect();
+            return Err(still_plain(names.join(", "), cause));
         }
         Content::Encrypted(found) => {
             if let Some(field) = found.encrypted_head {
@@ -80,7 +85,9 @@ pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> 
             }
         }
         Content::Damaged(error) => return Err(error.into()),
-        Content::Other | Content::Plaintext(_) => return Err(still_plain("all of it".to_owned())),
+        Content::Other | Content::Plaintext(_) => {
+            return Err(still_plain("all of it".to_owned(), Cause::Rule));
+        }
     }
     replace::clear_stale(&path());
     replace::stage(&path(), Some(&before), &after)?.commit()?;

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use super::git::{BlobError, GitError};
 use super::sops_config::ConfigError;
 
-pub use content::{Content, Encrypted, Plain, PlainValue, Plaintext};
+pub use content::{Cause, Content, Encrypted, Plain, PlainValue, Plaintext};
 pub use fix::{FixError, Fixed, fix};
 pub use leak::Leak;
 pub use rules::{Rule, Rules};

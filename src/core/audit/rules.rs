@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::core::sops_config::{ConfigError, CreationRule, Paths, SopsConfig};
 
+/// What no file is called.
+const OTHER: &str = "of-another-name";
+
 /// The rules of all files that are looked at.
 #[derive(Debug, Default)]
 pub struct Rules {
@@ -136,15 +139,26 @@ impl Rule<'_> {
     /// Whether it names the kind of the file, by the ending of its name: with another
     /// one it would not be for it.
     pub(super) fn names_kind(&self, file: &Path) -> bool {
-        let other = file.with_extension("of-another-kind");
         // Of a name that begins with a dot, and has no other, the whole is the ending.
-        let other = match file.extension() {
-            Some(_) => other,
-            None => file.with_file_name(".of-another-kind"),
-        };
-        !self
-            .config
-            .rule_index(self.base, &other)
-            .is_some_and(|index| std::ptr::eq(&self.config.rules[index], self.rule))
+        !self.is_for(&match file.extension() {
+            Some(_) => file.with_extension(OTHER),
+            None => file.with_file_name(format!(".{OTHER}")),
+        })
+    }
+
+    /// Whether it names the file itself: one with another name and the same ending it
+    /// would not be for.
+    pub(super) fn names_file(&self, file: &Path) -> bool {
+        let mut other = PathBuf::from(OTHER);
+        if let Some(ending) = file.extension() {
+            other.set_extension(ending);
+        }
+        !self.is_for(&file.with_file_name(other))
+    }
+
+    /// Whether the file of an absolute path would have this rule.
+    fn is_for(&self, file: &Path) -> bool {
+        let index = self.config.rule_index(self.base, file);
+        index.is_some_and(|index| std::ptr::eq(&self.config.rules[index], self.rule))
     }
 }

@@ -12,9 +12,10 @@ use super::content::Content;
 use super::keys::KeyFinder;
 use super::rules::Rules;
 use super::{Audit, AuditError, Examined};
-use crate::core::git::{BlobError, Entry, Git};
+use crate::core::git::{BlobError, Entry, Git, Staged, Which};
 use crate::core::parallel;
 use crate::core::replace::is_temporary;
+use crate::core::repository::{self, FoundConfig};
 use crate::core::sops_config::{ConfigError, FILE_NAME, SopsConfig};
 
 /// Of a file that is larger, in bytes, only so much is looked at: nobody encrypts such
@@ -45,10 +46,11 @@ pub fn working_tree(
     git: Option<&Git>,
     paths: &[PathBuf],
     skip: &[PathBuf],
-    named: Option<&Path>,
+    named: Option<&FoundConfig>,
 ) -> Result<Audit, AuditError> {
     let mut files = files_of(root, git, paths)?;
     files.retain(|path| !is_skipped(path, skip));
+    let named = named.map(|named| as_from(root, named));
     let rules = rules(&files, named, read_config);
     let looker = Looker::new(&rules, depth);
     let looked = parallel::map(&files, |path| looker.look_at_file(path));
@@ -77,27 +79,32 @@ pub fn working_tree(
 ///
 /// # Errors
 /// [`AuditError::Git`], [`AuditError::Blob`]
-pub fn index(git: &Git, skip: &[PathBuf], named: Option<&Path>) -> Result<Audit, AuditError> {
+pub fn index(
+    git: &Git,
+    skip: &[PathBuf],
+    named: Option<&FoundConfig>,
+) -> Result<Audit, AuditError> {
     let root = git.root();
-    let is_config = |entry: &Entry| entry.path.file_name().is_some_and(|name| name == FILE_NAME);
-    let mut entries = git.staged()?;
-    if entries.iter().any(is_config) {
-        entries = git.index(None)?;
+    let is_config = |path: &Path| path.file_name().is_some_and(|name| name == FILE_NAME);
+    let Staged {
+        mut entries,
+        removed,
+    } = git.staged()?;
+    let changed = entries.iter().map(|entry| &entry.path).chain(&removed);
+    if changed.into_iter().any(|path| is_config(path)) {
+        entries = git.index(&[Which::All])?;
     }
-    entries.retain(|entry| !is_skipped(&root.join(&entry.path), skip));
+    entries.retain(|entry| !entry.is_link && !is_skipped(&root.join(&entry.path), skip));
     let paths: Vec<PathBuf> = entries.iter().map(|entry| root.join(&entry.path)).collect();
-    let mut configs = HashMap::new();
-    let found = git.index(Some(FILE_NAME))?;
-    git.contents(&found, |path, _, content| {
-        let mut bytes = Vec::new();
-        content.read_to_end(&mut bytes)?;
-        configs.insert(root.join(path), bytes);
-        Ok(())
-    })?;
+    let named = named.map(|named| as_from(root, named));
+    let mut configs = configs(git, named.as_ref())?;
+    let has_configs = !configs.is_empty();
     let rules = rules(&paths, named, |path| match configs.remove(path) {
-        Some(bytes) => Some(SopsConfig::from_bytes(path, bytes)),
+        Some(Some(bytes)) => Some(SopsConfig::from_bytes(path, bytes)),
+        // What a link leads to may be anywhere.
+        Some(None) => read_config(path),
         // Above the repository there is no index.
-        None if path.starts_with(root) && !found.is_empty() => None,
+        None if path.starts_with(root) && has_configs => None,
         None => read_config(path),
     });
     let workers = (entries.len() / FEWEST_BLOBS + 1).min(parallel::cores());
@@ -122,6 +129,44 @@ pub fn index(git: &Git, skip: &[PathBuf], named: Option<&Path>) -> Result<Audit,
     })
 }
 
+/// The configs of the index, by their absolute paths; `None` for one that is a link.
+fn configs(
+    git: &Git,
+    named: Option<&FoundConfig>,
+) -> Result<HashMap<PathBuf, Option<Vec<u8>>>, AuditError> {
+    let root = git.root();
+    let mut which = vec![Which::Called(FILE_NAME)];
+    let named = named.and_then(|named| named.path.strip_prefix(root).ok());
+    which.extend(named.map(Which::Below));
+    let (links, files): (Vec<Entry>, Vec<Entry>) = git
+        .index(&which)?
+        .into_iter()
+        .partition(|entry| entry.is_link);
+    let links = links.into_iter().map(|entry| (root.join(entry.path), None));
+    let mut configs: HashMap<PathBuf, Option<Vec<u8>>> = links.collect();
+    git.contents(&files, |path, _, content| {
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes)?;
+        configs.insert(root.join(path), Some(bytes));
+        Ok(())
+    })?;
+    Ok(configs)
+}
+
+/// A config that was named, as a walk from the root comes to it: so are the files that
+/// its rules are for.
+fn as_from(root: &Path, named: &FoundConfig) -> FoundConfig {
+    let path = repository::below(&[root.to_owned()], &named.path);
+    match path {
+        Some(path) => FoundConfig {
+            base: path.parent().unwrap_or(root).to_owned(),
+            path,
+            must_be_named: true,
+        },
+        None => named.clone(),
+    }
+}
+
 fn is_skipped(path: &Path, skip: &[PathBuf]) -> bool {
     skip.iter().any(|skip| path.starts_with(skip))
 }
@@ -134,6 +179,9 @@ fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<Vec<Pat
         let kind = path.symlink_metadata().map(|it| it.file_type());
         match kind {
             Ok(kind) if kind.is_dir() => directories.push(path.clone()),
+            Ok(kind) if kind.is_symlink() && path.is_dir() => {
+                directories.extend(path.canonicalize());
+            }
             // What was named is looked at, ignored or not.
             Ok(_) => drop(files.insert(path.clone())),
             Err(_) => return Err(AuditError::Missing { path: path.clone() }),
@@ -142,46 +190,43 @@ fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<Vec<Pat
     if paths.is_empty() {
         directories.push(root.to_owned());
     }
-    let in_git = |directory: &Path| Some(directory.strip_prefix(root).ok()?.to_owned());
-    match git {
-        Some(git) if !directories.is_empty() => {
-            let (inside, outside): (Vec<_>, Vec<_>) = directories
-                .into_iter()
-                .partition(|directory| in_git(directory).is_some());
-            if !inside.is_empty() {
-                let below: Vec<PathBuf> = inside.iter().filter_map(|it| in_git(it)).collect();
-                let below = match below.iter().any(|path| path.as_os_str().is_empty()) {
-                    true => Vec::new(),
-                    false => below,
-                };
-                let listed = git.working_tree(&below)?;
-                files.extend(listed.into_iter().map(|path| root.join(path)));
+    for directory in directories {
+        let inner = directory.strip_prefix(root);
+        let listed = match (git, inner) {
+            (Some(git), Ok(inner)) => {
+                let below = [inner.to_owned()];
+                let is_root = inner.as_os_str().is_empty();
+                git.working_tree(if is_root { &[] } else { &below })?
             }
-            walk(&outside, &mut files);
+            _ => Vec::new(),
+        };
+        let listed: Vec<PathBuf> = listed.into_iter().map(|path| root.join(path)).collect();
+        // One that Git knows nothing of was named all the same.
+        if !listed.iter().any(|path| is_file(path)) {
+            walk(&directory, &mut files);
         }
-        _ => walk(&directories, &mut files),
+        files.extend(listed);
     }
-    files.retain(|path| {
-        // kb's own, of a run that lives or was killed.
-        !path.file_name().is_some_and(is_temporary)
-            && path.symlink_metadata().is_ok_and(|it| it.is_file())
-    });
+    // kb's own are of a run that lives or was killed.
+    files.retain(|path| !path.file_name().is_some_and(is_temporary) && is_file(path));
     Ok(files.into_iter().collect())
 }
 
-/// All files below the directories, without other people's repositories.
-fn walk(directories: &[PathBuf], files: &mut BTreeSet<PathBuf>) {
-    for directory in directories {
-        let top = directory.clone();
-        let walk = WalkBuilder::new(directory)
-            .standard_filters(false)
-            .filter_entry(move |entry| {
-                entry.file_name() != ".git"
-                    && (entry.path() == top || !entry.path().join(".git").exists())
-            })
-            .build();
-        files.extend(walk.flatten().map(ignore::DirEntry::into_path));
-    }
+fn is_file(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|it| it.is_file())
+}
+
+/// All files below the directory, without other people's repositories in it.
+fn walk(directory: &Path, files: &mut BTreeSet<PathBuf>) {
+    let top = directory.to_owned();
+    let walk = WalkBuilder::new(directory)
+        .standard_filters(false)
+        .filter_entry(move |entry| {
+            entry.file_name() != ".git"
+                && (entry.path() == top || !entry.path().join(".git").exists())
+        })
+        .build();
+    files.extend(walk.flatten().map(ignore::DirEntry::into_path));
 }
 
 fn read_config(path: &Path) -> Option<Result<SopsConfig, ConfigError>> {
@@ -192,14 +237,13 @@ fn read_config(path: &Path) -> Option<Result<SopsConfig, ConfigError>> {
 /// The rules of the files; `load` reads the config at a path.
 fn rules(
     files: &[PathBuf],
-    named: Option<&Path>,
+    named: Option<FoundConfig>,
     mut load: impl FnMut(&Path) -> Option<Result<SopsConfig, ConfigError>>,
 ) -> Rules {
     if let Some(named) = named {
-        let base = named.parent().unwrap_or(named).to_owned();
-        // One that was named and is not there is an error of its own.
-        let config = load(named).unwrap_or_else(|| SopsConfig::load(named));
-        return Rules::named(config, base);
+        // One that is not there is an error of its own.
+        let config = load(&named.path).unwrap_or_else(|| SopsConfig::load(&named.path));
+        return Rules::named(config, named.base);
     }
     let directories: BTreeSet<&Path> = files.iter().filter_map(|path| path.parent()).collect();
     Rules::of_directories(directories, |directory| load(&directory.join(FILE_NAME)))

@@ -9,8 +9,9 @@ use std::thread;
 
 use super::{Git, GitError, failed};
 
-/// The modes of entries that are files; links and submodules are none.
+/// The modes of entries that are files; submodules are none.
 const FILE_MODES: [&[u8]; 2] = [b"100644", b"100755"];
+const LINK_MODE: &[u8] = b"120000";
 
 /// A file in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,43 @@ pub struct Entry {
     pub path: PathBuf,
     /// The name of the object that holds its content.
     pub blob: String,
+    /// Whether it is a link: then its content is a path.
+    pub is_link: bool,
+}
+
+/// What a commit would change.
+#[derive(Debug, Default)]
+pub struct Staged {
+    /// The files and links that it changes or adds.
+    pub entries: Vec<Entry>,
+    /// Those that it removes.
+    pub removed: Vec<PathBuf>,
+}
+
+/// Which files are meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// All.
+    All,
+    /// Those of this name, in whatever directory.
+    Called(&'a str),
+    /// The one at this path from the top, or those below it.
+    Below(&'a Path),
+}
+
+impl Which<'_> {
+    /// As git takes it (gitglossary(7)).
+    fn pathspec(&self) -> OsString {
+        match self {
+            Self::All => ":(top)".into(),
+            Self::Called(name) => format!(":(top,glob)**/{name}").into(),
+            Self::Below(path) => {
+                let mut spec = OsString::from(":(top,literal)");
+                spec.push(path);
+                spec
+            }
+        }
+    }
 }
 
 /// Why the content of files was not to be had.
@@ -39,11 +77,11 @@ pub enum BlobError {
 }
 
 impl Git {
-    /// The files whose content in the index is another than in the last commit.
+    /// What is another in the index than in the last commit.
     ///
     /// # Errors
     /// [`GitError`]
-    pub fn staged(&self) -> Result<Vec<Entry>, GitError> {
+    pub fn staged(&self) -> Result<Staged, GitError> {
         let options = [
             "--cached",
             "--raw",
@@ -53,7 +91,7 @@ impl Git {
             "--no-relative",
             "--no-ext-diff",
             "--ignore-submodules=all",
-            "--diff-filter=AMT",
+            "--diff-filter=AMTD",
         ];
         let output = self.run("diff", &options)?;
         if !output.status.success() {
@@ -61,24 +99,26 @@ impl Git {
         }
         // ":MODE MODE BLOB BLOB STATUS", NUL, the path, NUL (git-diff(1), raw format).
         let mut parts = output.stdout.split(|byte| *byte == 0);
-        let mut entries = Vec::new();
+        let mut staged = Staged::default();
         while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
             let mut words = head.split(|byte| *byte == b' ');
             let (mode, blob) = (words.nth(1), words.nth(1));
-            entries.extend(entry(mode, blob, path));
+            match words.next() {
+                Some(b"D") => staged.removed.push(OsStr::from_bytes(path).into()),
+                _ => staged.entries.extend(entry(mode, blob, path)),
+            }
         }
-        Ok(entries)
+        Ok(staged)
     }
 
-    /// All files of the index, or those of one name.
+    /// The files and links of the index that are meant.
     ///
     /// # Errors
     /// [`GitError`]
-    pub fn index(&self, name: Option<&str>) -> Result<Vec<Entry>, GitError> {
-        let mut arguments = vec!["-z".to_owned(), "--stage".to_owned(), "--".to_owned()];
-        if let Some(name) = name {
-            arguments.push(format!(":(top,glob)**/{name}"));
-        }
+    pub fn index(&self, which: &[Which<'_>]) -> Result<Vec<Entry>, GitError> {
+        let options = ["-z", "--stage", "--full-name", "--"];
+        let mut arguments: Vec<OsString> = options.iter().map(OsString::from).collect();
+        arguments.extend(which.iter().map(Which::pathspec));
         let output = self.run("ls-files", &arguments)?;
         if !output.status.success() {
             return Err(failed("ls-files", &output));
@@ -102,11 +142,7 @@ impl Git {
     pub fn working_tree(&self, below: &[PathBuf]) -> Result<Vec<PathBuf>, GitError> {
         let options = ["-z", "--cached", "--others", "--exclude-standard", "--"];
         let mut arguments: Vec<OsString> = options.iter().map(OsString::from).collect();
-        for path in below {
-            let mut spec = OsString::from(":(top,literal)");
-            spec.push(path);
-            arguments.push(spec);
-        }
+        arguments.extend(below.iter().map(|path| Which::Below(path).pathspec()));
         let output = self.run("ls-files", &arguments)?;
         if !output.status.success() {
             return Err(failed("ls-files", &output));
@@ -189,8 +225,9 @@ fn next_size(stdout: &mut impl BufRead) -> Result<Option<u64>, BlobError> {
 }
 
 fn entry(mode: Option<&[u8]>, blob: Option<&[u8]>, path: &[u8]) -> Option<Entry> {
-    let is_file = FILE_MODES.contains(&mode?);
-    is_file.then_some(Entry {
+    let is_link = mode? == LINK_MODE;
+    (is_link || FILE_MODES.contains(&mode?)).then_some(Entry {
+        is_link,
         path: OsStr::from_bytes(path).into(),
         blob: String::from_utf8_lossy(blob?).into_owned(),
     })

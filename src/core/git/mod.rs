@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 pub use history::{Branch, commit_of};
-pub use index::{BlobError, Entry};
+pub use index::{BlobError, Entry, Staged, Which};
 
 /// Variables by which git would look at another repository than the one it is
 /// told: they are set where kb runs in a hook.
@@ -44,6 +44,8 @@ pub enum GitError {
 /// A repository.
 pub struct Git {
     environment: Vec<(OsString, OsString)>,
+    /// Where git is started: what the environment names may be named from there.
+    directory: PathBuf,
     root: PathBuf,
 }
 
@@ -55,7 +57,11 @@ impl Git {
             let starts = |prefix: &str| name.as_encoded_bytes().starts_with(prefix.as_bytes());
             !starts(ELSEWHERE) || starts(CONFIGURATION)
         });
-        Self { environment, root }
+        Self {
+            environment,
+            directory: root.clone(),
+            root,
+        }
     }
 
     /// The repository that git takes for the one of `directory` in this very
@@ -70,7 +76,8 @@ impl Git {
     ) -> Result<Self, GitError> {
         let mut git = Self {
             environment,
-            root: directory,
+            root: PathBuf::new(),
+            directory,
         };
         let output = git.run("rev-parse", &["--show-toplevel"])?;
         let top = output.stdout.strip_suffix(b"\n");
@@ -111,7 +118,7 @@ impl Git {
             .env_remove("GIT_NOGLOB_PATHSPECS")
             .env_remove("GIT_ICASE_PATHSPECS")
             .arg("-C")
-            .arg(&self.root)
+            .arg(&self.directory)
             .args(["--no-pager", "-c", "color.ui=false"])
             .args(["-c", "color.grep=false", task]);
         command

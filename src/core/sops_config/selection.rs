@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use super::config::SECRET_VALUES;
 use super::path_regex::PathRegex;
 
 /// What sops leaves in plaintext where nothing else is said.
@@ -35,7 +36,7 @@ pub enum Selection {
 impl Selection {
     /// As a rule says it, or the metadata of a file: `text` gives what stands in a
     /// field of this name.
-    pub(super) fn new(text: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn new(text: impl Fn(&str) -> Option<String>) -> Self {
         let said = |field: &str| text(field).filter(|text| !text.is_empty());
         let regex = |text: String| PathRegex::new(&text).ok();
         if let Some(text) = said("encrypted_regex") {
@@ -51,6 +52,11 @@ impl Selection {
         } else {
             Self::Unsaid
         }
+    }
+
+    /// As kb writes it for Secrets: their values.
+    pub fn of_secrets() -> Self {
+        Self::EncryptedRegex(PathRegex::new(SECRET_VALUES).ok())
     }
 
     /// As the metadata of an encrypted file says it: the value of `sops` in it.
@@ -84,21 +90,35 @@ impl Selection {
     /// Whether any value of the document is encrypted: one that is not empty, for
     /// sops leaves empty ones as they are.
     pub fn selects_any(&self, document: &Value) -> bool {
-        self.selects_below(document, &mut Vec::new())
+        let mut any = matches!(self, Self::ByComment);
+        self.each_selected(document, &mut Vec::new(), &mut |_, _| any = true);
+        any
     }
 
-    fn selects_below<'v>(&self, value: &'v Value, keys: &mut Vec<&'v str>) -> bool {
+    /// Hands over each value below one that stands behind these `keys`, with its own
+    /// keys, that is surely encrypted: where comments decide, none.
+    pub fn each_selected<'v>(
+        &self,
+        value: &'v Value,
+        keys: &mut Vec<&'v str>,
+        each: &mut impl FnMut(&[&str], &Value),
+    ) {
         match value {
-            Value::Null => false,
-            Value::String(text) if text.is_empty() => false,
-            Value::Array(values) => values.iter().any(|value| self.selects_below(value, keys)),
-            Value::Object(values) => values.iter().any(|(key, value)| {
-                keys.push(key);
-                let selects = self.selects_below(value, keys);
-                keys.pop();
-                selects
-            }),
-            _ => self.selects(keys),
+            _ if matches!(self, Self::ByComment) => {}
+            Value::Null => {}
+            Value::String(text) if text.is_empty() => {}
+            Value::Array(values) => values
+                .iter()
+                .for_each(|value| self.each_selected(value, keys, each)),
+            Value::Object(values) => {
+                for (key, value) in values {
+                    keys.push(key);
+                    self.each_selected(value, keys, each);
+                    keys.pop();
+                }
+            }
+            _ if self.selects(keys) => each(keys, value),
+            _ => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Request, Status};
-use crate::core::audit::{Content, Encrypted, Examined, Rule};
+use crate::core::audit::{Cause, Content, Encrypted, Examined, PlainValue, Rule};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::Recipient;
 use crate::core::kustomize::is_kustomization;
@@ -35,6 +35,8 @@ pub enum FileProblem {
         extra: Vec<Recipient>,
         /// Whether it is for a key that was rotated away.
         is_retired: bool,
+        /// Whether a key of the cluster opens it.
+        is_ours: bool,
     },
     /// It is for keys that neither the cluster nor any rule has.
     UnknownKeys {
@@ -80,7 +82,8 @@ pub(super) fn look(
         if recipients.iter().any(|key| known.held.contains(key)) {
             status.ours += 1;
             // One with values that were typed in is named for them.
-            if !found.plain_values.iter().any(|value| value.is_typed_in) {
+            let is_typed_in = |value: &PlainValue| value.cause == Cause::TypedIn;
+            if !found.plain_values.iter().any(is_typed_in) {
                 ours.push(file.path.as_path());
             }
         }
@@ -166,6 +169,7 @@ impl Known {
             missing: without(&wanted, &has),
             extra: without(&has, &wanted),
             is_retired: self.retired.iter().any(|key| has.contains(key)),
+            is_ours: self.held.iter().any(|key| has.contains(key)),
         })
     }
 }

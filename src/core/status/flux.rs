@@ -27,6 +27,8 @@ pub enum FluxProblem {
         kustomization: String,
         /// The Secret that it names.
         secret: SecretName,
+        /// The recipient of the cluster's key, where it is known.
+        key: Option<Recipient>,
     },
     /// It decrypts with another Secret, which does not hold the cluster's key.
     OtherSecret {
@@ -151,60 +153,78 @@ impl Flux {
             let Some((file, is_ours)) = first else {
                 continue;
             };
-            let problem = problem(cluster, request, keys, found, name, file, *is_ours)?;
-            status.flux.extend(problem);
+            let applied = Applied {
+                kustomization: name,
+                decrypts: found.decrypts,
+                secret: found.secret.as_ref(),
+                file,
+                is_ours: *is_ours,
+            };
+            applied.look(cluster, request, keys, status)?;
         }
         Ok(())
     }
 }
 
-/// What is wrong with a Kustomization that applies an encrypted file.
-fn problem(
-    cluster: &Cluster,
-    request: &Request<'_>,
-    keys: Option<&ClusterKeys>,
-    found: &Kustomization,
+/// A Kustomization that applies an encrypted file.
+struct Applied<'a> {
     kustomization: String,
-    file: &Path,
+    decrypts: bool,
+    /// The Secret that it decrypts with, where it names one: else the controller's own
+    /// options may.
+    secret: Option<&'a SecretName>,
+    file: &'a Path,
+    /// Whether a key of the cluster opens the file.
     is_ours: bool,
-) -> Result<Option<FluxProblem>, ClusterError> {
-    let file = file.to_owned();
-    if !found.decrypts {
-        return Ok(Some(FluxProblem::NoDecryption {
-            kustomization,
-            file,
-        }));
+}
+
+impl Applied<'_> {
+    fn look(
+        self,
+        cluster: &Cluster,
+        request: &Request<'_>,
+        keys: Option<&ClusterKeys>,
+        status: &mut Status,
+    ) -> Result<(), ClusterError> {
+        let kustomization = self.kustomization;
+        let file = self.file.to_owned();
+        if !self.decrypts {
+            status.flux.push(FluxProblem::NoDecryption {
+                kustomization,
+                file,
+            });
+            return Ok(());
+        }
+        let other = self.secret.filter(|named| **named != request.secret);
+        let (Some(secret), true) = (other.cloned(), self.is_ours) else {
+            return Ok(());
+        };
+        let active = keys.into_iter().flat_map(ClusterKeys::active);
+        let mut active = active.filter_map(Identity::recipient);
+        match cluster.secret(&secret) {
+            Ok(None) => status.flux.push(FluxProblem::SecretMissing {
+                kustomization,
+                secret,
+                key: active.next().cloned(),
+            }),
+            Ok(Some(stored)) => {
+                let its = ClusterKeys::read(&secret, &stored).ok();
+                let its = its.map(|keys| keys.recipients()).unwrap_or_default();
+                if !active.all(|key| its.contains(key)) {
+                    status.flux.push(FluxProblem::OtherSecret {
+                        kustomization,
+                        secret,
+                        file,
+                    });
+                }
+            }
+            Err(ClusterError::Forbidden { .. }) => {
+                status.unseen_secrets.push((kustomization, secret));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
-    // Without a name, the controller's own options may give it one.
-    let other = found
-        .secret
-        .as_ref()
-        .filter(|named| **named != request.secret);
-    let (Some(secret), true) = (other, is_ours) else {
-        return Ok(None);
-    };
-    let secret = secret.clone();
-    let stored = match cluster.secret(&secret) {
-        Ok(stored) => stored,
-        Err(ClusterError::Forbidden { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let Some(stored) = stored else {
-        return Ok(Some(FluxProblem::SecretMissing {
-            kustomization,
-            secret,
-        }));
-    };
-    let its = ClusterKeys::read(&secret, &stored).ok();
-    let its = its.map(|keys| keys.recipients()).unwrap_or_default();
-    let active = keys.into_iter().flat_map(ClusterKeys::active);
-    let mut active = active.filter_map(Identity::recipient);
-    let holds_all = active.all(|key| its.contains(key));
-    Ok((!holds_all).then_some(FluxProblem::OtherSecret {
-        kustomization,
-        secret,
-        file,
-    }))
 }
 
 /// The encrypted files, and who they are for.

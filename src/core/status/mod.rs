@@ -64,6 +64,8 @@ pub struct Status {
     pub kustomizations: Option<usize>,
     /// Whether kb may not list Kustomizations.
     pub flux_unseen: bool,
+    /// Kustomizations, and the Secrets that they decrypt with and that kb may not read.
+    pub unseen_secrets: Vec<(String, SecretName)>,
 }
 
 /// The recipients of a cluster's keys.

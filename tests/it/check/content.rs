@@ -157,6 +157,8 @@ fn a_private_key_is_found_in_any_file_and_never_printed() {
     let write = |name: &str, text: &str| repository.world.write(name, text);
     write("README.md", "A key looks like AGE-SECRET-KEY-1…\n");
     repository.assert_clean(&[]);
+    let wide: Vec<u8> = key.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    repository.world.write("wide.txt", wide);
     write("notes.txt", &format!("one\ntwo {key}\n"));
     write("src/main.rs", &format!("const KEY: &str = \"{key}\";\n"));
     write("keys.bin", &format!("\0\u{1}{key}\0"));
@@ -178,6 +180,7 @@ fn a_private_key_is_found_in_any_file_and_never_printed() {
             "notes.txt:2: an age private key stands here",
             "sops-age.yaml:5: an age private key stands here",
             "src/main.rs:1: an age private key stands here",
+            "wide.txt:1: an age private key stands here",
         ],
     );
     assert!(!run.err().contains(&key[20..40]), "{}", run.err());
@@ -197,6 +200,8 @@ fn a_private_key_is_found_in_any_file_and_never_printed() {
             "notes.txt",
             "--skip",
             "sops-age.yaml",
+            "--skip",
+            "wide.txt",
         ])
         .assert_code(0);
 }
@@ -236,6 +241,10 @@ fn which_files_are_looked_at() {
         &[&line("apps/a b/ü-secret.yaml"), &line("apps/c-secret.yaml")],
     );
     repository.assert_found(&["--skip", "apps/a b"], &[&line("apps/c-secret.yaml")]);
+    // A directory that Git knows nothing of was named all the same.
+    repository.assert_found(&["vendor/clone"], &[&line("vendor/clone/x-secret.yaml")]);
+    std::os::unix::fs::symlink("vendor/clone", repository.world.path("to-clone")).expect("a link");
+    repository.check(&["to-clone"]).assert_code(3);
     // From within a directory, and by a config that is nearer.
     write(
         "apps/.sops.yaml",
@@ -281,4 +290,288 @@ fn a_config_that_was_named_is_for_all_files() {
     repository
         .check(&["--config", "elsewhere/rules.yaml"])
         .assert_code(3);
+}
+
+#[test]
+fn what_kb_cannot_read_is_no_all_clear() {
+    let repository = Repository::new();
+    let write = |name: &str, text: &str| repository.world.write(name, text);
+    write(
+        "a-secret.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .x }}\nstringData:\n  password: hunter2\n",
+    );
+    write(
+        "b-secret.yaml",
+        "password: hunter2\nhost: {{ ansible_host }}\n",
+    );
+    write("c-secret.yaml", &format!("{MANIFEST}? [a, b]\n: c\n"));
+    write("d-secret.yaml", &format!("{MANIFEST}kind: Secret\n"));
+    let found = |name: &str, place: &str| {
+        format!(
+            "{name}-secret.yaml: not encrypted, and it does not parse{place} (rule .sops.yaml:2:5)"
+        )
+    };
+    let lines = [
+        found("a", ""),
+        found("b", ""),
+        found("c", ""),
+        found("d", " at 7:1"),
+    ];
+    let run = repository.assert_found(&[], &lines.each_ref().map(String::as_str));
+    assert!(
+        run.err().contains("hint: mend it first") && run.err().contains("narrower path_regex"),
+        "{}",
+        run.err()
+    );
+    for name in ["a", "b", "c", "d"] {
+        std::fs::remove_file(repository.world.path(format!("{name}-secret.yaml")))
+            .expect("removed");
+    }
+    // Encrypted, with a value that was typed in, and then made unreadable.
+    repository.encrypt("db-secret.yaml", MANIFEST);
+    let encrypted = repository.world.read("db-secret.yaml");
+    let typed = encrypted.replace("stringData:\n", "stringData:\n    token: hunter3\n");
+    repository.world.write(
+        "db-secret.yaml",
+        typed.replace("name: db", "name: {{ db }}"),
+    );
+    repository.assert_found(&[], &["db-secret.yaml: damaged: it does not parse"]);
+
+    // A rule for all manifests does not mean templates; but for those of a Secret.
+    let repository =
+        Repository::with_rules(&["path_regex: .*.yaml\n    encrypted_regex: ^(data|stringData)$"]);
+    repository.world.write(
+        "templates/deploy.yaml",
+        "{{- if .Values.x }}\nkind: Deployment\n{{ end }}\n",
+    );
+    repository.assert_clean(&[]);
+    repository.world.write(
+        "templates/secret.yaml",
+        "{{- if .Values.x }}\nkind: Secret\n{{ end }}\n",
+    );
+    repository.check(&[]).assert_code(3);
+    // A rule for every path: the same.
+    let repository = Repository::with_rules(&["encrypted_regex: ^(data|stringData)$"]);
+    repository.world.write("x.yaml", "a: 1\na: 2\n");
+    repository.assert_clean(&[]);
+    for text in [
+        format!("{MANIFEST}kind: Secret\n"),
+        format!("<<<<<<< HEAD\n{MANIFEST}"),
+        "{\"kind\": \"Secret\"} {}".to_owned(),
+    ] {
+        repository.world.write("x.yaml", text);
+        repository.check(&[]).assert_code(3);
+    }
+}
+
+#[test]
+fn what_kubectl_keeps_in_an_annotation_is_plaintext_too() {
+    let repository = Repository::new();
+    let annotation = "kubectl.kubernetes.io/last-applied-configuration";
+    let manifest = MANIFEST.replace(
+        "  name: db\n",
+        &format!("  name: db\n  annotations:\n    {annotation}: '{{\"stringData\":{{\"password\":\"hunter2\"}}}}'\n"),
+    );
+    repository.world.write("db-secret.yaml", &manifest);
+    let run = repository.check(&["--fix"]);
+    crate::assert_fails(
+        &run,
+        3,
+        &[
+            "the annotation last-applied-configuration would stay in plaintext",
+            "hint: take the annotation out first",
+        ],
+    );
+    assert_eq!(repository.world.read("db-secret.yaml"), manifest);
+    repository.encrypt("db-secret.yaml", &manifest);
+    let run = repository.assert_found(&[], &["db-secret.yaml: encrypted, but the annotation last-applied-configuration stands in it in plaintext"]);
+    assert!(
+        run.err()
+            .contains("to take the annotation out: kb k secrets edit db-secret.yaml"),
+        "{}",
+        run.err()
+    );
+}
+
+#[test]
+fn a_list_of_secrets_is_one_whatever_its_items_say() {
+    let repository = Repository::new();
+    let list = "apiVersion: v1\nkind: SecretList\nitems:\n- metadata: {name: in-list}\n  stringData: {password: hunter2}\n";
+    repository.world.write("list-secret.yaml", list);
+    repository.assert_found(
+        &[],
+        &["list-secret.yaml: not encrypted: the Secret in-list (rule .sops.yaml:2:5)"],
+    );
+}
+
+#[test]
+fn a_value_typed_into_an_encrypted_file_is_found_in_every_format() {
+    let repository = Repository::with_rules(&["path_regex: ^app\\."]);
+    for (name, text, from, to) in [
+        ("app.env", "A=b\nC=d\n", "A=", "NEW=hunter3\nA="),
+        (
+            "app.ini",
+            "[a]\nb = c\nd = `x, y`\n",
+            "[a]\n",
+            "[a]\nnew = hunter3\n",
+        ),
+        (
+            "app.json",
+            "{\"a\": [1, true, \"x\", null, \"\"]}\n",
+            "{\n",
+            "{\"new\": \"hunter3\",\n",
+        ),
+        (
+            "app.yaml",
+            "a: [1, true, 2001-01-01, 1.5]\n# c\nb:\n  c: |\n    x\n",
+            "a:\n",
+            "new: hunter3\na:\n",
+        ),
+    ] {
+        repository.encrypt(name, text);
+        repository.assert_clean(&[]);
+        let encrypted = repository.world.read(name);
+        assert!(encrypted.contains(from), "{encrypted}");
+        repository
+            .world
+            .write(name, encrypted.replacen(from, to, 1));
+        let run = repository.check(&[]);
+        crate::assert_fails(
+            &run,
+            3,
+            &[&format!("{name}: encrypted, but"), "in it in plaintext"],
+        );
+        repository.world.write(name, encrypted);
+    }
+    // Where only some values are encrypted, the others are none of it.
+    let repository =
+        Repository::with_rules(&["path_regex: ^app\\.\n    encrypted_regex: ^password$"]);
+    repository.encrypt("app.yaml", "user: x\npassword: y\n");
+    let encrypted = repository.world.read("app.yaml");
+    repository
+        .world
+        .write("app.yaml", format!("other: z\n{encrypted}"));
+    repository.assert_clean(&[]);
+    repository.world.write(
+        "app.yaml",
+        format!("other: {{password: hunter3}}\n{encrypted}"),
+    );
+    repository.assert_found(
+        &[],
+        &["app.yaml: encrypted, but other.password stands in it in plaintext"],
+    );
+}
+
+#[test]
+fn a_file_that_quotes_an_encrypted_value_is_not_one() {
+    let repository = Repository::with_rules(&["path_regex: secret"]);
+    repository.encrypt("x-secret.yaml", MANIFEST);
+    let quoted = repository.world.read("x-secret.yaml");
+    let write = |name: &str, text: &str| repository.world.write(name, text);
+    write("docs/how.md", &format!("Like this:\n```\n{quoted}```\n"));
+    write("main.rs", "const P: &str = \"ENC[AES256_GCM,\";\n");
+    write("ci.yaml", "run: grep -q 'ENC[AES256_GCM,' x\n");
+    write(
+        "external.yaml",
+        "apiVersion: e/v1\nkind: ExternalSecret\n# not ENC[AES256_GCM,\ndata: []\n",
+    );
+    repository.assert_clean(&[]);
+}
+
+#[test]
+fn a_rule_for_every_path_speaks_of_secrets_alone() {
+    let repository = Repository::with_rules(&["encrypted_regex: (?i)(password|token|secret)"]);
+    let write = |name: &str, text: &str| repository.world.write(name, text);
+    write(
+        ".github/workflows/ci.yml",
+        "jobs: {a: {secrets: inherit, with: {github-token: x}}}\n",
+    );
+    write("chart/values.yaml", "existingSecret: foo\n");
+    write(
+        "package.json",
+        "{\"dependencies\": {\"generate-password\": \"1\"}}\n",
+    );
+    repository.assert_clean(&["--fix"]);
+    write("db.yaml", MANIFEST);
+    repository.assert_found(
+        &[],
+        &["db.yaml: not encrypted: the Secret db (rule .sops.yaml:2:5)"],
+    );
+}
+
+#[test]
+fn a_named_config_counts_however_it_is_spelled() {
+    let repository = Repository::with_rules(&["path_regex: ^sub/"]);
+    repository.world.write("sub/db-secret.yaml", MANIFEST);
+    repository.git(&["add", "--all"]).assert_code(0);
+    let link = repository.world.repo().with_file_name("link");
+    std::os::unix::fs::symlink(repository.world.repo(), &link).expect("a link");
+    let linked = link.join(".sops.yaml");
+    for config in [
+        "../.sops.yaml",
+        ".././sub/../.sops.yaml",
+        linked.to_str().expect("UTF-8"),
+    ] {
+        for staged in [&["--staged"][..], &[]] {
+            let mut command = repository
+                .world
+                .kb_cmd(["k", "secrets", "check", "--config", config]);
+            command
+                .args(staged)
+                .current_dir(repository.world.path("sub"));
+            repository.world.run(command).assert_code(3);
+            let mut command = repository.world.kb_cmd(["k", "secrets", "check"]);
+            command
+                .args(staged)
+                .env("SOPS_CONFIG", config)
+                .current_dir(repository.world.path("sub"));
+            let run = repository.world.run(command);
+            run.assert_code(3);
+        }
+    }
+    // What a hint says goes by the same config.
+    let run = repository.check(&["--config", "./.sops.yaml"]);
+    assert!(
+        run.err()
+            .contains("check --fix sub/db-secret.yaml --config ./.sops.yaml"),
+        "{}",
+        run.err()
+    );
+}
+
+#[test]
+fn what_cannot_be_read_hides_nothing_else() {
+    let repository = Repository::new();
+    repository.world.write("a-secret.yaml", MANIFEST);
+    let hidden = repository.world.write("hidden", "x");
+    std::fs::set_permissions(&hidden, std::os::unix::fs::PermissionsExt::from_mode(0o000))
+        .expect("a mode");
+    let check = |args: &[&str]| {
+        let drop = [
+            "--bounding-set=-dac_override,-dac_read_search",
+            "--inh-caps=-all",
+        ];
+        let mut command = repository.world.tool_cmd("setpriv", drop);
+        command
+            .arg(env!("CARGO_BIN_EXE_kb"))
+            .args(["k", "secrets", "check"])
+            .args(args);
+        repository.world.run(command)
+    };
+    let run = check(&[]);
+    crate::assert_fails(
+        &run,
+        3,
+        &[
+            "warning: hidden cannot be read",
+            "a-secret.yaml: not encrypted",
+        ],
+    );
+    repository.encrypt("a-secret.yaml", MANIFEST);
+    crate::assert_fails(
+        &check(&[]),
+        1,
+        &["not all files could be looked at", "--skip"],
+    );
+    check(&["--skip", "hidden"]).assert_code(0);
 }

@@ -147,6 +147,7 @@ fn what_cannot_be_looked_at_is_a_failure_and_no_finding() {
         .write(".sops.yaml", config.replace("ya?ml", "ya?m(l"));
     crate::assert_fails(&repository.check(&[]), 1, &["does not compile"]);
     std::fs::remove_file(repository.world.path(".sops.yaml")).expect("removed");
+    repository.world.write("README.md", "x\n");
     let run = repository.check(&[]);
     assert!(
         run.assert_code(0).err().contains("there is no .sops.yaml"),

@@ -225,6 +225,8 @@ fn what_a_person_has_configured_for_git_does_not_hide_a_file() {
     repository.world.write("a/ü\n-secret.yaml", MANIFEST);
     repository.git(&["add", "--all"]).assert_code(0);
     repository.world.write("empty/x", "x");
+    // The rules are those of the index, also by these.
+    std::fs::remove_file(repository.world.path(".sops.yaml")).expect("removed");
     for directory in ["a", "empty", "."] {
         let mut inside = repository
             .world
@@ -253,4 +255,51 @@ fn a_submodule_is_someone_elses() {
     repository.git(&["add", "--all"]).assert_code(0);
     repository.assert_clean(&["--staged"]);
     repository.assert_clean(&[]);
+}
+
+#[test]
+fn a_config_that_goes_or_is_a_link_counts_too() {
+    let repository = Repository::with_rules(&["path_regex: ^dev/"]);
+    let nested = repository
+        .world
+        .read(".sops.yaml")
+        .replace("^dev/", "^nothing$");
+    repository.world.write("dev/.sops.yaml", &nested);
+    repository.world.write("dev/db.yaml", MANIFEST);
+    repository.commit_all();
+    repository
+        .git(&["rm", "-q", "dev/.sops.yaml"])
+        .assert_code(0);
+    let line = |rule: &str| format!("dev/db.yaml: not encrypted: the Secret db (rule {rule}:2:5)");
+    repository.assert_found(&["--staged"], &[&line(".sops.yaml")]);
+    // By way of a link.
+    let rules = repository.world.read(".sops.yaml").replace("^dev/", "^db");
+    repository.world.write("shared.yaml", rules);
+    std::os::unix::fs::symlink("../shared.yaml", repository.world.path("dev/.sops.yaml"))
+        .expect("a link");
+    repository.git(&["add", "--all"]).assert_code(0);
+    repository.assert_found(&["--staged"], &[&line("dev/.sops.yaml")]);
+}
+
+#[test]
+fn a_repository_that_the_environment_names_is_the_one() {
+    let repository = Repository::new();
+    repository.world.write("sub/db-secret.yaml", MANIFEST);
+    repository.git(&["add", "--all"]).assert_code(0);
+    let elsewhere = repository.world.repo().with_file_name("elsewhere.git");
+    std::fs::rename(repository.world.path(".git"), elsewhere).expect("moved");
+    let mut command = repository
+        .world
+        .kb_cmd(["k", "secrets", "check", "--staged"]);
+    command
+        .env("GIT_DIR", "../../elsewhere.git")
+        .env("GIT_WORK_TREE", "..")
+        .current_dir(repository.world.path("sub"));
+    let run = repository.world.run(command);
+    run.assert_code(3);
+    assert!(
+        run.err().contains("db-secret.yaml: not encrypted"),
+        "{}",
+        run.err()
+    );
 }

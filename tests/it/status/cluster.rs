@@ -72,6 +72,19 @@ fn an_entry_that_is_no_key() {
 }
 
 #[test]
+fn keys_that_were_all_retired() {
+    let in_line = InLine::new("only-retired");
+    in_line.put(&[("age.previous.agekey", &in_line.key())]);
+    let screen = in_line.assert_all_found(
+        &["only-retired-keys", "key-not-named", "retired-key-named"],
+        &["it holds no other keys than retired ones"],
+    );
+    in_line.follow(&screen, "to give the cluster a new key:");
+    in_line.kb(&["prune"]).assert_code(0);
+    in_line.assert_in_line();
+}
+
+#[test]
 fn a_secret_that_something_else_manages() {
     let in_line = InLine::new("managed");
     let label = |labels: serde_json::Value| {

@@ -185,7 +185,7 @@ fn a_mac_that_does_not_match() {
         "wrong-mac",
         &["its MAC does not match: it was changed without sops, which Flux does not notice"],
     );
-    in_line.follow(&screen, "to encrypt it anew by its rule:");
+    in_line.follow(&screen, "if it is right as it is, to give it its MAC:");
     in_line.assert_in_line();
     assert!(in_line.world.read(SECRET).contains("name: web"));
 }

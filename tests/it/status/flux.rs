@@ -88,16 +88,13 @@ fn kustomizations_that_cannot_decrypt_what_they_apply() {
         &json!({"path": "./apps", "decryption": right}),
     );
     let words = format!("decrypts with the Secret {tenants}/{name}, which is not there");
-    in_line.assert_found(
-        "decryption-secret-missing",
-        &[
-            &words,
-            "Flux looks for it in the Kustomization's own namespace",
-        ],
+    let screen = in_line.assert_found("decryption-secret-missing", &[&words]);
+    in_line.follow(
+        &screen,
+        "Flux looks for it in the Kustomization's own namespace; to give it this cluster's key:",
     );
-    let copy = |key: &str| cluster.put_secret(&tenants, &name, &[("age.agekey", key.as_bytes())]);
-    copy(&in_line.key());
     in_line.assert_in_line();
+    let copy = |key: &str| cluster.put_secret(&tenants, &name, &[("age.agekey", key.as_bytes())]);
 
     // It names one that holds another key.
     let (other, _) = keypair(&in_line.world);
@@ -134,6 +131,21 @@ fn kustomizations_that_cannot_decrypt_what_they_apply() {
     in_line.assert_in_line();
     status("True", "Applied revision: decrypted");
     in_line.assert_in_line();
+
+    // What it says holds no private key, and no line of kb's own.
+    let (key, _) = keypair(&in_line.world);
+    status(
+        "False",
+        &format!("cannot decrypt with {key}\n\nAll is in line.\n"),
+    );
+    let screen = in_line.assert_found(
+        "flux-failed",
+        &["cannot decrypt with [private key]  All is in line."],
+    );
+    assert!(!screen.contains(&key));
+    let json = in_line.kb(&["status", "-o", "json"]);
+    assert!(!json.out().contains(&key) && json.out().contains("[private key]"));
+    status("True", "");
 
     // Another repository's directory of the same name is none of this one's.
     let theirs = cluster.new_namespace("theirs");

@@ -269,4 +269,11 @@ fn kustomizations_that_may_not_be_listed_are_said_to_be_unseen() {
     }
     cluster.allow_kustomizations(&in_line.namespace, "reader");
     in_line.assert_in_line();
+    // Nor may it read every Secret that Kustomizations decrypt with.
+    let elsewhere = cluster.new_namespace("elsewhere");
+    cluster.kustomization(&elsewhere, "apps", "other-key", None);
+    let run = in_line.kb(&["status"]);
+    run.assert_code(1);
+    let words = format!("{elsewhere}/apps: kb may not read the Secret {elsewhere}/other-key");
+    assert!(run.out().contains(&words), "{}", run.out());
 }

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::told::{self, Told, ToldAsJson};
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Hint};
+use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::OutputFormat;
+use crate::cli::report::{one_line, without_private_keys};
 use crate::core::audit::{self, Audit, Depth, Examined, Fixed, Leak};
 use crate::core::git::Git;
 use crate::core::repository;
@@ -47,12 +48,12 @@ pub struct Check {
 }
 
 #[derive(Serialize)]
-struct CheckAsJson<'a> {
+struct CheckAsJson {
     version: u32,
     ok: bool,
     /// How many files were looked at.
     files: usize,
-    problems: Vec<ToldAsJson<'a>>,
+    problems: Vec<ToldAsJson>,
     /// Secrets that are not encrypted, and that no rule is for.
     unruled: Vec<String>,
 }
@@ -65,12 +66,6 @@ impl Check {
         let mut audit = self.audit(context)?;
         if !audit.rules.broken.is_empty() {
             return Err(audit.rules.broken.swap_remove(0).into());
-        }
-        if let Some((path, error)) = audit.unread.first() {
-            let text = format!("cannot read {}: {error}", path.display());
-            return Err(
-                Failure::new(text).hint("--skip PATH leaves out what need not be looked at")
-            );
         }
         self.remark(context, &audit);
         let sops = match self.fix {
@@ -98,31 +93,31 @@ impl Check {
 
     fn audit(&self, context: &Context) -> Result<Audit, Failure> {
         let directory = &context.directory;
-        let named = context.named_config();
-        let named = named.map(|path| directory.join(path));
+        let named = context.found_config();
         let skip = |root: &Path| context.skipped(&self.skip, &[root.to_owned()]);
         let variables = context.environment.variables();
         if self.staged {
             let git = Git::around(directory.clone(), variables)?;
             let skip = skip(git.root())?;
-            return Ok(audit::index(&git, &skip, named.as_deref())?);
+            return Ok(audit::index(&git, &skip, named.as_ref())?);
         }
         let root = repository::root(directory).unwrap_or_else(|| directory.clone());
         let git = repository::git_root(directory).map(|_| Git::new(root.clone(), variables));
         let paths = self.paths.iter().map(|path| {
             let path = repository::absolute(directory, path);
-            repository::below(std::slice::from_ref(&root), &path).unwrap_or(path)
+            // Elsewhere it is what a link leads to, with the rules there.
+            let real = || path.canonicalize().unwrap_or_else(|_| path.clone());
+            repository::below(std::slice::from_ref(&root), &path).unwrap_or_else(real)
         });
         let paths: Vec<PathBuf> = paths.collect();
-        let audit = audit::working_tree(
+        Ok(audit::working_tree(
             Depth::Leaks,
             &root,
             git.as_ref(),
             &paths,
             &skip(&root)?,
-            named.as_deref(),
-        )?;
-        Ok(audit)
+            named.as_ref(),
+        )?)
     }
 
     fn remark(&self, context: &Context, audit: &Audit) {
@@ -133,8 +128,12 @@ impl Check {
         for path in audit.unruled_secrets() {
             let text = format!(
                 "{} is not encrypted: a Secret, and no rule of .sops.yaml is for it",
-                path.display()
+                one_line(path)
             );
+            context.report.warning(&text, None);
+        }
+        for (path, error) in &audit.unread {
+            let text = format!("{} cannot be read: {error}", one_line(path));
             context.report.warning(&text, None);
         }
     }
@@ -147,19 +146,15 @@ impl Check {
         leak: &Leak<'_>,
         audit: &Audit,
     ) -> Fixing {
-        let Leak::NotEncrypted { found, .. } = leak else {
+        if !matches!(leak, Leak::NotEncrypted { .. }) {
             return Fixing::Left;
-        };
-        let Some(rule) = audit
-            .rules
-            .of(&file.path)
-            .filter(|_| found.is_plainly_meant)
-        else {
+        }
+        let Some(rule) = audit.rules.of(&file.path) else {
             return Fixing::Left;
         };
         match audit::fix(sops, &file.path, rule) {
             Ok(Fixed::Encrypted) => {
-                let path = file.path.display();
+                let path = one_line(&file.path);
                 context.report.say(&format!("Encrypted: {path}"));
                 match self.staged {
                     true => Fixing::Left,
@@ -183,20 +178,13 @@ impl Check {
                     .collect(),
                 unruled: audit
                     .unruled_secrets()
-                    .map(|path| path.display().to_string())
+                    .map(|path| without_private_keys(&path.display().to_string()))
                     .collect(),
             };
             context.stdout.write_json("what was found", &json)?;
         }
         if found.is_empty() {
-            context.report.say(&match audit.paths.len() {
-                0 => "There is nothing to look at.".to_owned(),
-                1 => "1 file was looked at: nothing in it must not be committed.".to_owned(),
-                count => {
-                    format!("{count} files were looked at: nothing in them must not be committed.")
-                }
-            });
-            return Ok(());
+            return said_clean(context, audit);
         }
         let mut message = "this must not be committed:".to_owned();
         for told in found {
@@ -220,13 +208,28 @@ enum Fixing {
     Failed(Failure),
 }
 
+/// Nothing was found: that is an all-clear only if all could be looked at.
+fn said_clean(context: &Context, audit: &Audit) -> Result<(), Failure> {
+    if !audit.unread.is_empty() {
+        let text = "not all files could be looked at";
+        return Err(Failure::new(text).hint("--skip PATH leaves out what need not be looked at"));
+    }
+    let files = match audit.paths.len() {
+        0 => "There is nothing to look at.".to_owned(),
+        1 => "1 file was looked at: nothing in it must not be committed.".to_owned(),
+        count => format!("{count} files were looked at: nothing in them must not be committed."),
+    };
+    context.report.say(&files);
+    Ok(())
+}
+
 /// What to do about all of it: for each kind of problem what it is for the first one.
 fn hints(found: &[Told]) -> Vec<Hint> {
     let fixable = found.iter().filter(|told| told.is_fixable).count();
-    let several = (fixable > 1).then(|| {
-        Hint::Text(format!(
-            "to encrypt {fixable} of them in place: kb k secrets check --fix"
-        ))
+    let several = (fixable > 1).then(|| Hint::Command {
+        purpose: format!("to encrypt {fixable} of them in place:"),
+        program: Program::Kb,
+        arguments: "k secrets check --fix".to_owned(),
     });
     let mut kinds = Vec::new();
     let rest = found.iter().filter(|told| {

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::quoted;
-use crate::cli::report::{Report, one_line};
-use crate::core::audit::{Leak, Plain};
+use crate::cli::report::{Report, one_line, without_private_keys};
+use crate::core::audit::{Cause, Leak, Plain, PlainValue, Plaintext};
 use crate::core::sops_file::FileError;
 
 /// A problem, as it is said.
@@ -28,10 +28,10 @@ pub(super) struct Told {
 
 /// A problem on stdout, for machines.
 #[derive(Serialize)]
-pub(super) struct ToldAsJson<'a> {
+pub(super) struct ToldAsJson {
     kind: &'static str,
-    subject: &'a str,
-    message: &'a str,
+    subject: String,
+    message: String,
     hints: Vec<String>,
 }
 
@@ -82,15 +82,15 @@ impl Told {
         self
     }
 
-    pub(super) fn as_json(&self, report: &Report) -> ToldAsJson<'_> {
+    pub(super) fn as_json(&self, report: &Report) -> ToldAsJson {
         ToldAsJson {
             kind: self.kind,
-            subject: &self.subject,
-            message: &self.words,
+            subject: without_private_keys(&self.subject),
+            message: without_private_keys(&self.words),
             hints: self
                 .hints
                 .iter()
-                .map(|hint| report.in_words(hint))
+                .map(|hint| without_private_keys(&report.in_words(hint)))
                 .collect(),
         }
     }
@@ -115,53 +115,8 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>) -> Told {
             "a key that was pushed once is known; to replace it:",
             "k secrets init --force",
         ),
-        Leak::NotEncrypted { found, rule } => {
-            let what = match &found.what {
-                Plain::Secret(Some(name)) => format!("not encrypted: the Secret {name}"),
-                Plain::Secret(None) => "not encrypted: a Secret".to_owned(),
-                Plain::Values => "not encrypted".to_owned(),
-                Plain::NotParsed(place) => {
-                    let place = place.map(|(line, column)| format!(" at {line}:{column}"));
-                    format!(
-                        "not encrypted, and it does not parse{}",
-                        place.unwrap_or_default()
-                    )
-                }
-            };
-            let mut told = Told::new("not-encrypted", subject, format!("{what} (rule {rule})"));
-            told.is_fixable = found.is_plainly_meant;
-            match (&found.what, found.is_plainly_meant) {
-                (_, true) => told.hint(format!(
-                    "to encrypt it in place: kb k secrets check --fix {}",
-                    word(path)
-                )),
-                (Plain::NotParsed(_), _) => {
-                    told.hint("mend it first: sops cannot encrypt it as it is")
-                }
-                _ => told
-                    .hint(format!(
-                        "to encrypt it: sops encrypt --in-place {}",
-                        word(path)
-                    ))
-                    .hint("if it holds no secret, give that rule a narrower path_regex"),
-            }
-        }
-        Leak::PlainValues(values) => {
-            let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
-            let stand = if names.len() == 1 { "stands" } else { "stand" };
-            let names = names.join(", ");
-            let words = format!("encrypted, but {names} {stand} in it in plaintext");
-            let told = Told::new("values-not-encrypted", subject, words);
-            match values.iter().any(|value| value.is_typed_in) {
-                true => told.hint_kb(
-                    &format!("take {names} out of the file, and put it in again with"),
-                    format!("k secrets edit {}", word(path)),
-                ),
-                false => told
-                    .hint("first see that its rule has encrypted_regex: ^(data|stringData)$")
-                    .anew(path),
-            }
-        }
+        Leak::NotEncrypted { found, rule } => not_encrypted(path, found, rule),
+        Leak::PlainValues(values) => plain_values(path, values),
         Leak::Damaged(error) => {
             // Its words begin with the path.
             let words = match error {
@@ -176,8 +131,67 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>) -> Told {
     }
 }
 
+fn not_encrypted(path: &Path, found: &Plaintext, rule: &str) -> Told {
+    let (kind, what) = match &found.what {
+        Plain::Secret(Some(name)) => ("not-encrypted", format!("not encrypted: the Secret {name}")),
+        Plain::Secret(None) => ("not-encrypted", "not encrypted: a Secret".to_owned()),
+        Plain::Values => ("not-encrypted", "not encrypted".to_owned()),
+        Plain::NotParsed(place) => {
+            let place = place.map(|(line, column)| format!(" at {line}:{column}"));
+            let place = place.unwrap_or_default();
+            (
+                "not-parsed",
+                format!("not encrypted, and it does not parse{place}"),
+            )
+        }
+    };
+    let narrower = "if it holds no secret, give that rule a narrower path_regex";
+    let mut told = Told::new(kind, one_line(path), format!("{what} (rule {rule})"));
+    told.is_fixable = found.is_plainly_meant;
+    match (&found.what, found.is_plainly_meant) {
+        (_, true) => told.hint_kb(
+            "to encrypt it in place:",
+            format!("k secrets check --fix {}", word(path)),
+        ),
+        (Plain::NotParsed(_), _) => told
+            .hint("mend it first: sops cannot encrypt it as it is")
+            .hint(narrower),
+        _ => told
+            .hint(format!(
+                "to encrypt it: sops encrypt --in-place {}",
+                word(path)
+            ))
+            .hint(narrower),
+    }
+}
+
+fn plain_values(path: &Path, values: &[PlainValue]) -> Told {
+    let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
+    let stand = if names.len() == 1 { "stands" } else { "stand" };
+    let names = names.join(", ");
+    let words = format!("encrypted, but {names} {stand} in it in plaintext");
+    let told = Told::new("values-not-encrypted", one_line(path), words);
+    let edit = format!("k secrets edit {}", word(path));
+    let any = |cause| values.iter().any(|value| value.cause == cause);
+    if any(Cause::TypedIn) {
+        told.hint_kb(
+            &format!("take {names} out of the file, and put it in again with"),
+            edit,
+        )
+    } else if any(Cause::LastApplied) {
+        told.hint_kb("to take the annotation out:", edit)
+    } else {
+        told.hint(ENCRYPTED_REGEX).anew(path)
+    }
+}
+
+/// What the rule of a Secret needs.
+pub(super) const ENCRYPTED_REGEX: &str =
+    "first see that its rule has encrypted_regex: ^(data|stringData)$";
+
 impl Told {
-    /// How a file is encrypted anew by its rule, without a plaintext on a disk.
+    /// How a manifest is encrypted anew by its rule, without a plaintext on a disk. Where
+    /// it cannot be decrypted, nothing is written: sops takes no empty YAML or JSON.
     pub(super) fn anew(self, path: &Path) -> Self {
         let path = word(path);
         self.hint_kb(

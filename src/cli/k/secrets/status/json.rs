@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Report;
 use crate::cli;
 use crate::cli::k::secrets::told::{Told, ToldAsJson};
+use crate::cli::report::without_private_keys;
 use crate::core::identity::Recipient;
 use crate::core::sops_config::SopsConfig;
 
@@ -28,10 +29,10 @@ pub(super) struct StatusAsJson<'a> {
     /// How many Kustomizations there are; `null` if the cluster knows no such objects,
     /// or kb may not list them.
     kustomizations: Option<usize>,
-    problems: ProblemsAsJson<'a>,
-    remarks: &'a [String],
+    problems: ProblemsAsJson,
+    remarks: Vec<String>,
     /// What could not be looked at.
-    unseen: Vec<ToldAsJson<'a>>,
+    unseen: Vec<ToldAsJson>,
 }
 
 #[derive(Serialize)]
@@ -49,11 +50,11 @@ struct FilesAsJson {
 }
 
 #[derive(Serialize)]
-struct ProblemsAsJson<'a> {
-    cluster: Vec<ToldAsJson<'a>>,
-    config: Vec<ToldAsJson<'a>>,
-    files: Vec<ToldAsJson<'a>>,
-    flux: Vec<ToldAsJson<'a>>,
+struct ProblemsAsJson {
+    cluster: Vec<ToldAsJson>,
+    config: Vec<ToldAsJson>,
+    files: Vec<ToldAsJson>,
+    flux: Vec<ToldAsJson>,
 }
 
 pub(super) fn status<'a>(report: &'a Report<'a>, out: &cli::report::Report) -> StatusAsJson<'a> {
@@ -85,7 +86,11 @@ pub(super) fn status<'a>(report: &'a Report<'a>, out: &cli::report::Report) -> S
             files: all(&files.problems),
             flux: all(&flux.problems),
         },
-        remarks: &report.remarks,
+        remarks: report
+            .remarks
+            .iter()
+            .map(|text| without_private_keys(text))
+            .collect(),
         unseen: all(&report.unseen),
     }
 }

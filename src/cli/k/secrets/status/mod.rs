@@ -61,18 +61,12 @@ impl Status {
         let root = repository::root(directory).unwrap_or_else(|| directory.clone());
         let variables = context.environment.variables();
         let git = repository::git_root(directory).map(|_| Git::new(root.clone(), variables));
-        let named = context.named_config().map(|path| directory.join(path));
+        let named = context.found_config();
         let skip = context.skipped(&self.skip, std::slice::from_ref(&root))?;
         let sops = context.find_sops()?;
         let cluster = context.connect()?;
-        let mut audit = audit::working_tree(
-            Depth::All,
-            &root,
-            git.as_ref(),
-            &[],
-            &skip,
-            named.as_deref(),
-        )?;
+        let mut audit =
+            audit::working_tree(Depth::All, &root, git.as_ref(), &[], &skip, named.as_ref())?;
         let request = status::Request {
             secret: context.common.secret(),
             root,

@@ -120,7 +120,15 @@ pub(super) fn unseen(audit: &Audit, found: &Status) -> Vec<Told> {
         )
         .hint("--skip PATH leaves out what need not be looked at")
     });
-    files.chain(flux).collect()
+    let secrets = found.unseen_secrets.iter().map(|(kustomization, secret)| {
+        Told::new(
+            "secret-unseen",
+            kustomization.clone(),
+            format!("kb may not read the Secret {secret} that the Kustomization decrypts with"),
+        )
+        .hint("ask for a Role with the verb get on it")
+    });
+    files.chain(flux).chain(secrets).collect()
 }
 
 fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Told {
@@ -362,6 +370,7 @@ fn of_file(path: &Path, problem: FileProblem) -> Told {
             missing,
             extra,
             is_retired,
+            is_ours,
         } => {
             let mut words = Vec::new();
             if !missing.is_empty() {
@@ -374,15 +383,18 @@ fn of_file(path: &Path, problem: FileProblem) -> Told {
                 "other-recipients",
                 format!("its rule {rule} has other recipients: {}", words.join(", ")),
             );
-            match is_retired {
-                true => told.hint_kb(
+            match (is_retired, is_ours) {
+                (true, _) => told.hint_kb(
                     "to move it to the current key:",
                     "k secrets init --use-existing",
                 ),
-                false => told.hint_kb(
+                (false, true) => told.hint_kb(
                     "to give it those of its rule:",
                     format!("k secrets exec -- sops updatekeys {file}"),
                 ),
+                (false, false) => told.hint(format!(
+                    "to give it those of its rule, with the key of its own cluster: kb k secrets exec --context OTHER -- sops updatekeys {file}"
+                )),
             }
         }
         FileProblem::UnknownKeys { recipients } => told(
@@ -402,7 +414,7 @@ fn of_file(path: &Path, problem: FileProblem) -> Told {
             "head-encrypted",
             format!("{field} is encrypted, so Flux cannot apply it"),
         )
-        .hint("first see that its rule has encrypted_regex: ^(data|stringData)$")
+        .hint(told::ENCRYPTED_REGEX)
         .anew(path),
         FileProblem::EncryptedKustomization => told(
             "kustomization-encrypted",
@@ -423,7 +435,10 @@ fn of_file(path: &Path, problem: FileProblem) -> Told {
                 .to_owned(),
         )
         .hint(format!("to see what was changed: git log -p -- {file}"))
-        .anew(path),
+        .hint_kb(
+            "if it is right as it is, to give it its MAC:",
+            format!("k secrets exec -- sops --rotate --ignore-mac --in-place {file}"),
+        ),
         FileProblem::NotOpened(error) => Told {
             subject: one_line(path),
             ..Told::of_failure("does-not-open", error.into())
@@ -466,31 +481,50 @@ fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Told {
         FluxProblem::SecretMissing {
             kustomization,
             secret,
-        } => elsewhere(
-            Told::new(
+            key,
+        } => {
+            let told = Told::new(
                 "decryption-secret-missing",
                 kustomization.clone(),
                 format!("the Kustomization decrypts with the Secret {secret}, which is not there"),
-            ),
-            ours,
-            secret,
-        ),
+            );
+            match (ours.namespace == secret.namespace, key) {
+                (false, Some(key)) => told.hint_kb(
+                    &format!(
+                        "Flux looks for it in the Kustomization's own namespace; to give it this cluster's key: SOPS_AGE_RECIPIENT={key}"
+                    ),
+                    format!(
+                        "k secrets key | kb k secrets init --import -n {} --secret-name {}",
+                        secret.namespace, secret.name
+                    ),
+                ),
+                _ => told.hint(name_of_secret(ours)),
+            }
+        }
         FluxProblem::OtherSecret {
             kustomization,
             secret,
             file,
-        } => elsewhere(
-            Told::new(
+        } => {
+            let told = Told::new(
                 "other-decryption-secret",
                 kustomization.clone(),
                 format!(
                     "the Kustomization decrypts with the Secret {secret}, which does not hold the key for {}",
                     one_line(file)
                 ),
-            ),
-            ours,
-            secret,
-        ),
+            );
+            match ours.namespace == secret.namespace {
+                true => told.hint(name_of_secret(ours)),
+                false => told
+                    .hint_command(
+                        "to see whose that Secret is:",
+                        Program::Kubectl,
+                        format!("-n {} describe secret {}", secret.namespace, secret.name),
+                    )
+                    .hint("if it is to be a copy, take its key out; what is said of a missing one then mends it"),
+            }
+        }
         FluxProblem::Failed {
             kustomization,
             message,
@@ -499,7 +533,7 @@ fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Told {
             Told::new(
                 "flux-failed",
                 kustomization.clone(),
-                format!("Flux says: {message}"),
+                format!("Flux says: {}", message.replace(char::is_control, " ")),
             )
             .hint(format!(
                 "when what is named above is mended: flux reconcile kustomization {name} -n {namespace}"
@@ -508,22 +542,6 @@ fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Told {
     }
 }
 
-/// A Secret is taken from the Kustomization's own namespace.
-fn elsewhere(told: Told, ours: &SecretName, named: &SecretName) -> Told {
-    match ours.namespace == named.namespace {
-        true => told.hint(format!(
-            "let its spec.decryption.secretRef.name be {}",
-            ours.name
-        )),
-        false => told.hint_command(
-            &format!(
-                "Flux looks for it in the Kustomization's own namespace; to copy {ours} there:"
-            ),
-            Program::Kubectl,
-            format!(
-                "-n {} get secret {} -o json | jq 'del(.metadata) + {{metadata: {{name: \"{}\"}}}}' | kubectl -n {} apply -f -",
-                ours.namespace, ours.name, named.name, named.namespace
-            ),
-        ),
-    }
+fn name_of_secret(ours: &SecretName) -> String {
+    format!("let its spec.decryption.secretRef.name be {}", ours.name)
 }
