@@ -83,7 +83,7 @@ impl From<ClusterError> for Failure {
             | ClusterError::Conflict { .. } => {
                 failure.hint("run it again: someone else changed it meanwhile")
             }
-            ClusterError::Refused { code, .. } if code >= 500 => {
+            ClusterError::Refused { code, .. } if code >= 500 || code == 429 => {
                 failure.hint("run it again: the server, or a proxy before it, is in trouble")
             }
             ClusterError::Refused { code: 400, .. } => failure.view_config(),
