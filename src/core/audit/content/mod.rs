@@ -1,14 +1,26 @@
 //! What stands in a file.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | this one | what a file is: encrypted, plaintext, damaged, or of no interest |
+//! | `documents` | the values in it, whatever its format |
+//! | `plain_values` | those in an encrypted file that are not encrypted |
+
+mod documents;
+mod plain_values;
 
 use std::path::Path;
 
 use memchr::memmem;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::rules::Rule;
-use crate::core::manifest::{filled_values, is_empty, is_encrypted, is_manifest, secrets};
+use crate::core::manifest::{filled_values, is_encrypted, is_manifest, secrets};
 use crate::core::sops_config::{FILE_NAME, Selection};
 use crate::core::sops_file::{Damage, FileError, Format, Metadata};
+use documents::documents;
+pub use plain_values::{Cause, PlainValue};
+use plain_values::{plain_values, selection};
 
 /// Files that those who read them read before anything is decrypted: sops, git, and
 /// kustomize.
@@ -29,10 +41,6 @@ const HEAD: [&str; 4] = [
     "/metadata/name",
     "/metadata/namespace",
 ];
-
-/// Where `kubectl apply` keeps all that was applied, the values of Secrets too.
-const LAST_APPLIED: &str =
-    "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
 /// The MAC in the metadata of every encrypted file, in the forms of all formats.
 const MACS: [&str; 4] = [
@@ -90,28 +98,6 @@ pub struct Encrypted {
     /// A field that Flux needs to apply it, and that is encrypted, as in
     /// `metadata.name`.
     pub encrypted_head: Option<String>,
-}
-
-/// A value that is not encrypted, in a file that is.
-#[derive(Debug, PartialEq, Eq)]
-pub struct PlainValue {
-    /// The keys that it stands behind, as in `data.password`.
-    pub name: String,
-    /// How it came there.
-    pub cause: Cause,
-}
-
-/// Why a value in an encrypted file is not encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// sops would have encrypted it, by what the file itself says: someone has typed it
-    /// in without sops.
-    TypedIn,
-    /// It is a value of a Secret, and the rule that the file was encrypted by is not for
-    /// it.
-    Rule,
-    /// kubectl has put it into an annotation.
-    LastApplied,
 }
 
 impl Content {
@@ -261,74 +247,6 @@ fn plaintext(
     })
 }
 
-/// The values that are not encrypted, and should be by what the file itself says, or
-/// because they are a Secret's.
-fn plain_values(format: Format, documents: &[Value], selection: &Selection) -> Vec<PlainValue> {
-    let mut found = Vec::new();
-    for document in documents {
-        let own = document.as_object().into_iter().flatten();
-        for (key, value) in own.filter(|(key, _)| !is_metadata(format, key)) {
-            let mut typed_in = |keys: &[&str], value: &Value| {
-                if !is_encrypted(value) {
-                    found.push(PlainValue {
-                        name: keys.join("."),
-                        cause: Cause::TypedIn,
-                    });
-                }
-            };
-            selection.each_selected(value, &mut vec![key], &mut typed_in);
-        }
-        for secret in secrets(document) {
-            found.extend(plain_values_of(secret, selection));
-        }
-    }
-    found
-}
-
-/// The values of a Secret that are not encrypted, and that the file's own rule is not
-/// for. Those that a key's own ending leaves in plaintext are meant to be.
-fn plain_values_of(secret: &Value, selection: &Selection) -> Vec<PlainValue> {
-    let is_meant = |key: &str| key.ends_with("_unencrypted");
-    let plain = filled_values(secret).filter(|(section, key, value)| {
-        !is_encrypted(value) && !is_meant(key) && !selection.selects(&[section, key])
-    });
-    let plain = plain.map(|(section, key, _)| PlainValue {
-        name: format!("{section}.{key}"),
-        cause: Cause::Rule,
-    });
-    let last_applied = secret
-        .pointer(LAST_APPLIED)
-        .filter(|value| !is_empty(value) && !is_encrypted(value));
-    let last_applied = last_applied.map(|_| PlainValue {
-        name: "the annotation last-applied-configuration".to_owned(),
-        cause: Cause::LastApplied,
-    });
-    plain.chain(last_applied).collect()
-}
-
-/// Whether this is a key of sops's own at the top of a document.
-fn is_metadata(format: Format, key: &str) -> bool {
-    match format {
-        Format::Dotenv => key.starts_with("sops_"),
-        _ => key == "sops",
-    }
-}
-
-/// Which values a file was encrypted for, by its own metadata.
-fn selection(format: Format, documents: &[Value]) -> Selection {
-    let Some(first) = documents.first() else {
-        return Selection::Unsaid;
-    };
-    match format {
-        Format::Dotenv => {
-            Selection::new(|field| Some(first.get(format!("sops_{field}"))?.as_str()?.to_owned()))
-        }
-        _ => first
-            .get("sops")
-            .map_or(Selection::Unsaid, Selection::of_metadata),
-    }
-}
-
 fn encrypted_head(document: &Value) -> Option<String> {
     let encrypted = |pointer: &&&str| document.pointer(pointer).is_some_and(is_encrypted);
     // Some other file may have a name in its metadata as well.
@@ -347,36 +265,4 @@ fn before_metadata(bytes: &[u8]) -> Option<&[u8]> {
     let is_of_secrets = memmem::find(metadata, SECRET_VALUES).is_some();
     let is_encrypted = memmem::find(metadata, b"\n    mac: ENC[AES256_GCM,").is_some();
     (is_of_secrets && is_encrypted && lines.all(is_inside)).then_some(manifest)
-}
-
-/// The documents of a file, as sops sees them; `None` if it does not parse.
-fn documents(format: Format, bytes: &[u8]) -> Option<Vec<Value>> {
-    let text = || String::from_utf8_lossy(bytes);
-    match format {
-        Format::Yaml => {
-            let options = serde_saphyr::options! { budget: None, with_snippet: false };
-            serde_saphyr::from_slice_multiple_with_options(bytes, options).ok()
-        }
-        Format::Json => Some(vec![serde_json::from_slice(bytes).ok()?]),
-        Format::Dotenv => Some(vec![Value::Object(pairs(text().lines()))]),
-        Format::Ini => {
-            let text = text();
-            let sections = text.split("\n[").map(|section| {
-                let (name, lines) = section.split_once(']').unwrap_or(("", section));
-                let name = name.trim_start_matches('[').to_owned();
-                (name, Value::Object(pairs(lines.lines())))
-            });
-            Some(vec![Value::Object(sections.collect())])
-        }
-        Format::Binary => Some(Vec::new()),
-    }
-}
-
-/// Lines `KEY=VALUE`; others are comments.
-fn pairs<'t>(lines: impl Iterator<Item = &'t str>) -> Map<String, Value> {
-    let lines = lines.map(str::trim);
-    let lines = lines.filter(|line| !line.starts_with(['#', ';']));
-    let pairs = lines.filter_map(|line| line.split_once('='));
-    let pair = |(key, value): (&str, &str)| (key.trim().to_owned(), Value::from(value.trim()));
-    pairs.map(pair).collect()
 }
