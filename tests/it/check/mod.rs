@@ -68,7 +68,8 @@ impl Repository {
         let run = self.check(args);
         assert_eq!(run.assert_code(0).out(), "");
         assert!(
-            run.err().contains("nothing in") || run.err().contains("There is nothing"),
+            run.err().contains("no plaintext, no private key")
+                || run.err().contains("There is nothing"),
             "{}",
             run.err()
         );

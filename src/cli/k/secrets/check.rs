@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::told::{self, Told, ToldAsJson};
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint, Program};
-use crate::cli::options::OutputFormat;
+use crate::cli::options::{OutputFormat, quoted};
 use crate::cli::report::{one_line, without_private_keys};
 use crate::core::audit::{self, Audit, Depth, Examined, Fixed, Leak};
 use crate::core::git::Git;
@@ -190,11 +190,37 @@ impl Check {
         for told in found {
             message.push_str(&format!("\n  {}: {}", told.subject, told.words));
         }
-        let mut failure = Failure::found(Some(message)).hints_of(hints(found));
+        let mut failure = Failure::found(Some(message)).hints_of(self.hints(found));
         if self.staged {
             failure = failure.hint("the index holds it until you git add what you have mended");
         }
         Err(failure)
+    }
+
+    /// What to do about all of it: for each kind of problem what it is for the first one.
+    fn hints(&self, found: &[Told]) -> Vec<Hint> {
+        let fixable = found.iter().filter(|told| told.is_fixable).count();
+        let mut fix = "k secrets check --fix".to_owned();
+        if self.staged {
+            fix.push_str(" --staged");
+        }
+        for path in &self.paths {
+            fix.push_str(&format!(" {}", quoted(&path.to_string_lossy())));
+        }
+        let several = (fixable > 1).then(|| Hint::Command {
+            purpose: format!("to encrypt {fixable} of them in place:"),
+            program: Program::Kb,
+            arguments: fix,
+        });
+        let mut kinds = Vec::new();
+        let rest = found.iter().filter(|told| {
+            let kind = (told.kind, told.is_fixable);
+            let is_said = kinds.contains(&kind) || (told.is_fixable && fixable > 1);
+            kinds.push(kind);
+            !is_said
+        });
+        let rest = rest.flat_map(|told| told.hints.clone());
+        several.into_iter().chain(rest).collect()
     }
 }
 
@@ -216,28 +242,9 @@ fn said_clean(context: &Context, audit: &Audit) -> Result<(), Failure> {
     }
     let files = match audit.paths.len() {
         0 => "There is nothing to look at.".to_owned(),
-        1 => "1 file was looked at: nothing in it must not be committed.".to_owned(),
-        count => format!("{count} files were looked at: nothing in them must not be committed."),
+        1 => "1 file was looked at: no plaintext, no private key.".to_owned(),
+        count => format!("{count} files were looked at: no plaintext, no private key."),
     };
     context.report.say(&files);
     Ok(())
-}
-
-/// What to do about all of it: for each kind of problem what it is for the first one.
-fn hints(found: &[Told]) -> Vec<Hint> {
-    let fixable = found.iter().filter(|told| told.is_fixable).count();
-    let several = (fixable > 1).then(|| Hint::Command {
-        purpose: format!("to encrypt {fixable} of them in place:"),
-        program: Program::Kb,
-        arguments: "k secrets check --fix".to_owned(),
-    });
-    let mut kinds = Vec::new();
-    let rest = found.iter().filter(|told| {
-        let kind = (told.kind, told.is_fixable);
-        let is_said = kinds.contains(&kind) || (told.is_fixable && fixable > 1);
-        kinds.push(kind);
-        !is_said
-    });
-    let rest = rest.flat_map(|told| told.hints.clone());
-    several.into_iter().chain(rest).collect()
 }
