@@ -10,7 +10,7 @@ use clap_complete::env::{CompleteEnv, Shells};
 
 use super::Cli;
 use super::context::Context;
-use super::environment::Environment;
+use super::environment::{Environment, KB_COMPLETE as VARIABLE};
 use super::failure::Failure;
 use super::options::quoted;
 use crate::core::cluster::kubeconfig;
@@ -18,8 +18,6 @@ use crate::core::identity::Recipient;
 use crate::core::repository;
 use crate::core::sops_config::{CreationRule, SopsConfig};
 
-/// The variable by which a shell asks for completions; its value is the shell's name.
-const VARIABLE: &str = "KB_COMPLETE";
 /// Of all shells, this one takes what is completed as words of its own language.
 const UNQUOTING_SHELL: &str = "bash";
 
@@ -59,7 +57,7 @@ impl Completions {
 
 /// The shell that asks for completions, if one does.
 pub(super) fn asking_shell(environment: &Environment) -> Option<String> {
-    let name = environment.text(VARIABLE);
+    let name = environment.shell_that_completes()?;
     Shells::builtins()
         .completer(&name)
         .is_some()

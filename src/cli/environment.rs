@@ -33,6 +33,9 @@ pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// The directory for temporary files.
 pub const TMPDIR: &str = "TMPDIR";
 
+/// The name of the shell that asks for completions.
+pub const KB_COMPLETE: &str = "KB_COMPLETE";
+
 /// A point of a rotation at which a debug build stops itself, for the tests.
 #[cfg(debug_assertions)]
 pub const KB_TEST_PAUSE_AT: &str = "KB_TEST_PAUSE_AT";
@@ -79,8 +82,12 @@ impl Environment {
         spelled.unwrap_or(real)
     }
 
-    /// The text of a variable, or of the one with its name in small letters.
-    pub fn text(&self, name: &str) -> String {
+    /// The shell that asks for completions.
+    pub fn shell_that_completes(&self) -> Option<String> {
+        Some(self.get(KB_COMPLETE)?.to_string_lossy().into_owned())
+    }
+
+    fn text(&self, name: &str) -> String {
         let lower = name.to_ascii_lowercase();
         let value = self.get(name).or_else(|| self.get(&lower));
         value.unwrap_or_default().to_string_lossy().into_owned()

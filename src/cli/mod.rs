@@ -54,12 +54,18 @@ pub const EXIT_USAGE: u8 = 2;
 /// `status` and `check` have found a problem.
 pub const EXIT_FOUND: u8 = 3;
 
+/// As a shell has it: `exec` could not start its command.
+pub const EXIT_NOT_STARTED: u8 = 126;
+/// As a shell has it: there is no such command for `exec`.
+pub const EXIT_NO_PROGRAM: u8 = 127;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  failed; the message says why and what to do
   2  wrong usage
-  3  status and check: a problem was found";
+  3  status and check: a problem was found
+exec has those of its command; 126 and 127 if it cannot be started";
 
 /// Kubernetes secrets in Git, encrypted with SOPS and one age key per cluster
 #[derive(Parser, Debug)]

@@ -34,49 +34,62 @@ pub fn is_kustomization(path: &Path) -> bool {
     name.is_some_and(|name| FILE_NAMES.iter().any(|known| name == *known))
 }
 
-/// The files below `root` that Flux applies, or reads, for the `path` of a
-/// Kustomization, which is from the root.
-pub fn files_of(root: &Path, path: &str) -> BTreeSet<PathBuf> {
+/// The files that Flux applies, or reads, for the `path` of a Kustomization, which is
+/// from the `root`. `files` are those of the repository: absolute, and ordered.
+pub fn files_of(files: &[PathBuf], root: &Path, path: &str) -> BTreeSet<PathBuf> {
     let mut found = Found {
-        root,
+        all: files,
         seen: BTreeSet::new(),
         files: BTreeSet::new(),
     };
-    let directory = absolute(root, Path::new(path.trim_start_matches('/')));
-    found.directory(&directory);
+    found.directory(&absolute(root, Path::new(path.trim_start_matches('/'))));
     found.files
 }
 
 struct Found<'r> {
-    root: &'r Path,
+    all: &'r [PathBuf],
     seen: BTreeSet<PathBuf>,
     files: BTreeSet<PathBuf>,
 }
 
-impl Found<'_> {
+impl<'r> Found<'r> {
+    /// The files of the repository below a directory: in their order they stand together.
+    fn below(&self, directory: &Path) -> &'r [PathBuf] {
+        let start = self.all.partition_point(|path| path.as_path() < directory);
+        let below = self.all[start..].iter();
+        let count = below.take_while(|path| path.starts_with(directory)).count();
+        &self.all[start..start + count]
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        self.all
+            .binary_search_by(|file| file.as_path().cmp(path))
+            .is_ok()
+    }
+
     /// A directory that is applied.
     fn directory(&mut self, directory: &Path) {
-        if !directory.starts_with(self.root) || !self.seen.insert(directory.to_owned()) {
+        if !self.seen.insert(directory.to_owned()) {
             return;
         }
         let mut names = FILE_NAMES.iter().map(|name| directory.join(name));
-        match names.find(|file| file.is_file()) {
+        match names.find(|file| self.is_file(file)) {
             Some(file) => self.kustomization(directory, &file),
-            None => self.all_below(directory),
+            None => self.all_in(directory),
         }
     }
 
-    fn all_below(&mut self, directory: &Path) {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        for path in entries.map(|entry| entry.path()) {
-            let is_link = path.is_symlink();
+    fn all_in(&mut self, directory: &Path) {
+        for path in self.below(directory) {
+            let inner = path.strip_prefix(directory).unwrap_or(path);
+            let mut parts = inner.components();
             let is_yaml = path
                 .extension()
                 .is_some_and(|it| it == "yaml" || it == "yml");
-            if path.is_dir() && !is_link {
-                self.directory(&path);
-            } else if is_yaml && path.is_file() {
-                self.files.insert(path);
+            match (parts.next(), parts.next()) {
+                (Some(first), Some(_)) => self.directory(&directory.join(first)),
+                _ if is_yaml => drop(self.files.insert(path.clone())),
+                _ => {}
             }
         }
     }
@@ -93,9 +106,9 @@ impl Found<'_> {
             .flat_map(|field| texts(&kustomization[*field]))
         {
             let path = absolute(directory, Path::new(resource));
-            match path.is_dir() {
-                true => self.directory(&path),
-                false => self.file(path),
+            match self.is_file(&path) {
+                true => self.file(path),
+                false => self.directory(&path),
             }
         }
         let mut read = texts(&kustomization["patchesStrategicMerge"]);
@@ -118,7 +131,7 @@ impl Found<'_> {
     }
 
     fn file(&mut self, path: PathBuf) {
-        if path.starts_with(self.root) && path.is_file() {
+        if self.is_file(&path) {
             self.files.insert(path);
         }
     }

@@ -9,6 +9,7 @@ fn complete(setup: &Setup, words: &[&str]) -> Vec<String> {
     let mut command = setup.world.kb_cmd(["--"]);
     command.args(words).env("KB_COMPLETE", "fish");
     let run = setup.world.run(command);
+    assert_eq!(run.err(), "");
     let lines = run.assert_code(0).out().lines();
     let values = lines.map(|line| line.split('\t').next().unwrap_or_default().to_owned());
     values.collect()
@@ -57,6 +58,7 @@ fn only_a_shell_that_is_known_gets_completions_instead_of_the_command() {
         ("COMPLETE", "bash"),
         ("KB_COMPLETE", "1"),
         ("KB_COMPLETE", ""),
+        ("kb_complete", "bash"),
     ] {
         world.env(name, value);
         world

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
+
 use super::content::{Cause, Content};
 use super::rules::Rule;
 use crate::core::replace::{self, ReplaceError};
 use crate::core::sops::{Sops, SopsError};
-use crate::core::sops_file::{self, FileError};
+use crate::core::sops_file::{self, ENCRYPTED_VALUE, FileError};
 
 /// Why a file stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +47,8 @@ pub enum FixError {
 pub enum Fixed {
     /// It is encrypted now.
     Encrypted,
-    /// It was not what was to be encrypted: what was found is in the index alone.
-    NotThis,
+    /// It is no such file: what was found is in the index alone, or not plainly meant.
+    NotMeant,
 }
 
 /// Encrypts a file in place by its rule: atomically, and only if it is well encrypted
@@ -56,40 +58,44 @@ pub enum Fixed {
 /// [`FixError`]; then the file is as it was.
 pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> {
     let before = sops_file::read(path)?;
+    // What holds encrypted values already would be encrypted twice.
+    let is_encrypted = memmem::find(&before, ENCRYPTED_VALUE.as_bytes()).is_some();
     match Content::of(path, &before, Some(rule)) {
-        Content::Plaintext(found) if found.is_plainly_meant => {}
-        _ => return Ok(Fixed::NotThis),
+        Content::Plaintext(found) if found.is_plainly_meant && !is_encrypted => {}
+        _ => return Ok(Fixed::NotMeant),
     }
     replace::check_replaceable(path)?;
     let sops = sops.with_config(rule.config.path.clone());
     let after = sops.encrypt_file(path)?;
-    let path = || path.to_owned();
-    let still_plain = |values: String, cause| FixError::StillPlain {
-        path: path(),
-        values,
-        cause,
-    };
-    match Content::of(&path(), &after, Some(rule)) {
-        Content::Encrypted(found) if !found.plain_values.is_empty() => {
-            let cause = found.plain_values[0].cause;
-            let names = found.plain_values.into_iter().map(|value| value.name);
-            let names: Vec<String> = names.collect();
-            return Err(still_plain(names.join(", "), cause));
-        }
-        Content::Encrypted(found) => {
-            if let Some(field) = found.encrypted_head {
-                return Err(FixError::Head {
-                    path: path(),
-                    field,
-                });
-            }
-        }
-        Content::Damaged(error) => return Err(error.into()),
-        Content::Other | Content::Plaintext(_) => {
-            return Err(still_plain("all of it".to_owned(), Cause::Rule));
-        }
-    }
-    replace::clear_stale(&path());
-    replace::stage(&path(), Some(&before), &after)?.commit()?;
+    check(path, &after, rule)?;
+    replace::clear_stale(path);
+    replace::stage(path, Some(&before), &after)?.commit()?;
     Ok(Fixed::Encrypted)
+}
+
+/// Checks that a file is well encrypted.
+fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> {
+    let path = path.to_owned();
+    match Content::of(&path, encrypted, Some(rule)) {
+        Content::Encrypted(found) => match (found.plain_values.first(), found.encrypted_head) {
+            (Some(first), _) => Err(FixError::StillPlain {
+                cause: first.cause,
+                values: found
+                    .plain_values
+                    .iter()
+                    .map(|value| value.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                path,
+            }),
+            (None, Some(field)) => Err(FixError::Head { path, field }),
+            (None, None) => Ok(()),
+        },
+        Content::Damaged(error) => Err(error.into()),
+        Content::Other | Content::Plaintext(_) => Err(FixError::StillPlain {
+            path,
+            values: "all of it".to_owned(),
+            cause: Cause::Rule,
+        }),
+    }
 }

@@ -15,12 +15,18 @@ const OTHER: &str = "of-another-name";
 #[derive(Debug, Default)]
 pub struct Rules {
     configs: Vec<Config>,
-    /// Configs that cannot be used.
-    pub broken: Vec<ConfigError>,
+    broken: Vec<Broken>,
     /// The config of a directory; `None` if there is none, or one that is broken.
     by_directory: HashMap<PathBuf, Option<usize>>,
     /// The config that was named: it is for all files.
     named: bool,
+}
+
+/// A config that cannot be used.
+#[derive(Debug)]
+struct Broken {
+    base: PathBuf,
+    error: ConfigError,
 }
 
 #[derive(Debug)]
@@ -28,6 +34,8 @@ struct Config {
     config: SopsConfig,
     /// The directory that its rules are matched from.
     base: PathBuf,
+    /// What the files' paths look like to them.
+    paths: Paths,
     /// For each rule, whether it is for every path.
     for_all: Vec<bool>,
 }
@@ -46,13 +54,17 @@ pub struct Rule<'r> {
 }
 
 impl Rules {
-    /// The rules of one config, for all files.
-    pub(super) fn named(config: Result<SopsConfig, ConfigError>, base: PathBuf) -> Self {
+    /// The rules of one config, for all files, whose paths look to it like this.
+    pub(super) fn named(
+        config: Result<SopsConfig, ConfigError>,
+        base: PathBuf,
+        paths: Paths,
+    ) -> Self {
         let mut rules = Self {
             named: true,
             ..Self::default()
         };
-        rules.add(config, base);
+        rules.add(config, base, paths);
         rules
     }
 
@@ -73,7 +85,7 @@ impl Rules {
                 }
                 unknown.push(above.to_owned());
                 if let Some(config) = load(above) {
-                    found = rules.add(config, above.to_owned());
+                    found = rules.add(config, above.to_owned(), Paths::Relative);
                     break;
                 }
             }
@@ -84,21 +96,27 @@ impl Rules {
         rules
     }
 
-    fn add(&mut self, config: Result<SopsConfig, ConfigError>, base: PathBuf) -> Option<usize> {
+    fn add(
+        &mut self,
+        config: Result<SopsConfig, ConfigError>,
+        base: PathBuf,
+        paths: Paths,
+    ) -> Option<usize> {
         let checked = config.and_then(|config| config.check().map(|()| config));
         match checked {
             Ok(config) => {
-                let for_all = |rule: &CreationRule| rule.is_for_every_path(Paths::Relative);
+                let for_all = |rule: &CreationRule| rule.is_for_every_path(paths);
                 let for_all = config.rules.iter().map(for_all).collect();
                 self.configs.push(Config {
                     config,
                     base,
+                    paths,
                     for_all,
                 });
                 Some(self.configs.len() - 1)
             }
             Err(error) => {
-                self.broken.push(error);
+                self.broken.push(Broken { base, error });
                 None
             }
         }
@@ -109,9 +127,28 @@ impl Rules {
         self.configs.iter().map(|found| &found.config)
     }
 
-    /// The config that a file has, by its absolute path.
-    pub fn config_of(&self, file: &Path) -> Option<&SopsConfig> {
-        self.entry_of(file).map(|found| &found.config)
+    /// The same, each with what the files' paths look like to its rules.
+    pub fn configs_and_paths(&self) -> impl Iterator<Item = (&SopsConfig, Paths)> {
+        self.configs
+            .iter()
+            .map(|found| (&found.config, found.paths))
+    }
+
+    /// Whether all configs can be used: else nobody knows what rules there are.
+    pub fn are_known(&self) -> bool {
+        self.broken.is_empty()
+    }
+
+    /// Whether a config for the files of this directory cannot be used.
+    pub fn are_broken_at(&self, directory: &Path) -> bool {
+        let mut broken = self.broken.iter();
+        broken.any(|broken| self.named || directory.starts_with(&broken.base))
+    }
+
+    /// What is wrong with the configs that cannot be used. They are not known any more.
+    pub fn take_broken(&mut self) -> Vec<ConfigError> {
+        let broken = std::mem::take(&mut self.broken);
+        broken.into_iter().map(|broken| broken.error).collect()
     }
 
     /// The rule that a file has, by its absolute path.

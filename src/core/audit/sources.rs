@@ -16,10 +16,11 @@ use crate::core::git::{BlobError, Entry, Git, Staged, Which};
 use crate::core::parallel;
 use crate::core::replace::is_temporary;
 use crate::core::repository::{self, FoundConfig};
-use crate::core::sops_config::{ConfigError, FILE_NAME, SopsConfig};
+use crate::core::scan::path_of;
+use crate::core::sops_config::{ConfigError, FILE_NAME, Paths, SopsConfig};
 
-/// Of a file that is larger, in bytes, only so much is looked at: nobody encrypts such
-/// a file with sops, which holds it in memory several times.
+/// A file that is larger, in bytes, cannot be looked at: sops itself would hold it in
+/// memory several times, and Flux takes 5 MiB.
 const LARGEST: u64 = 256 << 20;
 /// So many files of the index one git is asked for at least: to start one more costs
 /// as much as a few hundred files.
@@ -48,13 +49,16 @@ pub fn working_tree(
     skip: &[PathBuf],
     named: Option<&FoundConfig>,
 ) -> Result<Audit, AuditError> {
-    let mut files = files_of(root, git, paths)?;
-    files.retain(|path| !is_skipped(path, skip));
+    let Files { paths, mut unread } = files_of(root, git, paths)?;
+    let files: Vec<PathBuf> = paths
+        .into_iter()
+        .filter(|path| !is_skipped(path, skip))
+        .collect();
+    unread.retain(|(path, _)| !is_skipped(path, skip));
     let named = named.map(|named| as_from(root, named));
     let rules = rules(&files, named, read_config);
     let looker = Looker::new(&rules, depth);
     let looked = parallel::map(&files, |path| looker.look_at_file(path));
-    let mut unread = Vec::new();
     let mut found = Vec::new();
     for (path, result) in files.iter().zip(looked) {
         match result {
@@ -97,7 +101,7 @@ pub fn index(
     entries.retain(|entry| !entry.is_link && !is_skipped(&root.join(&entry.path), skip));
     let paths: Vec<PathBuf> = entries.iter().map(|entry| root.join(&entry.path)).collect();
     let named = named.map(|named| as_from(root, named));
-    let mut configs = configs(git, named.as_ref())?;
+    let mut configs = configs(git, named.as_ref().map(|(named, _)| named))?;
     let has_configs = !configs.is_empty();
     let rules = rules(&paths, named, |path| match configs.remove(path) {
         Some(Some(bytes)) => Some(SopsConfig::from_bytes(path, bytes)),
@@ -113,20 +117,32 @@ pub fn index(
         .collect();
     let looker = Looker::new(&rules, Depth::Leaks);
     let looked = parallel::map(&parts, |part| {
-        let mut found = Vec::new();
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
         git.contents(part, |path, size, content| {
-            found.extend(looker.look_at(&root.join(path), size, content)?);
+            let path = root.join(path);
+            match looker.look_at(&path, size, content) {
+                Ok(file) => found.extend(file),
+                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                    unread.push((path, error));
+                }
+                Err(error) => return Err(error),
+            }
             Ok(())
         })?;
-        Ok::<_, BlobError>(found)
+        Ok::<_, BlobError>((found, unread))
     });
-    let looked: Result<Vec<_>, _> = looked.into_iter().collect();
-    Ok(Audit {
-        files: looked?.into_iter().flatten().collect(),
+    let mut audit = Audit {
         rules,
+        files: Vec::new(),
         paths,
         unread: Vec::new(),
-    })
+    };
+    for part in looked {
+        let (found, unread) = part?;
+        audit.files.extend(found);
+        audit.unread.extend(unread);
+    }
+    Ok(audit)
 }
 
 /// The configs of the index, by their absolute paths; `None` for one that is a link.
@@ -154,16 +170,29 @@ fn configs(
 }
 
 /// A config that was named, as a walk from the root comes to it: so are the files that
-/// its rules are for.
-fn as_from(root: &Path, named: &FoundConfig) -> FoundConfig {
-    let path = repository::below(&[root.to_owned()], &named.path);
-    match path {
-        Some(path) => FoundConfig {
-            base: path.parent().unwrap_or(root).to_owned(),
-            path,
-            must_be_named: true,
-        },
-        None => named.clone(),
+/// its rules are for; and what their paths look like to it.
+fn as_from(root: &Path, named: &FoundConfig) -> (FoundConfig, Paths) {
+    match repository::below(&[root.to_owned()], &named.path) {
+        Some(path) => {
+            let base = path.parent().unwrap_or(root).to_owned();
+            let paths = match base == root {
+                true => Paths::Relative,
+                false => Paths::Either,
+            };
+            let found = FoundConfig {
+                path,
+                base,
+                must_be_named: true,
+            };
+            (found, paths)
+        }
+        None => {
+            let paths = match root.starts_with(&named.base) {
+                true => Paths::Relative,
+                false => Paths::Absolute,
+            };
+            (named.clone(), paths)
+        }
     }
 }
 
@@ -171,19 +200,27 @@ fn is_skipped(path: &Path, skip: &[PathBuf]) -> bool {
     skip.iter().any(|skip| path.starts_with(skip))
 }
 
-/// The files, absolute and ordered.
-fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<Vec<PathBuf>, AuditError> {
-    let mut files = BTreeSet::new();
+/// The files that are looked at, absolute.
+#[derive(Default)]
+struct Files {
+    paths: BTreeSet<PathBuf>,
+    /// Directories that cannot be read.
+    unread: Vec<(PathBuf, io::Error)>,
+}
+
+fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<Files, AuditError> {
+    let mut files = Files::default();
     let mut directories = Vec::new();
     for path in paths {
-        let kind = path.symlink_metadata().map(|it| it.file_type());
+        let kind = path.metadata().map(|it| it.file_type());
         match kind {
-            Ok(kind) if kind.is_dir() => directories.push(path.clone()),
-            Ok(kind) if kind.is_symlink() && path.is_dir() => {
-                directories.extend(path.canonicalize());
-            }
-            // What was named is looked at, ignored or not.
-            Ok(_) => drop(files.insert(path.clone())),
+            Ok(kind) if kind.is_dir() => directories.push(match path.is_symlink() {
+                true => path.canonicalize().unwrap_or_else(|_| path.clone()),
+                false => path.clone(),
+            }),
+            // What was named is looked at, ignored or not, a link or not.
+            Ok(kind) if kind.is_file() => drop(files.paths.insert(path.clone())),
+            Ok(_) => {}
             Err(_) => return Err(AuditError::Missing { path: path.clone() }),
         }
     }
@@ -191,42 +228,64 @@ fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<Vec<Pat
         directories.push(root.to_owned());
     }
     for directory in directories {
-        let inner = directory.strip_prefix(root);
-        let listed = match (git, inner) {
-            (Some(git), Ok(inner)) => {
-                let below = [inner.to_owned()];
-                let is_root = inner.as_os_str().is_empty();
-                git.working_tree(if is_root { &[] } else { &below })?
-            }
-            _ => Vec::new(),
+        let known = match (git, directory.strip_prefix(root)) {
+            (Some(git), Ok(inner)) => files.add_listed(root, git, inner)?,
+            _ => false,
         };
-        let listed: Vec<PathBuf> = listed.into_iter().map(|path| root.join(path)).collect();
-        // One that Git knows nothing of was named all the same.
-        if !listed.iter().any(|path| is_file(path)) {
-            walk(&directory, &mut files);
+        // A directory that Git knows nothing of was named all the same.
+        if !known && (git.is_none() || !paths.is_empty()) {
+            files.add_all(&directory);
         }
-        files.extend(listed);
     }
-    // kb's own are of a run that lives or was killed.
-    files.retain(|path| !path.file_name().is_some_and(is_temporary) && is_file(path));
-    Ok(files.into_iter().collect())
+    Ok(files)
 }
 
+impl Files {
+    /// Those that Git knows below a directory of the repository, and whether there are
+    /// any.
+    fn add_listed(&mut self, root: &Path, git: &Git, inner: &Path) -> Result<bool, AuditError> {
+        let below = [inner.to_owned()];
+        let is_root = inner.as_os_str().is_empty();
+        let listed = git.working_tree(if is_root { &[] } else { &below })?;
+        let unread = listed.unread.into_iter().map(|path| {
+            let error = io::Error::other("git could not open it");
+            (root.join(path), error)
+        });
+        self.unread.extend(unread);
+        let before = self.paths.len();
+        let listed = listed.files.into_iter().map(|path| root.join(path));
+        self.paths.extend(listed.filter(|path| is_file(path)));
+        Ok(self.paths.len() > before)
+    }
+
+    /// All below the directory, without other people's repositories in it.
+    fn add_all(&mut self, directory: &Path) {
+        let top = directory.to_owned();
+        let walk = WalkBuilder::new(directory)
+            .standard_filters(false)
+            .filter_entry(move |entry| {
+                entry.file_name() != ".git"
+                    && (entry.path() == top || !entry.path().join(".git").exists())
+            })
+            .build();
+        for entry in walk {
+            match entry {
+                Ok(entry) if is_file(entry.path()) => drop(self.paths.insert(entry.into_path())),
+                Ok(_) => {}
+                Err(error) => {
+                    let path = path_of(&error).unwrap_or(directory).to_owned();
+                    self.unread.push((path, io::Error::other(error)));
+                }
+            }
+        }
+    }
+}
+
+/// Whether it is a file, and none of kb's own, which are of a run that lives or was
+/// killed.
 fn is_file(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|it| it.is_file())
-}
-
-/// All files below the directory, without other people's repositories in it.
-fn walk(directory: &Path, files: &mut BTreeSet<PathBuf>) {
-    let top = directory.to_owned();
-    let walk = WalkBuilder::new(directory)
-        .standard_filters(false)
-        .filter_entry(move |entry| {
-            entry.file_name() != ".git"
-                && (entry.path() == top || !entry.path().join(".git").exists())
-        })
-        .build();
-    files.extend(walk.flatten().map(ignore::DirEntry::into_path));
+    !path.file_name().is_some_and(is_temporary)
+        && path.symlink_metadata().is_ok_and(|it| it.is_file())
 }
 
 fn read_config(path: &Path) -> Option<Result<SopsConfig, ConfigError>> {
@@ -237,13 +296,13 @@ fn read_config(path: &Path) -> Option<Result<SopsConfig, ConfigError>> {
 /// The rules of the files; `load` reads the config at a path.
 fn rules(
     files: &[PathBuf],
-    named: Option<FoundConfig>,
+    named: Option<(FoundConfig, Paths)>,
     mut load: impl FnMut(&Path) -> Option<Result<SopsConfig, ConfigError>>,
 ) -> Rules {
-    if let Some(named) = named {
+    if let Some((named, paths)) = named {
         // One that is not there is an error of its own.
         let config = load(&named.path).unwrap_or_else(|| SopsConfig::load(&named.path));
-        return Rules::named(config, named.base);
+        return Rules::named(config, named.base, paths);
     }
     let directories: BTreeSet<&Path> = files.iter().filter_map(|path| path.parent()).collect();
     Rules::of_directories(directories, |directory| load(&directory.join(FILE_NAME)))
@@ -277,6 +336,9 @@ impl<'r> Looker<'r> {
         size: u64,
         content: &mut dyn Read,
     ) -> io::Result<Option<Examined>> {
+        if size > LARGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let mut bytes = Vec::new();
         content.take(LARGEST).read_to_end(&mut bytes)?;
         let look = match self.depth {

@@ -21,7 +21,7 @@ mod retired;
 
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::cluster::{Cluster, ClusterError, Created, Mode, SecretName, StoredSecret};
 use super::identity::{Identity, IdentityError, KeyFile, Recipient, RecipientKind};
@@ -239,15 +239,28 @@ impl ClusterKeys {
             .any(|identity| identity.recipient().is_none())
     }
 
+    /// The identities that may open what is for this recipient, one per line; `None` if
+    /// the cluster holds none.
+    pub fn for_recipient(&self, recipient: &Recipient) -> Option<SecretString> {
+        let is_meant = |identity: &&Identity| match identity.recipient() {
+            Some(own) => own == recipient,
+            // Whose a post-quantum identity is, only sops can tell.
+            None => recipient.kind() == RecipientKind::PostQuantum,
+        };
+        let keys = lines(self.identities().filter(is_meant));
+        (!keys.expose_secret().is_empty()).then_some(keys)
+    }
+
     /// The identities as `SOPS_AGE_KEY` takes them, one per line. Only good
     /// ones: sops drops all of them for one bad word.
     pub fn for_sops(&self) -> SecretString {
-        let keys: Vec<&str> = self
-            .identities()
-            .map(|identity| identity.key().expose())
-            .collect();
-        SecretString::from(keys.join("\n"))
+        lines(self.identities())
     }
+}
+
+fn lines<'a>(identities: impl Iterator<Item = &'a Identity>) -> SecretString {
+    let keys: Vec<&str> = identities.map(|identity| identity.key().expose()).collect();
+    SecretString::from(keys.join("\n"))
 }
 
 /// The entries that hold an identity, and that Flux does not read for their name.
@@ -320,8 +333,6 @@ fn entry_text(identity: &Identity) -> SecretString {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn name() -> SecretName {

@@ -82,21 +82,22 @@ impl Git {
         }
     }
 
-    /// The URLs of the remotes.
+    /// The URLs of the remotes, as git would reach them.
     ///
     /// # Errors
     /// [`GitError`]
     pub fn remotes(&self) -> Result<Vec<String>, GitError> {
-        let output = self.run("config", &["--get-regexp", r"^remote\..*\.url$"])?;
-        match output.status.code() {
-            // There are none.
-            Some(1) => return Ok(Vec::new()),
-            Some(0) => {}
-            _ => return Err(failed("config", &output)),
+        let output = self.run("remote", &["--verbose"])?;
+        if !output.status.success() {
+            return Err(failed("remote", &output));
         }
+        // "NAME", a tab, "URL (fetch)".
         let text = String::from_utf8_lossy(&output.stdout);
-        let urls = text.lines().filter_map(|line| line.split_once(' '));
-        Ok(urls.map(|(_, url)| url.to_owned()).collect())
+        let urls = text.lines().filter_map(|line| {
+            let (_, url) = line.split_once('\t')?;
+            Some(url.rsplit_once(" (")?.0.to_owned())
+        });
+        Ok(urls.collect())
     }
 
     /// The branches, local and remote-tracking.

@@ -24,6 +24,15 @@ pub struct Entry {
     pub is_link: bool,
 }
 
+/// The files of a working tree, from its top.
+#[derive(Debug, Default)]
+pub struct WorkingTree {
+    /// The files, ordered.
+    pub files: Vec<PathBuf>,
+    /// Directories that git could not read.
+    pub unread: Vec<PathBuf>,
+}
+
 /// What a commit would change.
 #[derive(Debug, Default)]
 pub struct Staged {
@@ -139,7 +148,7 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError`]
-    pub fn working_tree(&self, below: &[PathBuf]) -> Result<Vec<PathBuf>, GitError> {
+    pub fn working_tree(&self, below: &[PathBuf]) -> Result<WorkingTree, GitError> {
         let options = ["-z", "--cached", "--others", "--exclude-standard", "--"];
         let mut arguments: Vec<OsString> = options.iter().map(OsString::from).collect();
         arguments.extend(below.iter().map(|path| Which::Below(path).pathspec()));
@@ -149,11 +158,19 @@ impl Git {
         }
         let names = output.stdout.split(|byte| *byte == 0);
         let names = names.filter(|name| !name.is_empty());
-        let mut paths: Vec<PathBuf> = names.map(|name| OsStr::from_bytes(name).into()).collect();
+        let mut files: Vec<PathBuf> = names.map(|name| OsStr::from_bytes(name).into()).collect();
         // A file in a conflict stands there three times.
-        paths.sort();
-        paths.dedup();
-        Ok(paths)
+        files.sort();
+        files.dedup();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let unread = said.lines().filter_map(|line| {
+            let (_, rest) = line.split_once("could not open directory '")?;
+            Some(rest.split_once("':")?.0.into())
+        });
+        Ok(WorkingTree {
+            files,
+            unread: unread.collect(),
+        })
     }
 
     /// Hands over the content of files of the index, each with its size, in order.
@@ -170,7 +187,7 @@ impl Git {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+            .stderr(Stdio::piped());
         let mut child = command.spawn().map_err(GitError::Start)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let names = entries.iter().map(|entry| entry.blob.as_str());
@@ -197,8 +214,12 @@ impl Git {
             })
         });
         // A git that is still writing ends with its pipe.
-        let _ = child.wait();
-        result
+        match (result, child.wait_with_output()) {
+            (Err(BlobError::Read(_)), Ok(output)) if !output.stderr.is_empty() => {
+                Err(failed("cat-file", &output).into())
+            }
+            (result, _) => result,
+        }
     }
 }
 

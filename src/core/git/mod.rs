@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 pub use history::{Branch, commit_of};
-pub use index::{BlobError, Entry, Staged, Which};
+pub use index::{BlobError, Entry, Staged, Which, WorkingTree};
 
 /// Variables by which git would look at another repository than the one it is
 /// told: they are set where kb runs in a hook.

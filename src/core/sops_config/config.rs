@@ -103,17 +103,13 @@ impl SopsConfig {
         all.into_iter().any(|rule| rule.names(recipient))
     }
 
-    /// The rules that sops never comes to, by their index: with each the rules before it
-    /// that match all of its paths, none if no path matches it. One that is too complex
-    /// to decide is not among them.
-    pub fn rules_without_paths(&self, paths: Paths) -> Vec<(usize, Vec<RuleSummary>)> {
-        let shadowed = (0..self.rules.len()).filter_map(|index| {
-            let rule = &self.rules[index];
-            let routing = Routing::new(rule.regex().ok()?, &self.rules[..index], paths);
-            let earlier = routing.ok()?.shadowed_by().ok()??;
-            Some((index, earlier))
-        });
-        shadowed.collect()
+    /// The rules before this one that match all of its paths, so that sops never comes to
+    /// it; none of them if no path matches it. `None` if sops does, or if the expressions
+    /// are too complex to compare.
+    pub fn shadows_of(&self, index: usize, paths: Paths) -> Option<Vec<RuleSummary>> {
+        let (before, rule) = (&self.rules[..index], &self.rules[index]);
+        let routing = Routing::new(rule.regex().ok()?, before, paths);
+        routing.ok()?.shadowed_by().ok()?
     }
 
     /// The rule that sops takes for a new file: the first whose `path_regex`

@@ -1,12 +1,14 @@
 //! The rules of `.sops.yaml`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::{Request, Status};
+use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::Recipient;
 use crate::core::kustomize::is_kustomization;
-use crate::core::sops_config::{CreationRule, Paths, RuleSummary};
+use crate::core::parallel;
+use crate::core::sops_config::{CreationRule, RuleSummary};
 
 /// What is wrong with the rules.
 #[derive(Debug)]
@@ -46,20 +48,23 @@ pub enum ConfigProblem {
     },
 }
 
-pub(super) fn look(request: &Request<'_>, status: &mut Status) {
+pub(super) fn look(request: &Request<'_>, keys: Option<&ClusterKeys>, status: &mut Status) {
     let rules = &request.audit.rules;
-    let problems = &mut status.config;
-    if rules.configs().next().is_none() && rules.broken.is_empty() {
-        problems.push(ConfigProblem::Missing);
+    if rules.configs().next().is_none() && rules.are_known() {
+        status.config.push(ConfigProblem::Missing);
         return;
     }
     let all = || rules.configs().flat_map(|config| &config.rules);
-    let names_any = |keys: &mut dyn Iterator<Item = &Recipient>| {
-        let keys: Vec<&Recipient> = keys.collect();
-        all().any(|rule| keys.iter().any(|key| rule.names(key)))
+    let held = keys.map(ClusterKeys::recipients).unwrap_or_default();
+    let is_active = |key: &Recipient| {
+        // Of a post-quantum key, its recipient may be any of its kind.
+        status.keys.active().any(|active| active == key)
+            || keys.is_some_and(|keys| !held.contains(key) && keys.may_open(key, &[]))
     };
+    let is_named = all().any(|rule| rule.recipients().any(|key| is_active(&key)));
+    let problems = &mut status.config;
     // What a broken config names, nobody knows.
-    if rules.broken.is_empty() && !names_any(&mut status.keys.active()) {
+    if rules.are_known() && !is_named {
         let named = all().flat_map(CreationRule::recipients);
         let named: BTreeSet<Recipient> = named.filter(Recipient::may_be_a_clusters).collect();
         problems.push(ConfigProblem::KeyNotNamed {
@@ -67,7 +72,11 @@ pub(super) fn look(request: &Request<'_>, status: &mut Status) {
             named: named.into_iter().collect(),
         });
     }
-    for config in rules.configs() {
+    let files = request.audit.paths.iter();
+    let used: HashSet<*const CreationRule> = files
+        .filter_map(|path| Some(std::ptr::from_ref(rules.of(path)?.rule)))
+        .collect();
+    for (config, paths) in rules.configs_and_paths() {
         let place = |rule: &CreationRule| rule.position.in_file(&config.path);
         for rule in &config.rules {
             let retired = status.keys.retired.iter().filter(|key| rule.names(key));
@@ -76,7 +85,15 @@ pub(super) fn look(request: &Request<'_>, status: &mut Status) {
                 retired: retired.clone(),
             }));
         }
-        let shadowed = config.rules_without_paths(Paths::Relative).into_iter();
+        // Of a rule that a file has, it is evident that it applies; of the others the
+        // automata tell, which takes its time.
+        let unused: Vec<usize> = (0..config.rules.len())
+            .filter(|index| !used.contains(&std::ptr::from_ref(&config.rules[*index])))
+            .collect();
+        let shadowed = parallel::map(&unused, |index| {
+            Some((*index, config.shadows_of(*index, paths)?))
+        });
+        let shadowed = shadowed.into_iter().flatten();
         problems.extend(shadowed.map(|(index, earlier)| {
             let rule = &config.rules[index];
             ConfigProblem::NeverApplies {

@@ -79,7 +79,7 @@ pub(super) fn look(
         let named = problems.into_iter().map(|it| (file.path.clone(), it));
         status.files.extend(named);
         let recipients = &found.metadata.recipients;
-        if recipients.iter().any(|key| known.held.contains(key)) {
+        if recipients.iter().any(|key| known.is_held(key)) {
             status.ours += 1;
             // One with values that were typed in is named for them.
             let is_typed_in = |value: &PlainValue| value.cause == Cause::TypedIn;
@@ -89,7 +89,8 @@ pub(super) fn look(
         }
     }
     // sops opens nothing with a config that it cannot read.
-    if let Some(keys) = keys.filter(|_| known.rules_are_known) {
+    status.files_unopened = request.audit.rules.are_broken_at(&request.root);
+    if let Some(keys) = keys.filter(|_| !status.files_unopened) {
         status
             .files
             .extend(that_do_not_open(request.sops, keys, &ours, progress));
@@ -98,7 +99,8 @@ pub(super) fn look(
 }
 
 /// The recipients that are known.
-struct Known {
+struct Known<'k> {
+    keys: Option<&'k ClusterKeys>,
     held: Vec<Recipient>,
     retired: Vec<Recipient>,
     /// Those that the rules name.
@@ -107,16 +109,23 @@ struct Known {
     rules_are_known: bool,
 }
 
-impl Known {
-    fn new(request: &Request<'_>, keys: Option<&ClusterKeys>) -> Self {
+impl<'k> Known<'k> {
+    fn new(request: &Request<'_>, keys: Option<&'k ClusterKeys>) -> Self {
         let rules = &request.audit.rules;
         let all = rules.configs().flat_map(|config| &config.rules);
         Self {
+            keys,
             held: keys.map(ClusterKeys::recipients).unwrap_or_default(),
             retired: keys.map(ClusterKeys::retired).unwrap_or_default(),
             named: all.flat_map(CreationRule::recipients).collect(),
-            rules_are_known: rules.broken.is_empty(),
+            rules_are_known: rules.are_known(),
         }
+    }
+
+    /// Whether a key of the cluster opens what is for this recipient, or may do so.
+    fn is_held(&self, recipient: &Recipient) -> bool {
+        let keys = self.keys;
+        keys.is_some_and(|keys| keys.may_open(recipient, &self.held))
     }
 
     fn problems(
@@ -150,7 +159,7 @@ impl Known {
             return None;
         }
         let is_known = |key: &Recipient| {
-            !key.may_be_a_clusters() || self.held.contains(key) || self.named.contains(key)
+            !key.may_be_a_clusters() || self.is_held(key) || self.named.contains(key)
         };
         if !found.metadata.other_keys && !recipients.iter().any(is_known) {
             return Some(FileProblem::UnknownKeys {
@@ -169,7 +178,7 @@ impl Known {
             missing: without(&wanted, &has),
             extra: without(&has, &wanted),
             is_retired: self.retired.iter().any(|key| has.contains(key)),
-            is_ours: self.held.iter().any(|key| has.contains(key)),
+            is_ours: has.iter().any(|key| self.is_held(key)),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Flux's Kustomizations: whether they decrypt what they apply, and with which Secret.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Request, Status};
@@ -77,9 +77,13 @@ impl Flux {
         let remotes = git.and_then(|git| git.remotes().ok()).unwrap_or_default();
         let remotes: Vec<String> = remotes.iter().map(|url| place_of(url)).collect();
         let mut urls: BTreeMap<Source, Option<String>> = BTreeMap::new();
+        let mut commits = Commits {
+            git,
+            known: BTreeMap::new(),
+        };
         let mut all = Vec::new();
         for found in kustomizations {
-            let origin = match is_here(&found, git) {
+            let origin = match commits.has_one_of(&found) {
                 true => Origin::Here,
                 false => {
                     let known = urls.get(&found.source).cloned();
@@ -91,6 +95,14 @@ impl Flux {
                     match url {
                         Some(_) if remotes.is_empty() => Origin::Unknown,
                         Some(url) if remotes.contains(&place_of(&url)) => Origin::Here,
+                        // One host may have several names.
+                        Some(url)
+                            if remotes.iter().any(|remote| {
+                                remote.rsplit('/').next() == place_of(&url).rsplit('/').next()
+                            }) =>
+                        {
+                            Origin::Unknown
+                        }
                         Some(_) => Origin::Elsewhere,
                         None => Origin::Unknown,
                     }
@@ -138,7 +150,8 @@ impl Flux {
             if *origin == Origin::Elsewhere {
                 continue;
             }
-            let applied = kustomize::files_of(&request.root, &found.path);
+            let files = &request.audit.paths;
+            let applied = kustomize::files_of(files, &request.root, &found.path);
             let applied = applied.into_iter().filter_map(|path| {
                 let recipients = encrypted.get(&path)?;
                 Some((path, recipients.iter().any(|key| held.contains(key))))
@@ -246,14 +259,32 @@ fn is_about_decryption(message: &str, of: &Kustomization) -> bool {
     words.any(|words| message.contains(words))
 }
 
-/// Whether a revision that it has applied, or tried to, is a commit of this clone.
-fn is_here(found: &Kustomization, git: Option<&Git>) -> bool {
-    let revisions: BTreeSet<_> = [&found.applied_revision, &found.attempted_revision]
-        .into_iter()
-        .flatten()
-        .collect();
-    let mut commits = revisions.into_iter().filter_map(|text| commit_of(text));
-    commits.any(|commit| git.is_some_and(|git| git.has_commit(commit).unwrap_or(false)))
+/// Which commits are in this clone, each asked for once.
+struct Commits<'g> {
+    git: Option<&'g Git>,
+    known: BTreeMap<String, bool>,
+}
+
+impl Commits<'_> {
+    /// Whether a revision that the Kustomization has applied, or tried to, is in it.
+    fn has_one_of(&mut self, found: &Kustomization) -> bool {
+        let revisions = [&found.applied_revision, &found.attempted_revision];
+        let commits = revisions.into_iter().flatten();
+        let mut commits = commits.filter_map(|revision| commit_of(revision));
+        commits.any(|commit| self.has(commit))
+    }
+
+    fn has(&mut self, commit: &str) -> bool {
+        if let Some(known) = self.known.get(commit) {
+            return *known;
+        }
+        // What git cannot tell is unknown, and looked at by what it applies.
+        let has = self
+            .git
+            .is_some_and(|git| git.has_commit(commit).unwrap_or(false));
+        self.known.insert(commit.to_owned(), has);
+        has
+    }
 }
 
 /// The host and path of a repository's URL, in whichever of Git's forms it is written:
@@ -261,7 +292,9 @@ fn is_here(found: &Kustomization, git: Option<&Git>) -> bool {
 fn place_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let is_scp_like = !url.contains("://");
-    let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
+    let is_of_user = |at: &usize| !rest[..*at].contains('/');
+    let user = rest.find('@').filter(is_of_user);
+    let rest = user.map_or(rest, |at| &rest[at + 1..]);
     let (host, path) = match (rest.split_once(':'), is_scp_like) {
         (Some((host, path)), true) => (host, path),
         _ => rest.split_once('/').unwrap_or((rest, "")),
@@ -287,6 +320,7 @@ mod tests {
         ] {
             assert_eq!(place_of(url), "github.com/org/fleet", "{url}");
         }
+        assert_eq!(place_of("https://h/org/re@po"), "h/org/re@po");
         assert_ne!(
             place_of("https://github.com/org/other"),
             "github.com/org/fleet"

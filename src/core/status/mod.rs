@@ -64,6 +64,10 @@ pub struct Status {
     pub kustomizations: Option<usize>,
     /// Whether kb may not list Kustomizations.
     pub flux_unseen: bool,
+    /// Whether kb may not list Secrets, and so sees only those copies that are named.
+    pub copies_unseen: bool,
+    /// Whether no file was opened, because sops cannot read the config there.
+    pub files_unopened: bool,
     /// Kustomizations, and the Secrets that they decrypt with and that kb may not read.
     pub unseen_secrets: Vec<(String, SecretName)>,
 }
@@ -122,7 +126,7 @@ pub fn look(
     let flux = flux::Flux::new(cluster, request, kustomizations)?;
     let stored = cluster.secret(&request.secret)?;
     let keys = secret::look(cluster, request, stored.as_ref(), &flux, &mut status)?;
-    config::look(request, &mut status);
+    config::look(request, keys.as_ref(), &mut status);
     files::look(request, keys.as_ref(), &mut status, progress);
     flux.look(cluster, request, keys.as_ref(), &mut status)?;
     Ok(status)

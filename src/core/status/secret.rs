@@ -1,5 +1,6 @@
 //! The Secret that Flux decrypts with.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::flux::Flux;
@@ -110,7 +111,8 @@ pub(super) fn look(
         problems.push(SecretProblem::NotPruned { retired });
     }
     problems.extend(in_repository(request, &keys));
-    problems.extend(other_copies(cluster, request, &keys, flux)?);
+    let copies = other_copies(cluster, request, &keys, flux, status)?;
+    status.secret.extend(copies);
     Ok(Some(keys))
 }
 
@@ -138,13 +140,16 @@ fn other_copies(
     request: &Request<'_>,
     keys: &ClusterKeys,
     flux: &Flux,
+    status: &mut Status,
 ) -> Result<Vec<SecretProblem>, ClusterError> {
     let secret = &request.secret;
     let found = match cluster.secrets_called(&secret.name)? {
         Some(found) => found,
         // Those that are known by name can be asked for one by one.
         None => {
+            status.copies_unseen = true;
             let names = flux.secrets().filter(|named| named.name == secret.name);
+            let names: BTreeSet<&SecretName> = names.collect();
             let mut found = Vec::new();
             for name in names {
                 match cluster.secret(name) {

@@ -575,3 +575,103 @@ fn what_cannot_be_read_hides_nothing_else() {
     );
     check(&["--skip", "hidden"]).assert_code(0);
 }
+
+#[test]
+fn a_damaged_file_of_every_format_is_no_plaintext() {
+    let repository = Repository::with_rules(&["path_regex: ^app\\."]);
+    for (name, text) in [
+        ("app.env", "A=b\n"),
+        ("app.ini", "[a]\nb = c\n"),
+        ("app.json", "{\"a\": 1}\n"),
+        ("app.yaml", "a: b\n"),
+        ("app.bin", "x\n"),
+    ] {
+        repository.encrypt(name, text);
+        let encrypted = repository.world.read(name);
+        // Without the lines of the metadata that name the keys.
+        let damaged: String = encrypted
+            .lines()
+            .filter(|line| !line.contains("age1") && !line.contains("\"enc\""))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        repository.world.write(name, &damaged);
+        let run = repository.check(&["--fix"]);
+        crate::assert_fails(&run, 3, &[&format!("{name}: damaged")]);
+        assert_eq!(repository.world.read(name), damaged);
+        repository.world.write(name, encrypted);
+        repository.assert_clean(&[]);
+    }
+}
+
+#[test]
+fn what_is_broken_or_too_large_hides_nothing_else() {
+    let repository = Repository::new();
+    repository
+        .world
+        .write("fixtures/.sops.yaml", "creation_rules: {\n");
+    repository.world.write("fixtures/x.yaml", "a: b\n");
+    let large = repository.world.write("disk.img", "");
+    std::fs::File::options()
+        .write(true)
+        .open(large)
+        .and_then(|file| file.set_len(300 << 20))
+        .expect("a sparse file");
+    crate::assert_fails(
+        &repository.check(&[]),
+        1,
+        &[
+            "fixtures/.sops.yaml:1",
+            "warning: disk.img cannot be read",
+            "not all files",
+        ],
+    );
+    let run = repository.check(&["-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(run.assert_code(1).out()).expect("JSON");
+    assert_eq!(
+        (&json["ok"], json["unread"].as_array().map(Vec::len)),
+        (&false.into(), Some(1))
+    );
+    repository.world.write("db-secret.yaml", MANIFEST);
+    crate::assert_fails(
+        &repository.check(&[]),
+        3,
+        &["fixtures/.sops.yaml:1", "db-secret.yaml: not encrypted"],
+    );
+    repository
+        .check(&["--skip", "fixtures", "--skip", "disk.img"])
+        .assert_code(3);
+    repository.encrypt("db-secret.yaml", MANIFEST);
+    repository
+        .check(&["--skip", "fixtures", "--skip", "disk.img"])
+        .assert_code(0);
+}
+
+#[test]
+fn a_fix_leaves_nothing_behind_that_it_says_is_there() {
+    let repository = Repository::new();
+    let (key, _) = keypair(&repository.world);
+    repository
+        .world
+        .write("db-secret.yaml", MANIFEST.replace("hunter2", &key));
+    let run = repository.check(&["--fix"]);
+    assert!(
+        run.assert_code(0)
+            .err()
+            .contains("Encrypted: db-secret.yaml"),
+        "{}",
+        run.err()
+    );
+    // A link that is named is looked at, too.
+    repository.world.write("plain.yaml", MANIFEST);
+    std::os::unix::fs::symlink("plain.yaml", repository.world.path("link-secret.yaml"))
+        .expect("a link");
+    repository.check(&["link-secret.yaml"]).assert_code(3);
+    // What is ignored is not looked at only because there is nothing else.
+    let empty = Repository::new();
+    empty.world.write(".gitignore", "*\n");
+    empty.world.write("x-secret.yaml", MANIFEST);
+    assert_eq!(
+        empty.check(&[]).assert_code(0).err(),
+        "There is nothing to look at.\n"
+    );
+}

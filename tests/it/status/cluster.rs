@@ -71,6 +71,32 @@ fn an_entry_that_is_no_key() {
     in_line.assert_in_line();
 }
 
+/// kb cannot compute the recipient of such a key.
+#[test]
+fn a_post_quantum_key_is_in_line_too() {
+    let in_line = InLine::new("post-quantum");
+    let run = in_line.world.tool("age-keygen", ["-pq"]);
+    let line = |start: &str| {
+        let found = run.out().lines().find(|line| line.starts_with(start));
+        found.expect("a line of age-keygen").to_owned()
+    };
+    let recipient = line("# public key: ").replace("# public key: ", "");
+    let config = in_line.world.read(".sops.yaml");
+    in_line.world.write(
+        ".sops.yaml",
+        config.replace(&in_line.recipient(), &recipient),
+    );
+    in_line.put(&[("age.agekey", &line("AGE-SECRET-KEY-PQ-1"))]);
+    in_line.encrypt("apps/db-secret.yaml", MANIFEST);
+    in_line.assert_in_line();
+    let json = in_line.kb(&["status", "-o", "json"]);
+    assert!(
+        json.out().contains("\"for_this_cluster\": 1"),
+        "{}",
+        json.out()
+    );
+}
+
 #[test]
 fn keys_that_were_all_retired() {
     let in_line = InLine::new("only-retired");

@@ -106,3 +106,36 @@ fn a_rule_that_covers_a_kustomization() {
     );
     in_line.assert_in_line();
 }
+
+#[test]
+fn rules_of_a_config_elsewhere_are_for_whole_paths() {
+    let in_line = InLine::new("elsewhere");
+    let root = in_line.world.repo();
+    let config = in_line.world.read(".sops.yaml");
+    let start = config.find("(^|/)[^/]*secret").expect("the expression");
+    let config = format!(
+        "{}^{}/.*secret{}",
+        &config[..start],
+        root.display(),
+        &config[start + "(^|/)[^/]*secret".len()..]
+    );
+    let elsewhere = in_line.world.tmp().join("rules.yaml");
+    std::fs::write(&elsewhere, config).expect("a file");
+    let run = in_line.kb(&["status", "--config", elsewhere.to_str().expect("UTF-8")]);
+    assert!(
+        run.assert_code(0).out().contains("All is in line."),
+        "{}",
+        run.out()
+    );
+    // With another Kubernetes config broken below, the rest is still looked at.
+    in_line
+        .world
+        .write("fixtures/.sops.yaml", "creation_rules: {\n");
+    in_line.world.write("fixtures/x.yaml", "a: b\n");
+    let encrypted = in_line.world.read("apps/db-secret.yaml");
+    in_line.world.write(
+        "apps/db-secret.yaml",
+        encrypted.replace("name: db", "name: web"),
+    );
+    in_line.assert_all_found(&["config-broken", "wrong-mac"], &[]);
+}

@@ -146,11 +146,62 @@ fn kustomizations_that_cannot_decrypt_what_they_apply() {
     let json = in_line.kb(&["status", "-o", "json"]);
     assert!(!json.out().contains(&key) && json.out().contains("[private key]"));
     status("True", "");
+}
 
-    // Another repository's directory of the same name is none of this one's.
+#[test]
+fn what_other_repositories_apply_is_none_of_this_one() {
+    let cluster = Box::leak(Box::new(Cluster::start()));
+    cluster.install_kustomizations();
+    cluster.install_sources();
+    let in_line = InLine::on(cluster, "origin");
+    in_line.git(&[
+        "remote",
+        "add",
+        "origin",
+        "git@git.example.org:platform/fleet.git",
+    ]);
     let theirs = cluster.new_namespace("theirs");
-    in_line.encrypt_for(&keypair(&in_line.world).1, "charts/theirs.json", "{}\n");
-    std::fs::remove_file(in_line.world.path("charts/theirs.json")).expect("removed");
-    in_line.apply(&theirs, "app", &json!({"path": "./deploy"}));
+    let source = |url: &str| {
+        let base = format!("/apis/source.toolkit.fluxcd.io/v1/namespaces/{theirs}/gitrepositories");
+        let path = format!("{base}/fleet");
+        if cluster.get(&path).is_some() {
+            cluster.delete(&path);
+        }
+        cluster.post(
+            &base,
+            &json!({
+                "apiVersion": "source.toolkit.fluxcd.io/v1",
+                "kind": "GitRepository",
+                "metadata": {"name": "fleet"},
+                "spec": {"interval": "1h", "url": url},
+            }),
+        );
+    };
+    // A directory of the same name, and a Secret of the same name with their own key.
+    source("https://git.example.org/team/app.git");
+    in_line.apply(&theirs, "app", &json!({"path": "./apps"}));
     in_line.assert_in_line();
+    let named = json!({"provider": "sops", "secretRef": {"name": in_line.name}});
+    in_line.apply(
+        &theirs,
+        "app",
+        &json!({"path": "./apps", "decryption": named}),
+    );
+    let (other, _) = keypair(&in_line.world);
+    cluster.put_secret(&theirs, &in_line.name, &[("age.agekey", other.as_bytes())]);
+    in_line.assert_in_line();
+    // The same of this repository is a fault, however its URL is written.
+    source("ssh://git@git.example.org:22/platform/fleet");
+    in_line.assert_all_found(&["other-copy", "other-decryption-secret"], &[]);
+    in_line.apply(&theirs, "app", &json!({"path": "./apps"}));
+    in_line.assert_all_found(&["other-copy", "no-decryption"], &[]);
+    // So it is where a revision of it is a commit of this one.
+    source("https://elsewhere.example.org/a/mirror.git");
+    in_line.assert_in_line();
+    in_line.git(&["commit", "--quiet", "--message", "all"]);
+    let commit = in_line.git(&["rev-parse", "HEAD"]).out().trim().to_owned();
+    let path = format!("{GROUP}/namespaces/{theirs}/kustomizations/app/status");
+    let status = json!({"status": {"lastAttemptedRevision": format!("main@sha1:{commit}")}});
+    cluster.patch_merge(&path, &status);
+    in_line.assert_all_found(&["other-copy", "no-decryption"], &[]);
 }

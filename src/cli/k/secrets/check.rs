@@ -10,10 +10,9 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::{OutputFormat, quoted};
 use crate::cli::report::{one_line, without_private_keys};
-use crate::core::audit::{self, Audit, Depth, Examined, Fixed, Leak};
+use crate::core::audit::{self, Audit, Depth, Fixed, Leak};
 use crate::core::git::Git;
 use crate::core::repository;
-use crate::core::sops::Sops;
 
 /// Goes up when a field is taken away or changes its meaning.
 const VERSION: u32 = 1;
@@ -56,6 +55,8 @@ struct CheckAsJson {
     problems: Vec<ToldAsJson>,
     /// Secrets that are not encrypted, and that no rule is for.
     unruled: Vec<String>,
+    /// What could not be read.
+    unread: Vec<String>,
 }
 
 impl Check {
@@ -64,31 +65,52 @@ impl Check {
             context.stdout.check_open("what was found")?;
         }
         let mut audit = self.audit(context)?;
-        if !audit.rules.broken.is_empty() {
-            return Err(audit.rules.broken.swap_remove(0).into());
+        if self.fix && self.fix_all(context, &audit)? && !self.staged {
+            audit = self.audit(context)?;
         }
         self.remark(context, &audit);
-        let sops = match self.fix {
-            true => Some(context.find_sops()?),
-            false => None,
-        };
-        let mut found = Vec::new();
-        for file in &audit.files {
-            for leak in file.leaks(&audit) {
-                let left = sops
-                    .as_ref()
-                    .map(|sops| self.fix(context, sops, file, &leak, &audit));
-                match left.unwrap_or(Fixing::Left) {
-                    Fixing::Done => {}
-                    Fixing::Left => found.push(told::leak(&file.path, &leak)),
-                    Fixing::Failed(failure) => {
-                        context.report.failure(&failure);
-                        found.push(told::leak(&file.path, &leak));
-                    }
-                }
-            }
+        let broken = audit.rules.take_broken();
+        let is_all_seen = broken.is_empty() && audit.unread.is_empty();
+        for error in broken {
+            context.report.failure(&error.into());
         }
-        self.conclude(context, &audit, &found)
+        let leaks = audit.files.iter().flat_map(|file| {
+            let leaks = file.leaks(&audit).into_iter();
+            leaks.map(|leak| told::leak(&file.path, &leak))
+        });
+        let found: Vec<Told> = leaks.collect();
+        if self.output.is_some() {
+            let path = |path: &Path| without_private_keys(&path.display().to_string());
+            let json = CheckAsJson {
+                version: VERSION,
+                ok: found.is_empty() && is_all_seen,
+                files: audit.paths.len(),
+                problems: found
+                    .iter()
+                    .map(|told| told.as_json(&context.report))
+                    .collect(),
+                unruled: audit.unruled_secrets().map(path).collect(),
+                unread: audit
+                    .unread
+                    .iter()
+                    .map(|(unread, _)| path(unread))
+                    .collect(),
+            };
+            context.stdout.write_json("what was found", &json)?;
+        }
+        if !found.is_empty() {
+            return Err(self.failure(&found));
+        }
+        if !is_all_seen {
+            let failure = Failure::new("not all files could be looked at");
+            return Err(failure.hint("--skip PATH leaves out what need not be looked at"));
+        }
+        context.report.say(&match audit.paths.len() {
+            0 => "There is nothing to look at.".to_owned(),
+            1 => "1 file was looked at: no plaintext, no private key.".to_owned(),
+            count => format!("{count} files were looked at: no plaintext, no private key."),
+        });
+        Ok(())
     }
 
     fn audit(&self, context: &Context) -> Result<Audit, Failure> {
@@ -121,8 +143,11 @@ impl Check {
     }
 
     fn remark(&self, context: &Context, audit: &Audit) {
-        if audit.rules.configs().next().is_none() && !audit.paths.is_empty() {
-            let text = "there is no .sops.yaml: only private keys were looked for";
+        if audit.rules.configs().next().is_none()
+            && audit.rules.are_known()
+            && !audit.paths.is_empty()
+        {
+            let text = "there is no .sops.yaml, so no rule says what is to be encrypted";
             context.report.warning(text, None);
         }
         for path in audit.unruled_secrets() {
@@ -138,63 +163,39 @@ impl Check {
         }
     }
 
-    fn fix(
-        &self,
-        context: &Context,
-        sops: &Sops,
-        file: &Examined,
-        leak: &Leak<'_>,
-        audit: &Audit,
-    ) -> Fixing {
-        if !matches!(leak, Leak::NotEncrypted { .. }) {
-            return Fixing::Left;
-        }
-        let Some(rule) = audit.rules.of(&file.path) else {
-            return Fixing::Left;
-        };
-        match audit::fix(sops, &file.path, rule) {
-            Ok(Fixed::Encrypted) => {
-                let path = one_line(&file.path);
-                context.report.say(&format!("Encrypted: {path}"));
-                match self.staged {
-                    true => Fixing::Left,
-                    false => Fixing::Done,
+    /// Encrypts what should have been. Whether anything was.
+    fn fix_all(&self, context: &Context, audit: &Audit) -> Result<bool, Failure> {
+        let sops = context.find_sops()?;
+        let mut any = false;
+        for file in &audit.files {
+            let is_plaintext = |leak: &Leak<'_>| matches!(leak, Leak::NotEncrypted { .. });
+            let rule = audit.rules.of(&file.path);
+            let Some(rule) = rule.filter(|_| file.leaks(audit).iter().any(is_plaintext)) else {
+                continue;
+            };
+            match audit::fix(&sops, &file.path, rule) {
+                Ok(Fixed::Encrypted) => {
+                    any = true;
+                    let path = one_line(&file.path);
+                    context.report.say(&format!("Encrypted: {path}"));
                 }
+                Ok(Fixed::NotMeant) => {}
+                Err(error) => drop(context.report.failure(&error.into())),
             }
-            Ok(Fixed::NotThis) => Fixing::Left,
-            Err(error) => Fixing::Failed(error.into()),
         }
+        Ok(any)
     }
 
-    fn conclude(&self, context: &Context, audit: &Audit, found: &[Told]) -> Result<(), Failure> {
-        if self.output.is_some() {
-            let json = CheckAsJson {
-                version: VERSION,
-                ok: found.is_empty(),
-                files: audit.paths.len(),
-                problems: found
-                    .iter()
-                    .map(|told| told.as_json(&context.report))
-                    .collect(),
-                unruled: audit
-                    .unruled_secrets()
-                    .map(|path| without_private_keys(&path.display().to_string()))
-                    .collect(),
-            };
-            context.stdout.write_json("what was found", &json)?;
+    fn failure(&self, found: &[Told]) -> Failure {
+        let lines = found
+            .iter()
+            .map(|told| format!("\n  {}: {}", told.subject, told.words));
+        let message = format!("this must not be committed:{}", lines.collect::<String>());
+        let failure = Failure::found(Some(message)).hints_of(self.hints(found));
+        match self.staged {
+            true => failure.hint("the index holds it until you git add what you have mended"),
+            false => failure,
         }
-        if found.is_empty() {
-            return said_clean(context, audit);
-        }
-        let mut message = "this must not be committed:".to_owned();
-        for told in found {
-            message.push_str(&format!("\n  {}: {}", told.subject, told.words));
-        }
-        let mut failure = Failure::found(Some(message)).hints_of(self.hints(found));
-        if self.staged {
-            failure = failure.hint("the index holds it until you git add what you have mended");
-        }
-        Err(failure)
     }
 
     /// What to do about all of it: for each kind of problem what it is for the first one.
@@ -206,6 +207,9 @@ impl Check {
         }
         for path in &self.paths {
             fix.push_str(&format!(" {}", quoted(&path.to_string_lossy())));
+        }
+        for path in &self.skip {
+            fix.push_str(&format!(" --skip {}", quoted(&path.to_string_lossy())));
         }
         let several = (fixable > 1).then(|| Hint::Command {
             purpose: format!("to encrypt {fixable} of them in place:"),
@@ -222,29 +226,4 @@ impl Check {
         let rest = rest.flat_map(|told| told.hints.clone());
         several.into_iter().chain(rest).collect()
     }
-}
-
-/// What became of a leak.
-enum Fixing {
-    /// It is gone.
-    Done,
-    /// It is there.
-    Left,
-    /// It is there, and here is why.
-    Failed(Failure),
-}
-
-/// Nothing was found: that is an all-clear only if all could be looked at.
-fn said_clean(context: &Context, audit: &Audit) -> Result<(), Failure> {
-    if !audit.unread.is_empty() {
-        let text = "not all files could be looked at";
-        return Err(Failure::new(text).hint("--skip PATH leaves out what need not be looked at"));
-    }
-    let files = match audit.paths.len() {
-        0 => "There is nothing to look at.".to_owned(),
-        1 => "1 file was looked at: no plaintext, no private key.".to_owned(),
-        count => format!("{count} files were looked at: no plaintext, no private key."),
-    };
-    context.report.say(&files);
-    Ok(())
 }

@@ -2,24 +2,22 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 
 use clap::Args;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::{EXIT_NO_PROGRAM, EXIT_NOT_STARTED};
 use crate::core::decrypt;
 use crate::core::exec::become_program;
-
-/// As a shell and env(1) say it: there is no such program.
-const EXIT_NO_PROGRAM: u8 = 127;
-/// It is there, and cannot be started.
-const EXIT_NOT_STARTED: u8 = 126;
 
 /// Run a command with the cluster's key in SOPS_AGE_KEY
 ///
 /// For sops itself and what calls it: sops updatekeys, helm secrets, a script. The
 /// command takes the place of kb, so its exit code is its own. Other age identities
-/// are taken out of its environment.
+/// are taken out of its environment; a key file of yours that sops finds by itself
+/// (sops/age/keys.txt) stays.
 #[derive(Args, Debug)]
 pub struct Exec {
     /// The command, and its arguments
@@ -41,7 +39,7 @@ impl Exec {
         let error = become_program(program, arguments, variables, &keys.for_sops());
         let name = program.to_string_lossy();
         Err(match error.kind() {
-            io::ErrorKind::NotFound => Failure::new(format!("there is no program {name}"))
+            io::ErrorKind::NotFound if !Path::new(program).is_file() => Failure::new(format!("there is no program {name}"))
                 .hint("is it on the PATH? A shell's own words need a shell: kb k secrets exec -- sh -c '…'")
                 .exit_with(EXIT_NO_PROGRAM),
             _ => Failure::new(format!("cannot start {name}: {error}"))

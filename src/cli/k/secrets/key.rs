@@ -1,13 +1,13 @@
 //! `kb k secrets key`
 
 use clap::Args;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use crate::cli::context::Context;
 use crate::cli::environment::SOPS_AGE_RECIPIENT;
 use crate::cli::failure::Failure;
 use crate::core::decrypt;
-use crate::core::identity::{Identity, Recipient};
+use crate::core::identity::Recipient;
 
 const WHAT: &str = "the private key";
 
@@ -42,24 +42,15 @@ impl Key {
         let secret = context.common.secret();
         let keys = decrypt::fetch(&cluster, &secret)?;
         context.warn_of_bad_lines(&keys.bad_lines);
-        let is_wanted = |identity: &&Identity| match (&wanted, identity.recipient()) {
-            (None, _) => true,
-            (Some(wanted), Some(recipient)) => recipient == wanted,
-            // Whose a post-quantum identity is, only sops can tell.
-            (Some(wanted), None) => keys.may_open(wanted, &[]),
+        let text = match wanted {
+            None => keys.for_sops(),
+            Some(wanted) => keys.for_recipient(&wanted).ok_or_else(|| {
+                let text = format!("the Secret {secret} holds no key for {wanted}");
+                Failure::new(text).hint("--context chooses another cluster")
+            })?,
         };
-        let lines = keys.identities().filter(is_wanted);
-        let lines: Vec<String> = lines
-            .map(|identity| format!("{}\n", identity.key().expose()))
-            .collect();
-        let text = SecretString::from(lines.concat());
-        if let (true, Some(wanted)) = (lines.is_empty(), wanted) {
-            return Err(
-                Failure::new(format!("the Secret {secret} holds no key for {wanted}"))
-                    .hint("--context chooses another cluster"),
-            );
-        }
         let written = context.stdout.write(text.expose_secret().as_bytes());
+        let written = written.and_then(|()| context.stdout.write(b"\n"));
         written.map_err(|error| Failure::stdout(WHAT, &error))
     }
 }

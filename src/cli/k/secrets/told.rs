@@ -41,10 +41,12 @@ impl Told {
         subject: impl Into<String>,
         words: impl Into<String>,
     ) -> Self {
+        // Text that comes from outside must not begin a line that looks like kb's own.
+        let in_one_line = |text: String| text.trim_end().replace(['\n', '\r'], " ");
         Self {
             kind,
-            subject: subject.into(),
-            words: words.into(),
+            subject: in_one_line(subject.into()),
+            words: in_one_line(words.into()),
             hints: Vec::new(),
             is_fixable: false,
         }

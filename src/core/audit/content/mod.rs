@@ -15,24 +15,16 @@ use memchr::memmem;
 use serde_json::Value;
 
 use super::rules::Rule;
+use crate::core::kustomize::is_kustomization;
 use crate::core::manifest::{filled_values, is_encrypted, is_manifest, secrets};
 use crate::core::sops_config::{FILE_NAME, Selection};
-use crate::core::sops_file::{Damage, FileError, Format, Metadata};
+use crate::core::sops_file::{Damage, ENCRYPTED_VALUE, FileError, Format, Metadata};
 use documents::documents;
 pub use plain_values::{Cause, PlainValue};
 use plain_values::{plain_values, selection};
 
-/// Files that those who read them read before anything is decrypted: sops, git, and
-/// kustomize.
-const NEVER_ENCRYPTED: [&str; 7] = [
-    FILE_NAME,
-    ".gitattributes",
-    ".gitignore",
-    ".gitmodules",
-    "Kustomization",
-    "kustomization.yaml",
-    "kustomization.yml",
-];
+/// Files that those who read them read before anything is decrypted: sops and git.
+const NEVER_ENCRYPTED: [&str; 4] = [FILE_NAME, ".gitattributes", ".gitignore", ".gitmodules"];
 
 /// The fields of a manifest by which it is applied.
 const HEAD: [&str; 4] = [
@@ -40,14 +32,6 @@ const HEAD: [&str; 4] = [
     "/kind",
     "/metadata/name",
     "/metadata/namespace",
-];
-
-/// The MAC in the metadata of every encrypted file, in the forms of all formats.
-const MACS: [&str; 4] = [
-    "mac: ENC[AES256_GCM,",
-    "\"mac\": \"ENC[AES256_GCM,",
-    "sops_mac=ENC[AES256_GCM,",
-    "mac = ENC[AES256_GCM,",
 ];
 
 /// The rule that kb writes for Secrets, as it stands in the metadata of a file.
@@ -104,15 +88,7 @@ impl Content {
     /// As [`Self::of`], where only leaks are of interest: of most encrypted manifests
     /// the metadata need not be parsed, which is the larger part.
     pub(super) fn leaks_of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
-        let manifest = Some(path).filter(|path| Format::of(path) == Format::Yaml);
-        let manifest = manifest.and_then(|_| before_metadata(bytes));
-        let documents = manifest.and_then(|manifest| documents(Format::Yaml, manifest));
-        let is_fine = |documents: Vec<Value>| {
-            let has_metadata = |document: &Value| document.get("sops").is_some();
-            plain_values(Format::Yaml, &documents, &Selection::of_secrets()).is_empty()
-                && !documents.iter().any(has_metadata)
-        };
-        match documents.is_some_and(is_fine) {
+        match Format::of(path) == Format::Yaml && is_well_encrypted(bytes) {
             true => Self::Other,
             false => Self::of(path, bytes, rule),
         }
@@ -123,7 +99,7 @@ impl Content {
         let rule = rule.filter(|_| !is_never_encrypted(path));
         // Prose and programs may quote an encrypted value; no encrypted file is without
         // a MAC.
-        let has_mac = MACS.iter().any(|mac| has(bytes, mac));
+        let has_mac = has_mac(bytes);
         // Most files are of no interest, which is to cost little.
         if !has_mac && rule.is_none() && !may_hold_a_secret(path, bytes) {
             return Self::Other;
@@ -195,22 +171,33 @@ fn may_be_secret(path: &Path, bytes: &[u8], rule: Rule<'_>) -> bool {
     names_a_secret(bytes) || (!rule.is_for_all && is_meant())
 }
 
+/// Whether a MAC stands in it, as in the metadata of every encrypted file.
+fn has_mac(bytes: &[u8]) -> bool {
+    follows(bytes, "mac", b"\"'=: \t", ENCRYPTED_VALUE)
+}
+
+/// Whether a `value` follows a `key` somewhere, with nothing but these bytes between.
+fn follows(bytes: &[u8], key: &str, between: &[u8], value: &str) -> bool {
+    memmem::find_iter(bytes, key).any(|at| {
+        let rest = &bytes[at + key.len()..];
+        let skipped = rest.iter().position(|byte| !between.contains(byte));
+        skipped.is_some_and(|skipped| rest[skipped..].starts_with(value.as_bytes()))
+    })
+}
+
 fn has(bytes: &[u8], text: &str) -> bool {
     memmem::find(bytes, text.as_bytes()).is_some()
 }
 
 /// Whether a `kind` of the text is Secret, in YAML or JSON.
 fn names_a_secret(bytes: &[u8]) -> bool {
-    memmem::find_iter(bytes, "kind").any(|at| {
-        let mut rest = bytes[at + "kind".len()..].iter();
-        let value = rest.position(|byte| !b"\"': \t".contains(byte));
-        value.is_some_and(|skipped| bytes[at + "kind".len() + skipped..].starts_with(b"Secret"))
-    })
+    follows(bytes, "kind", b"\"': \t", "Secret")
 }
 
 fn is_never_encrypted(path: &Path) -> bool {
     let name = path.file_name();
-    name.is_some_and(|name| NEVER_ENCRYPTED.iter().any(|never| name == *never))
+    is_kustomization(path)
+        || name.is_some_and(|name| NEVER_ENCRYPTED.iter().any(|never| name == *never))
 }
 
 fn may_hold_a_secret(path: &Path, bytes: &[u8]) -> bool {
@@ -253,6 +240,17 @@ fn encrypted_head(document: &Value) -> Option<String> {
     let is_object = document.get("apiVersion").is_some() && document.get("kind").is_some();
     let field = HEAD.iter().find(encrypted).filter(|_| is_object)?;
     Some(field[1..].replace('/', "."))
+}
+
+/// Whether it surely is an encrypted manifest with nothing in plaintext that should be
+/// encrypted.
+fn is_well_encrypted(bytes: &[u8]) -> bool {
+    let Some(documents) = before_metadata(bytes).and_then(|it| documents(Format::Yaml, it)) else {
+        return false;
+    };
+    let has_metadata = |document: &Value| document.get("sops").is_some();
+    !documents.iter().any(has_metadata)
+        && plain_values(Format::Yaml, &documents, &Selection::of_secrets()).is_empty()
 }
 
 /// What stands before the metadata in a YAML file of one document, as sops writes it

@@ -46,8 +46,12 @@ fn answer(stream: &TcpStream, files: &Files) {
         line.clear();
     }
     let path = request.split(' ').nth(1).unwrap_or_default();
-    let files = files.lock().unwrap_or_else(PoisonError::into_inner);
-    let (status, content) = match files.get(path) {
+    let found = files
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(path)
+        .cloned();
+    let (status, content) = match &found {
         Some(content) => ("200 OK", content.as_slice()),
         None => ("404 Not Found", &b""[..]),
     };

@@ -89,7 +89,7 @@ impl Status {
             audit: &audit,
             found: &found,
             sections,
-            remarks: words::remarks(&audit),
+            remarks: words::remarks(&audit, &found),
             unseen: words::unseen(&audit, &found),
         };
         match self.output {

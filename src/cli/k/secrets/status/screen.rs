@@ -69,14 +69,12 @@ impl Lines<'_> {
     }
 
     fn problems(&mut self, label: &str, problems: &[Told]) {
-        let mut kinds: Vec<&str> = problems.iter().map(|told| told.kind).collect();
-        kinds.dedup();
-        let mut seen: Vec<&str> = Vec::new();
-        for kind in kinds {
-            if seen.contains(&kind) {
+        let mut kinds: Vec<&str> = Vec::new();
+        for kind in problems.iter().map(|told| told.kind) {
+            if kinds.contains(&kind) {
                 continue;
             }
-            seen.push(kind);
+            kinds.push(kind);
             let of_kind: Vec<&Told> = problems.iter().filter(|told| told.kind == kind).collect();
             for told in of_kind.iter().take(SHOWN) {
                 self.problem(label, told);

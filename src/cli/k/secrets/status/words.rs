@@ -24,7 +24,7 @@ pub(super) fn sections(
     audit: &mut Audit,
     found: &mut Status,
 ) -> [Section; 4] {
-    let broken = std::mem::take(&mut audit.rules.broken).into_iter();
+    let broken = audit.rules.take_broken().into_iter();
     let broken = broken.map(|error| Told::of_failure("config-broken", error.into()));
     let config = broken.chain(found.config.iter().map(of_config)).collect();
     let files = audit.files.iter().flat_map(|file| {
@@ -96,13 +96,16 @@ fn config_fact(config: &SopsConfig) -> String {
 }
 
 /// What is worth knowing, and no problem.
-pub(super) fn remarks(audit: &Audit) -> Vec<String> {
+pub(super) fn remarks(audit: &Audit, found: &Status) -> Vec<String> {
+    let copies = found.copies_unseen.then(|| {
+        "kb may not list Secrets of other namespaces: of copies it sees those that Kustomizations name".to_owned()
+    });
     let unruled = audit.unruled_secrets();
     let remark = |path: &Path| {
         let path = one_line(path);
         format!("{path} is a Secret that is not encrypted, and no rule of .sops.yaml is for it")
     };
-    unruled.map(remark).collect()
+    unruled.map(remark).chain(copies).collect()
 }
 
 /// What could not be looked at.
@@ -111,6 +114,14 @@ pub(super) fn unseen(audit: &Audit, found: &Status) -> Vec<Told> {
         Told::new("flux-unseen", "", "kb may not list Kustomizations, and so does not know how Flux fares").hint(
             "ask for a ClusterRole with the verb list on kustomizations.kustomize.toolkit.fluxcd.io",
         )
+    });
+    let unopened = found.files_unopened.then(|| {
+        Told::new(
+            "files-unopened",
+            "",
+            "no file was opened: sops reads the broken .sops.yaml first",
+        )
+        .hint("mend it, as is said above")
     });
     let files = audit.unread.iter().map(|(path, error)| {
         Told::new(
@@ -128,7 +139,7 @@ pub(super) fn unseen(audit: &Audit, found: &Status) -> Vec<Told> {
         )
         .hint("ask for a Role with the verb get on it")
     });
-    files.chain(flux).chain(secrets).collect()
+    files.chain(unopened).chain(flux).chain(secrets).collect()
 }
 
 fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Told {
@@ -533,7 +544,7 @@ fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Told {
             Told::new(
                 "flux-failed",
                 kustomization.clone(),
-                format!("Flux says: {}", message.replace(char::is_control, " ")),
+                format!("Flux says: {}", message),
             )
             .hint(format!(
                 "when what is named above is mended: flux reconcile kustomization {name} -n {namespace}"

@@ -37,15 +37,16 @@ impl Cluster {
     /// # Panics
     /// If Go cannot get that module, or the server does not take it.
     pub fn install_kustomizations(&self) {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let name = "kustomize.toolkit.fluxcd.io_kustomizations.yaml";
         let list = format!("{KUSTOMIZE}/v1/kustomizations");
         self.install(&list, || module(MODULE).join(DEFINITIONS).join(name));
     }
 
     /// Teaches the cluster where Kustomizations have their files from.
-    fn install_sources(&self) {
+    ///
+    /// # Panics
+    /// As [`Cluster::install_kustomizations`].
+    pub fn install_sources(&self) {
         let version = source_version();
         for source in SOURCES {
             let name = format!("source.toolkit.fluxcd.io_{source}.yaml");
@@ -58,6 +59,8 @@ impl Cluster {
 
     /// Teaches the cluster a definition, unless it answers at `list` already.
     fn install(&self, list: &str, definition: impl FnOnce() -> PathBuf) {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let is_served = || self.request("GET", list, None).0 == 200;
         if is_served() {
             return;
