@@ -35,14 +35,24 @@ pub fn is_kustomization(path: &Path) -> bool {
 }
 
 /// The files that Flux applies, or reads, for the `path` of a Kustomization, which is
-/// from the `root`. `files` are those of the repository: absolute, and ordered.
-pub fn files_of(files: &[PathBuf], root: &Path, path: &str) -> BTreeSet<PathBuf> {
+/// from the `root`, and for its `components`, which are from the path. `files` are those
+/// of the repository: absolute, and ordered.
+pub fn files_of(
+    files: &[PathBuf],
+    root: &Path,
+    path: &str,
+    components: &[String],
+) -> BTreeSet<PathBuf> {
     let mut found = Found {
         all: files,
         seen: BTreeSet::new(),
         files: BTreeSet::new(),
     };
-    found.directory(&absolute(root, Path::new(path.trim_start_matches('/'))));
+    let path = absolute(root, Path::new(path.trim_start_matches('/')));
+    found.directory(&path);
+    for component in components {
+        found.directory(&absolute(&path, Path::new(component)));
+    }
     found.files
 }
 

@@ -32,6 +32,20 @@ pub enum Format {
 }
 
 impl Format {
+    /// The format that an encrypted file of this name has. sops can be told another one
+    /// than it takes by itself (`--input-type`): then the metadata shows it.
+    pub fn of_encrypted(path: &Path, bytes: &[u8]) -> Self {
+        let by_name = Self::of(path);
+        let has = |text: &str| memchr::memmem::find(bytes, text.as_bytes()).is_some();
+        match by_name {
+            Self::Binary if has("\nsops_mac=ENC[") => Self::Dotenv,
+            Self::Binary if has("\n[sops]\n") => Self::Ini,
+            Self::Binary if has("\nsops:\n") => Self::Yaml,
+            Self::Binary if has("\"sops\": {") && !has("\"data\": \"ENC[") => Self::Json,
+            by_name => by_name,
+        }
+    }
+
     /// The format that sops takes a file of this name for.
     pub fn of(path: &Path) -> Self {
         let name = path.as_os_str().as_encoded_bytes();
@@ -170,12 +184,20 @@ impl Metadata {
     /// [`FileError::Empty`], [`FileError::Plaintext`], [`FileError::NotParsed`],
     /// [`FileError::Damaged`].
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        Self::parse_as(Format::of(path), path, bytes)
+    }
+
+    /// As [`Self::parse`], whatever the file's name tells.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_as(format: Format, path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(FileError::Empty {
                 path: path.to_owned(),
             });
         }
-        let found = match Format::of(path) {
+        let found = match format {
             Format::Yaml => from_yaml(bytes),
             Format::Json => from_json(bytes),
             // What is not JSON is any binary file.

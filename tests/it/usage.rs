@@ -106,6 +106,7 @@ fn every_command_and_option_is_described() {
       1  failed; the message says why and what to do
       2  wrong usage
       3  status and check: a problem was found
+    exec has those of its command; 126 and 127 if it cannot be started
     ----- stderr -----
     ");
     insta::assert_snapshot!(own_help(&["k"]), @"

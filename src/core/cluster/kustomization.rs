@@ -35,6 +35,8 @@ pub struct Kustomization {
     pub attempted_revision: Option<String>,
     /// The directory of its source that it applies.
     pub path: String,
+    /// Further directories that it applies, from that one.
+    pub components: Vec<String>,
     /// Where that comes from.
     pub source: Source,
     /// Why it is not ready, where it says so.
@@ -50,6 +52,12 @@ pub struct Source {
     pub namespace: String,
     /// Its name.
     pub name: String,
+}
+
+fn texts(object: &DynamicObject, pointer: &str) -> Vec<String> {
+    let list = object.data.pointer(pointer).and_then(Value::as_array);
+    let texts = list.into_iter().flatten().filter_map(Value::as_str);
+    texts.map(ToOwned::to_owned).collect()
 }
 
 /// The message of a condition Ready that is false.
@@ -103,6 +111,7 @@ impl Kustomization {
             applied_revision: text("/status/lastAppliedRevision"),
             attempted_revision: text("/status/lastAttemptedRevision"),
             path: text("/spec/path").unwrap_or_default(),
+            components: texts(object, "/spec/components"),
             source: Source {
                 kind: text("/spec/sourceRef/kind").unwrap_or_default(),
                 namespace: text("/spec/sourceRef/namespace").unwrap_or_else(|| namespace.clone()),

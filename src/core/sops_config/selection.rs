@@ -87,6 +87,11 @@ impl Selection {
         }
     }
 
+    /// Whether a value that stands behind these keys is encrypted whatever comments say.
+    pub fn surely_selects(&self, keys: &[&str]) -> bool {
+        !matches!(self, Self::ByComment) && self.selects(keys)
+    }
+
     /// Whether any value of the document is encrypted: one that is not empty, for
     /// sops leaves empty ones as they are.
     pub fn selects_any(&self, document: &Value) -> bool {
@@ -104,7 +109,6 @@ impl Selection {
         each: &mut impl FnMut(&[&str], &Value),
     ) {
         match value {
-            _ if matches!(self, Self::ByComment) => {}
             Value::Null => {}
             Value::String(text) if text.is_empty() => {}
             Value::Array(values) => values
@@ -117,7 +121,7 @@ impl Selection {
                     keys.pop();
                 }
             }
-            _ if self.selects(keys) => each(keys, value),
+            _ if self.surely_selects(keys) => each(keys, value),
             _ => {}
         }
     }

@@ -62,9 +62,11 @@ pub(super) fn look(request: &Request<'_>, keys: Option<&ClusterKeys>, status: &m
             || keys.is_some_and(|keys| !held.contains(key) && keys.may_open(key, &[]))
     };
     let is_named = all().any(|rule| rule.recipients().any(|key| is_active(&key)));
-    let problems = &mut status.config;
     // What a broken config names, nobody knows.
-    if rules.are_known() && !is_named {
+    let names_retired = all().any(|rule| status.keys.retired.iter().any(|key| rule.names(key)));
+    let problems = &mut status.config;
+    // What names a retired key is said below.
+    if rules.are_known() && !is_named && !names_retired {
         let named = all().flat_map(CreationRule::recipients);
         let named: BTreeSet<Recipient> = named.filter(Recipient::may_be_a_clusters).collect();
         problems.push(ConfigProblem::KeyNotNamed {

@@ -12,6 +12,7 @@ use crate::core::kustomize::is_kustomization;
 use crate::core::parallel;
 use crate::core::sops::{Decrypt, Keys, Sops, SopsError};
 use crate::core::sops_config::CreationRule;
+use crate::core::sops_file::Format;
 
 /// kustomize-controller decrypts no larger file, in bytes (its `decryptor.go`,
 /// `maxEncryptedFileSize`).
@@ -81,9 +82,11 @@ pub(super) fn look(
         let recipients = &found.metadata.recipients;
         if recipients.iter().any(|key| known.is_held(key)) {
             status.ours += 1;
-            // One with values that were typed in is named for them.
+            // One with values that were typed in is named for them, and one whose format its
+            // name does not tell, sops does not open by itself.
             let is_typed_in = |value: &PlainValue| value.cause == Cause::TypedIn;
-            if !found.plain_values.iter().any(is_typed_in) {
+            let is_told = found.format == Format::of(&file.path);
+            if is_told && !found.plain_values.iter().any(is_typed_in) {
                 ours.push(file.path.as_path());
             }
         }

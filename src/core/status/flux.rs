@@ -151,7 +151,7 @@ impl Flux {
                 continue;
             }
             let files = &request.audit.paths;
-            let applied = kustomize::files_of(files, &request.root, &found.path);
+            let applied = kustomize::files_of(files, &request.root, &found.path, &found.components);
             let applied = applied.into_iter().filter_map(|path| {
                 let recipients = encrypted.get(&path)?;
                 Some((path, recipients.iter().any(|key| held.contains(key))))
@@ -340,6 +340,7 @@ mod tests {
             applied_revision: None,
             attempted_revision: None,
             path: String::new(),
+            components: Vec::new(),
             source: Source::default(),
             failure: None,
         };

@@ -675,3 +675,161 @@ fn a_fix_leaves_nothing_behind_that_it_says_is_there() {
         "There is nothing to look at.\n"
     );
 }
+
+#[test]
+fn ini_and_dotenv_are_read_as_sops_reads_them() {
+    let repository = Repository::with_rules(&["path_regex: ^app\\."]);
+    for text in [
+        "[db]\npassword: hunter2\n",
+        "password=ab]cd\n[x]\n",
+        "[x]\n[ y ]\na = hunter2\n",
+    ] {
+        repository.world.write("app.ini", text);
+        repository.assert_found(&[], &["app.ini: not encrypted (rule .sops.yaml:2:5)"]);
+    }
+    for (name, text, from, to) in [
+        (
+            "app.ini",
+            "top = x\n; comment\n[sec]\na = b\n",
+            "top",
+            "new = hunter3\ntop",
+        ),
+        (
+            "app.ini",
+            "[sec]\na = b\n",
+            "[sec]\n",
+            "[sec]\na = hunter3\n",
+        ),
+        (
+            "app.ini",
+            "[sec]\na = b\n",
+            "[sec]\n",
+            "[sec]\na = hunter3\n[sec]\n",
+        ),
+        ("app.env", "A=b\n", "A=", "A=hunter3\nA="),
+    ] {
+        repository.encrypt(name, text);
+        repository.assert_clean(&[]);
+        let encrypted = repository.world.read(name);
+        repository
+            .world
+            .write(name, encrypted.replacen(from, to, 1));
+        crate::assert_fails(
+            &repository.check(&[]),
+            3,
+            &[&format!("{name}: encrypted, but")],
+        );
+        std::fs::remove_file(repository.world.path(name)).expect("removed");
+    }
+}
+
+#[test]
+fn where_comments_decide_the_values_of_a_secret_are_looked_at_all_the_same() {
+    let repository =
+        Repository::with_rules(&["path_regex: ^cc/\n    encrypted_comment_regex: sops:enc"]);
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData:\n  # sops:enc\n  a: hunter2\n  forgotten: hunter3\n";
+    repository.world.write("cc/s.yaml", text);
+    let run = repository.check(&["--fix"]);
+    crate::assert_fails(&run, 3, &["stringData.forgotten would stay in plaintext"]);
+    repository.encrypt("cc/s.yaml", text);
+    repository.assert_found(
+        &[],
+        &["cc/s.yaml: encrypted, but stringData.forgotten stands in it in plaintext"],
+    );
+}
+
+#[test]
+fn a_file_whose_format_its_name_does_not_tell_is_read_by_its_metadata() {
+    let repository = Repository::with_rules(&["path_regex: ^secrets/"]);
+    for (name, format, text) in [
+        ("secrets/.env.prod", "dotenv", "A=b\n"),
+        ("secrets/a.yaml.enc", "yaml", "a: b\n"),
+        ("secrets/a.ini.enc", "ini", "[a]\nb = c\n"),
+        ("secrets/a.json.sops", "json", "{\"a\": \"b\"}\n"),
+    ] {
+        repository.world.write(name, text);
+        let args = [
+            "encrypt",
+            "--input-type",
+            format,
+            "--output-type",
+            format,
+            "--in-place",
+            name,
+        ];
+        repository.world.tool("sops", args).assert_code(0);
+        repository.assert_clean(&[]);
+        let encrypted = repository.world.read(name);
+        let typed = match format {
+            "json" => encrypted.replacen("{", "{\"new\": \"hunter3\",", 1),
+            "yaml" => format!("new: hunter3\n{encrypted}"),
+            _ => format!("new=hunter3\n{encrypted}"),
+        };
+        repository.world.write(name, typed);
+        crate::assert_fails(
+            &repository.check(&[]),
+            3,
+            &[&format!("{name}: encrypted, but")],
+        );
+        repository.world.write(name, encrypted);
+    }
+}
+
+#[test]
+fn templates_are_not_mended_and_other_kinds_are_no_secrets() {
+    let repository = Repository::with_rules(&[
+        "path_regex: .*\\.ya?ml$\n    encrypted_regex: ^(data|stringData)$",
+    ]);
+    for value in ["{{ .Values.password }}", "${DB_PASSWORD}"] {
+        let text = MANIFEST.replace("hunter2", &format!("\"{value}\""));
+        repository.world.write("secret.yaml", &text);
+        repository.check(&["--fix"]).assert_code(3);
+        assert_eq!(repository.world.read("secret.yaml"), text);
+    }
+    repository.world.write(
+        "secret.yaml",
+        "kind: ExternalSecret\nname: {{ .Release.Name }}\nref: {kind: SecretStore}\n",
+    );
+    repository.assert_clean(&[]);
+}
+
+#[test]
+fn odd_values_in_plaintext_do_not_keep_a_file_from_being_read() {
+    let repository =
+        Repository::with_rules(&["path_regex: ^app\\.\n    encrypted_regex: ^password$"]);
+    repository.encrypt(
+        "app.yaml",
+        "password: x\na: .inf\nb: .nan\nc: !!binary /9j/4AAQ\nd: 1e400\n",
+    );
+    repository.assert_clean(&[]);
+}
+
+#[test]
+fn a_hint_names_the_config_that_sops_would_not_take_by_itself() {
+    let repository = Repository::new();
+    let (_, other) = keypair(&repository.world);
+    repository.world.write(
+        "nested/.sops.yaml",
+        format!("creation_rules:\n- age: {other}\n  path_regex: ^values\n"),
+    );
+    repository
+        .world
+        .write("nested/values-secret.yaml", "password: hunter2\n");
+    let run = repository.check(&[]);
+    let hint = "hint: to encrypt it: sops --config nested/.sops.yaml encrypt --in-place nested/values-secret.yaml\n";
+    assert!(run.assert_code(3).err().contains(hint), "{}", run.err());
+    let command = [
+        "--config",
+        "nested/.sops.yaml",
+        "encrypt",
+        "--in-place",
+        "nested/values-secret.yaml",
+    ];
+    repository.world.tool("sops", command).assert_code(0);
+    assert!(
+        repository
+            .world
+            .read("nested/values-secret.yaml")
+            .contains(&other)
+    );
+}

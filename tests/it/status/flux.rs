@@ -66,6 +66,12 @@ fn kustomizations_that_cannot_decrypt_what_they_apply() {
         in_line.apply(&ns, "apps", &json!({"path": path, "decryption": right}));
         in_line.assert_in_line();
     }
+    in_line.apply(
+        &ns,
+        "dev",
+        &json!({"path": "./clusters/dev", "components": ["../../apps"]}),
+    );
+    in_line.assert_found("no-decryption", &[&format!("{ns}/dev: ")]);
     in_line.apply(&ns, "dev", &json!({"path": "./clusters/dev"}));
     in_line.assert_in_line();
 
@@ -197,7 +203,13 @@ fn what_other_repositories_apply_is_none_of_this_one() {
     in_line.assert_all_found(&["other-copy", "no-decryption"], &[]);
     // So it is where a revision of it is a commit of this one.
     source("https://elsewhere.example.org/a/mirror.git");
+    in_line.apply(
+        &theirs,
+        "app",
+        &json!({"path": "./apps", "decryption": named}),
+    );
     in_line.assert_in_line();
+    in_line.apply(&theirs, "app", &json!({"path": "./apps"}));
     in_line.git(&["commit", "--quiet", "--message", "all"]);
     let commit = in_line.git(&["rev-parse", "HEAD"]).out().trim().to_owned();
     let path = format!("{GROUP}/namespaces/{theirs}/kustomizations/app/status");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::told::{self, Told, ToldAsJson};
+use super::told::{self, SopsCommand, Told, ToldAsJson};
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::{OutputFormat, quoted};
@@ -74,9 +74,11 @@ impl Check {
         for error in broken {
             context.report.failure(&error.into());
         }
+        let sops = SopsCommand::new(context);
         let leaks = audit.files.iter().flat_map(|file| {
+            let sops = sops.for_file(&file.path, &audit);
             let leaks = file.leaks(&audit).into_iter();
-            leaks.map(|leak| told::leak(&file.path, &leak))
+            leaks.map(move |leak| told::leak(&file.path, &leak, &sops))
         });
         let found: Vec<Told> = leaks.collect();
         if self.output.is_some() {

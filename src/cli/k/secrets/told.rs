@@ -1,14 +1,16 @@
 //! Problems that `check` and `status` find, as they are said: to people, and to
 //! machines.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::quoted;
 use crate::cli::report::{Report, one_line, without_private_keys};
-use crate::core::audit::{Cause, Leak, Plain, PlainValue, Plaintext};
+use crate::core::audit::{Audit, Cause, Leak, Plain, PlainValue, Plaintext};
+use crate::core::repository;
 use crate::core::sops_file::FileError;
 
 /// A problem, as it is said.
@@ -103,8 +105,34 @@ pub(super) fn word(path: &Path) -> String {
     quoted(&path.to_string_lossy())
 }
 
-/// What must not be committed.
-pub(super) fn leak(path: &Path, leak: &Leak<'_>) -> Told {
+/// How sops is called in a hint.
+pub(super) struct SopsCommand {
+    /// The config that it finds by itself, from the working directory.
+    near: Option<PathBuf>,
+}
+
+impl SopsCommand {
+    pub(super) fn new(context: &Context) -> Self {
+        let named = context.environment.named_config();
+        let near = repository::find_config(&context.directory, named.as_deref());
+        Self {
+            near: near.and_then(|near| near.path.canonicalize().ok()),
+        }
+    }
+
+    /// For a file: with its own config, where sops would take another one.
+    pub(super) fn for_file(&self, path: &Path, audit: &Audit) -> String {
+        let config = audit.rules.of(path).map(|rule| &rule.config.path);
+        let other = config.filter(|config| config.canonicalize().ok() != self.near);
+        match other {
+            None => "sops".to_owned(),
+            Some(config) => format!("sops --config {}", word(config)),
+        }
+    }
+}
+
+/// What must not be committed; `sops` is how sops is called for the file.
+pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Told {
     let subject = one_line(path);
     match leak {
         Leak::PrivateKey { line } => Told::new(
@@ -117,8 +145,8 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>) -> Told {
             "a key that was pushed once is known; to replace it:",
             "k secrets init --force",
         ),
-        Leak::NotEncrypted { found, rule } => not_encrypted(path, found, rule),
-        Leak::PlainValues(values) => plain_values(path, values),
+        Leak::NotEncrypted { found, rule } => not_encrypted(path, found, rule, sops),
+        Leak::PlainValues(values) => plain_values(path, values, sops),
         Leak::Damaged(error) => {
             // Its words begin with the path.
             let words = match error {
@@ -133,7 +161,7 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>) -> Told {
     }
 }
 
-fn not_encrypted(path: &Path, found: &Plaintext, rule: &str) -> Told {
+fn not_encrypted(path: &Path, found: &Plaintext, rule: &str, sops: &str) -> Told {
     let (kind, what) = match &found.what {
         Plain::Secret(Some(name)) => ("not-encrypted", format!("not encrypted: the Secret {name}")),
         Plain::Secret(None) => ("not-encrypted", "not encrypted: a Secret".to_owned()),
@@ -160,14 +188,14 @@ fn not_encrypted(path: &Path, found: &Plaintext, rule: &str) -> Told {
             .hint(narrower),
         _ => told
             .hint(format!(
-                "to encrypt it: sops encrypt --in-place {}",
+                "to encrypt it: {sops} encrypt --in-place {}",
                 word(path)
             ))
             .hint(narrower),
     }
 }
 
-fn plain_values(path: &Path, values: &[PlainValue]) -> Told {
+fn plain_values(path: &Path, values: &[PlainValue], sops: &str) -> Told {
     let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
     let stand = if names.len() == 1 { "stands" } else { "stand" };
     let names = names.join(", ");
@@ -183,7 +211,7 @@ fn plain_values(path: &Path, values: &[PlainValue]) -> Told {
     } else if any(Cause::LastApplied) {
         told.hint_kb("to take the annotation out:", edit)
     } else {
-        told.hint(ENCRYPTED_REGEX).anew(path)
+        told.hint(ENCRYPTED_REGEX).anew(path, sops)
     }
 }
 
@@ -194,12 +222,12 @@ pub(super) const ENCRYPTED_REGEX: &str =
 impl Told {
     /// How a manifest is encrypted anew by its rule, without a plaintext on a disk. Where
     /// it cannot be decrypted, nothing is written: sops takes no empty YAML or JSON.
-    pub(super) fn anew(self, path: &Path) -> Self {
+    pub(super) fn anew(self, path: &Path, sops: &str) -> Self {
         let path = word(path);
         self.hint_kb(
             "to encrypt it anew by its rule:",
             format!(
-                "k secrets decrypt --ignore-mac {path} | sops encrypt --filename-override {path} --output {path} /dev/stdin"
+                "k secrets decrypt --ignore-mac {path} | {sops} encrypt --filename-override {path} --output {path} /dev/stdin"
             ),
         )
     }

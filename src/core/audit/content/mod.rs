@@ -73,8 +73,10 @@ pub enum Plain {
 }
 
 /// An encrypted file.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Encrypted {
+    /// Its format.
+    pub format: Format,
     /// Who can open it.
     pub metadata: Metadata,
     /// The values in it that should be encrypted, and are not.
@@ -107,20 +109,30 @@ impl Content {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Self::Other;
         }
-        let format = Format::of(path);
+        let format = match has_mac {
+            true => Format::of_encrypted(path, bytes),
+            false => Format::of(path),
+        };
         let documents = documents(format, bytes);
         let metadata = match (format, &documents) {
             (Format::Yaml | Format::Json, Some(documents)) => {
                 Metadata::of_document(path, bytes, documents.first())
             }
-            _ => Metadata::parse(path, bytes),
+            _ => Metadata::parse_as(format, path, bytes),
         };
         match (metadata, documents) {
             (Ok(metadata), Some(documents)) => Self::Encrypted(Encrypted {
+                format,
                 metadata,
                 plain_values: plain_values(format, &documents, &selection(format, &documents)),
                 encrypted_head: documents.iter().find_map(encrypted_head),
             }),
+            // Prose may quote a whole file.
+            (Ok(_), None) | (Err(FileError::Damaged { .. }), _)
+                if Format::of(path) == Format::Binary && rule.is_none() =>
+            {
+                Self::Other
+            }
             // What kb cannot read, nobody has looked at.
             (Ok(_), None) => Self::Damaged(FileError::Damaged {
                 path: path.to_owned(),
@@ -129,9 +141,6 @@ impl Content {
             }),
             (Err(FileError::Damaged { .. }), documents) if !has_mac => {
                 unencrypted(path, format, bytes, documents, None, rule)
-            }
-            (Err(FileError::Damaged { .. }), _) if format == Format::Binary && rule.is_none() => {
-                Self::Other
             }
             (Err(damaged @ FileError::Damaged { .. }), _) => Self::Damaged(damaged),
             (Err(FileError::NotParsed { line_column, .. }), _) => {
@@ -173,16 +182,16 @@ fn may_be_secret(path: &Path, bytes: &[u8], rule: Rule<'_>) -> bool {
 
 /// Whether a MAC stands in it, as in the metadata of every encrypted file.
 fn has_mac(bytes: &[u8]) -> bool {
-    follows(bytes, "mac", b"\"'=: \t", ENCRYPTED_VALUE)
+    memmem::find_iter(bytes, "mac").any(|at| {
+        let rest = after(&bytes[at + "mac".len()..], b"\"'=: \t");
+        rest.starts_with(ENCRYPTED_VALUE.as_bytes())
+    })
 }
 
-/// Whether a `value` follows a `key` somewhere, with nothing but these bytes between.
-fn follows(bytes: &[u8], key: &str, between: &[u8], value: &str) -> bool {
-    memmem::find_iter(bytes, key).any(|at| {
-        let rest = &bytes[at + key.len()..];
-        let skipped = rest.iter().position(|byte| !between.contains(byte));
-        skipped.is_some_and(|skipped| rest[skipped..].starts_with(value.as_bytes()))
-    })
+/// What comes after these bytes.
+fn after<'b>(bytes: &'b [u8], skipped: &[u8]) -> &'b [u8] {
+    let start = bytes.iter().position(|byte| !skipped.contains(byte));
+    &bytes[start.unwrap_or(bytes.len())..]
 }
 
 fn has(bytes: &[u8], text: &str) -> bool {
@@ -191,7 +200,13 @@ fn has(bytes: &[u8], text: &str) -> bool {
 
 /// Whether a `kind` of the text is Secret, in YAML or JSON.
 fn names_a_secret(bytes: &[u8]) -> bool {
-    follows(bytes, "kind", b"\"': \t", "Secret")
+    let kinds = ["Secret", "SecretList"];
+    let ends = |text: &[u8]| !text.first().is_some_and(u8::is_ascii_alphanumeric);
+    memmem::find_iter(bytes, "kind").any(|at| {
+        let rest = after(&bytes[at + "kind".len()..], b"\"': \t");
+        let mut kinds = kinds.iter();
+        kinds.any(|kind| rest.strip_prefix(kind.as_bytes()).is_some_and(ends))
+    })
 }
 
 fn is_never_encrypted(path: &Path) -> bool {
@@ -216,9 +231,15 @@ fn plaintext(
     let mut secrets = documents.iter().flat_map(secrets);
     if let Some(secret) = secrets.find(|secret| filled_values(secret).next().is_some()) {
         let name = secret["metadata"]["name"].as_str();
+        // What is filled in later must be readable until then.
+        let is_template = |value: &Value| {
+            value
+                .as_str()
+                .is_some_and(|text| text.contains("{{") || text.contains("${"))
+        };
         return Some(Plaintext {
             what: Plain::Secret(name.map(ToOwned::to_owned)),
-            is_plainly_meant: true,
+            is_plainly_meant: !filled_values(secret).any(|(_, _, value)| is_template(value)),
         });
     }
     // A rule for every path says of no other file that it is one to be encrypted.

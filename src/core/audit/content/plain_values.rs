@@ -65,7 +65,7 @@ pub(super) fn plain_values(
 fn plain_values_of(secret: &Value, selection: &Selection) -> Vec<PlainValue> {
     let is_meant = |key: &str| key.ends_with("_unencrypted");
     let plain = filled_values(secret).filter(|(section, key, value)| {
-        !is_encrypted(value) && !is_meant(key) && !selection.selects(&[section, key])
+        !is_encrypted(value) && !is_meant(key) && !selection.surely_selects(&[section, key])
     });
     let plain = plain.map(|(section, key, _)| PlainValue {
         name: format!("{section}.{key}"),

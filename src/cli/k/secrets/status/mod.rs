@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::told::Told;
+use super::told::{SopsCommand, Told};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::options::OutputFormat;
@@ -82,7 +82,8 @@ impl Status {
         bar.finish_and_clear();
         let mut found = found?;
         let secret = request.secret;
-        let sections = words::sections(&secret, cluster.target(), &mut audit, &mut found);
+        let command = SopsCommand::new(context);
+        let sections = words::sections(&secret, cluster.target(), &mut audit, &mut found, &command);
         let report = Report {
             target: cluster.target(),
             secret: secret.to_string(),

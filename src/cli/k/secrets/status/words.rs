@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Section;
 use crate::cli::failure::{Program, edit_arguments};
-use crate::cli::k::secrets::told::{self, Told, word};
+use crate::cli::k::secrets::told::{self, SopsCommand, Told, word};
 use crate::cli::options::quoted;
 use crate::cli::report::one_line;
 use crate::core::audit::Audit;
@@ -23,16 +23,20 @@ pub(super) fn sections(
     target: &Target,
     audit: &mut Audit,
     found: &mut Status,
+    sops: &SopsCommand,
 ) -> [Section; 4] {
     let broken = audit.rules.take_broken().into_iter();
     let broken = broken.map(|error| Told::of_failure("config-broken", error.into()));
     let config = broken.chain(found.config.iter().map(of_config)).collect();
+    let audit = &*audit;
     let files = audit.files.iter().flat_map(|file| {
+        let sops = sops.for_file(&file.path, audit);
         let leaks = file.leaks(audit).into_iter();
-        leaks.map(|leak| told::leak(&file.path, &leak))
+        leaks.map(move |leak| told::leak(&file.path, &leak, &sops))
     });
     let others = std::mem::take(&mut found.files).into_iter();
-    let others = others.map(|(path, problem)| of_file(&path, problem));
+    let others =
+        others.map(|(path, problem)| of_file(&path, problem, &sops.for_file(&path, audit)));
     [
         Section {
             name: "Cluster",
@@ -310,16 +314,20 @@ fn of_config(problem: &ConfigProblem) -> Told {
                     "to put it into .sops.yaml:",
                     "k secrets init --use-existing",
                 ),
-                (false, [first, ..]) => told
-                    .hint_kb(
+                (false, named) => {
+                    let told = told.hint_kb(
                         "to add a rule for this cluster's files:",
                         "k secrets init --use-existing --path-regex RE",
-                    )
-                    .hint_kb(
-                        "if this cluster was rebuilt, and had that key:",
-                        format!("k secrets init --use-existing --replace {first}"),
-                    )
-                    .hint("--context chooses another cluster, if this is the wrong one"),
+                    );
+                    let told = match named {
+                        [only] => told.hint_kb(
+                            "if this cluster was rebuilt, and had that key:",
+                            format!("k secrets init --use-existing --replace {only}"),
+                        ),
+                        _ => told,
+                    };
+                    told.hint("--context chooses another cluster, if this is the wrong one")
+                }
             }
         }
         ConfigProblem::RetiredNamed { rule, retired } => Told::new(
@@ -365,7 +373,7 @@ fn of_config(problem: &ConfigProblem) -> Told {
     }
 }
 
-fn of_file(path: &Path, problem: FileProblem) -> Told {
+fn of_file(path: &Path, problem: FileProblem, sops: &str) -> Told {
     let told = |kind, words: String| Told::new(kind, one_line(path), words);
     let file = word(path);
     match problem {
@@ -401,10 +409,10 @@ fn of_file(path: &Path, problem: FileProblem) -> Told {
                 ),
                 (false, true) => told.hint_kb(
                     "to give it those of its rule:",
-                    format!("k secrets exec -- sops updatekeys {file}"),
+                    format!("k secrets exec -- {sops} updatekeys {file}"),
                 ),
                 (false, false) => told.hint(format!(
-                    "to give it those of its rule, with the key of its own cluster: kb k secrets exec --context OTHER -- sops updatekeys {file}"
+                    "to give it those of its rule, with the key of its own cluster: kb k secrets exec --context OTHER -- {sops} updatekeys {file}"
                 )),
             }
         }
@@ -416,7 +424,7 @@ fn of_file(path: &Path, problem: FileProblem) -> Told {
             ),
         )
         .hint(format!(
-            "with that key in SOPS_AGE_KEY, sops updatekeys {file} moves it to those of its rule"
+            "with that key in SOPS_AGE_KEY, {sops} updatekeys {file} moves it to those of its rule"
         ))
         .hint(format!(
             "if that key is lost, so is the file: git rm {file}"
@@ -426,7 +434,7 @@ fn of_file(path: &Path, problem: FileProblem) -> Told {
             format!("{field} is encrypted, so Flux cannot apply it"),
         )
         .hint(told::ENCRYPTED_REGEX)
-        .anew(path),
+        .anew(path, sops),
         FileProblem::EncryptedKustomization => told(
             "kustomization-encrypted",
             "kustomize reads it before anything is decrypted".to_owned(),
@@ -448,7 +456,7 @@ fn of_file(path: &Path, problem: FileProblem) -> Told {
         .hint(format!("to see what was changed: git log -p -- {file}"))
         .hint_kb(
             "if it is right as it is, to give it its MAC:",
-            format!("k secrets exec -- sops --rotate --ignore-mac --in-place {file}"),
+            format!("k secrets exec -- {sops} --rotate --ignore-mac --in-place {file}"),
         ),
         FileProblem::NotOpened(error) => Told {
             subject: one_line(path),
