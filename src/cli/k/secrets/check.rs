@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::told::{self, SopsCommand, Told, ToldAsJson};
+use super::finding::{self, Finding, FindingAsJson, SopsCommand};
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::{OutputFormat, quoted};
@@ -52,7 +52,7 @@ struct CheckAsJson {
     ok: bool,
     /// How many files were looked at.
     files: usize,
-    problems: Vec<ToldAsJson>,
+    problems: Vec<FindingAsJson>,
     /// Secrets that are not encrypted, and that no rule is for.
     unruled: Vec<String>,
     /// What could not be read.
@@ -78,9 +78,9 @@ impl Check {
         let leaks = audit.files.iter().flat_map(|file| {
             let sops = sops.for_file(&file.path, &audit);
             let leaks = file.leaks(&audit).into_iter();
-            leaks.map(move |leak| told::leak(&file.path, &leak, &sops))
+            leaks.map(move |leak| finding::leak(&file.path, &leak, &sops))
         });
-        let found: Vec<Told> = leaks.collect();
+        let found: Vec<Finding> = leaks.collect();
         if self.output.is_some() {
             let path = |path: &Path| without_private_keys(&path.display().to_string());
             let json = CheckAsJson {
@@ -89,7 +89,7 @@ impl Check {
                 files: audit.paths.len(),
                 problems: found
                     .iter()
-                    .map(|told| told.as_json(&context.report))
+                    .map(|finding| finding.as_json(&context.report))
                     .collect(),
                 unruled: audit.unruled_secrets().map(path).collect(),
                 unread: audit
@@ -188,10 +188,10 @@ impl Check {
         Ok(any)
     }
 
-    fn failure(&self, found: &[Told]) -> Failure {
+    fn failure(&self, found: &[Finding]) -> Failure {
         let lines = found
             .iter()
-            .map(|told| format!("\n  {}: {}", told.subject, told.words));
+            .map(|finding| format!("\n  {}: {}", finding.subject, finding.words));
         let message = format!("this must not be committed:{}", lines.collect::<String>());
         let failure = Failure::found(Some(message)).hints_of(self.hints(found));
         match self.staged {
@@ -201,8 +201,8 @@ impl Check {
     }
 
     /// What to do about all of it: for each kind of problem what it is for the first one.
-    fn hints(&self, found: &[Told]) -> Vec<Hint> {
-        let fixable = found.iter().filter(|told| told.is_fixable).count();
+    fn hints(&self, found: &[Finding]) -> Vec<Hint> {
+        let fixable = found.iter().filter(|finding| finding.is_fixable).count();
         let mut fix = "k secrets check --fix".to_owned();
         if self.staged {
             fix.push_str(" --staged");
@@ -219,13 +219,13 @@ impl Check {
             arguments: fix,
         });
         let mut kinds = Vec::new();
-        let rest = found.iter().filter(|told| {
-            let kind = (told.kind, told.is_fixable);
-            let is_said = kinds.contains(&kind) || (told.is_fixable && fixable > 1);
+        let rest = found.iter().filter(|finding| {
+            let kind = (finding.kind, finding.is_fixable);
+            let is_said = kinds.contains(&kind) || (finding.is_fixable && fixable > 1);
             kinds.push(kind);
             !is_said
         });
-        let rest = rest.flat_map(|told| told.hints.clone());
+        let rest = rest.flat_map(|finding| finding.hints.clone());
         several.into_iter().chain(rest).collect()
     }
 }

@@ -239,7 +239,7 @@ fn warn(
     if open_elsewhere {
         report.warning(
             &format!("another kb edits {} now", file.display()),
-            text("whoever saves last is told, and keeps the text").as_ref(),
+            text("whoever saves last is finding, and keeps the text").as_ref(),
         );
     }
     if session.is_behind() {

@@ -4,11 +4,11 @@ pub mod check;
 pub mod decrypt;
 pub mod edit;
 pub mod exec;
+mod finding;
 pub mod init;
 pub mod key;
 pub mod prune;
 pub mod status;
-mod told;
 
 use clap::Subcommand;
 

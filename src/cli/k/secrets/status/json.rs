@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Report;
 use crate::cli;
-use crate::cli::k::secrets::told::{Told, ToldAsJson};
+use crate::cli::k::secrets::finding::{Finding, FindingAsJson};
 use crate::cli::report::without_private_keys;
 use crate::core::identity::Recipient;
 use crate::core::sops_config::SopsConfig;
@@ -32,7 +32,7 @@ pub(super) struct StatusAsJson<'a> {
     problems: ProblemsAsJson,
     remarks: Vec<String>,
     /// What could not be looked at.
-    unseen: Vec<ToldAsJson>,
+    unseen: Vec<FindingAsJson>,
 }
 
 #[derive(Serialize)]
@@ -51,15 +51,15 @@ struct FilesAsJson {
 
 #[derive(Serialize)]
 struct ProblemsAsJson {
-    cluster: Vec<ToldAsJson>,
-    config: Vec<ToldAsJson>,
-    files: Vec<ToldAsJson>,
-    flux: Vec<ToldAsJson>,
+    cluster: Vec<FindingAsJson>,
+    config: Vec<FindingAsJson>,
+    files: Vec<FindingAsJson>,
+    flux: Vec<FindingAsJson>,
 }
 
 pub(super) fn status<'a>(report: &'a Report<'a>, out: &cli::report::Report) -> StatusAsJson<'a> {
     let found = report.found;
-    let all = |told: &'a [Told]| told.iter().map(|told| told.as_json(out)).collect();
+    let all = |finding: &'a [Finding]| finding.iter().map(|finding| finding.as_json(out)).collect();
     let [cluster, config, files, flux] = &report.sections;
     let path = |config: &SopsConfig| config.path.display().to_string();
     StatusAsJson {

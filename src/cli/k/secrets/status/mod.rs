@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::told::{SopsCommand, Told};
+use super::finding::{Finding, SopsCommand};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::options::OutputFormat;
@@ -43,7 +43,7 @@ struct Report<'a> {
     /// What is no problem, and worth knowing.
     remarks: Vec<String>,
     /// What could not be looked at, and what to do about it.
-    unseen: Vec<Told>,
+    unseen: Vec<Finding>,
 }
 
 /// A part of the screen.
@@ -51,7 +51,7 @@ struct Section {
     name: &'static str,
     /// What it says of itself.
     facts: Vec<String>,
-    problems: Vec<Told>,
+    problems: Vec<Finding>,
 }
 
 impl Status {

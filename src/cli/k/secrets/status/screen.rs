@@ -3,7 +3,7 @@
 use super::Report;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::k::secrets::told::Told;
+use crate::cli::k::secrets::finding::Finding;
 
 /// Of so many problems of a kind each is named; of more, the number.
 const SHOWN: usize = 5;
@@ -68,16 +68,19 @@ impl Lines<'_> {
         self.text.push_str(&format!("{indent}{text}\n"));
     }
 
-    fn problems(&mut self, label: &str, problems: &[Told]) {
+    fn problems(&mut self, label: &str, problems: &[Finding]) {
         let mut kinds: Vec<&str> = Vec::new();
-        for kind in problems.iter().map(|told| told.kind) {
+        for kind in problems.iter().map(|finding| finding.kind) {
             if kinds.contains(&kind) {
                 continue;
             }
             kinds.push(kind);
-            let of_kind: Vec<&Told> = problems.iter().filter(|told| told.kind == kind).collect();
-            for told in of_kind.iter().take(SHOWN) {
-                self.problem(label, told);
+            let of_kind: Vec<&Finding> = problems
+                .iter()
+                .filter(|finding| finding.kind == kind)
+                .collect();
+            for finding in of_kind.iter().take(SHOWN) {
+                self.problem(label, finding);
             }
             if of_kind.len() > SHOWN {
                 let more = of_kind.len() - SHOWN;
@@ -89,10 +92,10 @@ impl Lines<'_> {
         }
     }
 
-    fn problem(&mut self, label: &str, told: &Told) {
-        let words = match told.subject.is_empty() {
-            true => told.words.clone(),
-            false => format!("{}: {}", told.subject, told.words),
+    fn problem(&mut self, label: &str, finding: &Finding) {
+        let words = match finding.subject.is_empty() {
+            true => finding.words.clone(),
+            false => format!("{}: {}", finding.subject, finding.words),
         };
         let red = clap::builder::styling::AnsiColor::Red.on_default().bold();
         let cyan = clap::builder::styling::AnsiColor::Cyan.on_default().bold();
@@ -101,7 +104,7 @@ impl Lines<'_> {
             false => format!("{red}{label}{red:#} "),
         };
         self.line(&format!("  {label}"), &words);
-        for hint in &told.hints {
+        for hint in &finding.hints {
             let hint = self.context.report.in_words(hint);
             self.line(&format!("    {cyan}hint:{cyan:#} "), &hint);
         }

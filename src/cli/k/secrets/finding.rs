@@ -15,7 +15,7 @@ use crate::core::sops_file::FileError;
 
 /// A problem, as it is said.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct Finding {
     /// What kind of problem it is, for machines: kebab-case, and never another.
     pub(super) kind: &'static str,
     /// What has it: a file, with the line where that is known, or `namespace/name`.
@@ -30,14 +30,14 @@ pub(super) struct Told {
 
 /// A problem on stdout, for machines.
 #[derive(Serialize)]
-pub(super) struct ToldAsJson {
+pub(super) struct FindingAsJson {
     kind: &'static str,
     subject: String,
     message: String,
     hints: Vec<String>,
 }
 
-impl Told {
+impl Finding {
     pub(super) fn new(
         kind: &'static str,
         subject: impl Into<String>,
@@ -86,8 +86,8 @@ impl Told {
         self
     }
 
-    pub(super) fn as_json(&self, report: &Report) -> ToldAsJson {
-        ToldAsJson {
+    pub(super) fn as_json(&self, report: &Report) -> FindingAsJson {
+        FindingAsJson {
             kind: self.kind,
             subject: without_private_keys(&self.subject),
             message: without_private_keys(&self.words),
@@ -132,10 +132,10 @@ impl SopsCommand {
 }
 
 /// What must not be committed; `sops` is how sops is called for the file.
-pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Told {
+pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
     let subject = one_line(path);
     match leak {
-        Leak::PrivateKey { line } => Told::new(
+        Leak::PrivateKey { line } => Finding::new(
             "private-key",
             format!("{subject}:{line}"),
             "an age private key stands here",
@@ -153,7 +153,7 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Told {
                 FileError::Damaged { reason, .. } => format!("damaged: {reason}"),
                 error => error.to_string(),
             };
-            Told::new("damaged", subject, words).hint(format!(
+            Finding::new("damaged", subject, words).hint(format!(
                 "to see how it was before: git log -p -- {}",
                 word(path)
             ))
@@ -161,7 +161,7 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Told {
     }
 }
 
-fn not_encrypted(path: &Path, found: &Plaintext, rule: &str, sops: &str) -> Told {
+fn not_encrypted(path: &Path, found: &Plaintext, rule: &str, sops: &str) -> Finding {
     let (kind, what) = match &found.what {
         Plain::Secret(Some(name)) => ("not-encrypted", format!("not encrypted: the Secret {name}")),
         Plain::Secret(None) => ("not-encrypted", "not encrypted: a Secret".to_owned()),
@@ -176,17 +176,17 @@ fn not_encrypted(path: &Path, found: &Plaintext, rule: &str, sops: &str) -> Told
         }
     };
     let narrower = "if it holds no secret, give that rule a narrower path_regex";
-    let mut told = Told::new(kind, one_line(path), format!("{what} (rule {rule})"));
-    told.is_fixable = found.is_plainly_meant;
+    let mut finding = Finding::new(kind, one_line(path), format!("{what} (rule {rule})"));
+    finding.is_fixable = found.is_plainly_meant;
     match (&found.what, found.is_plainly_meant) {
-        (_, true) => told.hint_kb(
+        (_, true) => finding.hint_kb(
             "to encrypt it in place:",
             format!("k secrets check --fix {}", word(path)),
         ),
-        (Plain::NotParsed(_), _) => told
+        (Plain::NotParsed(_), _) => finding
             .hint("mend it first: sops cannot encrypt it as it is")
             .hint(narrower),
-        _ => told
+        _ => finding
             .hint(format!(
                 "to encrypt it: {sops} encrypt --in-place {}",
                 word(path)
@@ -195,23 +195,23 @@ fn not_encrypted(path: &Path, found: &Plaintext, rule: &str, sops: &str) -> Told
     }
 }
 
-fn plain_values(path: &Path, values: &[PlainValue], sops: &str) -> Told {
+fn plain_values(path: &Path, values: &[PlainValue], sops: &str) -> Finding {
     let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
     let stand = if names.len() == 1 { "stands" } else { "stand" };
     let names = names.join(", ");
     let words = format!("encrypted, but {names} {stand} in it in plaintext");
-    let told = Told::new("values-not-encrypted", one_line(path), words);
+    let finding = Finding::new("values-not-encrypted", one_line(path), words);
     let edit = format!("k secrets edit {}", word(path));
     let any = |cause| values.iter().any(|value| value.cause == cause);
     if any(Cause::TypedIn) {
-        told.hint_kb(
+        finding.hint_kb(
             &format!("take {names} out of the file, and put it in again with"),
             edit,
         )
     } else if any(Cause::LastApplied) {
-        told.hint_kb("to take the annotation out:", edit)
+        finding.hint_kb("to take the annotation out:", edit)
     } else {
-        told.hint(ENCRYPTED_REGEX).anew(path, sops)
+        finding.hint(ENCRYPTED_REGEX).anew(path, sops)
     }
 }
 
@@ -219,7 +219,7 @@ fn plain_values(path: &Path, values: &[PlainValue], sops: &str) -> Told {
 pub(super) const ENCRYPTED_REGEX: &str =
     "first see that its rule has encrypted_regex: ^(data|stringData)$";
 
-impl Told {
+impl Finding {
     /// How a manifest is encrypted anew by its rule, without a plaintext on a disk. Where
     /// it cannot be decrypted, nothing is written: sops takes no empty YAML or JSON.
     pub(super) fn anew(self, path: &Path, sops: &str) -> Self {

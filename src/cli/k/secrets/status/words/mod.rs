@@ -1,0 +1,154 @@
+//! What is said of each problem, and what mends it.
+
+mod config;
+mod files;
+mod flux;
+mod secret;
+
+use std::path::Path;
+
+use super::Section;
+use crate::cli::k::secrets::finding::{self, Finding, SopsCommand};
+use crate::cli::report::one_line;
+use crate::core::audit::Audit;
+use crate::core::cluster::{SecretName, Target};
+use crate::core::sops_config::SopsConfig;
+use crate::core::status::Status;
+
+const OTHER_CLUSTER: &str =
+    "--context chooses another cluster, -n and --secret-name another Secret";
+
+/// The parts of the screen.
+pub(super) fn sections(
+    secret: &SecretName,
+    target: &Target,
+    audit: &mut Audit,
+    found: &mut Status,
+    sops: &SopsCommand,
+) -> [Section; 4] {
+    let broken = audit.rules.take_broken().into_iter();
+    let broken = broken.map(|error| Finding::of_failure("config-broken", error.into()));
+    let config = broken
+        .chain(found.config.iter().map(config::of_config))
+        .collect();
+    let audit = &*audit;
+    let files = audit.files.iter().flat_map(|file| {
+        let sops = sops.for_file(&file.path, audit);
+        let leaks = file.leaks(audit).into_iter();
+        leaks.map(move |leak| finding::leak(&file.path, &leak, &sops))
+    });
+    let others = std::mem::take(&mut found.files).into_iter();
+    let others =
+        others.map(|(path, problem)| files::of_file(&path, problem, &sops.for_file(&path, audit)));
+    [
+        Section {
+            name: "Cluster",
+            facts: cluster_facts(secret, target, found),
+            problems: found
+                .secret
+                .iter()
+                .map(|it| secret::of_secret(secret, it))
+                .collect(),
+        },
+        Section {
+            name: ".sops.yaml",
+            facts: audit.rules.configs().map(config_fact).collect(),
+            problems: config,
+        },
+        Section {
+            name: "Files",
+            facts: vec![format!(
+                "{} looked at, {} encrypted, {} of them for this cluster",
+                audit.paths.len(),
+                found.encrypted,
+                found.ours
+            )],
+            problems: files.chain(others).collect(),
+        },
+        Section {
+            name: "Flux",
+            facts: vec![match found.kustomizations {
+                _ if found.flux_unseen => "kb may not list Kustomizations".to_owned(),
+                None => "the cluster knows no Kustomizations".to_owned(),
+                Some(1) => "1 Kustomization".to_owned(),
+                Some(count) => format!("{count} Kustomizations"),
+            }],
+            problems: found
+                .flux
+                .iter()
+                .map(|it| flux::of_flux(secret, it))
+                .collect(),
+        },
+    ]
+}
+
+fn cluster_facts(secret: &SecretName, target: &Target, found: &Status) -> Vec<String> {
+    let mut facts = vec![
+        format!("context \"{}\" ({})", target.context, target.server()),
+        format!("Secret {secret}"),
+    ];
+    let keys = [
+        ("public key", &found.keys.current),
+        ("new key", &found.keys.next),
+        ("retired", &found.keys.retired),
+    ];
+    for (name, recipients) in keys {
+        facts.extend(recipients.iter().map(|key| format!("  {name} {key}")));
+    }
+    facts
+}
+
+fn config_fact(config: &SopsConfig) -> String {
+    let path = config.path.display();
+    match config.rules.len() {
+        1 => format!("1 rule in {path}"),
+        count => format!("{count} rules in {path}"),
+    }
+}
+
+/// What is worth knowing, and no problem.
+pub(super) fn remarks(audit: &Audit, found: &Status) -> Vec<String> {
+    let copies = found.copies_unseen.then(|| {
+        "kb may not list Secrets of other namespaces: of copies it sees those that Kustomizations name".to_owned()
+    });
+    let unruled = audit.unruled_secrets();
+    let remark = |path: &Path| {
+        let path = one_line(path);
+        format!("{path} is a Secret that is not encrypted, and no rule of .sops.yaml is for it")
+    };
+    unruled.map(remark).chain(copies).collect()
+}
+
+/// What could not be looked at.
+pub(super) fn unseen(audit: &Audit, found: &Status) -> Vec<Finding> {
+    let flux = found.flux_unseen.then(|| {
+        Finding::new("flux-unseen", "", "kb may not list Kustomizations, and so does not know how Flux fares").hint(
+            "ask for a ClusterRole with the verb list on kustomizations.kustomize.toolkit.fluxcd.io",
+        )
+    });
+    let unopened = found.files_unopened.then(|| {
+        Finding::new(
+            "files-unopened",
+            "",
+            "no file was opened: sops reads the broken .sops.yaml first",
+        )
+        .hint("mend it, as is said above")
+    });
+    let files = audit.unread.iter().map(|(path, error)| {
+        Finding::new(
+            "file-unseen",
+            one_line(path),
+            format!("cannot be read: {error}"),
+        )
+        .hint("--skip PATH leaves out what need not be looked at")
+    });
+    let secrets = found.unseen_secrets.iter().map(|(kustomization, secret)| {
+        Finding::new(
+            "secret-unseen",
+            kustomization.clone(),
+            format!("kb may not read the Secret {secret} that the Kustomization decrypts with"),
+        )
+        .hint("ask for a Role with the verb get on it")
+    });
+    files.chain(unopened).chain(flux).chain(secrets).collect()
+}
