@@ -118,11 +118,11 @@ impl Context {
                     "the Secret {secret}, {}, line {}: {}{more}; Flux refuses the whole Secret for it",
                     bad.entry, bad.line, bad.reason
                 ),
-                Some(&Hint::Command {
-                    purpose: "to take the line out (the entry is base64):".to_owned(),
-                    program: Program::Kubectl,
-                    arguments: edit_arguments(&secret),
-                }),
+                Some(&Hint::command(
+                    "to take the line out (the entry is base64):",
+                    Program::Kubectl,
+                    edit_arguments(&secret),
+                )),
             );
         }
     }

@@ -119,9 +119,7 @@ impl Report {
     /// A command of kb's that goes to the same cluster.
     pub fn kb(&self, arguments: &str) -> String {
         // What stands behind these is another program's.
-        let ends = [" -- ", " | "].iter();
-        let end = ends.filter_map(|end| arguments.find(end)).min();
-        let (own, rest) = arguments.split_at(end.unwrap_or(arguments.len()));
+        let (own, rest) = arguments.split_at(end_of_own(arguments));
         // Behind a pipe, kb says itself which Secret it means.
         let context = match rest.starts_with(" | kb ") {
             true => self.same_context.as_str(),
@@ -181,6 +179,18 @@ impl Report {
             None => writeln!(stderr, "{text}"),
         };
     }
+}
+
+/// Where the words of a command end that are kb's own: a name in quotes may look like
+/// their end.
+fn end_of_own(arguments: &str) -> usize {
+    let mut is_quoted = false;
+    let end = arguments.char_indices().find(|(at, c)| {
+        is_quoted ^= *c == '\'';
+        let rest = &arguments[*at..];
+        !is_quoted && (rest.starts_with(" -- ") || rest.starts_with(" | "))
+    });
+    end.map_or(arguments.len(), |(at, _)| at)
 }
 
 /// Names the files below the working directory from there. A path begins where
@@ -315,6 +325,20 @@ mod tests {
             "a\\u{1b}[2Jb\\u{d}c\\u{202e}d\\u{9b}"
         );
         assert_eq!(safe("two\nlines é"), "two\nlines é");
+    }
+
+    #[test]
+    fn the_options_of_the_cluster_stand_among_kbs_own_words() {
+        for (arguments, own) in [
+            ("k secrets init", "k secrets init"),
+            ("k secrets exec -- sops x", "k secrets exec"),
+            (
+                "k secrets decrypt 'p -- q/a' | sops encrypt",
+                "k secrets decrypt 'p -- q/a'",
+            ),
+        ] {
+            assert_eq!(&arguments[..end_of_own(arguments)], own);
+        }
     }
 
     #[test]

@@ -40,6 +40,17 @@ pub enum Hint {
     },
 }
 
+impl Hint {
+    /// A command that goes to the same cluster.
+    pub fn command(purpose: &str, program: Program, arguments: impl Into<String>) -> Self {
+        Self::Command {
+            purpose: purpose.to_owned(),
+            program,
+            arguments: arguments.into(),
+        }
+    }
+}
+
 /// The program of a command in a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -151,11 +162,7 @@ impl Failure {
         program: Program,
         arguments: impl Into<String>,
     ) -> Self {
-        self.hints.push(Hint::Command {
-            purpose: purpose.to_owned(),
-            program,
-            arguments: arguments.into(),
-        });
+        self.hints.push(Hint::command(purpose, program, arguments));
         self
     }
 

@@ -33,7 +33,11 @@ impl std::ops::Deref for InLine {
 /// A cluster without other tests' Kustomizations.
 fn quiet() -> &'static Cluster {
     static QUIET: OnceLock<Cluster> = OnceLock::new();
-    QUIET.get_or_init(Cluster::start)
+    QUIET.get_or_init(|| {
+        // As for the shared one: Go does not build beside the tests.
+        testkit::Tools::get().kustomize_controller();
+        Cluster::start()
+    })
 }
 
 impl InLine {

@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::kubeconfig::Kubeconfig;
 use crate::pki::Pki;
 use crate::supervise::Supervisor;
+use crate::tools::Tools;
 
 pub use flux::Flux;
 pub use objects::UserKind;
@@ -41,6 +42,8 @@ impl Cluster {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(|| {
+            // Built before any test begins: beside them, Go would take their time.
+            Tools::get().kustomize_controller();
             let mut cluster = Self::start();
             cluster.is_shared = true;
             cluster

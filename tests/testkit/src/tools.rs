@@ -29,8 +29,6 @@ pub struct Tools {
     pub etcd: PathBuf,
     /// kube-apiserver.
     pub kube_apiserver: PathBuf,
-    /// Flux's kustomize-controller.
-    pub kustomize_controller: PathBuf,
 }
 
 impl Tools {
@@ -38,7 +36,7 @@ impl Tools {
     /// codes and options they pin.
     pub const OLDEST_SOPS: (u64, u64, u64) = search::OLDEST_SOPS;
 
-    /// All programs but kubectl, found or built once per process.
+    /// All programs but kubectl and Flux's, found or built once per process.
     ///
     /// # Panics
     /// If one is nowhere and cannot be built; the text says what to do.
@@ -52,9 +50,19 @@ impl Tools {
                 age: places.locate(Tool::Age),
                 etcd: places.locate(Tool::Etcd),
                 kube_apiserver: places.locate(Tool::KubeApiserver),
-                kustomize_controller: places.locate(Tool::KustomizeController),
             }
         })
+    }
+
+    /// Flux's kustomize-controller, which the demo does without.
+    ///
+    /// # Panics
+    /// As [`Tools::get`].
+    pub fn kustomize_controller(&self) -> PathBuf {
+        static CONTROLLER: OnceLock<PathBuf> = OnceLock::new();
+        CONTROLLER
+            .get_or_init(|| Places::from_env().locate(Tool::KustomizeController))
+            .clone()
     }
 
     /// kubectl, which only the benchmark's peer pipeline needs: it is looked

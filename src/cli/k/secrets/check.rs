@@ -213,10 +213,9 @@ impl Check {
         for path in &self.skip {
             fix.push_str(&format!(" --skip {}", quoted(&path.to_string_lossy())));
         }
-        let several = (fixable > 1).then(|| Hint::Command {
-            purpose: format!("to encrypt {fixable} of them in place:"),
-            program: Program::Kb,
-            arguments: fix,
+        let several = (fixable > 1).then(|| {
+            let purpose = format!("to encrypt {fixable} of them in place:");
+            Hint::command(&purpose, Program::Kb, fix)
         });
         let mut kinds = Vec::new();
         let rest = found.iter().filter(|finding| {

@@ -78,11 +78,7 @@ impl Finding {
         program: Program,
         arguments: impl Into<String>,
     ) -> Self {
-        self.hints.push(Hint::Command {
-            purpose: purpose.to_owned(),
-            program,
-            arguments: arguments.into(),
-        });
+        self.hints.push(Hint::command(purpose, program, arguments));
         self
     }
 

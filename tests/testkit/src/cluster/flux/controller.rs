@@ -43,7 +43,7 @@ impl Cluster {
         let kubeconfig = self.dir().join("flux-kubeconfig");
         std::fs::write(&kubeconfig, self.kubeconfig().to_yaml()).expect("a kubeconfig");
         let variable = |name: &str, path: &Path| format!("{name}={}", path.display());
-        let controller = Tools::get().kustomize_controller.display().to_string();
+        let controller = Tools::get().kustomize_controller().display().to_string();
         let args = [
             variable("HOME", &home),
             variable("TMPDIR", &home),
