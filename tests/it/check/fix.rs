@@ -10,6 +10,7 @@ fn what_is_plainly_meant_is_encrypted_in_place_and_the_rest_is_left() {
         "path_regex: \\.env$",
         "path_regex: ^some/values\n    encrypted_regex: ^password$",
         "path_regex: ^some/\n    encrypted_regex: ^(data|stringData)$",
+        "path_regex: ^conf/.*\\.json$",
         "path_regex: ^dir/",
     ]);
     let write = |name: &str, text: &str| repository.world.write(name, text);
@@ -19,13 +20,14 @@ fn what_is_plainly_meant_is_encrypted_in_place_and_the_rest_is_left() {
     std::fs::set_permissions(&manifest, std::fs::Permissions::from_mode(0o600)).expect("a mode");
     write("some/README.md", "hunter2\n");
     write("some/other.yaml", "data: hunter2\n");
+    write("conf/app.json", "{\"a\": \"hunter2\"}\n");
     write("dir/tls.key", "hunter2\n");
     write("dir/x.json", "{\"a\": \"hunter2\"}\n");
     let run = repository.check(&["--fix"]);
     crate::assert_fails(
         &run,
         3,
-        &["hint: to encrypt it: sops encrypt --in-place dir/tls.key"],
+        &["hint: to encrypt it: sops encrypt --in-place conf/app.json"],
     );
     for name in ["prod.env", "some/db.yaml"] {
         assert!(
@@ -44,6 +46,7 @@ fn what_is_plainly_meant_is_encrypted_in_place_and_the_rest_is_left() {
         "some/README.md",
         "some/values.yaml",
         "some/other.yaml",
+        "conf/app.json",
         "dir/tls.key",
         "dir/x.json",
     ] {
