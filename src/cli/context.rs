@@ -9,6 +9,7 @@ use super::report::Report;
 use super::stdout::Stdout;
 use crate::core::cluster::{Cluster, kubeconfig};
 use crate::core::flux_secret::BadLine;
+use crate::core::git::Git;
 use crate::core::repository::{self, FoundConfig};
 use crate::core::sops::Sops;
 use crate::core::sops_file::FileError;
@@ -74,6 +75,16 @@ impl Context {
     pub fn found_config(&self) -> Option<FoundConfig> {
         let named = self.named_config()?;
         repository::find_config(&self.directory, Some(&named))
+    }
+
+    /// The top of the repository around the working directory, which stands in for it
+    /// where there is none; and its Git, if it is one of Git's.
+    pub fn repository(&self) -> (PathBuf, Option<Git>) {
+        let directory = &self.directory;
+        let root = repository::root(directory).unwrap_or_else(|| directory.clone());
+        let variables = || self.environment.variables();
+        let git = repository::git_root(directory).map(|_| Git::new(root.clone(), variables()));
+        (root, git)
     }
 
     /// The paths of `--skip`, as a walk through the `roots` comes to them.

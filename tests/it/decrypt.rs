@@ -216,13 +216,8 @@ fn a_config_that_only_encryption_would_stumble_over_is_no_obstacle() {
 #[test]
 fn a_post_quantum_key_opens_its_own_files_only() {
     let setup = Setup::new("pq");
-    let run = setup.world.tool("age-keygen", ["-pq"]);
-    let line = |start: &str| {
-        let found = run.out().lines().find(|line| line.starts_with(start));
-        found.expect("a line of age-keygen").to_owned()
-    };
-    let recipient = line("# public key: ").replace("# public key: ", "");
-    setup.put_key(&[("age.agekey", &line("AGE-SECRET-KEY-PQ-1"))]);
+    let (key, recipient) = crate::post_quantum_keypair(&setup.world);
+    setup.put_key(&[("age.agekey", &key)]);
     setup.encrypt_for(&recipient, "s.yaml", SECRET);
     assert!(
         setup

@@ -159,13 +159,22 @@ fn bare_world() -> World {
 
 /// A keypair by the real age-keygen: private key and recipient.
 fn keypair(world: &World) -> (String, String) {
-    let run = world.tool("age-keygen", [] as [&str; 0]);
+    keypair_with(world, &[])
+}
+
+/// A post-quantum one.
+fn post_quantum_keypair(world: &World) -> (String, String) {
+    keypair_with(world, &["-pq"])
+}
+
+fn keypair_with(world: &World, options: &[&str]) -> (String, String) {
+    let run = world.tool("age-keygen", options);
     let line = |start: &str| {
         let found = run.out().lines().find(|line| line.starts_with(start));
         found.expect("a line of age-keygen").to_owned()
     };
     let recipient = line("# public key: ").replace("# public key: ", "");
-    (line("AGE-SECRET-KEY-1"), recipient)
+    (line("AGE-SECRET-KEY-"), recipient)
 }
 
 /// Puts an ed25519 key into `~/.ssh`, where sops finds it; its public half.

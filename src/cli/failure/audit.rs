@@ -19,7 +19,6 @@ impl From<AuditError> for Failure {
         let failure = Self::from_error(&error);
         match error {
             AuditError::Git(error) | AuditError::Blob(BlobError::Git(error)) => error.into(),
-            AuditError::Config(error) => error.into(),
             AuditError::Blob(BlobError::Read(_)) => failure.hint("git fsck shows what is wrong"),
             AuditError::Blob(BlobError::Missing { .. }) => failure.hint(
                 "git fsck shows what is missing; in a partial clone, git fetch --refetch gets it",

@@ -21,7 +21,6 @@ use std::io;
 use std::path::PathBuf;
 
 use super::git::{BlobError, GitError};
-use super::sops_config::ConfigError;
 
 pub use content::{Cause, Content, Encrypted, Plain, PlainValue, Plaintext};
 pub use fix::{FixError, Fixed, fix};
@@ -64,9 +63,6 @@ pub enum AuditError {
     /// What stands in the index, too.
     #[error(transparent)]
     Blob(#[from] BlobError),
-    /// A config cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
     /// A path that was named is not there.
     #[error("there is no {}", .path.display())]
     Missing {

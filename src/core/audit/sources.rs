@@ -290,7 +290,7 @@ fn is_file(path: &Path) -> bool {
 
 fn read_config(path: &Path) -> Option<Result<SopsConfig, ConfigError>> {
     let is_there = path.symlink_metadata().is_ok();
-    is_there.then(|| SopsConfig::load_or_empty(path))
+    is_there.then(|| SopsConfig::load(path))
 }
 
 /// The rules of the files; `load` reads the config at a path.

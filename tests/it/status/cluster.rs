@@ -75,18 +75,13 @@ fn an_entry_that_is_no_key() {
 #[test]
 fn a_post_quantum_key_is_in_line_too() {
     let in_line = InLine::new("post-quantum");
-    let run = in_line.world.tool("age-keygen", ["-pq"]);
-    let line = |start: &str| {
-        let found = run.out().lines().find(|line| line.starts_with(start));
-        found.expect("a line of age-keygen").to_owned()
-    };
-    let recipient = line("# public key: ").replace("# public key: ", "");
+    let (key, recipient) = crate::post_quantum_keypair(&in_line.world);
     let config = in_line.world.read(".sops.yaml");
     in_line.world.write(
         ".sops.yaml",
         config.replace(&in_line.recipient(), &recipient),
     );
-    in_line.put(&[("age.agekey", &line("AGE-SECRET-KEY-PQ-1"))]);
+    in_line.put(&[("age.agekey", &key)]);
     in_line.encrypt("apps/db-secret.yaml", MANIFEST);
     in_line.assert_in_line();
     let json = in_line.kb(&["status", "-o", "json"]);

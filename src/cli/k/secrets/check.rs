@@ -119,14 +119,12 @@ impl Check {
         let directory = &context.directory;
         let named = context.found_config();
         let skip = |root: &Path| context.skipped(&self.skip, &[root.to_owned()]);
-        let variables = context.environment.variables();
         if self.staged {
-            let git = Git::around(directory.clone(), variables)?;
+            let git = Git::around(directory.clone(), context.environment.variables())?;
             let skip = skip(git.root())?;
             return Ok(audit::index(&git, &skip, named.as_ref())?);
         }
-        let root = repository::root(directory).unwrap_or_else(|| directory.clone());
-        let git = repository::git_root(directory).map(|_| Git::new(root.clone(), variables));
+        let (root, git) = context.repository();
         let paths = self.paths.iter().map(|path| {
             let path = repository::absolute(directory, path);
             // Elsewhere it is what a link leads to, with the rules there.

@@ -14,8 +14,6 @@ use crate::cli::failure::Failure;
 use crate::cli::options::OutputFormat;
 use crate::core::audit::{self, Audit, Depth};
 use crate::core::cluster::Target;
-use crate::core::git::Git;
-use crate::core::repository;
 use crate::core::status::{self, Status as Found};
 
 /// Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
@@ -57,10 +55,7 @@ struct Section {
 impl Status {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         context.stdout.check_open("what was found")?;
-        let directory = &context.directory;
-        let root = repository::root(directory).unwrap_or_else(|| directory.clone());
-        let variables = context.environment.variables();
-        let git = repository::git_root(directory).map(|_| Git::new(root.clone(), variables));
+        let (root, git) = context.repository();
         let named = context.found_config();
         let skip = context.skipped(&self.skip, std::slice::from_ref(&root))?;
         let sops = context.find_sops()?;
