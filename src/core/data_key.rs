@@ -23,6 +23,30 @@ impl PartialEq for DataKey {
     }
 }
 
+impl DataKey {
+    /// Makes a new one from the operating system's randomness. `None` if that gives
+    /// none.
+    pub fn generate() -> Option<Self> {
+        let mut failed = false;
+        let key = SecretBox::init_with_mut(|key: &mut [u8; LENGTH]| {
+            failed = getrandom::fill(key).is_err();
+        });
+        (!failed).then_some(Self(key))
+    }
+
+    /// Encrypts it to a recipient, as an armored age file. `None` if that is no X25519
+    /// key.
+    pub fn wrap(&self, recipient: &str) -> Option<String> {
+        let recipient: age::x25519::Recipient = recipient.parse().ok()?;
+        age::encrypt_and_armor(&recipient, self.expose()).ok()
+    }
+
+    /// The key itself, for the one who encrypts with it.
+    pub(super) fn expose(&self) -> &[u8; LENGTH] {
+        self.0.expose_secret()
+    }
+}
+
 /// Identities, made ready to open data keys.
 pub struct Opener(Vec<age::x25519::Identity>);
 
@@ -39,9 +63,9 @@ impl Opener {
 
     /// The data key in the first of the wrapped keys that one of them opens, or `None`
     /// if they open none.
-    pub fn open_any(&self, wrapped_keys: &[String]) -> Option<DataKey> {
+    pub fn open_any(&self, wrapped_keys: &[impl AsRef<str>]) -> Option<DataKey> {
         let mut wrapped_keys = wrapped_keys.iter();
-        wrapped_keys.find_map(|wrapped| self.open(wrapped).ok())
+        wrapped_keys.find_map(|wrapped| self.open(wrapped.as_ref()).ok())
     }
 
     fn open(&self, wrapped: &str) -> Result<DataKey, DecryptError> {

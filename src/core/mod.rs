@@ -11,6 +11,7 @@
 //! | [`sops_config`] | `.sops.yaml` |
 //! | [`sops_file`] | the metadata of an encrypted file |
 //! | [`data_key`] | the data key in it |
+//! | [`native`] | its values, without sops |
 //! | [`repository`] | which directory is the repository, which config applies |
 //! | [`scan`] | which files of a repository are for given recipients |
 //! | [`reencrypt`] | moving encrypted files from old recipients to a new one |
@@ -41,6 +42,7 @@ pub mod identity;
 pub mod init;
 pub mod kustomize;
 pub mod manifest;
+pub mod native;
 pub mod parallel;
 pub mod private_dir;
 pub mod prune;

@@ -6,6 +6,7 @@ use super::{Failure, Program, file_list};
 use crate::cli::report::one_line;
 use crate::core::cluster::SecretName;
 use crate::core::flux_secret::{JournalError, SecretCopy};
+use crate::core::native::{NotNative, Outside, Tampered};
 use crate::core::reencrypt::{FileTrouble, ReencryptError, Why};
 use crate::core::rotate::{BadKeys, Refusal, RotateError};
 use crate::core::sops::SopsError;
@@ -264,9 +265,13 @@ impl Failure {
             let reason = Self::from_error(&trouble.why).message.unwrap_or_default();
             let reason = reason.replace('\n', "\\n");
             let path = one_line(&trouble.path);
-            match reason.contains(&path) {
-                true => format!("\n  {reason}"),
-                false => format!("\n  {path}: {reason}"),
+            match &trouble.why {
+                Why::NotNative(NotNative::Tampered(tampered)) => {
+                    let place = tampered.position().in_file(&trouble.path);
+                    format!("\n  {}: {reason}", one_line(place.as_ref()))
+                }
+                _ if reason.contains(&path) => format!("\n  {reason}"),
+                _ => format!("\n  {path}: {reason}"),
             }
         };
         let mut text: String = troubles.iter().take(SHOWN).map(line).collect();
@@ -288,8 +293,24 @@ impl Failure {
                 Why::Sops(_) => {
                     "kb k secrets decrypt PATH shows whether it opens; a KMS or PGP recipient must be within reach"
                 }
-                Why::OtherRecipients | Why::NotForNew | Why::StillForOld | Why::SameDataKey => {
-                    "another version of sops may do better: sops --version"
+                Why::NotNative(NotNative::Outside(Outside::Mac)) => {
+                    "git log -p shows how the file was changed; without --engine native, sops has the last word"
+                }
+                Why::NotNative(NotNative::Outside(_)) => {
+                    "without --engine native, sops re-encrypts what kb leaves to it"
+                }
+                Why::NotNative(NotNative::Tampered(Tampered::Value { .. })) => {
+                    "git log -p shows how the file was changed: a value cannot be moved or copied in its encrypted form"
+                }
+                Why::NotNative(NotNative::Tampered(Tampered::Comment { .. })) => {
+                    "nobody can read such a comment: take it out; or --engine sops keeps it, as a text that is encrypted once more"
+                }
+                Why::OtherRecipients
+                | Why::NotForNew
+                | Why::OtherValues
+                | Why::StillForOld
+                | Why::SameDataKey => {
+                    "--engine sops or another version of sops may do better: sops --version"
                 }
             };
             if !failure

@@ -6,10 +6,9 @@ use crate::core::cluster::{Cluster, SecretName};
 use crate::core::flux_secret::{self, ClusterKeys};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{
-    Affected, Move, Observer, Ready, ReencryptError, Replaced, SopsEngine, Swap, Tree, look,
+    Affected, Choice, Move, Observer, Ready, ReencryptError, Replaced, Swap, Tree, look,
 };
 use crate::core::replace;
-use crate::core::sops::Sops;
 
 /// What is for retired keys, and is to be for the current one.
 pub struct RetiredFiles {
@@ -69,7 +68,7 @@ impl RetiredFiles {
         cluster: &Cluster,
         secret: &SecretName,
         tree: &Tree,
-        sops: &Sops,
+        engine: Choice<'_>,
         ignore_mac: bool,
         observer: &dyn Observer,
     ) -> Result<Replaced, InitError> {
@@ -80,12 +79,9 @@ impl RetiredFiles {
         let Some(current) = current.first() else {
             return Ok(Replaced::default());
         };
-        let engine = SopsEngine {
-            sops,
-            keys: self.keys.for_sops(),
-        };
+        let engine = engine.engine(self.keys.identities(), self.keys.for_sops());
         let old = self.keys.of_recipients(&self.swap.old);
-        let mut task = Move::new(tree, self.swap, &old, current, &engine, observer);
+        let mut task = Move::new(tree, self.swap, &old, current, &*engine, observer);
         task.ignore_mac = ignore_mac;
         let staged = task
             .prepare(self.affected.targets())

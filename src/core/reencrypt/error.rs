@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::core::identity::Recipient;
+use crate::core::native::NotNative;
 use crate::core::replace::ReplaceError;
 use crate::core::sops::SopsError;
 use crate::core::sops_config::{ConfigError, EditError};
@@ -33,20 +34,27 @@ pub enum Why {
     /// sops cannot re-encrypt it.
     #[error(transparent)]
     Sops(#[from] SopsError),
+    /// kb does not re-encrypt it by itself, and was not to let sops do it; or something
+    /// in it is not authentic.
+    #[error(transparent)]
+    NotNative(#[from] NotNative),
     /// A recipient that is to go stands in it twice, and sops takes out only one.
     #[error("it names the old key twice, and sops takes out only one of them")]
     Doubled,
-    /// What sops made is for others than it was told.
-    #[error("sops made it for other recipients than it was told")]
+    /// The result is for others than it should be.
+    #[error("the result is for other recipients than it should be")]
     OtherRecipients,
-    /// What sops made does not open with the new key.
-    #[error("what sops made of it does not open with the new key")]
+    /// The result does not open with the new key.
+    #[error("the result does not open with the new key")]
     NotForNew,
-    /// What sops made still opens with an old key.
-    #[error("what sops made of it still opens with an old key")]
+    /// The result holds other values.
+    #[error("the result does not hold the same values")]
+    OtherValues,
+    /// The result still opens with an old key.
+    #[error("the result still opens with an old key")]
     StillForOld,
-    /// What sops made has the old data key, which whoever had an old key knows.
-    #[error("sops kept its data key")]
+    /// The result has the old data key, which whoever had an old key knows.
+    #[error("the result has the old data key")]
     SameDataKey,
     /// It cannot be replaced.
     #[error(transparent)]

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use super::data_key::Opener;
 use super::identity::{Identity, Recipient};
 
-pub use engine::{Engine, How, SopsEngine};
+pub use engine::{By, Choice, Engine};
 pub use error::{FileTrouble, ReencryptError, Why};
 pub use look::{Affected, AffectedFile, ConfigEdit, Targets, configs, look};
 pub use place::{Replaced, Staged};

@@ -1,7 +1,9 @@
 //! Puts the results into place.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::engine::By;
 use super::look::{Affected, ConfigEdit, look};
 use super::prepare::Ready;
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
@@ -14,7 +16,8 @@ const ROUNDS: usize = 8;
 /// leaves everything as it was.
 pub struct Staged {
     files: Batch,
-    count: usize,
+    /// Who re-encrypted them.
+    made_by: HashMap<PathBuf, By>,
     configs: Vec<replace::Staged>,
     /// What could not be read when they were looked for.
     unread: Vec<PathBuf>,
@@ -28,7 +31,8 @@ impl Ready {
     pub fn stage(self) -> Result<Staged, ReencryptError> {
         let mut files = Batch::new();
         let mut troubles = Vec::new();
-        let count = self.files.len();
+        let made_by = self.made_by();
+        let made_by = made_by.map(|(path, by)| (path.to_owned(), by)).collect();
         for file in self.files {
             if let Err(error) = files.stage(&file.path, &file.before, &file.after) {
                 troubles.push(FileTrouble {
@@ -48,7 +52,7 @@ impl Ready {
         files.sync()?;
         Ok(Staged {
             files,
-            count,
+            made_by,
             configs,
             unread: self.unread,
         })
@@ -70,11 +74,11 @@ impl Staged {
         for _ in 0..ROUNDS {
             let Self {
                 files,
-                count,
+                made_by,
                 configs,
                 unread,
             } = staged;
-            replaced.files += commit_files(files, count, task)?;
+            replaced.count(commit_files(files, made_by, task)?);
             let mut left = look(task.tree, &task.swap, &[], None)?;
             if left.troubles.is_empty() && left.files.is_empty() {
                 replaced.configs += commit_configs(configs)?;
@@ -105,24 +109,27 @@ impl Staged {
 }
 
 /// Replaces the files; one that someone else has changed stays as it is. Returns
-/// how many were replaced.
-fn commit_files(files: Batch, count: usize, task: &Move<'_>) -> Result<usize, ReencryptError> {
-    let mut done = 0;
+/// who re-encrypted those that were replaced.
+fn commit_files(
+    files: Batch,
+    mut made_by: HashMap<PathBuf, By>,
+    task: &Move<'_>,
+) -> Result<Vec<By>, ReencryptError> {
+    let (mut done, count) = (0, made_by.len());
     let failed = files.commit(|| {
         done += 1;
         task.observer.progress(Stage::Replacing, done, count);
     });
-    let replaced = count - failed.len();
-    let is_change = |error: &ReplaceError| matches!(error, ReplaceError::Changed { .. });
-    let troubles = failed.into_iter().filter(|(_, error)| !is_change(error));
-    let troubles: Vec<FileTrouble> = troubles
-        .map(|(path, error)| FileTrouble {
-            path,
-            why: Why::Replace(error),
-        })
-        .collect();
+    let mut troubles = Vec::new();
+    for (path, error) in failed {
+        made_by.remove(&path);
+        if !matches!(error, ReplaceError::Changed { .. }) {
+            let why = Why::Replace(error);
+            troubles.push(FileTrouble { path, why });
+        }
+    }
     match troubles.is_empty() {
-        true => Ok(replaced),
+        true => Ok(made_by.into_values().collect()),
         false => Err(ReencryptError::Files(troubles)),
     }
 }
@@ -145,6 +152,16 @@ fn commit_configs(configs: Vec<replace::Staged>) -> Result<usize, ReencryptError
 pub struct Replaced {
     /// So many files.
     pub files: usize,
+    /// So many of them by the sops program, the others by kb itself.
+    pub by_sops: usize,
     /// So many `.sops.yaml` files.
     pub configs: usize,
+}
+
+impl Replaced {
+    fn count(&mut self, files: Vec<By>) {
+        self.files += files.len();
+        let by_sops = files.iter().filter(|by| matches!(by, By::Sops(_)));
+        self.by_sops += by_sops.count();
+    }
 }

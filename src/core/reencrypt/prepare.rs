@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::engine::How;
+use super::engine::{By, Encrypted, How, Made};
 use super::look::{ConfigEdit, Targets};
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
 use crate::core::identity::Recipient;
+use crate::core::native::Verified;
 use crate::core::parallel;
-use crate::core::sops_file::{self, Metadata};
+use crate::core::sops_file::{self, Format, Metadata};
 
 /// The results, in memory.
 pub struct Ready {
@@ -24,6 +25,15 @@ pub(super) struct Reencrypted {
     pub(super) path: PathBuf,
     pub(super) before: Vec<u8>,
     pub(super) after: Vec<u8>,
+    /// Who re-encrypted it.
+    pub(super) by: By,
+}
+
+impl Ready {
+    /// Who re-encrypted each file.
+    pub fn made_by(&self) -> impl Iterator<Item = (&Path, By)> {
+        self.files.iter().map(|file| (&*file.path, file.by))
+    }
 }
 
 impl Move<'_> {
@@ -105,19 +115,28 @@ impl Move<'_> {
         if self.swap.old.iter().any(|key| count(key) > 1) {
             return Err(Why::Doubled);
         }
-        let after = self.engine.reencrypt(path, &metadata, &self.swap, how)?;
-        self.check(path, &metadata, &after)?;
+        let file = Encrypted {
+            path,
+            content: &before,
+            metadata: &metadata,
+        };
+        let made = self.engine.reencrypt(&file, &self.swap, how)?;
+        self.check(&file, &made)?;
+        let (after, by) = (made.content, made.by);
         Ok(Some(Reencrypted {
             path: path.to_owned(),
             before,
             after,
+            by,
         }))
     }
 
     /// Checks that the new key opens the result, that the old ones do not, that its
-    /// data key is new, and that no other age recipient was lost or added.
-    fn check(&self, path: &Path, before: &Metadata, after: &[u8]) -> Result<(), Why> {
-        let after = Metadata::parse(path, after)?;
+    /// data key is new, that no other age recipient was lost or added, and, where kb
+    /// made it, that it holds the same values.
+    fn check(&self, file: &Encrypted<'_>, made: &Made<'_>) -> Result<(), Why> {
+        let before = file.metadata;
+        let after = Metadata::parse(file.path, &made.content)?;
         let stay = before.recipients.iter();
         let stay = stay.filter(|key| !self.swap.old.contains(key));
         let mut expected: Vec<&Recipient> = stay.collect();
@@ -130,16 +149,30 @@ impl Move<'_> {
         if found != expected || after.other_keys != before.other_keys || after.is_split {
             return Err(Why::OtherRecipients);
         }
-        let Some(data_key) = self.new_opener.open_any(&after.wrapped_keys) else {
-            return Err(Why::NotForNew);
+        let same_key = match &made.before {
+            Some((values, old_key)) => {
+                let format = Format::of(file.path);
+                let key = |wrapped: &[&str]| self.new_opener.open_any(wrapped);
+                let opened = Verified::open(format, &made.content, key);
+                let (new_values, new_key) = opened.map_err(|_| Why::NotForNew)?;
+                if !values.holds_the_same(&new_values) {
+                    return Err(Why::OtherValues);
+                }
+                new_key == *old_key
+            }
+            None => {
+                let new_key = self.new_opener.open_any(&after.wrapped_keys);
+                let new_key = new_key.ok_or(Why::NotForNew)?;
+                // Who had the old key had this one as well.
+                self.old_opener.open_any(&before.wrapped_keys) == Some(new_key)
+            }
         };
         if self.old_opener.open_any(&after.wrapped_keys).is_some() {
             return Err(Why::StillForOld);
         }
-        // Who had the old key had this one as well.
-        if self.old_opener.open_any(&before.wrapped_keys) == Some(data_key) {
-            return Err(Why::SameDataKey);
+        match same_key {
+            true => Err(Why::SameDataKey),
+            false => Ok(()),
         }
-        Ok(())
     }
 }

@@ -1,23 +1,24 @@
 //! Carries a rotation out.
 
+use std::path::Path;
+
 use super::plan::Plan;
 use super::{BadKeys, Refusal, Request, RotateError};
 use crate::core::cluster::{Cluster, Mode};
 use crate::core::flux_secret::{Begun, Journal, JournalError};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{
-    Move, Observer, Ready, ReencryptError, Replaced, SopsEngine, Staged, Swap, look,
+    By, Choice, Move, Observer, Ready, ReencryptError, Replaced, Staged, Swap, look,
 };
 use crate::core::replace;
-use crate::core::sops::Sops;
 
 /// What a rotation works with.
 #[derive(Clone, Copy)]
 pub struct Rotation<'a> {
     /// The cluster.
     pub cluster: &'a Cluster,
-    /// The program that re-encrypts.
-    pub sops: &'a Sops,
+    /// What re-encrypts.
+    pub engine: Choice<'a>,
     /// What is asked for.
     pub request: &'a Request,
     /// Who watches.
@@ -103,13 +104,11 @@ impl Rotation<'_> {
         swap: Swap,
         work: impl FnOnce(&Move<'_>) -> T,
     ) -> T {
-        let engine = SopsEngine {
-            sops: self.sops,
-            keys: journal.keys.for_sops(),
-        };
+        let keys = &journal.keys;
+        let engine = self.engine.engine(keys.identities(), keys.for_sops());
         let old = journal.keys.of_recipients(&swap.old);
         let tree = &self.request.tree;
-        let mut task = Move::new(tree, swap, &old, new, &engine, self.observer);
+        let mut task = Move::new(tree, swap, &old, new, &*engine, self.observer);
         task.ignore_mac = self.request.ignore_mac;
         work(&task)
     }
@@ -209,6 +208,11 @@ impl Prepared {
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Who re-encrypted each file.
+    pub fn made_by(&self) -> impl Iterator<Item = (&Path, By)> {
+        self.ready.made_by()
     }
 }
 

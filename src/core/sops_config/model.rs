@@ -87,7 +87,7 @@ pub struct Position {
 
 impl Position {
     /// The place of a byte in a text.
-    pub(super) fn of(text: &str, at: usize) -> Self {
+    pub(in crate::core) fn of(text: &str, at: usize) -> Self {
         let line = &text[text[..at].rfind('\n').map_or(0, |found| found + 1)..at];
         Self {
             line: text[..at].matches('\n').count() as u64 + 1,

@@ -69,6 +69,16 @@ impl Selection {
         !matches!(self, Self::Unsaid)
     }
 
+    /// Whether it can be told by the keys alone: comments do not decide, and the
+    /// expression compiles.
+    pub fn is_by_keys(&self) -> bool {
+        match self {
+            Self::EncryptedRegex(regex) | Self::UnencryptedRegex(regex) => regex.is_some(),
+            Self::ByComment => false,
+            Self::Unsaid | Self::EncryptedSuffix(_) | Self::UnencryptedSuffix(_) => true,
+        }
+    }
+
     /// Whether a value that stands behind these keys is encrypted. Where comments
     /// decide, it may be.
     pub fn selects(&self, keys: &[&str]) -> bool {

@@ -18,6 +18,7 @@ use crate::core::init::{self, ChangePlan, KeySource, Outcome, Plan};
 use crate::core::replace;
 use crate::core::repository::{self, ConfigLocation};
 use crate::core::signals;
+use crate::core::sops::Sops;
 use crate::core::sops_config::{ConfigError, PathRegex, SopsConfig, Target};
 
 /// Give the cluster its age key, and .sops.yaml the public half
@@ -97,7 +98,7 @@ impl Init {
         }
         let config = SopsConfig::load_or_empty(&location.path)?;
         config.check()?;
-        context.find_sops()?.require_version()?;
+        let sops = self.force.find_sops(context)?;
         let key = match (self.import, self.use_existing) {
             (true, _) => KeySource::Import(private_key::read()?),
             (_, true) => KeySource::Existing,
@@ -113,6 +114,7 @@ impl Init {
                     location: &location,
                     config: &config,
                     options: &self.force,
+                    sops: sops.as_ref(),
                     dry_run: self.dry_run,
                     yes: self.yes,
                 };
@@ -138,11 +140,13 @@ impl Init {
             key,
             target: self.target(),
         };
+        let retired = |recipient: &Recipient| {
+            self.retired(context, &cluster, &location, recipient, sops.as_ref())
+        };
         let plan = match decided(context, &cluster, init::plan(&cluster, request)?)? {
             Plan::Change(plan) => plan,
             Plan::InLine(in_line) => {
-                let retired = self.retired(context, &cluster, &location, &in_line.recipient)?;
-                if let Some(retired) = retired {
+                if let Some(retired) = retired(&in_line.recipient)? {
                     return retired.run(self.dry_run);
                 }
                 say::in_line(context, &location.path, &in_line);
@@ -157,11 +161,11 @@ impl Init {
             );
             context.report.warning(&text, None);
         }
-        let retired = self.retired(context, &cluster, &location, &plan.recipient)?;
+        let retired_files = retired(&plan.recipient)?;
         say::plan(context, &cluster, &plan);
         if self.dry_run {
             say::difference(context, &plan);
-            if let Some(retired) = retired {
+            if let Some(retired) = retired_files {
                 return retired.run(self.dry_run);
             }
             let report = &context.report;
@@ -171,7 +175,7 @@ impl Init {
         let recipient = plan.recipient.clone();
         execute(context, &cluster, *plan)?;
         // .sops.yaml is another one by now.
-        match self.retired(context, &cluster, &location, &recipient)? {
+        match retired(&recipient)? {
             Some(retired) => retired.run(self.dry_run),
             None => Ok(()),
         }
@@ -184,6 +188,7 @@ impl Init {
         cluster: &'a Cluster,
         location: &ConfigLocation,
         recipient: &Recipient,
+        sops: Option<&'a Sops>,
     ) -> Result<Option<retired::Retired<'a>>, Failure> {
         if !self.use_existing {
             return Ok(None);
@@ -196,6 +201,7 @@ impl Init {
             cluster,
             tree,
             found,
+            engine: self.force.engine(sops),
             ignore_mac: self.force.ignore_mac,
         }))
     }

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::force::number_of_files;
+use super::force::{by_whom, number_of_files};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Progress;
 use crate::cli::report::one_line;
 use crate::core::cluster::Cluster;
 use crate::core::init::RetiredFiles;
-use crate::core::reencrypt::Tree;
+use crate::core::reencrypt::{Choice, Tree};
 
 /// Files that are to be moved to the current key.
 pub(super) struct Retired<'a> {
@@ -17,6 +17,7 @@ pub(super) struct Retired<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) tree: Tree,
     pub(super) found: RetiredFiles,
+    pub(super) engine: Choice<'a>,
     pub(super) ignore_mac: bool,
 }
 
@@ -35,22 +36,22 @@ impl Retired<'_> {
             report.say("Nothing was changed: this was a dry run.");
             return Ok(());
         }
-        let sops = self.context.find_sops()?;
         let progress = Progress::new(report, &|_, _| {});
         let secret = self.context.common.secret();
         let moved = self.found.move_all(
             self.cluster,
             &secret,
             &self.tree,
-            &sops,
+            self.engine,
             self.ignore_mac,
             &progress,
         );
         progress.clear();
         let moved = moved?;
         report.say(&format!(
-            "Done: {} re-encrypted for the current key. Commit them.",
-            number_of_files(moved.files)
+            "Done: {} re-encrypted for the current key{}. Commit them.",
+            number_of_files(moved.files),
+            by_whom(&moved)
         ));
         Ok(())
     }

@@ -1,9 +1,13 @@
 //! The plan for machines.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::core::cluster::Cluster;
-use crate::core::rotate::{Plan, Step};
+use crate::core::reencrypt::By;
+use crate::core::rotate::{Prepared, Step};
 
 /// Goes up when a field is taken away or changes its meaning.
 const VERSION: u32 = 1;
@@ -42,6 +46,10 @@ enum StepAsJson {
         recipients: Vec<String>,
         /// Whether a key that is not age's opens it too.
         other_keys: bool,
+        /// What re-encrypts it.
+        engine: &'static str,
+        /// Why that is sops, where kb has left it to sops.
+        reason: Option<String>,
     },
     EditConfig {
         path: String,
@@ -53,7 +61,10 @@ enum StepAsJson {
 }
 
 /// The plan, to be printed.
-pub(super) fn plan<'a>(cluster: &'a Cluster, plan: &'a Plan) -> impl Serialize + 'a {
+pub(super) fn plan<'a>(cluster: &'a Cluster, prepared: &'a Prepared) -> impl Serialize + 'a {
+    let plan = prepared.plan();
+    let made_by: HashMap<&Path, By> = prepared.made_by().collect();
+    let step = |step| StepAsJson::new(step, &made_by);
     let target = cluster.target();
     let is_known = plan.is_resumed() || plan.is_imported();
     let remarks = &plan.remarks;
@@ -64,7 +75,7 @@ pub(super) fn plan<'a>(cluster: &'a Cluster, plan: &'a Plan) -> impl Serialize +
         resumed: plan.is_resumed(),
         old: plan.old().iter().map(|key| key.as_str()).collect(),
         new: is_known.then(|| plan.new_recipient().as_str()),
-        steps: plan.steps().into_iter().map(StepAsJson::from).collect(),
+        steps: plan.steps().into_iter().map(step).collect(),
         foreign: remarks
             .foreign
             .iter()
@@ -84,17 +95,25 @@ pub(super) fn plan<'a>(cluster: &'a Cluster, plan: &'a Plan) -> impl Serialize +
     }
 }
 
-impl From<Step> for StepAsJson {
-    fn from(step: Step) -> Self {
+impl StepAsJson {
+    fn new(step: Step, made_by: &HashMap<&Path, By>) -> Self {
         match step {
             Step::AddKey(secret) => Self::AddKey {
                 secret: secret.to_string(),
             },
-            Step::Reencrypt(file) => Self::Reencrypt {
-                path: file.path.display().to_string(),
-                recipients: file.recipients.iter().map(ToString::to_string).collect(),
-                other_keys: file.other_keys,
-            },
+            Step::Reencrypt(file) => {
+                let (engine, reason) = match made_by.get(&*file.path) {
+                    Some(By::Sops(reason)) => ("sops", *reason),
+                    _ => ("native", None),
+                };
+                Self::Reencrypt {
+                    path: file.path.display().to_string(),
+                    recipients: file.recipients.iter().map(ToString::to_string).collect(),
+                    other_keys: file.other_keys,
+                    engine,
+                    reason: reason.map(|reason| reason.to_string()),
+                }
+            }
             Step::EditConfig(path) => Self::EditConfig {
                 path: path.display().to_string(),
             },

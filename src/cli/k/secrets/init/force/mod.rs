@@ -6,9 +6,9 @@ mod say;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-pub(super) use say::number_of_files;
+pub(super) use say::{by_whom, number_of_files};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program, show_key_arguments};
@@ -17,12 +17,13 @@ use crate::cli::progress::Progress;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::NEXT_ENTRY;
 use crate::core::init::KeySource;
-use crate::core::reencrypt::{Stage, Tree};
+use crate::core::reencrypt::{Choice, Stage, Tree};
 use crate::core::replace::{self, ReplaceError, TreeLock};
 use crate::core::repository::ConfigLocation;
 use crate::core::rotate::{
     self, CopyPolicy, NewKey, Plan, Point, Refusal, Request, Rotation, Unfinished,
 };
+use crate::core::sops::Sops;
 use crate::core::sops_config::SopsConfig;
 
 /// What `--force` takes.
@@ -52,6 +53,16 @@ pub(super) struct Force {
     #[arg(long, requires = "moves", help_heading = "Rotation")]
     pub(super) ignore_mac: bool,
 
+    /// What re-encrypts the files
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        requires = "moves",
+        help_heading = "Rotation"
+    )]
+    engine: Engine,
+
     /// Rotate in copies of the Secret that Kustomizations decrypt with, too
     #[arg(
         long,
@@ -77,9 +88,39 @@ pub(super) struct Force {
     output: Option<OutputFormat>,
 }
 
+/// What re-encrypts files.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Engine {
+    /// kb itself, and sops for the files that kb leaves to it
+    Auto,
+    /// kb itself; a file that it would leave to sops stops it
+    Native,
+    /// sops, one process for each file
+    Sops,
+}
+
 impl Force {
     pub(super) fn is_asked_for(&self) -> bool {
         self.force
+    }
+
+    /// The sops program, unless it is not wanted.
+    pub(super) fn find_sops(&self, context: &Context) -> Result<Option<Sops>, Failure> {
+        if self.engine == Engine::Native {
+            return Ok(None);
+        }
+        let sops = context.find_sops()?;
+        sops.require_version()?;
+        Ok(Some(sops))
+    }
+
+    /// What re-encrypts the files.
+    pub(super) fn engine<'a>(&self, sops: Option<&'a Sops>) -> Choice<'a> {
+        match (self.engine, sops) {
+            (Engine::Native, _) | (_, None) => Choice::Native,
+            (Engine::Auto, Some(sops)) => Choice::Auto(sops),
+            (Engine::Sops, Some(sops)) => Choice::Sops(sops),
+        }
     }
 
     /// Where the files are; paths on the command line are taken from the working
@@ -111,6 +152,7 @@ pub(super) struct Task<'a> {
     pub(super) location: &'a ConfigLocation,
     pub(super) config: &'a SopsConfig,
     pub(super) options: &'a Force,
+    pub(super) sops: Option<&'a Sops>,
     pub(super) dry_run: bool,
     pub(super) yes: bool,
 }
@@ -183,7 +225,6 @@ impl Task<'_> {
 
     fn rotate(&self, mut plan: Plan, request: &Request) -> Result<(), Failure> {
         let context = self.context;
-        let sops = context.find_sops()?;
         let pause = |stage: Stage, done: usize| {
             if stage == Stage::Replacing {
                 context.environment.pause_at(&format!("replacing-{done}"));
@@ -197,16 +238,17 @@ impl Task<'_> {
         let progress = Progress::new(&context.report, &pause);
         let rotation = Rotation {
             cluster: self.cluster,
-            sops: &sops,
+            engine: self.options.engine(self.sops),
             request,
             observer: &progress,
         };
         context.environment.pause_at("planned");
         let prepared = rotation.prepare(plan)?;
         progress.clear();
+        say::left_to_sops(context, prepared.made_by());
         if self.dry_run {
             if self.options.output.is_some() {
-                let plan = json::plan(self.cluster, prepared.plan());
+                let plan = json::plan(self.cluster, &prepared);
                 context.stdout.write_json("the plan", &plan)?;
             }
             context

@@ -1,12 +1,13 @@
 //! What a rotation is about to do, and what it did, in words.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Hint, Program};
 use crate::cli::report::one_line;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::SecretCopy;
+use crate::core::reencrypt::{By, Replaced};
 use crate::core::rotate::{Done, Plan};
 
 /// So many files are named, unless `--verbose`.
@@ -153,12 +154,13 @@ pub(super) fn done(context: &Context, done: &Done) {
     };
     let report = &context.report;
     report.say(&format!(
-        "Done: {} re-encrypted for the new key{config}.{joined}{shown}\n\
+        "Done: {} re-encrypted for the new key{}{config}.{joined}{shown}\n\
          Commit and push. The old key stays in the cluster, so that Flux opens what is\n\
          deployed now; when the push is applied: {}\n\
          What was pushed before stays readable in the Git history with the old key: if that\n\
          has leaked, change the passwords themselves too.",
         number_of_files(done.replaced.files),
+        by_whom(&done.replaced),
         report.kb("k secrets prune")
     ));
 }
@@ -168,5 +170,24 @@ pub(in super::super) fn number_of_files(count: usize) -> String {
     match count {
         1 => "1 file".to_owned(),
         count => format!("{count} files"),
+    }
+}
+
+/// Which files were left to sops, and why.
+pub(super) fn left_to_sops<'p>(context: &Context, made_by: impl Iterator<Item = (&'p Path, By)>) {
+    for (path, by) in made_by {
+        if let By::Sops(Some(why)) = by {
+            let text = format!("left to sops: {}: {why}", one_line(path));
+            context.report.detail(&text);
+        }
+    }
+}
+
+/// How many files sops has re-encrypted, and how many kb itself.
+pub(in super::super) fn by_whom(replaced: &Replaced) -> String {
+    match (replaced.files - replaced.by_sops, replaced.by_sops) {
+        (_, 0) => String::new(),
+        (0, _) => " by sops".to_owned(),
+        (by_kb, by_sops) => format!(" ({by_kb} by kb itself, {by_sops} by sops)"),
     }
 }

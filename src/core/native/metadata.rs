@@ -1,0 +1,183 @@
+//! The sops metadata, as far as it bears on the values.
+//!
+//! Stricter than [`Metadata`](crate::core::sops_file::Metadata), which says who can
+//! open a file: with a field that is not known here the file is left to sops.
+
+use std::ops::Range;
+
+use super::Outside;
+use super::contents::{Scalar, Segment, Value};
+use crate::core::sops_config::Selection;
+
+/// The keys that are not age's. sops 3.7 writes them with nothing in them.
+const OTHER_KEYS: [&str; 7] = [
+    "pgp",
+    "kms",
+    "gcp_kms",
+    "hckms",
+    "azure_kv",
+    "hc_vault",
+    "key_groups",
+];
+
+/// Which values are encrypted. sops takes one of these at a time.
+const SELECTIONS: [&str; 4] = [
+    "encrypted_regex",
+    "unencrypted_regex",
+    "encrypted_suffix",
+    "unencrypted_suffix",
+];
+
+/// The metadata of a document.
+pub(super) struct Metadata {
+    /// The MAC, encrypted.
+    pub(super) mac: Located,
+    /// The additional data of the MAC: when the file was written, as in RFC 3339.
+    pub(super) last_modified: String,
+    /// Whether the MAC is over the encrypted values alone.
+    pub(super) mac_only_encrypted: bool,
+    /// Which values are encrypted.
+    pub(super) selection: Selection,
+    /// The age keys, in order.
+    pub(super) keys: Vec<AgeKey>,
+}
+
+/// A recipient, and the data key that is encrypted to it.
+pub(super) struct AgeKey {
+    /// The recipient's text.
+    pub(super) recipient: Located,
+    /// An armored age file.
+    pub(super) wrapped: Located,
+}
+
+/// A text, and the bytes in the file that it stands in.
+pub(super) struct Located {
+    pub(super) range: Range<usize>,
+    pub(super) text: String,
+}
+
+#[derive(Default)]
+struct Fields {
+    mac: Option<Located>,
+    last_modified: Option<String>,
+    mac_only_encrypted: bool,
+    selections: Vec<(&'static str, String)>,
+    keys: Vec<(Option<Located>, Option<Located>)>,
+}
+
+impl Metadata {
+    /// Takes what stands in the metadata of a document.
+    ///
+    /// # Errors
+    /// [`Outside`]
+    pub(super) fn new(values: &[Value<'_>]) -> Result<Self, Outside> {
+        let mut fields = Fields::default();
+        for (at, value) in values.iter().enumerate() {
+            if values[..at].iter().any(|other| other.path == value.path) {
+                return Err(Outside::Metadata);
+            }
+            fields.take(value)?;
+        }
+        let text = |wanted: &str| {
+            let found = fields.selections.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, text)| text.clone())
+        };
+        let selection = Selection::new(text);
+        if fields.selections.len() > 1 || !selection.is_by_keys() {
+            return Err(Outside::Metadata);
+        }
+        let key = |(recipient, wrapped): (Option<_>, Option<_>)| {
+            Some(AgeKey {
+                recipient: recipient?,
+                wrapped: wrapped?,
+            })
+        };
+        let keys: Option<Vec<AgeKey>> = fields.keys.into_iter().map(key).collect();
+        let found = fields.mac.zip(fields.last_modified).zip(keys);
+        let ((mac, last_modified), keys) = found.ok_or(Outside::Metadata)?;
+        Ok(Self {
+            mac,
+            last_modified,
+            mac_only_encrypted: fields.mac_only_encrypted,
+            selection,
+            keys,
+        })
+    }
+
+    /// Whether it says the same as another.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        let keys = |metadata: &Self| {
+            let texts = metadata.keys.iter();
+            let texts = texts.map(|key| (key.recipient.text.clone(), key.wrapped.text.clone()));
+            texts.collect::<Vec<_>>()
+        };
+        self.mac.text == other.mac.text
+            && self.last_modified == other.last_modified
+            && keys(self) == keys(other)
+    }
+}
+
+impl Fields {
+    fn take(&mut self, value: &Value<'_>) -> Result<(), Outside> {
+        use Segment::{Index, Key};
+        let keys = value.path.keys();
+        let text = match &value.scalar {
+            Scalar::Null if keys.first().is_some_and(|key| OTHER_KEYS.contains(key)) => {
+                return Ok(());
+            }
+            Scalar::Null => return Err(Outside::Metadata),
+            Scalar::Text(text) => Some(text.clone().into_owned()),
+            Scalar::Other(_) => None,
+        };
+        let located = || {
+            Some(Located {
+                range: value.range.clone(),
+                text: text.clone()?,
+            })
+        };
+        match value.path.0.as_slice() {
+            [Key(field)] => match field.as_str() {
+                "mac" => self.mac = located(),
+                "lastmodified" => self.last_modified = text,
+                "version" => {}
+                "mac_only_encrypted" => {
+                    self.mac_only_encrypted = match &value.scalar {
+                        Scalar::Text(text) => truth(&text.to_ascii_lowercase())?,
+                        Scalar::Other(text) => truth(&text.to_ascii_lowercase())?,
+                        Scalar::Null => false,
+                    }
+                }
+                field => {
+                    let known = SELECTIONS.iter().find(|known| **known == field);
+                    let (known, text) = known.zip(text).ok_or(Outside::Metadata)?;
+                    if !text.is_empty() {
+                        self.selections.push((known, text));
+                    }
+                }
+            },
+            [Key(age), Index(index), Key(field)] if age == "age" => {
+                // A list in order; what is far out of it is none.
+                if *index > self.keys.len() {
+                    return Err(Outside::Metadata);
+                }
+                if *index == self.keys.len() {
+                    self.keys.push((None, None));
+                }
+                match field.as_str() {
+                    "recipient" => self.keys[*index].0 = located(),
+                    "enc" => self.keys[*index].1 = located(),
+                    _ => return Err(Outside::Metadata),
+                }
+            }
+            [Key(other), ..] if OTHER_KEYS.contains(&other.as_str()) => {
+                return Err(Outside::OtherKeys);
+            }
+            _ => return Err(Outside::Metadata),
+        }
+        Ok(())
+    }
+}
+
+fn truth(text: &str) -> Result<bool, Outside> {
+    text.parse().map_err(|_| Outside::Metadata)
+}

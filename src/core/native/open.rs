@@ -1,0 +1,192 @@
+//! Opens every value of a file, and verifies its MAC.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use memchr::memmem;
+use sha2::{Digest, Sha512};
+use zeroize::Zeroizing;
+
+use super::contents::{Comment, Contents, Document, Path, Scalar, Value};
+use super::metadata::Metadata;
+use super::token::{Cipher, Kind, Token};
+use super::{NotNative, Outside, Tampered};
+use crate::core::data_key::DataKey;
+use crate::core::sops_config::Position;
+use crate::core::sops_file::ENCRYPTED_VALUE;
+
+/// What the hash begins with where it is over the encrypted values alone: the
+/// SHA-256 of "sops" (`sops.go`, `MACOnlyEncryptedInitialization`).
+const ENCRYPTED_ONLY: [u8; 32] = [
+    0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe, 0x0b,
+    0x0b, 0x97, 0x5b, 0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,
+];
+
+/// An encrypted value that is authentic.
+#[derive(PartialEq)]
+pub(super) struct Opened {
+    /// Its bytes in the file, without quotes. The MAC stands in each document.
+    pub(super) ranges: Vec<Range<usize>>,
+    /// What it is authentic for.
+    pub(super) additional_data: String,
+    pub(super) kind: Kind,
+    pub(super) plaintext: Zeroizing<Vec<u8>>,
+}
+
+/// Opens everything that is encrypted in a file: the values, the comments, the MACs.
+///
+/// # Errors
+/// [`NotNative`]
+pub(super) fn open(
+    contents: &Contents<'_>,
+    metadata: &[Metadata],
+    key: &DataKey,
+) -> Result<Vec<Opened>, NotNative> {
+    let first = metadata.first().ok_or(Outside::Metadata)?;
+    let mut opener = Opener {
+        text: contents.text,
+        cipher: Cipher::new(key),
+        metadata: first,
+        hash: Sha512::new(),
+        opened: Vec::new(),
+    };
+    if first.mac_only_encrypted {
+        opener.hash.update(ENCRYPTED_ONLY);
+    }
+    for document in &contents.documents {
+        for value in &document.values {
+            opener.value(value)?;
+        }
+    }
+    opener.mac(metadata)?;
+    for document in &contents.documents {
+        for comment in &document.comments {
+            opener.comment(comment, document)?;
+        }
+    }
+    // None is left that nobody has looked at.
+    let all = memmem::find_iter(contents.text.as_bytes(), ENCRYPTED_VALUE).count();
+    let known: usize = opener.opened.iter().map(|opened| opened.ranges.len()).sum();
+    match all == known {
+        true => Ok(opener.opened),
+        false => Err(Outside::Values.into()),
+    }
+}
+
+struct Opener<'a> {
+    text: &'a str,
+    cipher: Cipher,
+    metadata: &'a Metadata,
+    hash: Sha512,
+    opened: Vec<Opened>,
+}
+
+impl Opener<'_> {
+    /// As sops walks over a value (`sops.go`, `Decrypt`).
+    fn value(&mut self, value: &Value<'_>) -> Result<(), NotNative> {
+        let selected = self.metadata.selection.selects(&value.path.keys());
+        let hashed = match &value.scalar {
+            Scalar::Null => return Ok(()),
+            Scalar::Text(text) if selected && text.is_empty() => return Ok(()),
+            Scalar::Text(text) if selected => {
+                let token = Token::parse(text).filter(|token| token.kind != Kind::Comment);
+                let token = token.ok_or(Outside::Values)?;
+                let range = self.range_of(text, &value.range)?;
+                let opened = self.open(vec![range], &token, value.path.additional_data());
+                let opened = opened.ok_or_else(|| self.tampered(value))?;
+                if !token.kind.fits(&opened.plaintext) {
+                    return Err(Outside::Values.into());
+                }
+                self.hash.update(&opened.plaintext);
+                self.opened.push(opened);
+                return Ok(());
+            }
+            // sops wants a text there.
+            Scalar::Other(_) if selected => return Err(Outside::Values.into()),
+            Scalar::Text(text) => text.as_bytes(),
+            Scalar::Other(text) => text.as_bytes(),
+        };
+        if !self.metadata.mac_only_encrypted {
+            self.hash.update(hashed);
+        }
+        Ok(())
+    }
+
+    /// The documents' MACs are the same text.
+    fn mac(&mut self, documents: &[Metadata]) -> Result<(), NotNative> {
+        let mut computed = String::with_capacity(128);
+        for byte in self.hash.finalize_reset() {
+            write!(computed, "{byte:02X}").map_err(|_| Outside::Mac)?;
+        }
+        let text = &self.metadata.mac.text;
+        let ranges = documents
+            .iter()
+            .map(|it| self.range_of(text, &it.mac.range));
+        let ranges = ranges.collect::<Result<_, _>>()?;
+        let token = Token::parse(text).filter(|token| token.kind == Kind::Text);
+        let additional_data = self.metadata.last_modified.clone();
+        let opened = token.and_then(|token| self.open(ranges, &token, additional_data));
+        let opened = opened.filter(|mac| *mac.plaintext == computed.as_bytes());
+        self.opened.push(opened.ok_or(Outside::Mac)?);
+        Ok(())
+    }
+
+    /// Where in the tree sops sees a comment depends on its YAML parser. A wrong guess
+    /// is not authentic, so it can be tried: where kb's parser sees it, then around
+    /// that, then anywhere.
+    fn comment(&mut self, comment: &Comment<'_>, document: &Document<'_>) -> Result<(), NotNative> {
+        if !comment.text.starts_with(ENCRYPTED_VALUE) {
+            return Ok(());
+        }
+        let token = Token::parse(comment.text).filter(|token| token.kind == Kind::Comment);
+        let token = token.ok_or(Outside::Values)?;
+        let near = document.containers[..=comment.container].iter().rev();
+        let far = document.containers[comment.container + 1..].iter();
+        let mut containers = near.chain(far);
+        let opened = containers.find_map(|container: &Path| {
+            self.open(
+                vec![comment.range.clone()],
+                &token,
+                container.additional_data(),
+            )
+        });
+        match opened {
+            Some(opened) => self.opened.push(opened),
+            None => {
+                return Err(NotNative::Tampered(Tampered::Comment {
+                    position: Position::of(self.text, comment.range.start),
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    fn open(
+        &self,
+        ranges: Vec<Range<usize>>,
+        token: &Token<'_>,
+        additional_data: String,
+    ) -> Option<Opened> {
+        let plaintext = self.cipher.open(token, &additional_data)?;
+        Some(Opened {
+            ranges,
+            additional_data,
+            kind: token.kind,
+            plaintext,
+        })
+    }
+
+    /// Where the token stands in the bytes of its value.
+    fn range_of(&self, token: &str, value: &Range<usize>) -> Result<Range<usize>, Outside> {
+        let found = memmem::find(&self.text.as_bytes()[value.clone()], token.as_bytes());
+        let start = value.start + found.ok_or(Outside::Values)?;
+        Ok(start..start + token.len())
+    }
+
+    fn tampered(&self, value: &Value<'_>) -> NotNative {
+        NotNative::Tampered(Tampered::Value {
+            position: Position::of(self.text, value.range.start),
+            path: value.path.dotted(),
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! What a value that is not encrypted goes into the MAC as.
+//!
+//! sops 3.13 hashes what its parsers made of it (`sops.go`, `ToBytes`), so a number
+//! counts by its value. What is not plainly one thing or another is left to sops; if
+//! kb is wrong, the MAC does not match, and sops has the last word as well.
+
+use std::borrow::Cow;
+
+use super::Outside;
+use super::contents::Scalar;
+
+/// A scalar without quotes, as go-yaml 3 resolves it (`resolve.go`).
+///
+/// # Errors
+/// [`Outside::Construct`] for numbers in other bases, dates, and the like.
+pub(super) fn of_plain_yaml(text: Cow<'_, str>) -> Result<Scalar<'_>, Outside> {
+    let scalar = match &*text {
+        "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
+        "true" | "True" | "TRUE" => Scalar::Other(TRUE.to_owned()),
+        "false" | "False" | "FALSE" => Scalar::Other(FALSE.to_owned()),
+        "<<" => return Err(Outside::Construct),
+        number if number.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => {
+            return match numeric(number) {
+                Numeric::Value(value) => Ok(Scalar::Other(value)),
+                Numeric::Unclear => Err(Outside::Construct),
+                Numeric::None => Ok(Scalar::Text(text)),
+            };
+        }
+        _ => Scalar::Text(text),
+    };
+    Ok(scalar)
+}
+
+/// A value of JSON that is no text.
+///
+/// # Errors
+/// [`Outside::Construct`] for a number that is too large.
+pub(super) fn of_bare_json(text: &str) -> Result<Scalar<'static>, Outside> {
+    let scalar = match text {
+        "null" => Scalar::Null,
+        "true" => Scalar::Other(TRUE.to_owned()),
+        "false" => Scalar::Other(FALSE.to_owned()),
+        number => match number.parse::<i64>() {
+            Ok(integer) => Scalar::Other(integer.to_string()),
+            Err(_) => Scalar::Other(float(number).ok_or(Outside::Construct)?),
+        },
+    };
+    Ok(scalar)
+}
+
+const TRUE: &str = "True";
+const FALSE: &str = "False";
+
+enum Numeric {
+    Value(String),
+    /// It may be a number, or a time.
+    Unclear,
+    None,
+}
+
+/// What begins like a number.
+fn numeric(text: &str) -> Numeric {
+    let only = |allowed: &str| {
+        text.chars()
+            .all(|c| c.is_ascii_digit() || allowed.contains(c))
+    };
+    let digits = text.trim_start_matches(['+', '-']);
+    let other_base = ["0x", "0X", "0o", "0O", "0b", "0B"];
+    let is_word = [".inf", ".nan"].contains(&&*digits.to_ascii_lowercase());
+    let is_octal = digits.starts_with('0') && digits.len() > 1 && only("+-_");
+    let year = text.bytes().take_while(u8::is_ascii_digit).count();
+    let is_time = year == 4 && text[year..].starts_with('-') && only("-+: tTzZ.");
+    let is_grouped = text.contains('_') && only("+-._eE");
+    let has_base = other_base.iter().any(|base| digits.starts_with(base));
+    if is_word || is_octal || is_time || is_grouped || has_base {
+        return Numeric::Unclear;
+    }
+    match text.parse::<i64>() {
+        Ok(integer) => Numeric::Value(integer.to_string()),
+        // Larger than sops takes.
+        Err(_) if !digits.is_empty() && only("+-") => Numeric::Unclear,
+        Err(_) if only("+-.eE") => float(text).map_or(Numeric::None, Numeric::Value),
+        Err(_) => Numeric::None,
+    }
+}
+
+/// A floating-point number, in as many digits as it needs, without an exponent.
+fn float(text: &str) -> Option<String> {
+    let number: f64 = text.parse().ok()?;
+    number.is_finite().then(|| number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hashed(scalar: Result<Scalar<'_>, Outside>) -> String {
+        match scalar {
+            Ok(Scalar::Null) => "null".to_owned(),
+            Ok(Scalar::Text(text)) => format!("text {text}"),
+            Ok(Scalar::Other(value)) => value,
+            Err(_) => "unclear".to_owned(),
+        }
+    }
+
+    /// What go-yaml 3.0.4 and strconv make of them.
+    #[test]
+    fn plain_scalars_go_into_the_mac_as_go_yaml_reads_them() {
+        let yaml = |text: &str| hashed(of_plain_yaml(text.to_owned().into()));
+        for (text, expected) in [
+            ("~", "null"),
+            ("True", "True"),
+            ("yes", "text yes"),
+            ("7", "7"),
+            ("+7", "7"),
+            ("-0", "0"),
+            ("1.50", "1.5"),
+            (".5", "0.5"),
+            ("1e3", "1000"),
+            ("1.5e-7", "0.00000015"),
+            ("10.0.0.1", "text 10.0.0.1"),
+            ("3.9.4-rc1", "text 3.9.4-rc1"),
+            ("-", "text -"),
+            ("...", "text ..."),
+            ("--flag", "text --flag"),
+            ("1Gi", "text 1Gi"),
+            ("007", "unclear"),
+            ("0x1f", "unclear"),
+            ("1_000", "unclear"),
+            ("2026-11-22", "unclear"),
+            ("2026-11-22T10:00:00Z", "unclear"),
+            ("18446744073709551615", "unclear"),
+            (".inf", "unclear"),
+            ("1e999", "text 1e999"),
+            ("2026-abc", "text 2026-abc"),
+            ("555-1234", "unclear"),
+        ] {
+            assert_eq!(yaml(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_json_go_into_the_mac_by_their_value() {
+        let json = |text| hashed(of_bare_json(text));
+        for (text, expected) in [
+            ("9007199254740993", "9007199254740993"),
+            ("1.0", "1"),
+            ("-0", "0"),
+            ("-0.0", "-0"),
+            ("1E2", "100"),
+            ("1e999", "unclear"),
+            ("null", "null"),
+        ] {
+            assert_eq!(json(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Files of sops 3.7 to 3.12, as they are committed in `tests/fixtures/sops`. What
+//! the real sops says of the results is in `tests/it/native`.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+
+use bech32::{Bech32, Hrp};
+
+use super::*;
+use crate::core::data_key::Opener;
+use crate::core::identity::{Identity, Recipient};
+
+/// The X25519 key of the fixtures, whose 32 bytes are all 7: it protects nothing.
+fn identity_of_fixtures() -> Identity {
+    let prefix = Hrp::parse("age-secret-key-").unwrap();
+    let text = bech32::encode::<Bech32>(prefix, &[7; 32]).unwrap();
+    text.to_uppercase().parse().unwrap()
+}
+
+fn fixtures() -> Vec<(PathBuf, Vec<u8>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sops");
+    let mut files = Vec::new();
+    for version in root.read_dir().unwrap() {
+        let version = version.unwrap().path();
+        if version.is_dir() && !version.ends_with("plain") {
+            let paths = version.read_dir().unwrap();
+            files.extend(paths.map(|path| path.unwrap().path()));
+        }
+    }
+    files.sort();
+    let read = |path: PathBuf| (path.clone(), std::fs::read(path).unwrap());
+    files.into_iter().map(read).collect()
+}
+
+fn open<'t>(path: &Path, content: &'t [u8], identity: &Identity) -> (Verified<'t>, DataKey) {
+    let opener = Opener::new([identity]);
+    let opened = Verified::open(Format::of(path), content, |keys| opener.open_any(keys));
+    opened.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn reencrypted(content: &Verified<'_>, old: &Identity) -> (Vec<u8>, Identity, DataKey) {
+    let (new, recipient) = Identity::generate();
+    let key = DataKey::generate().unwrap();
+    let recipients = Recipients {
+        old: &[old.recipient().unwrap().clone()],
+        new: &recipient,
+    };
+    (content.reencrypted(&key, &recipients).unwrap(), new, key)
+}
+
+#[test]
+fn files_of_every_version_of_sops_are_reencrypted_and_hold_the_same() {
+    let old = identity_of_fixtures();
+    let files = fixtures();
+    assert!(files.len() >= 6 * 9, "{}", files.len());
+    for (path, content) in files {
+        let (before, old_key) = open(&path, &content, &old);
+        let (result, new, key) = reencrypted(&before, &old);
+        let (after, new_key) = open(&path, &result, &new);
+        assert!(before.holds_the_same(&after), "{}", path.display());
+        assert!(new_key == key && new_key != old_key, "{}", path.display());
+    }
+}
+
+/// A difference shows only tokens and key material.
+#[test]
+fn nothing_else_of_a_file_changes() {
+    let old = identity_of_fixtures();
+    for (path, content) in fixtures() {
+        let (before, _) = open(&path, &content, &old);
+        let (result, new, _) = reencrypted(&before, &old);
+        let new: &Recipient = new.recipient().unwrap();
+        let blank = |content: &[u8], recipient: &Recipient| {
+            let text = str::from_utf8(content).unwrap();
+            let mut rest = text.replace(recipient.as_str(), "RECIPIENT");
+            while let Some(at) = rest.find("ENC[") {
+                let end = at + rest[at..].find(']').unwrap() + 1;
+                rest.replace_range(at..end, "TOKEN");
+            }
+            while let Some(at) = rest.find("-----BEGIN") {
+                let last = "-----END AGE ENCRYPTED FILE-----";
+                let end = at + rest[at..].find(last).unwrap() + last.len();
+                rest.replace_range(at..end, "WRAPPED");
+            }
+            rest
+        };
+        let (before, after) = (
+            blank(&content, old.recipient().unwrap()),
+            blank(&result, new),
+        );
+        assert_eq!(before, after, "{}", path.display());
+    }
+}

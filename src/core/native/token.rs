@@ -1,0 +1,188 @@
+//! One encrypted value, `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]`.
+//!
+//! AES-256 in Galois/Counter Mode (NIST SP 800-38D) with sops's nonce of 32 bytes, as
+//! sops 3.13 does it (`aes/cipher.go`). The additional data is the way to the value.
+
+use aes_gcm::aead::consts::U32;
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::aes::Aes256;
+use aes_gcm::{AesGcm, Nonce};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::core::data_key::DataKey;
+use crate::core::sops_file::ENCRYPTED_VALUE;
+
+/// The length of a nonce, in bytes.
+pub(super) const NONCE: usize = 32;
+/// The length of an authentication tag, in bytes.
+const TAG: usize = 16;
+
+/// An encrypted value, as it is written.
+pub(super) struct Token<'t> {
+    data: &'t str,
+    nonce: &'t str,
+    tag: &'t str,
+    /// What the plaintext is.
+    pub(super) kind: Kind,
+}
+
+/// What an encrypted value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Bytes,
+    Integer,
+    Float,
+    Boolean,
+    Time,
+    Comment,
+}
+
+/// How they are written.
+const KINDS: [(Kind, &str); 7] = [
+    (Kind::Text, "str"),
+    (Kind::Bytes, "bytes"),
+    (Kind::Integer, "int"),
+    (Kind::Float, "float"),
+    (Kind::Boolean, "bool"),
+    (Kind::Time, "time"),
+    (Kind::Comment, "comment"),
+];
+
+impl<'t> Token<'t> {
+    /// A text that is nothing but an encrypted value, as sops writes it.
+    pub(super) fn parse(text: &'t str) -> Option<Self> {
+        let fields = text.strip_prefix(ENCRYPTED_VALUE)?.strip_suffix(']')?;
+        let mut fields = fields.split(',');
+        let mut field = |name| fields.next()?.strip_prefix(name);
+        let token = Self {
+            data: field("data:")?,
+            nonce: field("iv:")?,
+            tag: field("tag:")?,
+            kind: Kind::parse(field("type:")?)?,
+        };
+        // An empty text is never encrypted.
+        (fields.next().is_none() && !token.data.is_empty()).then_some(token)
+    }
+}
+
+impl Kind {
+    fn parse(text: &str) -> Option<Self> {
+        let found = KINDS.iter().find(|(_, written)| *written == text);
+        found.map(|(kind, _)| *kind)
+    }
+
+    fn written(self) -> &'static str {
+        let found = KINDS.iter().find(|(kind, _)| *kind == self);
+        found.map_or("", |(_, written)| written)
+    }
+
+    /// Whether sops could read a plaintext as this, and would write it so again. Of
+    /// times only what it is made of is looked at.
+    pub(super) fn fits(self, plaintext: &[u8]) -> bool {
+        let text = str::from_utf8(plaintext);
+        match (self, text) {
+            (Self::Text | Self::Bytes | Self::Comment, _) => true,
+            (_, Err(_)) => false,
+            (Self::Integer, Ok(text)) => text
+                .parse::<i64>()
+                .is_ok_and(|value| value.to_string() == text),
+            (Self::Float, Ok(text)) => text
+                .parse::<f64>()
+                .is_ok_and(|value| value.is_finite() && value.to_string() == text),
+            (Self::Boolean, Ok(text)) => matches!(text, "True" | "False"),
+            (Self::Time, Ok(text)) => text.parse::<jiff::Timestamp>().is_ok(),
+        }
+    }
+}
+
+/// A data key, made ready for the values of a file.
+pub(super) struct Cipher(Box<AesGcm<Aes256, U32>>);
+
+impl Cipher {
+    pub(super) fn new(key: &DataKey) -> Self {
+        Self(Box::new(AesGcm::new(key.expose().into())))
+    }
+
+    /// The plaintext, if the token is authentic for the additional data.
+    pub(super) fn open(
+        &self,
+        token: &Token<'_>,
+        additional_data: &str,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let nonce: [u8; NONCE] = STANDARD.decode(token.nonce).ok()?.try_into().ok()?;
+        let mut sealed = STANDARD.decode(token.data).ok()?;
+        let tag = STANDARD.decode(token.tag).ok()?;
+        if tag.len() != TAG {
+            return None;
+        }
+        sealed.extend(tag);
+        let payload = Payload {
+            msg: &sealed,
+            aad: additional_data.as_bytes(),
+        };
+        let opened = self.0.decrypt(&Nonce::from(nonce), payload);
+        opened.ok().map(Zeroizing::new)
+    }
+
+    /// The plaintext, encrypted. The nonce must be a fresh one.
+    pub(super) fn seal(
+        &self,
+        kind: Kind,
+        plaintext: &[u8],
+        additional_data: &str,
+        nonce: [u8; NONCE],
+    ) -> Option<String> {
+        let payload = Payload {
+            msg: plaintext,
+            aad: additional_data.as_bytes(),
+        };
+        let sealed = self.0.encrypt(&Nonce::from(nonce), payload).ok()?;
+        let (data, tag) = sealed.split_at(plaintext.len());
+        Some(format!(
+            "{ENCRYPTED_VALUE}data:{},iv:{},tag:{},type:{}]",
+            STANDARD.encode(data),
+            STANDARD.encode(nonce),
+            STANDARD.encode(tag),
+            kind.written()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_sops_writes_is_an_encrypted_value() {
+        let good = "ENC[AES256_GCM,data:YQ==,iv:aXY=,tag:dGFn,type:str]";
+        assert!(Token::parse(good).is_some());
+        for bad in [
+            good.replace("data:YQ==", "data:"),
+            good.replace(",type:str", ""),
+            good.replace("type:str", "type:text"),
+            good.replace("type:str", "type:str,x:y"),
+            format!("{good} "),
+            format!("{good}{good}"),
+            good[1..].to_owned(),
+        ] {
+            assert!(Token::parse(&bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_plaintext_must_be_what_its_type_says() {
+        for (kind, good, bad) in [
+            (Kind::Integer, "-7", "007"),
+            (Kind::Float, "1.5", "1.50"),
+            (Kind::Boolean, "True", "true"),
+            (Kind::Time, "2026-11-22T10:00:00+01:00", "yesterday"),
+        ] {
+            assert!(kind.fits(good.as_bytes()), "{kind:?} {good}");
+            assert!(!kind.fits(bad.as_bytes()), "{kind:?} {bad}");
+        }
+        assert!(Kind::Text.fits(&[0xff]));
+    }
+}
