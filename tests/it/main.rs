@@ -24,6 +24,7 @@ mod init_import;
 mod init_picker;
 mod init_replace;
 mod init_rules;
+mod native;
 mod rotate;
 mod rule_matching;
 mod shells;

@@ -43,7 +43,7 @@ pub(super) struct Value<'t> {
 pub(super) struct Comment<'t> {
     /// The bytes of its text.
     pub(super) range: Range<usize>,
-    /// As sops has it: behind the `#`.
+    /// As sops has it, behind the `#`, without white space at its end.
     pub(super) text: &'t str,
     /// Which of the containers it stands in, at a guess.
     pub(super) container: usize,

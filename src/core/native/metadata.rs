@@ -61,6 +61,7 @@ struct Fields {
     mac: Option<Located>,
     last_modified: Option<String>,
     mac_only_encrypted: bool,
+    is_versioned: bool,
     selections: Vec<(&'static str, String)>,
     keys: Vec<(Option<Located>, Option<Located>)>,
 }
@@ -83,7 +84,7 @@ impl Metadata {
             found.map(|(_, text)| text.clone())
         };
         let selection = Selection::new(text);
-        if fields.selections.len() > 1 || !selection.is_by_keys() {
+        if !fields.is_versioned || fields.selections.len() > 1 || !selection.is_by_keys() {
             return Err(Outside::Metadata);
         }
         let key = |(recipient, wrapped): (Option<_>, Option<_>)| {
@@ -139,7 +140,7 @@ impl Fields {
             [Key(field)] => match field.as_str() {
                 "mac" => self.mac = located(),
                 "lastmodified" => self.last_modified = text,
-                "version" => {}
+                "version" => self.is_versioned = text.as_deref().is_some_and(is_version),
                 "mac_only_encrypted" => {
                     self.mac_only_encrypted = match &value.scalar {
                         Scalar::Text(text) => truth(&text.to_ascii_lowercase())?,
@@ -176,6 +177,15 @@ impl Fields {
         }
         Ok(())
     }
+}
+
+/// Whether it is a version of sops: three numbers (<https://semver.org>).
+fn is_version(text: &str) -> bool {
+    let is_number = |part: &str| {
+        part.parse::<u16>()
+            .is_ok_and(|number| number.to_string() == part)
+    };
+    text.split('.').count() == 3 && text.split('.').all(is_number)
 }
 
 fn truth(text: &str) -> Result<bool, Outside> {

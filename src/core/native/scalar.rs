@@ -31,6 +31,17 @@ pub(super) fn of_plain_yaml(text: Cow<'_, str>) -> Result<Scalar<'_>, Outside> {
     Ok(scalar)
 }
 
+/// A scalar that is tagged as a floating-point number.
+///
+/// # Errors
+/// [`Outside::Construct`] where it is not written in decimal digits.
+pub(super) fn of_tagged_float(text: &str) -> Result<Scalar<'static>, Outside> {
+    match numeric(text) {
+        Numeric::Value(_) => Ok(Scalar::Other(float(text).ok_or(Outside::Construct)?)),
+        Numeric::Unclear | Numeric::None => Err(Outside::Construct),
+    }
+}
+
 /// A value of JSON that is no text.
 ///
 /// # Errors
@@ -69,10 +80,12 @@ fn numeric(text: &str) -> Numeric {
     let is_word = [".inf", ".nan"].contains(&&*digits.to_ascii_lowercase());
     let is_octal = digits.starts_with('0') && digits.len() > 1 && only("+-_");
     let year = text.bytes().take_while(u8::is_ascii_digit).count();
-    let is_time = year == 4 && text[year..].starts_with('-') && only("-+: tTzZ.");
+    if year == 4 && text[year..].starts_with('-') && only("-+: tTzZ.") {
+        return time(text).map_or(Numeric::Unclear, Numeric::Value);
+    }
     let is_grouped = text.contains('_') && only("+-._eE");
     let has_base = other_base.iter().any(|base| digits.starts_with(base));
-    if is_word || is_octal || is_time || is_grouped || has_base {
+    if is_word || is_octal || is_grouped || has_base {
         return Numeric::Unclear;
     }
     match text.parse::<i64>() {
@@ -82,6 +95,13 @@ fn numeric(text: &str) -> Numeric {
         Err(_) if only("+-.eE") => float(text).map_or(Numeric::None, Numeric::Value),
         Err(_) => Numeric::None,
     }
+}
+
+/// A time, or the start of a day, as in RFC 3339.
+fn time(text: &str) -> Option<String> {
+    let is_day = text.len() == "2026-11-22".len();
+    let time = format!("{text}{}", if is_day { "T00:00:00Z" } else { "" });
+    time.parse::<jiff::Timestamp>().is_ok().then_some(time)
 }
 
 /// A floating-point number, in as many digits as it needs, without an exponent.
@@ -127,8 +147,10 @@ mod tests {
             ("007", "unclear"),
             ("0x1f", "unclear"),
             ("1_000", "unclear"),
-            ("2026-11-22", "unclear"),
-            ("2026-11-22T10:00:00Z", "unclear"),
+            ("2026-11-22", "2026-11-22T00:00:00Z"),
+            ("2026-11-22T10:00:00+01:00", "2026-11-22T10:00:00+01:00"),
+            ("2026-11-22 10:00", "unclear"),
+            ("2026-99-22", "unclear"),
             ("18446744073709551615", "unclear"),
             (".inf", "unclear"),
             ("1e999", "text 1e999"),

@@ -27,7 +27,9 @@ pub(super) fn read(text: &str) -> Result<Vec<Document<'_>>, Outside> {
         let spaces = line.len() - line.trim_start_matches(' ').len();
         line[spaces..].starts_with('\t')
     };
+    let ends_document = |line: &str| line.starts_with("...");
     if !text.chars().all(is_plain)
+        || text.lines().any(ends_document)
         || text.match_indices('\r').any(bare_return)
         || text.lines().any(tab_before_text)
     {
@@ -112,8 +114,10 @@ impl<'t> Reader<'t> {
             let range = byte_range(&span)?;
             match event {
                 Event::Comment(Cow::Borrowed(text), _) => {
+                    let text = text.trim_end();
+                    let start = range.start + 1;
                     self.document.comments.push(Comment {
-                        range: range.start + 1..range.end,
+                        range: start..start + text.len(),
                         text,
                         container: self.container,
                     });
@@ -132,9 +136,16 @@ impl<'t> Reader<'t> {
                 self.push(range, scalar);
                 Ok(())
             }
+            // go-yaml writes the number 1.0 as `!!float 1`.
+            Event::Scalar(text, ScalarStyle::Plain, 0, Some(tag))
+                if tag.is_yaml_core_schema_tag("float") =>
+            {
+                self.push(range, scalar::of_tagged_float(&text)?);
+                Ok(())
+            }
             Event::MappingStart(style, 0, None) => self.mapping(style),
             Event::SequenceStart(style, 0, None) => self.sequence(style),
-            // Aliases, anchors, tags.
+            // Aliases, anchors, other tags.
             _ => Err(Outside::Construct),
         }
     }

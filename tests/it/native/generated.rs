@@ -1,0 +1,107 @@
+//! Generated documents, encrypted by the real sops.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use kb::core::native::NotNative;
+
+use super::Differential;
+use super::generate::{document, edited};
+use crate::generated::cases;
+use crate::keypair;
+
+/// As many as take about three minutes on two cores.
+const CASES: u64 = 1500;
+/// So many of a hundred YAML and JSON documents that kb claims to re-encrypt by itself
+/// must go that way.
+const NATIVE: usize = 95;
+
+/// What became of them, by format.
+#[derive(Default, Debug)]
+struct Count {
+    /// kb claims them.
+    inside: usize,
+    /// It has done so.
+    native: usize,
+    /// Done by kb, claimed or not.
+    all_native: usize,
+    /// sops cannot open its own file.
+    unopened: usize,
+    /// Why the others were left to sops.
+    outside: BTreeMap<String, usize>,
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "shown where it fails")]
+fn generated_documents_are_for_sops_what_they_were() {
+    let differential = Differential::new();
+    let (_, other) = keypair(&differential.world);
+    let counts: Mutex<BTreeMap<&'static str, Count>> = Mutex::default();
+    cases(CASES, |rng, worker| {
+        let plain = document(rng);
+        let name = format!("worker{worker}/{}", plain.name);
+        let recipients = match rng.u8(..5) {
+            0 => format!("{other},{}", differential.old_recipient),
+            1 => format!("{},{other}", differential.old_recipient),
+            _ => differential.old_recipient.clone(),
+        };
+        let run = differential.encrypt(&name, &plain.content, &recipients, &plain.options);
+        let source = String::from_utf8_lossy(&plain.content).into_owned();
+        if run.code != Some(0) {
+            // Nothing that a generator can know in advance: an int that is too large for
+            // sops, a comment that its own expression forbids.
+            counts
+                .lock()
+                .expect("counts")
+                .entry("not encrypted")
+                .or_default()
+                .unopened += 1;
+            return;
+        }
+        let encrypted = differential.world.read(&name);
+        let edited = edited(rng, &name, encrypted);
+        differential.world.write(&name, &edited.text);
+        let plaintext = differential.decrypt(&name, &differential.old);
+        let result = differential.reencrypted(&name, edited.text.as_bytes());
+        let inside = plain.inside && edited.inside;
+        let mut counts = counts.lock().expect("counts");
+        let count = counts.entry(plain.name).or_default();
+        if plaintext.code != Some(0) {
+            count.unopened += 1;
+            assert!(
+                result.is_err(),
+                "sops cannot open it, and kb does:\n{source}\n{}",
+                edited.text
+            );
+            return;
+        }
+        count.inside += usize::from(inside);
+        match result {
+            Ok(after) => {
+                count.native += usize::from(inside);
+                count.all_native += 1;
+                drop(counts);
+                differential.assert_reencrypted(&name, edited.text.as_bytes(), &after, &plaintext);
+            }
+            Err(NotNative::Outside(why)) => {
+                *count.outside.entry(why.to_string()).or_default() += 1;
+            }
+            Err(NotNative::Tampered(tampered)) => {
+                panic!(
+                    "authentic for sops, and not for kb: {tampered}\n{source}\n{}",
+                    edited.text
+                )
+            }
+        }
+    });
+    let counts = counts.into_inner().expect("counts");
+    for (name, count) in &counts {
+        println!("{name}: {count:?}");
+    }
+    for (name, count) in counts {
+        let enough = count.native * 100 >= count.inside * NATIVE;
+        assert!(enough, "{name}: {count:?}");
+        let claimed = name.contains(".y") || name.contains(".json");
+        assert!(!claimed || count.inside > 0, "{name}: {count:?}");
+    }
+}
