@@ -1,4 +1,4 @@
-//! What both benchmarks measure and print with.
+//! What the benchmarks measure and print with.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,5 +1,9 @@
 //! How fast a rotation is, as ratios against what people do without kb, from one
 //! run: `cargo bench --bench rotate`. Peers and kb take turns.
+//!
+//! kb is measured as a whole process: with its calls to the cluster, its scan and its
+//! checks. The peers find nothing and check nothing: they re-encrypt the files of one
+//! directory, which is all that they are measured for.
 
 #![expect(
     clippy::print_stdout,
@@ -10,45 +14,86 @@
 mod measure;
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use testkit::{Cluster, World};
 
 use measure::{median, millis, report, timed};
 
 /// So many Secrets are rotated.
 const FILES: usize = 1000;
-/// Turns of each competitor.
-const ROUNDS: usize = 3;
-/// So many files are looked through, of which none is for the key.
-const TREE: usize = 100_000;
-const LOOKS: usize = 7;
+/// Turns of kb and of sops as a library.
+const ROUNDS: usize = 7;
+/// Turns of sops as a program, which takes long.
+const SLOW_ROUNDS: usize = 3;
+/// So many Secrets show how it grows.
+const MANY: usize = 20_000;
+/// What kb may take of memory for those, in MiB.
+const MOST_MEMORY: f64 = 200.0;
+/// Linear, with some room.
+const MOST_GROWTH: f64 = 1.1;
+
+/// Where the files are, and what share of the time of sops as a library kb may take.
+const PLACES: [(&str, &str, f64); 2] = [("in memory", "/dev/shm", 0.25), ("on disk", "", 0.35)];
 
 fn main() -> Result<()> {
-    let bench = Bench::new()?;
-    bench.rotation()?;
-    bench.scan()
+    let cluster = Cluster::start();
+    let in_process = build_peer()?;
+    for (place, directory, most) in PLACES {
+        let bench = Bench::new(&cluster, place, Path::new(directory), FILES)?;
+        bench.against_a_library(&in_process, most)?;
+        if directory == "/dev/shm" {
+            bench.against_the_program()?;
+        }
+    }
+    growth(&cluster)
 }
 
-struct Bench {
+/// Builds the peer that rotates with sops as a library.
+fn build_peer() -> Result<PathBuf> {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/sops");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rotate-in-process");
+    println!("building sops as a library (about 3 minutes when nothing is cached)");
+    let mut go = Command::new("go");
+    go.current_dir(module).args(["build", "-trimpath", "-o"]);
+    let status = go.arg(&program).arg("./rotate").status();
+    ensure!(status.context("go")?.success(), "go build failed");
+    Ok(program)
+}
+
+struct Bench<'c> {
     world: World,
-    cluster: Cluster,
+    cluster: &'c Cluster,
+    namespace: String,
+    place: &'static str,
+    files: usize,
 }
 
-impl Bench {
-    fn new() -> Result<Self> {
-        let cluster = Cluster::start();
-        cluster.create_namespace("flux-system");
-        let world = World::new(Path::new(env!("CARGO_BIN_EXE_kb")));
+impl<'c> Bench<'c> {
+    fn new(
+        cluster: &'c Cluster,
+        place: &'static str,
+        directory: &Path,
+        files: usize,
+    ) -> Result<Self> {
+        let kb = Path::new(env!("CARGO_BIN_EXE_kb"));
+        let world = match directory.as_os_str().is_empty() {
+            true => World::new(kb),
+            false => World::new_in(directory, kb),
+        };
         world.kubeconfig(&cluster.kubeconfig().to_yaml());
-        world.kb(["k", "secrets", "init"]).assert_code(0);
+        let namespace = cluster.new_namespace("bench");
+        world
+            .kb(["k", "secrets", "-n", &namespace, "init"])
+            .assert_code(0);
         // Some are encrypted, and the others are copies: who rotates them takes as
         // long for one as for the other.
         fs::create_dir_all(world.path("apps"))?;
-        for number in 0..FILES {
+        for number in 0..files {
             let name = |number: usize| format!("apps/{number}-secret.yaml");
             if number >= 20 {
                 fs::copy(world.path(name(number % 20)), world.path(name(number)))?;
@@ -58,77 +103,125 @@ impl Bench {
             let encrypt = ["encrypt", "--in-place", &name(number)];
             world.tool("sops", encrypt).assert_code(0);
         }
-        Ok(Self { world, cluster })
+        Ok(Self {
+            world,
+            cluster,
+            namespace,
+            place,
+            files,
+        })
     }
 
-    /// The key that the cluster holds.
-    fn key(&self) -> Result<String> {
-        let secret = self.cluster.secret("flux-system", "sops-age");
+    /// The key that the cluster holds, and its recipient.
+    fn key(&self) -> Result<(String, String)> {
+        let secret = self.cluster.secret(&self.namespace, "sops-age");
         let entry = secret.and_then(|data| data.get("age.agekey").cloned());
         let text = String::from_utf8(entry.unwrap_or_default())?;
-        Ok(text.lines().last().unwrap_or_default().to_owned())
+        let key = text.lines().last().unwrap_or_default().to_owned();
+        let keygen = self.world.tool_cmd("age-keygen", ["-y"]);
+        let run = self.world.run_with_stdin(keygen, key.as_bytes());
+        Ok((key, run.assert_code(0).out().trim().to_owned()))
     }
 
-    fn rotation(&self) -> Result<()> {
+    fn rotation(&self) -> Command {
+        let namespace = self.namespace.as_str();
+        let arguments = ["k", "secrets", "-n", namespace, "init", "--force", "--yes"];
+        self.world.kb_cmd(arguments)
+    }
+
+    fn kb(&self) -> Result<Duration> {
+        let before = self.key()?;
+        // What others have written is no part of it.
+        rustix::fs::sync();
+        let time = timed(self.rotation())?;
+        ensure!(self.key()? != before, "the key is the same");
+        Ok(time)
+    }
+
+    /// sops as a library, in one process on all cores.
+    fn library(&self, program: &Path) -> Result<Duration> {
+        let (key, recipient) = self.key()?;
+        let mut command = self
+            .world
+            .tool_cmd(program, ["apps", &recipient, &recipient]);
+        command.env("SOPS_AGE_KEY", key);
+        rustix::fs::sync();
+        timed(command)
+    }
+
+    fn against_a_library(&self, program: &Path, most: f64) -> Result<()> {
         let mut times: Vec<(Duration, Duration)> = Vec::new();
         for _ in 0..ROUNDS {
-            let before = self.key()?;
-            let kb = timed(
-                self.world
-                    .kb_cmd(["k", "secrets", "init", "--force", "--yes"]),
-            )?;
-            ensure!(self.key()? != before, "the key is the same");
-            let xargs = timed(self.xargs()?)?;
-            times.push((kb, xargs));
+            times.push((self.kb()?, self.library(program)?));
         }
         let kb = median(times.iter().map(|(kb, _)| *kb).collect());
-        let xargs = median(times.iter().map(|(_, xargs)| *xargs).collect());
-        println!("rotation of {FILES} Secrets, medians of {ROUNDS} rounds in turns:");
+        let library = median(times.iter().map(|(_, library)| *library).collect());
+        let (files, place) = (self.files, self.place);
+        println!("rotation of {files} Secrets {place}, medians of {ROUNDS} rounds in turns:");
         println!("  kb k secrets init --force          {}", millis(kb));
-        println!("  xargs -P -n1 sops rotate -i        {}", millis(xargs));
-        let ratio = kb.as_secs_f64() / xargs.as_secs_f64();
-        report("kb / xargs sops rotate", ratio, 1.0, "");
+        println!("  sops as a library, on all cores    {}", millis(library));
+        let ratio = kb.as_secs_f64() / library.as_secs_f64();
+        report("kb / sops as a library", ratio, most, "");
         Ok(())
     }
 
     /// What people do today, without a check and without a way back.
-    fn xargs(&self) -> Result<Command> {
+    fn against_the_program(&self) -> Result<()> {
         let script =
             "find apps -name '*.yaml' -print0 | xargs -0 -P\"$(nproc)\" -n1 sops rotate -i";
-        let mut command = self.world.tool_cmd("sh", ["-c", script]);
-        command.env("SOPS_AGE_KEY", self.key()?);
-        Ok(command)
-    }
-
-    /// `prune` looks through everything once, and asks the cluster four times.
-    fn scan(&self) -> Result<()> {
-        fs::remove_dir_all(self.world.path("apps"))?;
-        for number in 0..TREE {
-            let directory = self
-                .world
-                .path(format!("tree/{}/{}", number % 100, number % 7));
-            if number < 700 {
-                fs::create_dir_all(&directory)?;
-            }
-            fs::write(directory.join(format!("{number}.yaml")), manifest(number))?;
-        }
         let mut times: Vec<(Duration, Duration)> = Vec::new();
-        for _ in 0..LOOKS {
-            let kb = timed(self.world.kb_cmd(["k", "secrets", "prune", "--dry-run"]))?;
-            // Found nowhere, so that it looks through all of them as well.
-            let grep = ["-c", "grep -rlF age1nobodyhasthiskey . || true"];
-            let grep = timed(self.world.tool_cmd("sh", grep))?;
-            times.push((kb, grep));
+        for _ in 0..SLOW_ROUNDS {
+            let kb = self.kb()?;
+            let mut command = self.world.tool_cmd("sh", ["-c", script]);
+            command.env("SOPS_AGE_KEY", self.key()?.0);
+            times.push((kb, timed(command)?));
         }
         let kb = median(times.iter().map(|(kb, _)| *kb).collect());
-        let grep = median(times.iter().map(|(_, grep)| *grep).collect());
-        println!("looking through {TREE} files, medians of {LOOKS} rounds in turns:");
-        println!("  kb k secrets prune --dry-run       {}", millis(kb));
-        println!("  grep -rlF                          {}", millis(grep));
-        let ratio = kb.as_secs_f64() / grep.as_secs_f64();
-        report("kb / grep", ratio, 1.0, "");
+        let xargs = median(times.iter().map(|(_, xargs)| *xargs).collect());
+        let place = self.place;
+        println!("the same {place}, medians of {SLOW_ROUNDS} rounds in turns:");
+        println!("  kb k secrets init --force          {}", millis(kb));
+        println!("  xargs -P -n1 sops rotate -i        {}", millis(xargs));
+        let ratio = kb.as_secs_f64() / xargs.as_secs_f64();
+        report("kb / xargs sops rotate", ratio, 0.04, "");
         Ok(())
     }
+}
+
+/// How time and memory grow with the files.
+fn growth(cluster: &Cluster) -> Result<()> {
+    let (place, directory, _) = PLACES[0];
+    let time = |files| -> Result<(Duration, f64)> {
+        let bench = Bench::new(cluster, place, Path::new(directory), files)?;
+        let times = [bench.kb()?, bench.kb()?, bench.kb()?];
+        Ok((median(times.to_vec()), peak_memory(bench.rotation())?))
+    };
+    let ((few, _), (many, memory)) = (time(FILES)?, time(MANY)?);
+    println!("how it grows, medians of 3 rounds {place}:");
+    println!("  {FILES} Secrets                       {}", millis(few));
+    println!("  {MANY} Secrets                      {}", millis(many));
+    let growth = many.as_secs_f64() / few.as_secs_f64() / (MANY / FILES) as f64;
+    report("time for each, many / few", growth, MOST_GROWTH, "");
+    report("memory for many", memory, MOST_MEMORY, " MiB");
+    Ok(())
+}
+
+/// The most memory that a program has taken, in MiB. It is looked at every
+/// millisecond, and the kernel keeps the highest.
+fn peak_memory(mut command: Command) -> Result<f64> {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().context("kb")?;
+    let status = format!("/proc/{}/status", child.id());
+    let mut highest = 0.0;
+    while child.try_wait()?.is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+        highest = kib.map_or(highest, |kib| kib / 1024.0);
+        thread::sleep(Duration::from_millis(1));
+    }
+    ensure!(child.wait()?.success(), "kb failed");
+    Ok(highest)
 }
 
 /// A Secret of the usual size.
@@ -138,13 +231,5 @@ fn secret(number: usize) -> String {
          type: Opaque\nstringData:\n    DATABASE_URL: postgres://app:hunter{number}@db:5432/app\n    \
          API_TOKEN: {:064x}\n    PASSWORD: correct-horse-battery-staple-{number}\n",
         number * 7919
-    )
-}
-
-/// A manifest that is no Secret.
-fn manifest(number: usize) -> String {
-    format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: app-{number}\ndata:\n{}",
-        "  key: a value of some length that is looked through as well\n".repeat(12)
     )
 }

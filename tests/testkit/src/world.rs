@@ -44,9 +44,18 @@ impl World {
     /// If sops, age-keygen, Git or a shell cannot be had.
     #[must_use]
     pub fn new(kb: &Path) -> Self {
+        Self::new_in(&std::env::temp_dir(), kb)
+    }
+
+    /// As [`Self::new`], in a directory of one's choice.
+    ///
+    /// # Panics
+    /// As [`Self::new`] does.
+    #[must_use]
+    pub fn new_in(parent: &Path, kb: &Path) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("kb-world-")
-            .tempdir()
+            .tempdir_in(parent)
             .unwrap_or_else(|error| panic!("no temporary directory: {error}"));
         // Programs report resolved paths; a link on the way would make them
         // differ from what the test compares with.
