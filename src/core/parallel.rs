@@ -1,5 +1,6 @@
 //! The same work on many things, on all cores.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{available_parallelism, scope};
 
@@ -39,4 +40,17 @@ pub fn map<'i, T: Sync, R: Send>(items: &'i [T], work: impl Fn(&'i T) -> R + Syn
     });
     results.sort_by_key(|(at, _)| *at);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// As [`map`], for work that takes the items.
+///
+/// # Panics
+/// If the work does.
+pub fn map_owned<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let items: Vec<Mutex<Option<T>>> = items.into_iter().map(|it| Mutex::new(Some(it))).collect();
+    let results = map(&items, |item| {
+        let item = item.lock().ok().and_then(|mut item| item.take());
+        item.map(&work)
+    });
+    results.into_iter().flatten().collect()
 }

@@ -82,7 +82,11 @@ impl Setup {
     }
 
     fn init(&self, args: &[&str]) -> Run {
-        self.secrets(&[&["init"], args].concat())
+        let mut command = self.command(&[&["init"], args].concat());
+        if args.contains(&"--force") || args.contains(&"--use-existing") {
+            command.args(engine(args));
+        }
+        self.world.run(command)
     }
 
     fn decrypt(&self, args: &[&str]) -> Run {
@@ -153,6 +157,17 @@ impl Setup {
         run.assert_code(0);
     }
 }
+
+/// What re-encrypts in this run of the tests, where they do not say it themselves.
+fn engine(args: &[&str]) -> Vec<String> {
+    match std::env::var(ENGINE) {
+        Ok(engine) if !args.contains(&"--engine") => vec!["--engine".to_owned(), engine],
+        _ => Vec::new(),
+    }
+}
+
+/// The engine of all rotations, instead of kb's choice.
+const ENGINE: &str = "KB_TEST_ENGINE";
 
 fn bare_world() -> World {
     World::new(Path::new(env!("CARGO_BIN_EXE_kb")))

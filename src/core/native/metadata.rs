@@ -4,6 +4,7 @@
 //! open a file: with a field that is not known here the file is left to sops.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::Outside;
 use super::contents::{Scalar, Segment, Value};
@@ -50,6 +51,13 @@ pub(super) struct AgeKey {
     pub(super) wrapped: Located,
 }
 
+impl AgeKey {
+    /// The recipient, as sops takes it.
+    pub(super) fn name(&self) -> &str {
+        self.recipient.text.trim()
+    }
+}
+
 /// A text, and the bytes in the file that it stands in.
 pub(super) struct Located {
     pub(super) range: Range<usize>,
@@ -79,11 +87,7 @@ impl Metadata {
             }
             fields.take(value)?;
         }
-        let text = |wanted: &str| {
-            let found = fields.selections.iter().find(|(name, _)| *name == wanted);
-            found.map(|(_, text)| text.clone())
-        };
-        let selection = Selection::new(text);
+        let selection = selection(&fields.selections);
         if !fields.is_versioned || fields.selections.len() > 1 || !selection.is_by_keys() {
             return Err(Outside::Metadata);
         }
@@ -177,6 +181,27 @@ impl Fields {
         }
         Ok(())
     }
+}
+
+/// The selection that a file names. Compiling an expression takes longer than all else
+/// that is done for a file, and the files of a repository have few: those are kept.
+fn selection(fields: &[(&'static str, String)]) -> Selection {
+    const MOST: usize = 64;
+    type Known = Vec<(Vec<(&'static str, String)>, Selection)>;
+    static KNOWN: Mutex<Known> = Mutex::new(Vec::new());
+    // What was cut short by a panic elsewhere is still only what was compiled.
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, selection)) = known.iter().find(|(known, _)| known == fields) {
+        return selection.clone();
+    }
+    let selection = Selection::new(|wanted| {
+        let found = fields.iter().find(|(name, _)| *name == wanted);
+        found.map(|(_, text)| text.clone())
+    });
+    if known.len() < MOST {
+        known.push((fields.to_vec(), selection.clone()));
+    }
+    selection
 }
 
 /// Whether it is a version of sops: three numbers (<https://semver.org>).

@@ -35,7 +35,7 @@ mod token;
 mod yaml;
 
 use contents::Contents;
-use metadata::Metadata;
+use metadata::{AgeKey, Metadata};
 use open::Opened;
 
 use super::data_key::DataKey;
@@ -157,6 +157,19 @@ impl<'t> Verified<'t> {
             opened,
         };
         Ok((verified, key))
+    }
+
+    /// Who can open it, in order.
+    pub fn recipients(&self) -> impl Iterator<Item = &str> {
+        let first = self.metadata.iter().take(1);
+        first.flat_map(|metadata| metadata.keys.iter().map(AgeKey::name))
+    }
+
+    /// Its data key, encrypted to each of them.
+    pub fn wrapped_keys(&self) -> Vec<&str> {
+        let first = self.metadata.iter().take(1);
+        let keys = first.flat_map(|metadata| &metadata.keys);
+        keys.map(|key| &*key.wrapped.text).collect()
     }
 
     /// Whether both hold the same plaintexts, of the same types, in the same places.

@@ -124,9 +124,3 @@ impl Verified<'_> {
         Ok(result)
     }
 }
-
-impl AgeKey {
-    fn name(&self) -> &str {
-        self.recipient.text.trim()
-    }
-}

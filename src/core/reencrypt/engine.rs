@@ -8,30 +8,34 @@ use super::{Swap, Why};
 use crate::core::data_key::{DataKey, Opener};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::native::{NotNative, Outside, Recipients, Tampered, Verified};
-use crate::core::sops::{Keys, Rotate, Sops, SopsError};
+use crate::core::sops::{Keys, Rotate, Sops};
 use crate::core::sops_file::{Format, Metadata};
 
 /// What re-encrypts one file.
 pub trait Engine: Sync {
     /// The content of a file under a new data key: a recipient that is gone must
     /// not find the old one in it. It is for the new recipient, and for all that the
-    /// metadata names but those that go. The values are those that it had: every one
-    /// was authentic, and its MAC was right.
+    /// file names but those that go. The values are those that it had: every one was
+    /// authentic, and its MAC was right. `None` if it is for none of those that go.
     ///
     /// # Errors
     /// When it cannot be opened, its MAC does not match, or one of its recipients
     /// cannot be reached.
-    fn reencrypt<'c>(&self, file: &Encrypted<'c>, swap: &Swap, how: How) -> Result<Made<'c>, Why>;
+    fn reencrypt<'c>(
+        &self,
+        file: Encrypted<'c>,
+        swap: &Swap,
+        how: How,
+    ) -> Result<Option<Made<'c>>, Why>;
 }
 
 /// A file that is to be re-encrypted.
+#[derive(Clone, Copy)]
 pub struct Encrypted<'a> {
     /// Where it is; absolute.
     pub path: &'a Path,
     /// What is in it.
     pub content: &'a [u8],
-    /// Who can open it.
-    pub metadata: &'a Metadata,
 }
 
 /// What became of it.
@@ -40,8 +44,16 @@ pub struct Made<'c> {
     pub content: Vec<u8>,
     /// Who made it.
     pub by: By,
-    /// What was in it, and its old data key, where kb itself has opened it.
-    pub before: Option<(Verified<'c>, DataKey)>,
+    /// What it was before.
+    pub before: Before<'c>,
+}
+
+/// What a file was, as far as its engine knows.
+pub enum Before<'c> {
+    /// All of it, and its data key.
+    Verified(Verified<'c>, DataKey),
+    /// Who could open it.
+    Metadata(Metadata),
 }
 
 /// Who re-encrypts a file.
@@ -103,32 +115,45 @@ struct SopsEngine<'a> {
 impl SopsEngine<'_> {
     fn rotate<'c>(
         &self,
-        file: &Encrypted<'c>,
+        file: Encrypted<'c>,
         swap: &Swap,
         how: How,
         why: Option<Outside>,
-    ) -> Result<Made<'c>, SopsError> {
-        let there = |recipient: &&Recipient| file.metadata.recipients.contains(recipient);
-        let add = [&swap.new].into_iter().filter(|new| !there(new));
-        let remove = swap.old.iter().filter(there);
+    ) -> Result<Option<Made<'c>>, Why> {
+        let metadata = Metadata::parse(file.path, file.content)?;
+        let recipients = &metadata.recipients;
+        let count = |key: &Recipient| recipients.iter().filter(|found| *found == key).count();
+        let there: Vec<&Recipient> = swap.old.iter().filter(|key| count(key) > 0).collect();
+        if there.is_empty() {
+            return Ok(None);
+        }
+        if there.iter().any(|key| count(key) > 1) {
+            return Err(Why::Doubled);
+        }
+        let add = [&swap.new].into_iter().filter(|new| count(new) == 0);
         let request = Rotate {
             file: file.path,
             add: &add.cloned().collect::<Vec<_>>(),
-            remove: &remove.cloned().collect::<Vec<_>>(),
+            remove: &there.into_iter().cloned().collect::<Vec<_>>(),
             ignore_mac: how.ignore_mac,
             undisturbed: how.undisturbed,
         };
-        Ok(Made {
+        Ok(Some(Made {
             content: self.sops.rotate(&request, Keys::Cluster(&self.keys))?,
             by: By::Sops(why),
-            before: None,
-        })
+            before: Before::Metadata(metadata),
+        }))
     }
 }
 
 impl Engine for SopsEngine<'_> {
-    fn reencrypt<'c>(&self, file: &Encrypted<'c>, swap: &Swap, how: How) -> Result<Made<'c>, Why> {
-        Ok(self.rotate(file, swap, how, None)?)
+    fn reencrypt<'c>(
+        &self,
+        file: Encrypted<'c>,
+        swap: &Swap,
+        how: How,
+    ) -> Result<Option<Made<'c>>, Why> {
+        self.rotate(file, swap, how, None)
     }
 }
 
@@ -137,25 +162,34 @@ impl Engine for SopsEngine<'_> {
 struct NativeEngine(Opener);
 
 impl NativeEngine {
-    fn try_to<'c>(&self, file: &Encrypted<'c>, swap: &Swap) -> Result<Made<'c>, NotNative> {
+    fn try_to<'c>(&self, file: Encrypted<'c>, swap: &Swap) -> Result<Option<Made<'c>>, NotNative> {
         let format = Format::of(file.path);
-        let (verified, old_key) =
-            Verified::open(format, file.content, |wrapped| self.0.open_any(wrapped))?;
+        let key = |wrapped: &[&str]| self.0.open_any(wrapped);
+        let (verified, old_key) = Verified::open(format, file.content, key)?;
+        let is_old = |name: &str| swap.old.iter().any(|old| old.as_str() == name);
+        if !verified.recipients().any(is_old) {
+            return Ok(None);
+        }
         let recipients = Recipients {
             old: &swap.old,
             new: &swap.new,
         };
         let new_key = DataKey::generate().ok_or(Outside::NoKey)?;
-        Ok(Made {
+        Ok(Some(Made {
             content: verified.reencrypted(&new_key, &recipients)?,
             by: By::Kb,
-            before: Some((verified, old_key)),
-        })
+            before: Before::Verified(verified, old_key),
+        }))
     }
 }
 
 impl Engine for NativeEngine {
-    fn reencrypt<'c>(&self, file: &Encrypted<'c>, swap: &Swap, _: How) -> Result<Made<'c>, Why> {
+    fn reencrypt<'c>(
+        &self,
+        file: Encrypted<'c>,
+        swap: &Swap,
+        _: How,
+    ) -> Result<Option<Made<'c>>, Why> {
         Ok(self.try_to(file, swap)?)
     }
 }
@@ -167,10 +201,15 @@ struct AutoEngine<'a> {
 }
 
 impl Engine for AutoEngine<'_> {
-    fn reencrypt<'c>(&self, file: &Encrypted<'c>, swap: &Swap, how: How) -> Result<Made<'c>, Why> {
+    fn reencrypt<'c>(
+        &self,
+        file: Encrypted<'c>,
+        swap: &Swap,
+        how: How,
+    ) -> Result<Option<Made<'c>>, Why> {
         match self.native.try_to(file, swap) {
             Ok(made) => Ok(made),
-            Err(NotNative::Outside(why)) => Ok(self.sops.rotate(file, swap, how, Some(why))?),
+            Err(NotNative::Outside(why)) => self.sops.rotate(file, swap, how, Some(why)),
             // sops would take the comment for plaintext, and encrypt it once more.
             Err(NotNative::Tampered(comment @ Tampered::Comment { .. })) => {
                 Err(NotNative::Tampered(comment).into())

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{FileTrouble, ReencryptError, Swap, Tree, Why};
 use crate::core::identity::Recipient;
-use crate::core::replace;
+use crate::core::parallel;
+use crate::core::replace::{self, ReplaceError};
 use crate::core::scan::{self, Search};
 use crate::core::sops_config::{ConfigError, Place, SopsConfig};
 use crate::core::sops_file::{self, Metadata};
@@ -89,8 +90,12 @@ pub fn look(
         unread: scan.unread,
         ..Affected::default()
     };
-    for found in scan.files {
-        affected.add(found, &swap.old);
+    let obstacles = parallel::map(&scan.files, |found| {
+        let is_own = found.foreign.is_none() && names_old(found, &swap.old);
+        is_own.then(|| replace::check_replaceable(&found.path).err())
+    });
+    for (found, obstacle) in scan.files.into_iter().zip(obstacles) {
+        affected.add(found, &swap.old, obstacle.flatten());
     }
     for config in configs(tree, scan.configs, &recipients)? {
         let known = recipients.iter().filter(|key| config.mentions(key));
@@ -131,25 +136,30 @@ impl Affected {
         }
     }
 
-    fn add(&mut self, found: scan::Found, old: &[Recipient]) {
-        let is_old = found.named.iter().any(|key| old.contains(key));
+    fn add(&mut self, found: scan::Found, old: &[Recipient], obstacle: Option<ReplaceError>) {
+        let is_old = names_old(&found, old);
         match (is_old, found.foreign) {
             (true, Some(foreign)) => drop(self.foreign.insert(foreign)),
             (false, Some(_)) => {}
             (_, None) => {
                 self.named.extend(found.named);
                 if is_old {
-                    self.add_old(found.path, found.metadata);
+                    self.add_old(found.path, found.metadata, obstacle);
                 }
             }
         }
     }
 
-    fn add_old(&mut self, path: PathBuf, metadata: Option<Metadata>) {
+    fn add_old(
+        &mut self,
+        path: PathBuf,
+        metadata: Option<Metadata>,
+        obstacle: Option<ReplaceError>,
+    ) {
         let why = match &metadata {
             None => Some(Why::Unclear),
             Some(metadata) if metadata.is_split => Some(Why::KeyGroups),
-            Some(_) => replace::check_replaceable(&path).err().map(Why::Replace),
+            Some(_) => obstacle.map(Why::Replace),
         };
         match (why, metadata) {
             (None, Some(metadata)) => self.files.push(AffectedFile {
@@ -161,6 +171,10 @@ impl Affected {
             (None, None) => {}
         }
     }
+}
+
+fn names_old(found: &scan::Found, old: &[Recipient]) -> bool {
+    found.named.iter().any(|key| old.contains(key))
 }
 
 /// The configs that were `found` in the tree, and the one that applies if it is

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::engine::By;
 use super::look::{Affected, ConfigEdit, look};
@@ -29,21 +30,16 @@ impl Ready {
     /// # Errors
     /// [`ReencryptError::Files`], [`ReencryptError::Replace`]
     pub fn stage(self) -> Result<Staged, ReencryptError> {
-        let mut files = Batch::new();
-        let mut troubles = Vec::new();
         let made_by = self.made_by();
         let made_by = made_by.map(|(path, by)| (path.to_owned(), by)).collect();
-        for file in self.files {
-            if let Err(error) = files.stage(&file.path, &file.before, &file.after) {
-                troubles.push(FileTrouble {
-                    path: file.path,
-                    why: Why::Replace(error),
-                });
-            }
-        }
-        if !troubles.is_empty() {
-            return Err(ReencryptError::Files(troubles));
-        }
+        let files = self.files.into_iter().map(|file| file.replacement);
+        let files = Batch::stage(files.collect()).map_err(|failed| {
+            let trouble = |(path, error)| FileTrouble {
+                path,
+                why: Why::Replace(error),
+            };
+            ReencryptError::Files(failed.into_iter().map(trouble).collect())
+        })?;
         let stage = |edit: &ConfigEdit| {
             let (before, after) = (edit.before.text.as_bytes(), edit.after.text.as_bytes());
             replace::stage(&edit.before.path, Some(before), after)
@@ -115,9 +111,9 @@ fn commit_files(
     mut made_by: HashMap<PathBuf, By>,
     task: &Move<'_>,
 ) -> Result<Vec<By>, ReencryptError> {
-    let (mut done, count) = (0, made_by.len());
+    let (done, count) = (AtomicUsize::new(0), made_by.len());
     let failed = files.commit(|| {
-        done += 1;
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         task.observer.progress(Stage::Replacing, done, count);
     });
     let mut troubles = Vec::new();

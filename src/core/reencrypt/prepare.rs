@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::engine::{By, Encrypted, How, Made};
+use super::engine::{Before, By, Encrypted, How, Made};
 use super::look::{ConfigEdit, Targets};
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
 use crate::core::identity::Recipient;
 use crate::core::native::Verified;
 use crate::core::parallel;
+use crate::core::replace::Replacement;
 use crate::core::sops_file::{self, Format, Metadata};
 
 /// The results, in memory.
@@ -22,9 +23,7 @@ pub struct Ready {
 
 /// A file before and after.
 pub(super) struct Reencrypted {
-    pub(super) path: PathBuf,
-    pub(super) before: Vec<u8>,
-    pub(super) after: Vec<u8>,
+    pub(super) replacement: Replacement,
     /// Who re-encrypted it.
     pub(super) by: By,
 }
@@ -32,7 +31,8 @@ pub(super) struct Reencrypted {
 impl Ready {
     /// Who re-encrypted each file.
     pub fn made_by(&self) -> impl Iterator<Item = (&Path, By)> {
-        self.files.iter().map(|file| (&*file.path, file.by))
+        let files = self.files.iter();
+        files.map(|file| (&*file.replacement.path, file.by))
     }
 }
 
@@ -100,77 +100,82 @@ impl Move<'_> {
     /// One file, or `None` if it is for no old recipient any more.
     fn reencrypt(&self, path: &Path, how: How) -> Result<Option<Reencrypted>, Why> {
         let before = sops_file::read(path)?;
-        let metadata = Metadata::parse(path, &before)?;
-        let is_old = |key: &Recipient| self.swap.old.contains(key);
-        if !metadata.recipients.iter().any(is_old) {
-            return Ok(None);
-        }
-        let count = |key| {
-            metadata
-                .recipients
-                .iter()
-                .filter(|found| *found == key)
-                .count()
-        };
-        if self.swap.old.iter().any(|key| count(key) > 1) {
-            return Err(Why::Doubled);
-        }
         let file = Encrypted {
             path,
             content: &before,
-            metadata: &metadata,
         };
-        let made = self.engine.reencrypt(&file, &self.swap, how)?;
-        self.check(&file, &made)?;
+        let Some(made) = self.engine.reencrypt(file, &self.swap, how)? else {
+            return Ok(None);
+        };
+        self.check(path, &made)?;
         let (after, by) = (made.content, made.by);
-        Ok(Some(Reencrypted {
+        let replacement = Replacement {
             path: path.to_owned(),
             before,
             after,
-            by,
-        }))
+        };
+        Ok(Some(Reencrypted { replacement, by }))
     }
 
     /// Checks that the new key opens the result, that the old ones do not, that its
     /// data key is new, that no other age recipient was lost or added, and, where kb
     /// made it, that it holds the same values.
-    fn check(&self, file: &Encrypted<'_>, made: &Made<'_>) -> Result<(), Why> {
-        let before = file.metadata;
-        let after = Metadata::parse(file.path, &made.content)?;
-        let stay = before.recipients.iter();
-        let stay = stay.filter(|key| !self.swap.old.contains(key));
-        let mut expected: Vec<&Recipient> = stay.collect();
-        if !expected.contains(&&self.swap.new) {
-            expected.push(&self.swap.new);
-        }
-        let mut found: Vec<&Recipient> = after.recipients.iter().collect();
-        expected.sort();
-        found.sort();
-        if found != expected || after.other_keys != before.other_keys || after.is_split {
-            return Err(Why::OtherRecipients);
-        }
-        let same_key = match &made.before {
-            Some((values, old_key)) => {
-                let format = Format::of(file.path);
+    fn check(&self, path: &Path, made: &Made<'_>) -> Result<(), Why> {
+        match &made.before {
+            Before::Verified(before, old_key) => {
+                let format = Format::of(path);
                 let key = |wrapped: &[&str]| self.new_opener.open_any(wrapped);
                 let opened = Verified::open(format, &made.content, key);
-                let (new_values, new_key) = opened.map_err(|_| Why::NotForNew)?;
-                if !values.holds_the_same(&new_values) {
+                let (after, new_key) = opened.map_err(|_| Why::NotForNew)?;
+                self.check_recipients(before.recipients(), after.recipients())?;
+                if !before.holds_the_same(&after) {
                     return Err(Why::OtherValues);
                 }
-                new_key == *old_key
+                self.check_keys(&after.wrapped_keys(), new_key == *old_key)
             }
-            None => {
+            Before::Metadata(before) => {
+                let after = Metadata::parse(path, &made.content)?;
+                let names = |metadata: &Metadata| metadata.recipients.clone();
+                let (old, new) = (names(before), names(&after));
+                let old = old.iter().map(Recipient::as_str);
+                self.check_recipients(old, new.iter().map(Recipient::as_str))?;
+                if after.other_keys != before.other_keys || after.is_split {
+                    return Err(Why::OtherRecipients);
+                }
                 let new_key = self.new_opener.open_any(&after.wrapped_keys);
                 let new_key = new_key.ok_or(Why::NotForNew)?;
-                // Who had the old key had this one as well.
-                self.old_opener.open_any(&before.wrapped_keys) == Some(new_key)
+                let old_key = self.old_opener.open_any(&before.wrapped_keys);
+                self.check_keys(&after.wrapped_keys, old_key == Some(new_key))
             }
-        };
-        if self.old_opener.open_any(&after.wrapped_keys).is_some() {
+        }
+    }
+
+    fn check_recipients<'r>(
+        &self,
+        before: impl Iterator<Item = &'r str>,
+        after: impl Iterator<Item = &'r str>,
+    ) -> Result<(), Why> {
+        let is_old = |name: &str| self.swap.old.iter().any(|old| old.as_str() == name);
+        let mut expected: Vec<&str> = before.filter(|name| !is_old(name)).collect();
+        let new = self.swap.new.as_str();
+        if !expected.contains(&new) {
+            expected.push(new);
+        }
+        let mut found: Vec<&str> = after.collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        match found == expected {
+            true => Ok(()),
+            false => Err(Why::OtherRecipients),
+        }
+    }
+
+    fn check_keys(&self, wrapped: &[impl AsRef<str>], is_same: bool) -> Result<(), Why> {
+        if self.old_opener.open_any(wrapped).is_some() {
             return Err(Why::StillForOld);
         }
-        match same_key {
+        // Who had the old data key had this one as well.
+        match is_same {
             true => Err(Why::SameDataKey),
             false => Ok(()),
         }

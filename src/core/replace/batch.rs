@@ -9,50 +9,66 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::{ReplaceError, Staged, directory_of, sync_directory, write_beside};
+use crate::core::parallel;
 
 /// So many file descriptors are left for everything else.
 const OTHER_DESCRIPTORS: usize = 64;
 
 /// Files that wait to be replaced. Dropping it leaves all of them as they were.
-pub struct Batch {
-    staged: Vec<Staged>,
-    /// How many locks can be held open at once.
-    most_locks: usize,
+pub struct Batch(Vec<Staged>);
+
+/// A file that is to be replaced.
+pub struct Replacement {
+    /// The file.
+    pub path: PathBuf,
+    /// Its content when it was read.
+    pub before: Vec<u8>,
+    /// What is to take its place.
+    pub after: Vec<u8>,
 }
 
 impl Batch {
-    /// None yet. This process may have as many files open from now on as it may allow
-    /// itself.
-    #[expect(clippy::new_without_default, reason = "it changes the process")]
-    pub fn new() -> Self {
-        Self {
-            staged: Vec::new(),
-            most_locks: raise_limit().saturating_sub(OTHER_DESCRIPTORS),
-        }
-    }
-
-    /// Writes `content` beside `path`; see [`super::stage`].
+    /// Writes all of them beside their files, on all cores; see [`super::stage`]. This
+    /// process may have as many files open from now on as it may allow itself.
     ///
     /// # Errors
-    /// [`ReplaceError`]
-    pub fn stage(
-        &mut self,
-        path: &Path,
-        before: &[u8],
-        content: &[u8],
-    ) -> Result<(), ReplaceError> {
-        let mut staged = write_beside(path, Some(before), content)?;
-        // Without its lock another run of kb beside it may take it for a dead
-        // one's. Then this file is not replaced, and says so.
-        if self.staged.len() >= self.most_locks {
-            staged.file = None;
+    /// All that could not be written. Then nothing is left behind.
+    pub fn stage(files: Vec<Replacement>) -> Result<Self, Vec<(PathBuf, ReplaceError)>> {
+        let most_locks = raise_limit().saturating_sub(OTHER_DESCRIPTORS);
+        let locks = AtomicUsize::new(0);
+        let results = parallel::map_owned(files, |file| {
+            let Replacement {
+                path,
+                before,
+                after,
+            } = file;
+            let staged = write_beside(&path, Some(before), &after);
+            staged.map_err(|error| (path, error)).map(|mut staged| {
+                // Without its lock another run of kb beside it may take it for a dead
+                // one's. Then this file is not replaced, and says so.
+                if locks.fetch_add(1, Ordering::Relaxed) >= most_locks {
+                    staged.file = None;
+                }
+                staged
+            })
+        });
+        let mut staged = Vec::with_capacity(results.len());
+        let mut failed = Vec::new();
+        for result in results {
+            match result {
+                Ok(file) => staged.push(file),
+                Err(error) => failed.push(error),
+            }
         }
-        self.staged.push(staged);
-        Ok(())
+        match failed.is_empty() {
+            true => Ok(Self(staged)),
+            false => Err(failed),
+        }
     }
 
     /// Makes what waits last through a power cut.
@@ -60,22 +76,26 @@ impl Batch {
     /// # Errors
     /// [`ReplaceError::Io`]
     pub fn sync(&self) -> Result<(), ReplaceError> {
-        let written = self.staged.iter().map(|staged| &*staged.temporary);
+        let written = self.0.iter().map(|staged| &*staged.temporary);
         sync_file_systems(written, |path| File::open(path)?.sync_all())
     }
 
     /// Puts each into its file's place, if that is still as it was, and calls
     /// `done` after each. Returns what was not replaced, and why.
-    pub fn commit(self, mut done: impl FnMut()) -> Vec<(PathBuf, ReplaceError)> {
+    pub fn commit(self, done: impl Fn() + Sync) -> Vec<(PathBuf, ReplaceError)> {
+        let results = parallel::map_owned(self.0, |staged| {
+            let (path, target) = (staged.path.clone(), staged.target.clone());
+            let result = staged.put();
+            done();
+            result.map(|()| target).map_err(|error| (path, error))
+        });
         let mut failed = Vec::new();
         let mut targets = Vec::new();
-        for staged in self.staged {
-            let (path, target) = (staged.path.clone(), staged.target.clone());
-            match staged.put() {
-                Ok(()) => targets.push(target),
-                Err(error) => failed.push((path, error)),
+        for result in results {
+            match result {
+                Ok(target) => targets.push(target),
+                Err(error) => failed.push(error),
             }
-            done();
         }
         // The renames have happened: a failure here is none to replace a file.
         let _ = sync_file_systems(targets.iter().map(PathBuf::as_path), |path| {

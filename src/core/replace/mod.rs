@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Uid};
 
-pub use batch::{Batch, TreeLock, lock_tree};
+pub use batch::{Batch, Replacement, TreeLock, lock_tree};
 pub use parents::{Parents, create_parents};
 pub use preflight::{Obstacle, check_replaceable, check_writable};
 pub use temporary::{clear_stale, clear_strays, is_temporary};
@@ -96,7 +96,7 @@ pub struct Staged {
 /// # Errors
 /// [`ReplaceError`]; nothing is left behind.
 pub fn stage(path: &Path, before: Option<&[u8]>, content: &[u8]) -> Result<Staged, ReplaceError> {
-    let staged = write_beside(path, before, content)?;
+    let staged = write_beside(path, before.map(<[u8]>::to_vec), content)?;
     let synced = staged.file.as_ref().map_or(Ok(()), File::sync_all);
     synced.map_err(|source| ReplaceError::Io {
         path: path.to_owned(),
@@ -108,7 +108,7 @@ pub fn stage(path: &Path, before: Option<&[u8]>, content: &[u8]) -> Result<Stage
 /// As [`stage`], but what was written may still be lost in a power cut.
 fn write_beside(
     path: &Path,
-    before: Option<&[u8]>,
+    before: Option<Vec<u8>>,
     content: &[u8],
 ) -> Result<Staged, ReplaceError> {
     let error = |source| ReplaceError::Io {
@@ -138,7 +138,7 @@ fn write_beside(
     Ok(Staged {
         path: path.to_owned(),
         target,
-        before: before.map(<[u8]>::to_vec),
+        before,
         temporary,
         file: Some(file),
     })

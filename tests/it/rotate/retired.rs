@@ -97,9 +97,10 @@ fn a_key_that_is_rotated_meanwhile_is_noticed() {
         sops.display()
     );
     rotating.world.script("sops", &script);
-    let spawned = rotating
-        .world
-        .spawn(rotating.command(&["init", "--use-existing"]));
+    let spawned =
+        rotating
+            .world
+            .spawn(rotating.command(&["init", "--use-existing", "--engine", "sops"]));
     while !waits.exists() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }

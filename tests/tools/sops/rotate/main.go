@@ -20,13 +20,10 @@ import (
 	"github.com/getsops/sops/v3/cmd/sops/common"
 	"github.com/getsops/sops/v3/config"
 	"github.com/getsops/sops/v3/keyservice"
-	"github.com/getsops/sops/v3/logging"
-	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 )
 
 func main() {
-	logging.SetLevel(logrus.WarnLevel)
 	directory, old, new := os.Args[1], os.Args[2], os.Args[3]
 	paths, err := filepath.Glob(filepath.Join(directory, "*"))
 	check(err)
