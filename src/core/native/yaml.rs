@@ -28,7 +28,10 @@ pub(super) fn read(text: &str) -> Result<Vec<Document<'_>>, Outside> {
         line[spaces..].starts_with('\t')
     };
     let ends_document = |line: &str| line.starts_with("...");
-    if !text.chars().all(is_plain)
+    let is_ascii = text
+        .bytes()
+        .all(|byte| is_plain(char::from(byte)) && byte.is_ascii());
+    if !is_ascii && !text.chars().all(is_plain)
         || text.lines().any(ends_document)
         || text.match_indices('\r').any(bare_return)
         || text.lines().any(tab_before_text)

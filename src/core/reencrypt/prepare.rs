@@ -119,7 +119,7 @@ impl Move<'_> {
 
     /// Checks that the new key opens the result, that the old ones do not, that its
     /// data key is new, that no other age recipient was lost or added, and, where kb
-    /// made it, that it holds the same values.
+    /// made it, that it holds the same values; sops has seen to that by itself.
     fn check(&self, path: &Path, made: &Made<'_>) -> Result<(), Why> {
         match &made.before {
             Before::Verified(before, old_key) => {
@@ -131,7 +131,12 @@ impl Move<'_> {
                 if !before.holds_the_same(&after) {
                     return Err(Why::OtherValues);
                 }
-                self.check_keys(&after.wrapped_keys(), new_key == *old_key)
+                // The old ones open nothing: for each recipient the data key was
+                // encrypted anew by its name, and no old one is among the names.
+                match new_key == *old_key {
+                    true => Err(Why::SameDataKey),
+                    false => Ok(()),
+                }
             }
             Before::Metadata(before) => {
                 let after = Metadata::parse(path, &made.content)?;
@@ -144,8 +149,14 @@ impl Move<'_> {
                 }
                 let new_key = self.new_opener.open_any(&after.wrapped_keys);
                 let new_key = new_key.ok_or(Why::NotForNew)?;
-                let old_key = self.old_opener.open_any(&before.wrapped_keys);
-                self.check_keys(&after.wrapped_keys, old_key == Some(new_key))
+                if self.old_opener.open_any(&after.wrapped_keys).is_some() {
+                    return Err(Why::StillForOld);
+                }
+                // Who had the old data key had this one as well.
+                match self.old_opener.open_any(&before.wrapped_keys) == Some(new_key) {
+                    true => Err(Why::SameDataKey),
+                    false => Ok(()),
+                }
             }
         }
     }
@@ -167,17 +178,6 @@ impl Move<'_> {
         match found == expected {
             true => Ok(()),
             false => Err(Why::OtherRecipients),
-        }
-    }
-
-    fn check_keys(&self, wrapped: &[impl AsRef<str>], is_same: bool) -> Result<(), Why> {
-        if self.old_opener.open_any(wrapped).is_some() {
-            return Err(Why::StillForOld);
-        }
-        // Who had the old data key had this one as well.
-        match is_same {
-            true => Err(Why::SameDataKey),
-            false => Ok(()),
         }
     }
 }

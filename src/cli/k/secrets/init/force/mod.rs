@@ -5,6 +5,7 @@ mod say;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::{panic, thread};
 
 use clap::{Args, ValueEnum};
 
@@ -104,13 +105,16 @@ impl Force {
         self.force
     }
 
-    /// The sops program, unless it is not wanted.
+    /// The sops program, unless it is not wanted. With `--force` it is for
+    /// [`Task::run`] to see whether it is new enough.
     pub(super) fn find_sops(&self, context: &Context) -> Result<Option<Sops>, Failure> {
         if self.engine == Engine::Native {
             return Ok(None);
         }
         let sops = context.find_sops()?;
-        sops.require_version()?;
+        if !self.force {
+            sops.require_version()?;
+        }
         Ok(Some(sops))
     }
 
@@ -190,7 +194,13 @@ impl Task<'_> {
             },
             ignore_mac: self.options.ignore_mac,
         };
-        let Some(situation) = rotate::survey(self.cluster, &request)? else {
+        // To start sops takes as long as the survey.
+        let (situation, version) = thread::scope(|scope| {
+            let version = scope.spawn(|| self.sops.map(Sops::require_version).transpose());
+            (rotate::survey(self.cluster, &request), version.join())
+        });
+        version.unwrap_or_else(|panic| panic::resume_unwind(panic))?;
+        let Some(situation) = situation? else {
             rotate::check_absent(self.config, &request.tree, imported.as_ref())?;
             if self.options.output.is_some() {
                 let secret = &request.secret;

@@ -11,6 +11,11 @@ use secrecy::{ExposeSecret, SecretBox};
 
 use super::identity::Identity;
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod x25519;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+use age::x25519;
+
 /// The length of a data key, in bytes.
 const LENGTH: usize = 32;
 
@@ -35,10 +40,12 @@ impl DataKey {
     }
 
     /// Encrypts it to a recipient, as an armored age file. `None` if that is no X25519
-    /// key.
+    /// key, or not in its one canonical form: two names must not be the same key.
     pub fn wrap(&self, recipient: &str) -> Option<String> {
-        let recipient: age::x25519::Recipient = recipient.parse().ok()?;
-        age::encrypt_and_armor(&recipient, self.expose()).ok()
+        let parsed: x25519::Recipient = recipient.parse().ok()?;
+        let is_canonical = parsed.to_string() == recipient;
+        let wrapped = is_canonical.then(|| age::encrypt_and_armor(&parsed, self.expose()));
+        wrapped?.ok()
     }
 
     /// The key itself, for the one who encrypts with it.
@@ -48,7 +55,7 @@ impl DataKey {
 }
 
 /// Identities, made ready to open data keys.
-pub struct Opener(Vec<age::x25519::Identity>);
+pub struct Opener(Vec<x25519::Identity>);
 
 impl Opener {
     /// Takes the X25519 ones among the identities; kb knows no others.
