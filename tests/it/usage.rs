@@ -206,6 +206,16 @@ fn every_command_and_option_is_described() {
           --ignore-mac
               Re-encrypt files that were changed without sops, too
 
+          --engine <ENGINE>
+              What re-encrypts the files
+
+              Possible values:
+              - auto:   kb itself, and sops for the files that kb leaves to it
+              - native: kb itself; a file that it would leave to sops stops it
+              - sops:   sops, one process for each file
+              
+              [default: auto]
+
           --all-copies
               Rotate in copies of the Secret that Kustomizations decrypt with, too
 
