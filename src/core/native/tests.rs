@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use bech32::{Bech32, Hrp};
@@ -91,4 +92,42 @@ fn nothing_else_of_a_file_changes() {
         );
         assert_eq!(before, after, "{}", path.display());
     }
+}
+
+/// Equal values, too, look different from each other and from what they were.
+#[test]
+fn every_nonce_is_new() {
+    let old = identity_of_fixtures();
+    let nonces = |content: &[u8]| -> Vec<String> {
+        let text = str::from_utf8(content).unwrap();
+        let nonces = text.split(",iv:").skip(1);
+        let nonces = nonces.map(|rest| rest.split_once(',').unwrap().0.to_owned());
+        nonces.collect()
+    };
+    for (path, content) in fixtures() {
+        let (before, _) = open(&path, &content, &old);
+        let (result, ..) = reencrypted(&before, &old);
+        let before: HashSet<String> = nonces(&content).into_iter().collect();
+        let after = nonces(&result);
+        assert!(after.iter().all(|nonce| !before.contains(nonce)));
+        // The MAC stands in each of the documents, as one text.
+        let again = content.windows(4).filter(|bytes| *bytes == b"mac:").count();
+        let different: HashSet<&String> = after.iter().collect();
+        assert_eq!(
+            after.len() - different.len(),
+            again.saturating_sub(1),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+/// Two names of one key would let the old one stay.
+#[test]
+fn a_recipient_in_another_spelling_is_left_to_sops() {
+    let key = DataKey::generate().unwrap();
+    let (_, recipient) = Identity::generate();
+    assert!(key.wrap(recipient.as_str()).is_some());
+    assert!(key.wrap(&recipient.as_str().to_uppercase()).is_none());
+    assert!(key.wrap("ssh-ed25519 AAAA").is_none());
 }

@@ -1,6 +1,7 @@
 //! `init --force`: a rotation, and what may come between.
 
 mod copies;
+mod engines;
 mod kill;
 mod others;
 mod plan;
