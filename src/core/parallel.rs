@@ -1,7 +1,6 @@
 //! The same work on many things, on all cores.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{available_parallelism, scope};
 
 /// How many cores there are to work on.
@@ -14,32 +13,7 @@ pub fn cores() -> usize {
 /// # Panics
 /// If the work does.
 pub fn map<'i, T: Sync, R: Send>(items: &'i [T], work: impl Fn(&'i T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let take = || {
-        let mut results = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else {
-                break results;
-            };
-            results.push((at, work(item)));
-        }
-    };
-    let mut results = scope(|scope| {
-        let workers = cores().min(items.len());
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(take)).collect();
-        let mut results = Vec::with_capacity(items.len());
-        for worker in workers {
-            match worker.join() {
-                Ok(part) => results.extend(part),
-                // kb's own hook has said it.
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        results
-    });
-    results.sort_by_key(|(at, _)| *at);
-    results.into_iter().map(|(_, result)| result).collect()
+    map_owned(items.iter().collect(), work)
 }
 
 /// As [`map`], for work that takes the items.
@@ -47,10 +21,28 @@ pub fn map<'i, T: Sync, R: Send>(items: &'i [T], work: impl Fn(&'i T) -> R + Syn
 /// # Panics
 /// If the work does.
 pub fn map_owned<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let items: Vec<Mutex<Option<T>>> = items.into_iter().map(|it| Mutex::new(Some(it))).collect();
-    let results = map(&items, |item| {
-        let item = item.lock().ok().and_then(|mut item| item.take());
-        item.map(&work)
+    let workers = cores().min(items.len());
+    let mut results = Vec::with_capacity(items.len());
+    let items = Mutex::new(items.into_iter().enumerate());
+    // Nothing panics while it is locked.
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let take = || {
+        let mut results = Vec::new();
+        while let Some((at, item)) = next() {
+            results.push((at, work(item)));
+        }
+        results
+    };
+    scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(take)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(part) => results.extend(part),
+                // kb's own hook has said it.
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
     });
-    results.into_iter().flatten().collect()
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
 }

@@ -38,7 +38,10 @@ const MOST_MEMORY: f64 = 200.0;
 const MOST_GROWTH: f64 = 1.1;
 
 /// Where the files are, and what share of the time of sops as a library kb may take.
-const PLACES: [(&str, &str, f64); 2] = [("in memory", "/dev/shm", 0.25), ("on disk", "", 0.35)];
+const PLACES: [(&str, &str, f64); 2] = [
+    ("in memory", "/dev/shm", 0.25),
+    ("on disk", env!("CARGO_TARGET_TMPDIR"), 0.35),
+];
 
 fn main() -> Result<()> {
     let cluster = Cluster::start();
@@ -81,10 +84,7 @@ impl<'c> Bench<'c> {
         files: usize,
     ) -> Result<Self> {
         let kb = Path::new(env!("CARGO_BIN_EXE_kb"));
-        let world = match directory.as_os_str().is_empty() {
-            true => World::new(kb),
-            false => World::new_in(directory, kb),
-        };
+        let world = World::new_in(directory, kb);
         world.kubeconfig(&cluster.kubeconfig().to_yaml());
         let namespace = cluster.new_namespace("bench");
         world

@@ -299,11 +299,13 @@ impl Failure {
                 Why::NotNative(NotNative::Outside(_)) => {
                     "without --engine native, sops re-encrypts what kb leaves to it"
                 }
+                Why::NotNative(NotNative::NoRandomness) => "nothing can be encrypted without them",
                 Why::NotNative(NotNative::Tampered(Tampered::Value { .. })) => {
                     "git log -p shows how the file was changed: a value cannot be moved or copied in its encrypted form"
                 }
-                Why::NotNative(NotNative::Tampered(Tampered::Comment { .. })) => {
-                    "nobody can read such a comment: take it out; or --engine sops keeps it, as a text that is encrypted once more"
+                Why::LostComment
+                | Why::NotNative(NotNative::Tampered(Tampered::Comment { .. })) => {
+                    "put such a comment back as sops wrote it (git log -p), or take it out; --engine sops keeps it, as a text that nobody can open"
                 }
                 Why::OtherRecipients
                 | Why::NotForNew

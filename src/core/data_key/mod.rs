@@ -3,7 +3,7 @@
 //! sops keeps it as an armored age file (<https://age-encryption.org/v1>) of 32
 //! bytes, `age/keysource.go` in its source.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use age::armor::ArmoredReader;
 use age::{DecryptError, Decryptor};
@@ -22,6 +22,15 @@ const LENGTH: usize = 32;
 /// The key that the values of a file are encrypted with.
 pub struct DataKey(SecretBox<[u8; LENGTH]>);
 
+/// Why a data key is not encrypted to a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrapError {
+    /// It is no X25519 key, or not in its one canonical form.
+    NotX25519,
+    /// The operating system gives no random numbers.
+    NoRandomness,
+}
+
 impl PartialEq for DataKey {
     fn eq(&self, other: &Self) -> bool {
         self.0.expose_secret() == other.0.expose_secret()
@@ -39,13 +48,18 @@ impl DataKey {
         (!failed).then_some(Self(key))
     }
 
-    /// Encrypts it to a recipient, as an armored age file. `None` if that is no X25519
-    /// key, or not in its one canonical form: two names must not be the same key.
-    pub fn wrap(&self, recipient: &str) -> Option<String> {
-        let parsed: x25519::Recipient = recipient.parse().ok()?;
-        let is_canonical = parsed.to_string() == recipient;
-        let wrapped = is_canonical.then(|| age::encrypt_and_armor(&parsed, self.expose()));
-        wrapped?.ok()
+    /// Encrypts it to a recipient, as an armored age file.
+    ///
+    /// # Errors
+    /// See [`WrapError`].
+    pub fn wrap(&self, recipient: &str) -> Result<String, WrapError> {
+        let parsed: x25519::Recipient = recipient.parse().map_err(|_| WrapError::NotX25519)?;
+        // Two names must not be the same key.
+        if parsed.to_string() != recipient {
+            return Err(WrapError::NotX25519);
+        }
+        let wrapped = age::encrypt_and_armor(&parsed, self.expose());
+        wrapped.map_err(|_| WrapError::NoRandomness)
     }
 
     /// The key itself, for the one who encrypts with it.
@@ -81,7 +95,12 @@ impl Opener {
         let mut reader = decryptor.decrypt(identities)?;
         let mut failed = None;
         let key = SecretBox::init_with_mut(|key: &mut [u8; LENGTH]| {
-            failed = reader.read_exact(key).err();
+            let end = reader.read_exact(key).and_then(|()| reader.read(&mut [0]));
+            failed = match end {
+                // sops takes no longer one either, and only at its end it is authentic.
+                Ok(1..) => Some(ErrorKind::InvalidData.into()),
+                end => end.err(),
+            };
         });
         match failed {
             None => Ok(DataKey(key)),

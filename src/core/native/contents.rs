@@ -6,6 +6,9 @@ use std::ops::Range;
 use super::Outside;
 use crate::core::sops_file::Format;
 
+/// The key that the metadata stands under, and its section in ini.
+pub(super) const SOPS: &str = "sops";
+
 /// A file, taken apart.
 pub(super) struct Contents<'t> {
     /// Its text.
@@ -47,6 +50,8 @@ pub(super) struct Comment<'t> {
     pub(super) text: &'t str,
     /// Which of the containers it stands in, at a guess.
     pub(super) container: usize,
+    /// The first of those that begin behind it.
+    pub(super) next: usize,
 }
 
 /// What a value is.
@@ -61,11 +66,11 @@ pub(super) enum Scalar<'t> {
 }
 
 /// The way to a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Path(pub(super) Vec<Segment>);
 
 /// A step on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Segment {
     /// Into the entry of a mapping.
     Key(String),

@@ -7,12 +7,10 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Outside;
-use super::contents::{Comment, Document, Path, Scalar, Segment, Value};
+use super::contents::{Comment, Document, Path, SOPS, Scalar, Segment, Value};
 
 /// What the metadata's keys begin with in dotenv.
 const SOPS_PREFIX: &str = "sops_";
-/// The metadata's section in ini.
-const SOPS_SECTION: &str = "sops";
 /// The section of ini that values before the first one belong to.
 const DEFAULT_SECTION: &str = "DEFAULT";
 
@@ -40,6 +38,7 @@ pub(super) fn read_dotenv(text: &str) -> Result<Document<'_>, Outside> {
                 range: range.start + 1..range.end,
                 text,
                 container: 0,
+                next: 1,
             });
             continue;
         }
@@ -91,13 +90,15 @@ pub(super) fn read_ini(text: &str) -> Result<Document<'_>, Outside> {
                 range: end - text.len()..end,
                 text,
                 container: document.containers.len() - 1,
+                next: document.containers.len(),
             });
             continue;
         }
         if let Some(name) = trimmed.strip_prefix('[') {
             section = name.strip_suffix(']').ok_or(Outside::Syntax)?;
             let path = section_path(section);
-            if section != section.trim()
+            if section.is_empty()
+                || section != section.trim()
                 || section.contains(['[', ']', '"', '\'', '`', ';', '#'])
                 || document.containers.contains(&path)
             {
@@ -120,7 +121,7 @@ pub(super) fn read_ini(text: &str) -> Result<Document<'_>, Outside> {
         }
         let end = trimmed_start + trimmed.len();
         let range = end - value.len()..end;
-        match section == SOPS_SECTION {
+        match section == SOPS {
             true => document.metadata.push(Value {
                 path: unflattened(key)?,
                 range,
@@ -164,4 +165,39 @@ fn unflattened(flat: &str) -> Result<Path, Outside> {
         segments.push(segment);
     }
     Ok(Path(segments))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As ini.v1 and sops read them, or refuse them.
+    #[test]
+    fn lines_that_are_not_plain_are_left_to_sops() {
+        for text in [
+            "[]\na = b\n",
+            "[a\nb = c\n",
+            "[a]\nb = c\n[a]\nd = e\n",
+            "[a]\nb = c\nb = d\n",
+            "[a]\nb = \"c\"\n",
+            "[a]\nb = c ; d\n",
+            "[a]\nb = c\\\n",
+            "[a]\nb: c\n",
+            "[a]\nb\n",
+            "[a]\nb = `c`\n",
+            "[a]\r\nb = c\r\n",
+        ] {
+            assert!(read_ini(text).is_err(), "{text:?}");
+        }
+        assert!(read_ini("; x\n[a]\nb = c=d\ne =\n\n[sops]\nmac = m\n").is_ok());
+        for text in [
+            "a\n",
+            "a=b\r\n",
+            "sops_age__list_x__map_enc=y\n",
+            "sops_age__x=y\n",
+        ] {
+            assert!(read_dotenv(text).is_err(), "{text:?}");
+        }
+        assert!(read_dotenv("# x\n\na=b=c\n").is_ok());
+    }
 }

@@ -3,11 +3,13 @@
 //! Stricter than [`Metadata`](crate::core::sops_file::Metadata), which says who can
 //! open a file: with a field that is not known here the file is left to sops.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::Outside;
-use super::contents::{Scalar, Segment, Value};
+use super::contents::{Document, Path, SOPS, Scalar, Segment, Value};
+use super::scalar::is_time;
 use crate::core::sops_config::Selection;
 
 /// The keys that are not age's. sops 3.7 writes them with nothing in them.
@@ -79,13 +81,17 @@ impl Metadata {
     ///
     /// # Errors
     /// [`Outside`]
-    pub(super) fn new(values: &[Value<'_>]) -> Result<Self, Outside> {
+    pub(super) fn new(document: &Document<'_>) -> Result<Self, Outside> {
         let mut fields = Fields::default();
-        for (at, value) in values.iter().enumerate() {
-            if values[..at].iter().any(|other| other.path == value.path) {
+        let mut seen = HashSet::new();
+        for value in &document.metadata {
+            if !seen.insert(&value.path) {
                 return Err(Outside::Metadata);
             }
             fields.take(value)?;
+        }
+        if !document.containers.iter().all(|path| fields.may_hold(path)) {
+            return Err(Outside::Metadata);
         }
         let selection = selection(&fields.selections);
         if !fields.is_versioned || fields.selections.len() > 1 || !selection.is_by_keys() {
@@ -109,25 +115,39 @@ impl Metadata {
         })
     }
 
-    /// Whether it says the same as another.
+    /// Whether it has the same MAC and keys as another, so that it can be given the same
+    /// new ones. What else it says counts in the first document alone.
     pub(super) fn equals(&self, other: &Self) -> bool {
-        let keys = |metadata: &Self| {
-            let texts = metadata.keys.iter();
-            let texts = texts.map(|key| (key.recipient.text.clone(), key.wrapped.text.clone()));
-            texts.collect::<Vec<_>>()
-        };
+        let texts = |key: &AgeKey| (key.recipient.text.clone(), key.wrapped.text.clone());
         self.mac.text == other.mac.text
             && self.last_modified == other.last_modified
-            && keys(self) == keys(other)
+            && self.keys.iter().map(texts).eq(other.keys.iter().map(texts))
     }
 }
 
 impl Fields {
+    /// Whether a mapping or list is one that the metadata has. There may be nothing in
+    /// it, so that no value shows it.
+    fn may_hold(&self, path: &Path) -> bool {
+        use Segment::{Index, Key};
+        let [Key(first), inside @ ..] = path.0.as_slice() else {
+            return true;
+        };
+        match inside {
+            _ if first != SOPS => true,
+            [] => true,
+            [Key(age)] if age == "age" => true,
+            [Key(age), Index(index)] => age == "age" && *index < self.keys.len(),
+            [Key(other)] => is_other_list(&[other]),
+            _ => false,
+        }
+    }
+
     fn take(&mut self, value: &Value<'_>) -> Result<(), Outside> {
         use Segment::{Index, Key};
         let keys = value.path.keys();
         let text = match &value.scalar {
-            Scalar::Null if keys.first().is_some_and(|key| OTHER_KEYS.contains(key)) => {
+            Scalar::Null if keys.len() == value.path.0.len() && is_other_list(&keys) => {
                 return Ok(());
             }
             Scalar::Null => return Err(Outside::Metadata),
@@ -143,14 +163,10 @@ impl Fields {
         match value.path.0.as_slice() {
             [Key(field)] => match field.as_str() {
                 "mac" => self.mac = located(),
-                "lastmodified" => self.last_modified = text,
+                "lastmodified" => self.last_modified = text.filter(|text| is_time(text, false)),
                 "version" => self.is_versioned = text.as_deref().is_some_and(is_version),
                 "mac_only_encrypted" => {
-                    self.mac_only_encrypted = match &value.scalar {
-                        Scalar::Text(text) => truth(&text.to_ascii_lowercase())?,
-                        Scalar::Other(text) => truth(&text.to_ascii_lowercase())?,
-                        Scalar::Null => false,
-                    }
+                    self.mac_only_encrypted = truth(&value.scalar).ok_or(Outside::Metadata)?;
                 }
                 field => {
                     let known = SELECTIONS.iter().find(|known| **known == field);
@@ -184,7 +200,8 @@ impl Fields {
 }
 
 /// The selection that a file names. Compiling an expression takes longer than all else
-/// that is done for a file, and the files of a repository have few: those are kept.
+/// that is done for a file, and the files of a repository have few: the first ones are
+/// kept, as long as the process lives.
 fn selection(fields: &[(&'static str, String)]) -> Selection {
     const MOST: usize = 64;
     type Known = Vec<(Vec<(&'static str, String)>, Selection)>;
@@ -213,6 +230,79 @@ fn is_version(text: &str) -> bool {
     text.split('.').count() == 3 && text.split('.').all(is_number)
 }
 
-fn truth(text: &str) -> Result<bool, Outside> {
-    text.parse().map_err(|_| Outside::Metadata)
+/// As Go's `strconv.ParseBool` takes it, without the numbers and letters.
+fn truth(scalar: &Scalar<'_>) -> Option<bool> {
+    let text = match scalar {
+        Scalar::Null => return None,
+        Scalar::Text(text) => text,
+        Scalar::Other(text) => text.as_str(),
+    };
+    match text {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether the keys lead to the list of another kind of keys.
+fn is_other_list(keys: &[&str]) -> bool {
+    matches!(keys, [other] if OTHER_KEYS.contains(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::native::contents::Contents;
+    use crate::core::sops_file::Format;
+
+    const GOOD: &str = "a: b\nsops:\n    age:\n        - recipient: r\n          enc: e\n    \
+                        lastmodified: \"2026-11-22T10:00:00Z\"\n    mac: m\n    version: 3.13.2\n";
+
+    /// For each of these sops has an error, or another idea of who opens the file.
+    #[test]
+    fn metadata_that_sops_does_not_take_is_left_to_it() {
+        let read = |text: &str| {
+            let contents = Contents::read(Format::Yaml, text.as_bytes()).map_err(|_| ())?;
+            Metadata::new(&contents.documents[0]).map_err(|_| ())
+        };
+        assert!(read(GOOD).is_ok());
+        for good in [
+            "pgp: []",
+            "kms: null",
+            "mac_only_encrypted: true",
+            "encrypted_regex: \"\"",
+        ] {
+            assert!(read(&format!("{GOOD}    {good}\n")).is_ok(), "{good}");
+        }
+        for bad in [
+            "pgp:\n    - null",
+            "pgp:\n    - {}",
+            "kms:\n    - arn: null",
+            "pgp:\n    - fp: F",
+            "key_groups:\n    - age: []",
+            "encrypted_regex: {}",
+            "encrypted_suffix: []",
+            "encrypted_suffix: null",
+            "shamir_threshold: 2",
+            "other: x",
+            "mac_only_encrypted: \"tRUE\"",
+            "mac_only_encrypted: null",
+            "encrypted_suffix: a\n    unencrypted_suffix: b",
+            "encrypted_regex: (",
+            "encrypted_comment_regex: a",
+        ] {
+            assert!(read(&format!("{GOOD}    {bad}\n")).is_err(), "{bad}");
+        }
+        for (from, to) in [
+            ("version: 3.13.2", "version: \"\""),
+            ("version: 3.13.2", "version: latest"),
+            ("10:00:00Z", "10:00:00.5Z"),
+            ("\"2026-11-22T10:00:00Z\"", "yesterday"),
+            ("          enc: e\n", ""),
+            ("enc: e\n", "enc: e\n        - {}\n"),
+            ("    mac: m\n", ""),
+        ] {
+            assert!(read(&GOOD.replace(from, to)).is_err(), "{to}");
+        }
+    }
 }

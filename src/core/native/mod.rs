@@ -5,8 +5,10 @@
 //! a new data key and with fresh nonces, and the data key for each recipient. All other
 //! bytes of the file stay. Nothing is taken on trust either: every encrypted value must
 //! be authentic where it stands, and the MAC over all values must be the one that kb
-//! computes. So kb need not understand a file in every corner as sops does: where it
-//! does not, the two do not match.
+//! computes. So where kb sees another value than sops, or another way to it, the two do
+//! not match. What no MAC covers has to be known exactly, and is left to sops where it
+//! is not: the metadata, the keys of values that are not encrypted, and what makes a
+//! file one that sops does not read at all.
 //!
 //! What it does not do is [`Outside`]: keys that are not age's X25519 ones, selection by
 //! comments, constructs of YAML that sops does not write. sops has the last word on
@@ -34,13 +36,16 @@ mod tests;
 mod token;
 mod yaml;
 
+use memchr::memmem;
+
 use contents::Contents;
 use metadata::{AgeKey, Metadata};
 use open::Opened;
+use token::Kind;
 
 use super::data_key::DataKey;
 use super::sops_config::Position;
-use super::sops_file::Format;
+use super::sops_file::{ENCRYPTED_VALUE, Format};
 
 pub use rewrite::Recipients;
 
@@ -53,6 +58,9 @@ pub enum NotNative {
     /// Something in it is not authentic.
     #[error(transparent)]
     Tampered(#[from] Tampered),
+    /// There is nothing to make keys and nonces of.
+    #[error("the operating system gives no random numbers")]
+    NoRandomness,
 }
 
 /// What is left to sops.
@@ -74,12 +82,15 @@ pub enum Outside {
     /// A recipient that is an ssh, post-quantum or plugin's key.
     #[error("a recipient of it is no X25519 key")]
     OtherRecipients,
-    /// More than one recipient goes, or the new one is there already.
+    /// Not exactly one recipient goes, or the new one is there already.
     #[error("its list of recipients gets shorter")]
     FewerRecipients,
     /// None of the keys opens it.
     #[error("no X25519 key that kb has opens it")]
     NoKey,
+    /// A value is not authentic as far as kb can tell, and sops could open it.
+    #[error("kb cannot open a value in it")]
+    NotAuthentic,
     /// A value that should be encrypted and is not, or the other way round.
     #[error("a value in it is not as sops writes it")]
     Values,
@@ -141,7 +152,7 @@ impl<'t> Verified<'t> {
             if number > 0 && document.metadata.is_empty() {
                 continue;
             }
-            let found = Metadata::new(&document.metadata)?;
+            let found = Metadata::new(document)?;
             if metadata.first().is_some_and(|first| !first.equals(&found)) {
                 return Err(Outside::Metadata.into());
             }
@@ -165,11 +176,11 @@ impl<'t> Verified<'t> {
         first.flat_map(|metadata| metadata.keys.iter().map(AgeKey::name))
     }
 
-    /// Its data key, encrypted to each of them.
-    pub fn wrapped_keys(&self) -> Vec<&str> {
-        let first = self.metadata.iter().take(1);
-        let keys = first.flat_map(|metadata| &metadata.keys);
-        keys.map(|key| &*key.wrapped.text).collect()
+    /// Whether one of the comments was a ciphertext before it was encrypted.
+    pub fn has_comment_of_ciphertext(&self) -> bool {
+        let comments = self.opened.iter().filter(|it| it.kind == Kind::Comment);
+        let mut texts = comments.map(|comment| &comment.plaintext);
+        texts.any(|text| memmem::find(text, ENCRYPTED_VALUE.as_bytes()).is_some())
     }
 
     /// Whether both hold the same plaintexts, of the same types, in the same places.

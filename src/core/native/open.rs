@@ -1,13 +1,13 @@
 //! Opens every value of a file, and verifies its MAC.
 
-use std::fmt::Write;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use memchr::memmem;
 use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
-use super::contents::{Comment, Contents, Document, Path, Scalar, Value};
+use super::contents::{Contents, Document, Path, Scalar, Value};
 use super::metadata::Metadata;
 use super::token::{Cipher, Kind, Token};
 use super::{NotNative, Outside, Tampered};
@@ -22,8 +22,11 @@ const ENCRYPTED_ONLY: [u8; 32] = [
     0x0b, 0x97, 0x5b, 0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,
 ];
 
+/// So often a comment is tried in places where it hardly is, in one file: a second's
+/// work.
+const MOST_TRIES: usize = 1_000_000;
+
 /// An encrypted value that is authentic.
-#[derive(PartialEq)]
 pub(super) struct Opened {
     /// Its bytes in the file, without quotes. The MAC stands in each document.
     pub(super) ranges: Vec<Range<usize>>,
@@ -43,7 +46,7 @@ pub(super) fn open(
     key: &DataKey,
 ) -> Result<Vec<Opened>, NotNative> {
     let first = metadata.first().ok_or(Outside::Metadata)?;
-    let mut opener = Opener {
+    let mut walk = Walk {
         text: contents.text,
         cipher: Cipher::new(key),
         metadata: first,
@@ -51,29 +54,37 @@ pub(super) fn open(
         opened: Vec::new(),
     };
     if first.mac_only_encrypted {
-        opener.hash.update(ENCRYPTED_ONLY);
+        walk.hash.update(ENCRYPTED_ONLY);
     }
     for document in &contents.documents {
         for value in &document.values {
-            opener.value(value)?;
+            walk.value(value)?;
         }
     }
-    opener.mac(metadata)?;
-    for document in &contents.documents {
-        for comment in &document.comments {
-            opener.comment(comment, document)?;
-        }
-    }
+    walk.mac(metadata)?;
+    walk.comments(&contents.documents)?;
     // None is left that nobody has looked at.
     let all = memmem::find_iter(contents.text.as_bytes(), ENCRYPTED_VALUE).count();
-    let known: usize = opener.opened.iter().map(|opened| opened.ranges.len()).sum();
+    let known: usize = walk.opened.iter().map(|opened| opened.ranges.len()).sum();
     match all == known {
-        true => Ok(opener.opened),
+        true => Ok(walk.opened),
         false => Err(Outside::Values.into()),
     }
 }
 
-struct Opener<'a> {
+/// The additional data of what stands in a mapping or list, and around it.
+fn and_around(path: &Path) -> impl Iterator<Item = String> {
+    let lengths = (0..=path.0.len()).rev();
+    lengths.map(|length| Path(path.0[..length].to_vec()).additional_data())
+}
+
+/// The additional data of everything that can stand in a mapping or list, each once.
+fn all_places(documents: &[Document<'_>]) -> BTreeSet<String> {
+    let containers = documents.iter().flat_map(|document| &document.containers);
+    containers.map(Path::additional_data).collect()
+}
+
+struct Walk<'a> {
     text: &'a str,
     cipher: Cipher,
     metadata: &'a Metadata,
@@ -81,7 +92,7 @@ struct Opener<'a> {
     opened: Vec<Opened>,
 }
 
-impl Opener<'_> {
+impl Walk<'_> {
     /// As sops walks over a value (`sops.go`, `Decrypt`).
     fn value(&mut self, value: &Value<'_>) -> Result<(), NotNative> {
         let selected = self.metadata.selection.selects(&value.path.keys());
@@ -114,9 +125,12 @@ impl Opener<'_> {
 
     /// The documents' MACs are the same text.
     fn mac(&mut self, documents: &[Metadata]) -> Result<(), NotNative> {
-        let mut computed = String::with_capacity(128);
+        // Whoever has it can try plaintexts on it: that is why sops encrypts it.
+        let mut computed = Zeroizing::new(Vec::with_capacity(128));
         for byte in self.hash.finalize_reset() {
-            write!(computed, "{byte:02X}").map_err(|_| Outside::Mac)?;
+            let digits =
+                [byte >> 4, byte & 0xf].map(|digit| b"0123456789ABCDEF"[usize::from(digit)]);
+            computed.extend(digits);
         }
         let text = &self.metadata.mac.text;
         let ranges = documents
@@ -126,36 +140,40 @@ impl Opener<'_> {
         let token = Token::parse(text).filter(|token| token.kind == Kind::Text);
         let additional_data = self.metadata.last_modified.clone();
         let opened = token.and_then(|token| self.open(ranges, &token, additional_data));
-        let opened = opened.filter(|mac| *mac.plaintext == computed.as_bytes());
+        let opened = opened.filter(|mac| mac.plaintext == computed);
         self.opened.push(opened.ok_or(Outside::Mac)?);
         Ok(())
     }
 
     /// Where in the tree sops sees a comment depends on its YAML parser. A wrong guess
-    /// is not authentic, so it can be tried: where kb's parser sees it, then around
-    /// that, then anywhere.
-    fn comment(&mut self, comment: &Comment<'_>, document: &Document<'_>) -> Result<(), NotNative> {
-        if !comment.text.starts_with(ENCRYPTED_VALUE) {
-            return Ok(());
-        }
-        let token = Token::parse(comment.text).filter(|token| token.kind == Kind::Comment);
-        let token = token.ok_or(Outside::Values)?;
-        let near = document.containers[..=comment.container].iter().rev();
-        let far = document.containers[comment.container + 1..].iter();
-        let mut containers = near.chain(far);
-        let opened = containers.find_map(|container: &Path| {
-            self.open(
-                vec![comment.range.clone()],
-                &token,
-                container.additional_data(),
-            )
-        });
-        match opened {
-            Some(opened) => self.opened.push(opened),
-            None => {
-                return Err(NotNative::Tampered(Tampered::Comment {
-                    position: Position::of(self.text, comment.range.start),
-                }));
+    /// is not authentic, so it can be tried: where kb's parser sees it, at the mappings
+    /// and lists before and behind it, around those, then anywhere.
+    fn comments(&mut self, documents: &[Document<'_>]) -> Result<(), NotNative> {
+        let mut places: Option<BTreeSet<String>> = None;
+        let mut tries = MOST_TRIES;
+        for document in documents {
+            for comment in &document.comments {
+                if !comment.text.starts_with(ENCRYPTED_VALUE) {
+                    continue;
+                }
+                let token = Token::parse(comment.text).filter(|it| it.kind == Kind::Comment);
+                let token = token.ok_or(Outside::Values)?;
+                let open = |place| self.open(vec![comment.range.clone()], &token, place);
+                let (here, next) = (comment.container, comment.next);
+                let near = [Some(here), Some(next), next.checked_sub(1)];
+                let near = near.into_iter().flatten();
+                let near = near.filter_map(|at| document.containers.get(at));
+                let mut opened = near.flat_map(and_around).find_map(open);
+                if opened.is_none() {
+                    let places = places.get_or_insert_with(|| all_places(documents));
+                    tries = tries.checked_sub(places.len()).ok_or(Outside::Values)?;
+                    opened = places.iter().cloned().find_map(open);
+                }
+                let position = || Position::of(self.text, comment.range.start);
+                let opened = opened.ok_or_else(|| Tampered::Comment {
+                    position: position(),
+                })?;
+                self.opened.push(opened);
             }
         }
         Ok(())
@@ -164,7 +182,7 @@ impl Opener<'_> {
     fn open(
         &self,
         ranges: Vec<Range<usize>>,
-        token: &Token<'_>,
+        token: &Token,
         additional_data: String,
     ) -> Option<Opened> {
         let plaintext = self.cipher.open(token, &additional_data)?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::metadata::AgeKey;
 use super::token::{Cipher, NONCE};
 use super::{NotNative, Outside, Verified};
-use crate::core::data_key::DataKey;
+use crate::core::data_key::{DataKey, WrapError};
 use crate::core::identity::Recipient;
 
 /// The first and the last line of an armored age file
@@ -31,7 +31,7 @@ impl Verified<'_> {
     /// and in it.
     ///
     /// # Errors
-    /// [`Outside`], or the operating system gives no random numbers.
+    /// [`NotNative::Outside`], [`NotNative::NoRandomness`]
     pub fn reencrypted(
         &self,
         key: &DataKey,
@@ -40,7 +40,7 @@ impl Verified<'_> {
         let mut edits = Vec::new();
         let cipher = Cipher::new(key);
         let mut nonces = vec![[0; NONCE]; self.opened.len()];
-        getrandom::fill(nonces.as_flattened_mut()).map_err(|_| Outside::NoKey)?;
+        getrandom::fill(nonces.as_flattened_mut()).map_err(|_| NotNative::NoRandomness)?;
         for (value, nonce) in self.opened.iter().zip(nonces) {
             let (kind, data) = (value.kind, &value.additional_data);
             let sealed = cipher.seal(kind, &value.plaintext, data, nonce);
@@ -60,19 +60,20 @@ impl Verified<'_> {
         key: &DataKey,
         recipients: &Recipients<'_>,
         edits: &mut Vec<Edit>,
-    ) -> Result<(), Outside> {
-        let Some(first) = self.metadata.first() else {
-            return Err(Outside::Metadata);
-        };
+    ) -> Result<(), NotNative> {
+        let first = self.metadata.first().ok_or(Outside::Metadata)?;
         let is_old = |key: &&AgeKey| recipients.old.iter().any(|old| old.as_str() == key.name());
         let is_new = |key: &AgeKey| key.name() == recipients.new.as_str();
         if first.keys.iter().filter(is_old).count() != 1 || first.keys.iter().any(is_new) {
-            return Err(Outside::FewerRecipients);
+            return Err(Outside::FewerRecipients.into());
         }
         for (at, age_key) in first.keys.iter().enumerate() {
             let replaced = is_old(&age_key).then(|| recipients.new.as_str());
             let recipient = replaced.unwrap_or(age_key.name());
-            let wrapped = key.wrap(recipient).ok_or(Outside::OtherRecipients)?;
+            let wrapped = key.wrap(recipient).map_err(|error| match error {
+                WrapError::NotX25519 => Outside::OtherRecipients.into(),
+                WrapError::NoRandomness => NotNative::NoRandomness,
+            })?;
             for metadata in &self.metadata {
                 let there = &metadata.keys[at];
                 edits.push(Edit {

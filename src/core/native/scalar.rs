@@ -97,11 +97,37 @@ fn numeric(text: &str) -> Numeric {
     }
 }
 
-/// A time, or the start of a day, as in RFC 3339.
+/// A time, or the start of a day.
 fn time(text: &str) -> Option<String> {
     let is_day = text.len() == "2026-11-22".len();
     let time = format!("{text}{}", if is_day { "T00:00:00Z" } else { "" });
-    time.parse::<jiff::Timestamp>().is_ok().then_some(time)
+    is_time(&time, true).then_some(time)
+}
+
+/// Whether it is a time as Go writes it (RFC 3339), with a fraction of a second or
+/// without.
+pub(super) fn is_time(text: &str, with_fraction: bool) -> bool {
+    let shape: String = text
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    let Some(rest) = shape.strip_prefix("0000-00-00T00:00:00") else {
+        return false;
+    };
+    let zone = rest.trim_start_matches(['.', '0']);
+    let fraction = &rest[..rest.len() - zone.len()];
+    let is_fraction = fraction.starts_with('.')
+        && (2..=10).contains(&fraction.len())
+        && !fraction[1..].contains('.')
+        && !text[..text.len() - zone.len()].ends_with('0');
+    // Go has no leap seconds, and writes Z for no offset.
+    (fraction.is_empty() || with_fraction && is_fraction)
+        && matches!(zone, "Z" | "+00:00" | "-00:00")
+        && !text.ends_with("+00:00")
+        && !text.ends_with("-00:00")
+        && &text[17..19] != "60"
+        && (zone == "Z" || text[text.len() - 5..] < *"24:00" && text[text.len() - 2..] < *"60")
+        && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 /// A floating-point number, in as many digits as it needs, without an exponent.
@@ -158,6 +184,32 @@ mod tests {
             ("555-1234", "unclear"),
         ] {
             assert_eq!(yaml(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_go_writes_is_a_time() {
+        for (text, plain, with_fraction) in [
+            ("2026-11-22T10:00:00Z", true, true),
+            ("2026-11-22T10:00:00+01:30", true, true),
+            ("2026-11-22T10:00:00.5Z", false, true),
+            ("2026-11-22T10:00:00.123456789-07:00", false, true),
+            ("2026-11-22T10:00:00.50Z", false, false),
+            ("2026-11-22T10:00:00.Z", false, false),
+            ("2026-11-22T10:00:00.1.2Z", false, false),
+            ("2026-11-22T10:00:00+00:00", false, false),
+            ("2026-11-22T10:00:00+24:00", false, false),
+            ("2026-11-22T10:00:00+01:60", false, false),
+            ("2026-11-22T10:00:60Z", false, false),
+            ("2026-11-22 10:00:00Z", false, false),
+            ("2026-11-22t10:00:00z", false, false),
+            ("2026-11-22T10:00:00+01", false, false),
+            ("2026-13-22T10:00:00Z", false, false),
+            ("2026-11-22T10:00:00Zé", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(is_time(text, false), plain, "{text}");
+            assert_eq!(is_time(text, true), with_fraction, "{text}");
         }
     }
 

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::scalar::is_time;
 use crate::core::data_key::DataKey;
 use crate::core::sops_file::ENCRYPTED_VALUE;
 
@@ -19,11 +20,11 @@ pub(super) const NONCE: usize = 32;
 /// The length of an authentication tag, in bytes.
 const TAG: usize = 16;
 
-/// An encrypted value, as it is written.
-pub(super) struct Token<'t> {
-    data: &'t str,
-    nonce: &'t str,
-    tag: &'t str,
+/// An encrypted value, taken apart.
+pub(super) struct Token {
+    nonce: [u8; NONCE],
+    /// With the authentication tag behind it.
+    sealed: Vec<u8>,
     /// What the plaintext is.
     pub(super) kind: Kind,
 }
@@ -51,20 +52,27 @@ const KINDS: [(Kind, &str); 7] = [
     (Kind::Comment, "comment"),
 ];
 
-impl<'t> Token<'t> {
+impl Token {
     /// A text that is nothing but an encrypted value, as sops writes it.
-    pub(super) fn parse(text: &'t str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let fields = text.strip_prefix(ENCRYPTED_VALUE)?.strip_suffix(']')?;
         let mut fields = fields.split(',');
         let mut field = |name| fields.next()?.strip_prefix(name);
-        let token = Self {
-            data: field("data:")?,
-            nonce: field("iv:")?,
-            tag: field("tag:")?,
-            kind: Kind::parse(field("type:")?)?,
-        };
+        let decoded = |text: Option<&str>| STANDARD.decode(text?).ok();
+        let mut sealed = decoded(field("data:"))?;
+        let nonce = decoded(field("iv:"))?.try_into().ok()?;
+        let tag = decoded(field("tag:"))?;
+        let kind = Kind::parse(field("type:")?)?;
         // An empty text is never encrypted.
-        (fields.next().is_none() && !token.data.is_empty()).then_some(token)
+        if fields.next().is_some() || sealed.is_empty() || tag.len() != TAG {
+            return None;
+        }
+        sealed.extend(tag);
+        Some(Self {
+            nonce,
+            sealed,
+            kind,
+        })
     }
 }
 
@@ -79,21 +87,20 @@ impl Kind {
         found.map_or("", |(_, written)| written)
     }
 
-    /// Whether sops could read a plaintext as this, and would write it so again. Of
-    /// times only what it is made of is looked at.
+    /// Whether sops reads a plaintext as this, and would write it so again.
     pub(super) fn fits(self, plaintext: &[u8]) -> bool {
-        let text = str::from_utf8(plaintext);
-        match (self, text) {
-            (Self::Text | Self::Bytes | Self::Comment, _) => true,
-            (_, Err(_)) => false,
-            (Self::Integer, Ok(text)) => text
-                .parse::<i64>()
-                .is_ok_and(|value| value.to_string() == text),
-            (Self::Float, Ok(text)) => text
-                .parse::<f64>()
-                .is_ok_and(|value| value.is_finite() && value.to_string() == text),
-            (Self::Boolean, Ok(text)) => matches!(text, "True" | "False"),
-            (Self::Time, Ok(text)) => text.parse::<jiff::Timestamp>().is_ok(),
+        let written = |text: String| Zeroizing::new(text).as_bytes() == plaintext;
+        let Ok(text) = str::from_utf8(plaintext) else {
+            return matches!(self, Self::Text | Self::Bytes | Self::Comment);
+        };
+        match self {
+            Self::Text | Self::Bytes | Self::Comment => true,
+            Self::Integer => text.parse().is_ok_and(|it: i64| written(it.to_string())),
+            Self::Float => text
+                .parse()
+                .is_ok_and(|it: f64| it.is_finite() && written(it.to_string())),
+            Self::Boolean => matches!(text, "True" | "False"),
+            Self::Time => is_time(text, true),
         }
     }
 }
@@ -107,23 +114,12 @@ impl Cipher {
     }
 
     /// The plaintext, if the token is authentic for the additional data.
-    pub(super) fn open(
-        &self,
-        token: &Token<'_>,
-        additional_data: &str,
-    ) -> Option<Zeroizing<Vec<u8>>> {
-        let nonce: [u8; NONCE] = STANDARD.decode(token.nonce).ok()?.try_into().ok()?;
-        let mut sealed = STANDARD.decode(token.data).ok()?;
-        let tag = STANDARD.decode(token.tag).ok()?;
-        if tag.len() != TAG {
-            return None;
-        }
-        sealed.extend(tag);
+    pub(super) fn open(&self, token: &Token, additional_data: &str) -> Option<Zeroizing<Vec<u8>>> {
         let payload = Payload {
-            msg: &sealed,
+            msg: &token.sealed,
             aad: additional_data.as_bytes(),
         };
-        let opened = self.0.decrypt(&Nonce::from(nonce), payload);
+        let opened = self.0.decrypt(&Nonce::from(token.nonce), payload);
         opened.ok().map(Zeroizing::new)
     }
 
@@ -157,10 +153,14 @@ mod tests {
 
     #[test]
     fn only_what_sops_writes_is_an_encrypted_value() {
-        let good = "ENC[AES256_GCM,data:YQ==,iv:aXY=,tag:dGFn,type:str]";
-        assert!(Token::parse(good).is_some());
+        let (nonce, tag) = (STANDARD.encode([1; NONCE]), STANDARD.encode([2; TAG]));
+        let good = format!("ENC[AES256_GCM,data:YQ==,iv:{nonce},tag:{tag},type:str]");
+        assert!(Token::parse(&good).is_some());
         for bad in [
             good.replace("data:YQ==", "data:"),
+            good.replace("data:YQ==", "data:Y"),
+            good.replace(&nonce, "aXY="),
+            good.replace(&tag, "dGFn"),
             good.replace(",type:str", ""),
             good.replace("type:str", "type:text"),
             good.replace("type:str", "type:str,x:y"),

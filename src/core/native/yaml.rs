@@ -11,27 +11,20 @@ use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, StructureStyle};
 use serde::de::IgnoredAny;
 
 use super::Outside;
-use super::contents::{Comment, Document, Path, Scalar, Segment, Value};
+use super::contents::{Comment, Document, Path, SOPS, Scalar, Segment, Value};
 use super::scalar;
-
-/// The key that the metadata stands under.
-const SOPS: &str = "sops";
 
 /// The documents of a YAML file.
 ///
 /// # Errors
 /// [`Outside`]
 pub(super) fn read(text: &str) -> Result<Vec<Document<'_>>, Outside> {
+    // go-yaml takes a bare return for a line's end, a tab for no indentation, and has
+    // its own mind about what comes after the end of a document.
     let bare_return = |(at, _)| !text[at + 1..].starts_with('\n');
-    let tab_before_text = |line: &str| {
-        let spaces = line.len() - line.trim_start_matches(' ').len();
-        line[spaces..].starts_with('\t')
-    };
+    let tab_before_text = |line: &str| line.trim_start_matches([' ', '-']).starts_with('\t');
     let ends_document = |line: &str| line.starts_with("...");
-    let is_ascii = text
-        .bytes()
-        .all(|byte| is_plain(char::from(byte)) && byte.is_ascii());
-    if !is_ascii && !text.chars().all(is_plain)
+    if !text.chars().all(is_plain)
         || text.lines().any(ends_document)
         || text.match_indices('\r').any(bare_return)
         || text.lines().any(tab_before_text)
@@ -59,7 +52,31 @@ fn is_plain(c: char) -> bool {
     }
 }
 
+/// Whether there is an escape that only JSON has: go-yaml takes no slash, and no
+/// character in two halves.
+fn has_escape_of_json(quoted: &str) -> bool {
+    let mut rest = quoted;
+    while let Some(at) = rest.find('\\') {
+        let escape = &rest.as_bytes()[at + 1..];
+        if let [b'/', ..]
+        | [
+            b'u',
+            b'd' | b'D',
+            b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F',
+            ..,
+        ] = escape
+        {
+            return true;
+        }
+        // What is escaped may be a backslash, or a character of several bytes.
+        let skipped = rest[at + 1..].chars().next().map_or(0, char::len_utf8);
+        rest = &rest[at + 1 + skipped..];
+    }
+    false
+}
+
 struct Reader<'t> {
+    text: &'t str,
     parser: Parser<'t, StrInput<'t>>,
     /// How collections with something in them are written: in YAML as sops writes
     /// them, since the two parsers see flow collections differently at times.
@@ -76,6 +93,7 @@ impl<'t> Reader<'t> {
     fn new(text: &'t str, style: StructureStyle) -> Self {
         let options = granit_parser::options! { disallow_directives: true };
         Self {
+            text,
             parser: Parser::new_from_str_with_options(text, options),
             style,
             document: Document::default(),
@@ -123,6 +141,7 @@ impl<'t> Reader<'t> {
                         range: start..start + text.len(),
                         text,
                         container: self.container,
+                        next: self.document.containers.len(),
                     });
                 }
                 Event::Comment(..) => return Err(Outside::Syntax),
@@ -135,7 +154,7 @@ impl<'t> Reader<'t> {
     fn node(&mut self, event: Event<'t>, range: Range<usize>) -> Result<(), Outside> {
         match event {
             Event::Scalar(text, style, 0, None) => {
-                let scalar = self.scalar(text, style, range.is_empty())?;
+                let scalar = self.scalar(text, style, &range)?;
                 self.push(range, scalar);
                 Ok(())
             }
@@ -157,10 +176,15 @@ impl<'t> Reader<'t> {
         &self,
         text: Cow<'t, str>,
         style: ScalarStyle,
-        is_nothing: bool,
+        range: &Range<usize>,
     ) -> Result<Scalar<'t>, Outside> {
         match (style, self.style) {
-            (ScalarStyle::Plain, _) if is_nothing => Ok(Scalar::Null),
+            (ScalarStyle::Plain, _) if range.is_empty() => Ok(Scalar::Null),
+            (ScalarStyle::DoubleQuoted, StructureStyle::Block)
+                if has_escape_of_json(&self.text[range.clone()]) =>
+            {
+                Err(Outside::Syntax)
+            }
             (ScalarStyle::Plain, StructureStyle::Block) => scalar::of_plain_yaml(text),
             (ScalarStyle::Plain, StructureStyle::Flow) => scalar::of_bare_json(&text),
             _ => Ok(Scalar::Text(text)),
@@ -192,7 +216,7 @@ impl<'t> Reader<'t> {
             let key = match self.next()? {
                 Some((Event::MappingEnd, _)) => break,
                 Some((Event::Scalar(key, how, 0, None), range)) => {
-                    match self.scalar(key, how, range.is_empty())? {
+                    match self.scalar(key, how, &range)? {
                         Scalar::Text(key) => key,
                         // sops knows only texts as keys.
                         _ => return Err(Outside::Construct),
@@ -244,4 +268,75 @@ impl<'t> Reader<'t> {
 
 fn byte_range(span: &Span) -> Result<Range<usize>, Outside> {
     span.byte_range().ok_or(Outside::Syntax)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each is refused or seen otherwise by go-yaml, or is not what sops writes.
+    #[test]
+    fn what_go_yaml_may_see_otherwise_is_left_to_sops() {
+        for text in [
+            "a:\n\tb: c\n",
+            "a: |\n    x\n    \ty\n",
+            "a:\n  -\tb\n",
+            "a: \"\\/\"\n",
+            "a: \"\\\\\\ud83d\\ude00\"\n",
+            "\"\\/\": a\n",
+            "a: b\n...\n",
+            "...\na: b\n",
+            "%YAML 1.2\n---\na: b\n",
+            "a: b\rc: d\n",
+            "a: b\u{2028}c\n",
+            "a: b\u{85}",
+            "\u{feff}a: b\n",
+            "a: \u{7f}\n",
+            "a: [b]\n",
+            "a: {b: c}\n",
+            "a: &b c\n",
+            "a: &b c\nd: *b\n",
+            "<<: b\n",
+            "a: !!str 1\n",
+            "a: !b c\n",
+            "a: b\na: c\n",
+            "~: b\n",
+            "12: b\n",
+            ": b\n",
+            "true: b\n",
+            "? [a]\n: b\n",
+            "- a\n",
+            "a\n",
+            "",
+            "a: b\n---\n- c\n",
+        ] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+        for text in [
+            "a: b\n",
+            "---\na: {}\nb: []\n",
+            "a: b\r\n",
+            "a: !!float 1\n",
+            "é: \u{1f642}\n",
+            "a: \"\\\\/ \\u00e9 \\\\ud83d\"\n",
+        ] {
+            assert!(read(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_that_is_none_or_says_a_thing_twice_is_left_to_sops() {
+        for text in [
+            "{\"a\": 1, \"a\": 2}",
+            "{a: 1}",
+            "{\"a\": 1,}",
+            "[1]",
+            "1",
+            "{}{}",
+            "{\"a\": 01}",
+        ] {
+            assert!(read_json(text).is_err(), "{text}");
+        }
+        assert!(read_json("{\n\t\"a\": [1, {}], \"b\": {\"c\": null}}").is_ok());
+    }
 }

@@ -174,7 +174,7 @@ impl NativeEngine {
             old: &swap.old,
             new: &swap.new,
         };
-        let new_key = DataKey::generate().ok_or(Outside::NoKey)?;
+        let new_key = DataKey::generate().ok_or(NotNative::NoRandomness)?;
         Ok(Some(Made {
             content: verified.reencrypted(&new_key, &recipients)?,
             by: By::Kb,
@@ -210,15 +210,20 @@ impl Engine for AutoEngine<'_> {
         match self.native.try_to(file, swap) {
             Ok(made) => Ok(made),
             Err(NotNative::Outside(why)) => self.sops.rotate(file, swap, how, Some(why)),
-            // sops would take the comment for plaintext, and encrypt it once more.
-            Err(NotNative::Tampered(comment @ Tampered::Comment { .. })) => {
-                Err(NotNative::Tampered(comment).into())
-            }
             // sops may see the value under other keys; if not, kb can say where it is.
-            Err(NotNative::Tampered(tampered)) => {
-                let by_sops = self.sops.rotate(file, swap, how, Some(Outside::Values));
-                by_sops.map_err(|_| NotNative::Tampered(tampered).into())
+            Err(NotNative::Tampered(tampered @ Tampered::Value { .. })) => {
+                let by_sops = self
+                    .sops
+                    .rotate(file, swap, how, Some(Outside::NotAuthentic));
+                by_sops.map_err(|why| match why {
+                    Why::Sops(error) if error.is_of_a_value() => {
+                        NotNative::Tampered(tampered).into()
+                    }
+                    why => why,
+                })
             }
+            // A comment: sops would take it for plaintext, and encrypt it once more.
+            Err(why) => Err(why.into()),
         }
     }
 }

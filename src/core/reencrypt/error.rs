@@ -38,6 +38,9 @@ pub enum Why {
     /// in it is not authentic.
     #[error(transparent)]
     NotNative(#[from] NotNative),
+    /// sops would take a comment that it cannot open for plaintext.
+    #[error("an encrypted value in a comment of it does not open, and would be lost")]
+    LostComment,
     /// A recipient that is to go stands in it twice, and sops takes out only one.
     #[error("it names the old key twice, and sops takes out only one of them")]
     Doubled,

@@ -69,7 +69,8 @@ impl Swap {
 
 /// Someone who watches, and may want it to stop.
 pub trait Observer: Sync {
-    /// So many files of a stage are done.
+    /// So many files of a stage are done. It comes from several threads, and so not
+    /// always in order.
     fn progress(&self, stage: Stage, done: usize, of: usize);
     /// Whether kb is to stop, as long as nothing has changed.
     fn asked_to_stop(&self) -> bool;

@@ -7,7 +7,7 @@ use super::engine::{Before, By, Encrypted, How, Made};
 use super::look::{ConfigEdit, Targets};
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
 use crate::core::identity::Recipient;
-use crate::core::native::Verified;
+use crate::core::native::{NotNative, Outside, Tampered, Verified};
 use crate::core::parallel;
 use crate::core::replace::Replacement;
 use crate::core::sops_file::{self, Format, Metadata};
@@ -126,7 +126,10 @@ impl Move<'_> {
                 let format = Format::of(path);
                 let key = |wrapped: &[&str]| self.new_opener.open_any(wrapped);
                 let opened = Verified::open(format, &made.content, key);
-                let (after, new_key) = opened.map_err(|_| Why::NotForNew)?;
+                let (after, new_key) = opened.map_err(|error| match error {
+                    NotNative::Outside(Outside::NoKey) => Why::NotForNew,
+                    _ => Why::OtherValues,
+                })?;
                 self.check_recipients(before.recipients(), after.recipients())?;
                 if !before.holds_the_same(&after) {
                     return Err(Why::OtherValues);
@@ -149,6 +152,9 @@ impl Move<'_> {
                 }
                 let new_key = self.new_opener.open_any(&after.wrapped_keys);
                 let new_key = new_key.ok_or(Why::NotForNew)?;
+                if matches!(made.by, By::Sops(Some(_))) && self.seals_ciphertext(path, made) {
+                    return Err(Why::LostComment);
+                }
                 if self.old_opener.open_any(&after.wrapped_keys).is_some() {
                     return Err(Why::StillForOld);
                 }
@@ -158,6 +164,17 @@ impl Move<'_> {
                     false => Ok(()),
                 }
             }
+        }
+    }
+
+    /// Whether sops has taken a comment that it could not open for plaintext: under the
+    /// new data key nobody could open it any more.
+    fn seals_ciphertext(&self, path: &Path, made: &Made<'_>) -> bool {
+        let key = |wrapped: &[&str]| self.new_opener.open_any(wrapped);
+        match Verified::open(Format::of(path), &made.content, key) {
+            Ok((after, _)) => after.has_comment_of_ciphertext(),
+            Err(NotNative::Tampered(tampered)) => matches!(tampered, Tampered::Comment { .. }),
+            Err(_) => false,
         }
     }
 

@@ -39,7 +39,8 @@ impl Batch {
     /// # Errors
     /// All that could not be written. Then nothing is left behind.
     pub fn stage(files: Vec<Replacement>) -> Result<Self, Vec<(PathBuf, ReplaceError)>> {
-        let most_locks = raise_limit().saturating_sub(OTHER_DESCRIPTORS);
+        // Each worker opens one before it is counted.
+        let most_locks = raise_limit().saturating_sub(OTHER_DESCRIPTORS + parallel::cores());
         let locks = AtomicUsize::new(0);
         let results = parallel::map_owned(files, |file| {
             let Replacement {

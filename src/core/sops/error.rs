@@ -89,7 +89,16 @@ pub enum SopsError {
     },
 }
 
+/// The exit code for a value that does not decrypt (`cmd/sops/codes`,
+/// `ErrorDecryptingTree`).
+const BAD_VALUE: i32 = 25;
+
 impl SopsError {
+    /// Whether it is a value of the file that does not decrypt.
+    pub fn is_of_a_value(&self) -> bool {
+        matches!(self, Self::Failed { status, .. } if status.code() == Some(BAD_VALUE))
+    }
+
     /// What the exit code of a `task` with `file` means; `said` is its stderr.
     pub(super) fn new(task: &'static str, file: &Path, status: ExitStatus, said: &str) -> Self {
         let file = file.to_owned();
@@ -116,7 +125,7 @@ impl SopsError {
             Some(61) => "it finds no .sops.yaml",
             Some(111) => "its rule has no key",
             Some(24) => "its MAC is damaged",
-            Some(25) => "a value in it was damaged, or typed in without sops",
+            Some(BAD_VALUE) => "a value in it was damaged, or typed in without sops",
             Some(52) => "it has no MAC",
             _ => "it does not say why by its exit code",
         };

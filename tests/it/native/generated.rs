@@ -16,6 +16,9 @@ const CASES: u64 = 1500;
 /// must go that way.
 const NATIVE: usize = 95;
 
+/// What sops did not take in the first place.
+const NOT_ENCRYPTED: &str = "not encrypted";
+
 /// What became of them, by format.
 #[derive(Default)]
 struct Count {
@@ -53,7 +56,7 @@ fn generated_documents_are_for_sops_what_they_were() {
             counts
                 .lock()
                 .expect("counts")
-                .entry("not encrypted")
+                .entry(NOT_ENCRYPTED)
                 .or_default()
                 .unopened += 1;
             return;
@@ -86,9 +89,9 @@ fn generated_documents_are_for_sops_what_they_were() {
             Err(NotNative::Outside(why)) => {
                 *count.outside.entry(why.to_string()).or_default() += 1;
             }
-            Err(NotNative::Tampered(tampered)) => {
+            Err(error) => {
                 panic!(
-                    "authentic for sops, and not for kb: {tampered}\n{source}\n{}",
+                    "authentic for sops, and not for kb: {error}\n{source}\n{}",
                     edited.text
                 )
             }
@@ -112,9 +115,16 @@ fn generated_documents_are_for_sops_what_they_were() {
         );
     }
     for (name, count) in counts {
+        if name == NOT_ENCRYPTED {
+            continue;
+        }
         let enough = count.native * 100 >= count.inside * NATIVE;
         assert!(enough, "{name}: too few by kb itself");
-        let claimed = name.contains(".y") || name.contains(".json");
-        assert!(!claimed || count.inside > 0, "{name}: none");
+        // What is not claimed is mostly done all the same.
+        let opened: usize = count.all_native + count.outside.values().sum::<usize>();
+        assert!(
+            count.all_native * 2 > opened,
+            "{name}: too few by kb itself"
+        );
     }
 }

@@ -62,6 +62,18 @@ fn native_stops_where_kb_would_leave_a_file_to_sops() {
 }
 
 #[test]
+fn only_sops_makes_a_new_mac() {
+    let rotating = Rotating::new("newmac");
+    let run = rotating.force(&["--engine", "native", "--ignore-mac"]);
+    assert_fails(
+        &run,
+        2,
+        &["--ignore-mac needs sops", "leave --engine native away"],
+    );
+    rotating.assert_untouched();
+}
+
+#[test]
 fn native_needs_no_sops() {
     let rotating = Rotating::new("nosops");
     let link = rotating.world.bin().join("sops");
@@ -163,18 +175,26 @@ fn a_mac_that_does_not_match_is_found_by_either_engine() {
     assert!(!opened.assert_code(0).out().contains("kind:"));
 }
 
-/// A line that someone has commented out: nobody could read it under the new key.
+/// A line that someone has commented out, or a comment that a formatter has moved away
+/// from its `#`: sops takes them for plaintext.
 #[test]
-fn a_value_in_the_middle_of_a_comment_is_left_to_sops() {
-    let mut rotating = Rotating::new("commentedout");
+fn a_ciphertext_in_a_comment_is_not_lost_unawares() {
+    let rotating = Rotating::new("commentedout");
     let before = rotating.world.read(DB);
     let line = before.lines().find(|line| line.trim().starts_with("user:"));
     let line = line.expect("a line");
-    let commented = before.replace(line, &format!("{line}\n    # old {}", line.trim()));
-    rotating.world.write(DB, commented);
-    let run = rotating.force(&["--engine", "auto", "-v"]);
-    let words = format!("left to sops: {DB}: a value in it is not as sops writes it");
-    assert!(run.assert_code(0).err().contains(&words), "{}", run.err());
-    rotating.files.retain(|(name, _)| name != DB);
-    rotating.assert_rotated(&run);
+    let tampered = tampered(&before, "#ENC");
+    for changed in [
+        before.replace(line, &format!("{line}\n    # old {}", line.trim())),
+        before.replace("#ENC[", "# ENC["),
+        // Left to sops for another reason, with a comment that is not authentic.
+        tampered.replacen(": ENC[", ": &here ENC[", 1),
+    ] {
+        rotating.world.write(DB, &changed);
+        let run = rotating.force(&["--engine", "auto"]);
+        let words = format!("{DB}: an encrypted value in a comment of it does not open");
+        assert_fails(&run, 1, &[&words, "--engine sops keeps it"]);
+        rotating.world.write(DB, &before);
+        rotating.assert_untouched();
+    }
 }

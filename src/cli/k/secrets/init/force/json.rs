@@ -46,8 +46,8 @@ enum StepAsJson {
         recipients: Vec<String>,
         /// Whether a key that is not age's opens it too.
         other_keys: bool,
-        /// What re-encrypts it.
-        engine: &'static str,
+        /// What re-encrypts it; `null` if that is not needed any more.
+        engine: Option<&'static str>,
         /// Why that is sops, where kb has left it to sops.
         reason: Option<String>,
     },
@@ -103,8 +103,10 @@ impl StepAsJson {
             },
             Step::Reencrypt(file) => {
                 let (engine, reason) = match made_by.get(&*file.path) {
-                    Some(By::Sops(reason)) => ("sops", *reason),
-                    _ => ("native", None),
+                    Some(By::Kb) => (Some("native"), None),
+                    Some(By::Sops(reason)) => (Some("sops"), *reason),
+                    // Someone else has moved it meanwhile.
+                    None => (None, None),
                 };
                 Self::Reencrypt {
                     path: file.path.display().to_string(),

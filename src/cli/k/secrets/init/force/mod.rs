@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 pub(super) use say::{by_whom, number_of_files};
 
+use crate::cli::EXIT_USAGE;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program, show_key_arguments};
 use crate::cli::options::OutputFormat;
@@ -109,7 +110,14 @@ impl Force {
     /// [`Task::run`] to see whether it is new enough.
     pub(super) fn find_sops(&self, context: &Context) -> Result<Option<Sops>, Failure> {
         if self.engine == Engine::Native {
-            return Ok(None);
+            return match self.ignore_mac {
+                true => Err(
+                    Failure::new("--ignore-mac needs sops: kb itself makes no new MAC")
+                        .hint("leave --engine native away")
+                        .exit_with(EXIT_USAGE),
+                ),
+                false => Ok(None),
+            };
         }
         let sops = context.find_sops()?;
         if !self.force {
