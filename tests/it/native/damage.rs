@@ -17,7 +17,7 @@ const DAMAGES: usize = 60;
 #[expect(clippy::print_stdout, reason = "shown where it fails")]
 fn generated_damage_is_taken_only_where_sops_takes_it() {
     let differential = Differential::new();
-    let taken = AtomicUsize::new(0);
+    let (taken, documents) = (AtomicUsize::new(0), AtomicUsize::new(0));
     cases(DOCUMENTS, |rng, worker| {
         let plain = document(rng);
         let name = format!("worker{worker}/{}", plain.name);
@@ -26,6 +26,7 @@ fn generated_damage_is_taken_only_where_sops_takes_it() {
         if run.code != Some(0) {
             return;
         }
+        documents.fetch_add(1, Ordering::Relaxed);
         let whole = differential.world.read_bytes(&name);
         for _ in 0..DAMAGES {
             let damaged = damaged(rng, &whole);

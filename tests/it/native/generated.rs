@@ -16,6 +16,9 @@ const CASES: u64 = 1500;
 /// must go that way.
 const NATIVE: usize = 95;
 
+/// Of fewer documents nothing is concluded.
+const FEW: usize = 20;
+
 /// What sops did not take in the first place.
 const NOT_ENCRYPTED: &str = "not encrypted";
 
