@@ -52,7 +52,7 @@ fn generated_damage_is_taken_only_where_sops_takes_it() {
     let taken = taken.into_inner();
     println!("{taken} were taken");
     assert!(
-        taken >= DOCUMENTS as usize / 4,
+        taken * 4 >= documents.into_inner(),
         "hardly anything was tried on sops"
     );
 }

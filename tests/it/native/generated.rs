@@ -121,13 +121,11 @@ fn generated_documents_are_for_sops_what_they_were() {
         if name == NOT_ENCRYPTED {
             continue;
         }
-        let enough = count.native * 100 >= count.inside * NATIVE;
+        let enough = count.inside < FEW || count.native * 100 >= count.inside * NATIVE;
         assert!(enough, "{name}: too few by kb itself");
         // What is not claimed is mostly done all the same.
         let opened: usize = count.all_native + count.outside.values().sum::<usize>();
-        assert!(
-            count.all_native * 2 > opened,
-            "{name}: too few by kb itself"
-        );
+        let enough = opened < FEW || count.all_native * 2 > opened;
+        assert!(enough, "{name}: too few by kb itself");
     }
 }
