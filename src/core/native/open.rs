@@ -169,9 +169,8 @@ impl Walk<'_> {
                     tries = tries.checked_sub(places.len()).ok_or(Outside::Values)?;
                     opened = places.iter().cloned().find_map(open);
                 }
-                let position = || Position::of(self.text, comment.range.start);
                 let opened = opened.ok_or_else(|| Tampered::Comment {
-                    position: position(),
+                    position: Position::of(self.text, comment.range.start),
                 })?;
                 self.opened.push(opened);
             }

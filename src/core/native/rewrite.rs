@@ -8,8 +8,7 @@ use super::{NotNative, Outside, Verified};
 use crate::core::data_key::{DataKey, WrapError};
 use crate::core::identity::Recipient;
 
-/// The first and the last line of an armored age file
-/// (<https://age-encryption.org/v1>), without the last line's end.
+/// The first line of an armored age file (<https://age-encryption.org/v1>).
 const BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 
 /// Who can open it from now on.
@@ -82,7 +81,12 @@ impl Verified<'_> {
                 });
                 if let Some(new) = replaced {
                     let range = there.recipient.range.clone();
-                    let text = self.contents.text[range.clone()].replace(there.name(), new);
+                    let bytes = &self.contents.text[range.clone()];
+                    // Not if it is written with escapes.
+                    if !bytes.contains(there.name()) {
+                        return Err(Outside::Metadata.into());
+                    }
+                    let text = bytes.replace(there.name(), new);
                     edits.push(Edit { range, text });
                 }
             }
