@@ -124,11 +124,11 @@ fn a_sops_that_does_something_else_is_found_out() {
             "other recipients",
             format!("*rotate*) exec $real rotate --add-age $3,{other} --rm-age $5 \"$6\";;"),
         ),
-        // The data key stays, for the right recipients.
+        // The data key stays, for the right recipients. Several run at once.
         (
             "has the old data key",
-            "*rotate*) cp \"$6\" \"$TMPDIR/${6##*/}\"; printf 'creation_rules: [{age: %s}]' \"$3\" > \"$TMPDIR/rules\"; \
-             $real --config \"$TMPDIR/rules\" updatekeys -y \"$TMPDIR/${6##*/}\" >/dev/null && exec cat \"$TMPDIR/${6##*/}\";;"
+            "*rotate*) cp \"$6\" \"$TMPDIR/${6##*/}\"; printf 'creation_rules: [{age: %s}]' \"$3\" > \"$TMPDIR/rules.$$\"; \
+             $real --config \"$TMPDIR/rules.$$\" updatekeys -y \"$TMPDIR/${6##*/}\" >/dev/null && exec cat \"$TMPDIR/${6##*/}\";;"
                 .to_owned(),
         ),
         // The data key stays, under the new recipient's name.
