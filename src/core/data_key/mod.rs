@@ -108,3 +108,21 @@ impl Opener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// sops takes no other one, and the end of what is encrypted is authentic only when
+    /// it was read.
+    #[test]
+    fn only_a_key_of_the_right_length_is_opened() {
+        let (identity, recipient) = Identity::generate();
+        let to: x25519::Recipient = recipient.as_str().parse().expect("a recipient");
+        let opener = Opener::new([&identity]);
+        for (length, opens) in [(31, false), (32, true), (33, false)] {
+            let wrapped = age::encrypt_and_armor(&to, &vec![7; length]).expect("encrypt");
+            assert_eq!(opener.open_any(&[wrapped]).is_some(), opens, "{length}");
+        }
+    }
+}

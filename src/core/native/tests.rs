@@ -132,3 +132,17 @@ fn a_recipient_in_another_spelling_is_left_to_sops() {
         assert_eq!(key.wrap(other), Err(WrapError::NotX25519));
     }
 }
+
+#[test]
+fn files_with_other_values_do_not_hold_the_same() {
+    let old = identity_of_fixtures();
+    let files = fixtures();
+    let named = |name: &str| files.iter().find(|(path, _)| path.ends_with(name)).unwrap();
+    let open = |name: &str| {
+        let (path, content) = named(name);
+        open(path, content, &old).0
+    };
+    let (one, other) = (open("3.9.4/secret.yaml"), open("3.9.4/suffix.yaml"));
+    assert!(one.holds_the_same(&one));
+    assert!(!one.holds_the_same(&other));
+}
