@@ -43,7 +43,7 @@ use metadata::{AgeKey, Metadata};
 use open::Opened;
 use token::Kind;
 
-use super::data_key::DataKey;
+use super::data_key::{DataKey, Opener};
 use super::sops_config::Position;
 use super::sops_file::{ENCRYPTED_VALUE, Format};
 
@@ -135,15 +135,14 @@ pub struct Verified<'t> {
 }
 
 impl<'t> Verified<'t> {
-    /// Opens the content of a file with the data key that `key` finds in it, from what
-    /// is encrypted to each recipient.
+    /// Opens the content of a file, and returns its data key as well.
     ///
     /// # Errors
     /// [`NotNative`]
     pub fn open(
         format: Format,
         content: &'t [u8],
-        key: impl FnOnce(&[&str]) -> Option<DataKey>,
+        opener: &Opener,
     ) -> Result<(Self, DataKey), NotNative> {
         let contents = Contents::read(format, content)?;
         let mut metadata: Vec<Metadata> = Vec::new();
@@ -160,7 +159,7 @@ impl<'t> Verified<'t> {
         }
         let first = metadata.first().ok_or(Outside::Metadata)?;
         let wrapped: Vec<&str> = first.keys.iter().map(|key| &*key.wrapped.text).collect();
-        let key = key(&wrapped).ok_or(Outside::NoKey)?;
+        let key = opener.open_any(&wrapped).ok_or(Outside::NoKey)?;
         let opened = open::open(&contents, &metadata, &key)?;
         let verified = Self {
             contents,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use bech32::{Bech32, Hrp};
 
 use super::*;
-use crate::core::data_key::{Opener, WrapError};
+use crate::core::data_key::WrapError;
 use crate::core::identity::{Identity, Recipient};
 
 /// The X25519 key of the fixtures, whose 32 bytes are all 7: it protects nothing.
@@ -36,7 +36,7 @@ fn fixtures() -> Vec<(PathBuf, Vec<u8>)> {
 
 fn open<'t>(path: &Path, content: &'t [u8], identity: &Identity) -> (Verified<'t>, DataKey) {
     let opener = Opener::new([identity]);
-    let opened = Verified::open(Format::of(path), content, |keys| opener.open_any(keys));
+    let opened = Verified::open(Format::of(path), content, &opener);
     opened.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

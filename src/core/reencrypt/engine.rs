@@ -164,8 +164,7 @@ struct NativeEngine(Opener);
 impl NativeEngine {
     fn try_to<'c>(&self, file: Encrypted<'c>, swap: &Swap) -> Result<Option<Made<'c>>, NotNative> {
         let format = Format::of(file.path);
-        let key = |wrapped: &[&str]| self.0.open_any(wrapped);
-        let (verified, old_key) = Verified::open(format, file.content, key)?;
+        let (verified, old_key) = Verified::open(format, file.content, &self.0)?;
         let is_old = |name: &str| swap.old.iter().any(|old| old.as_str() == name);
         if !verified.recipients().any(is_old) {
             return Ok(None);

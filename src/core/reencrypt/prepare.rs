@@ -124,8 +124,7 @@ impl Move<'_> {
         match &made.before {
             Before::Verified(before, old_key) => {
                 let format = Format::of(path);
-                let key = |wrapped: &[&str]| self.new_opener.open_any(wrapped);
-                let opened = Verified::open(format, &made.content, key);
+                let opened = Verified::open(format, &made.content, &self.new_opener);
                 let (after, new_key) = opened.map_err(|error| match error {
                     NotNative::Outside(Outside::NoKey) => Why::NotForNew,
                     _ => Why::OtherValues,
@@ -170,8 +169,7 @@ impl Move<'_> {
     /// Whether sops has taken a comment that it could not open for plaintext: under the
     /// new data key nobody could open it any more.
     fn seals_ciphertext(&self, path: &Path, made: &Made<'_>) -> bool {
-        let key = |wrapped: &[&str]| self.new_opener.open_any(wrapped);
-        match Verified::open(Format::of(path), &made.content, key) {
+        match Verified::open(Format::of(path), &made.content, &self.new_opener) {
             Ok((after, _)) => after.has_comment_of_ciphertext(),
             Err(NotNative::Tampered(tampered)) => matches!(tampered, Tampered::Comment { .. }),
             Err(_) => false,

@@ -67,7 +67,7 @@ impl Differential {
         let identity: Identity = self.old.parse().expect("an identity");
         let opener = Opener::new([&identity]);
         let format = Format::of(Path::new(name));
-        let (verified, _) = Verified::open(format, content, |keys| opener.open_any(keys))?;
+        let (verified, _) = Verified::open(format, content, &opener)?;
         let recipient = |text: &str| text.parse::<Recipient>().expect("a recipient");
         let recipients = Recipients {
             old: &[recipient(&self.old_recipient)],
