@@ -4,6 +4,7 @@
 mod file_server;
 mod http_proxy;
 mod relay;
+mod request_log;
 mod silent_server;
 mod socks_proxy;
 
@@ -15,6 +16,7 @@ use std::thread::{self, JoinHandle};
 
 pub use file_server::FileServer;
 pub use http_proxy::HttpProxy;
+pub use request_log::RequestLog;
 pub use silent_server::SilentServer;
 pub use socks_proxy::SocksProxy;
 

@@ -65,6 +65,17 @@ impl Tools {
             .clone()
     }
 
+    /// The oldest sops that kb works with, as a second judge. It comes from the cache alone.
+    ///
+    /// # Panics
+    /// As [`Tools::get`].
+    pub fn oldest_sops(&self) -> PathBuf {
+        static OLDEST: OnceLock<PathBuf> = OnceLock::new();
+        OLDEST
+            .get_or_init(|| Places::from_env().locate(Tool::OldestSops))
+            .clone()
+    }
+
     /// kubectl, which only the benchmark's peer pipeline needs: it is looked
     /// for, and if need be built, when it is first asked for.
     ///

@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tool {
     Sops,
+    /// The oldest that kb works with; another module folder.
+    OldestSops,
     Age,
     AgeKeygen,
     Etcd,
@@ -36,6 +38,14 @@ impl Tool {
             Self::Sops => &Recipe {
                 binary: "sops",
                 folder: "sops",
+                module: "github.com/getsops/sops/v3",
+                package: "github.com/getsops/sops/v3/cmd/sops",
+                version_args: &["--disable-version-check", "--version"],
+                cold_build: "3 minutes",
+            },
+            Self::OldestSops => &Recipe {
+                binary: "sops",
+                folder: "sops-oldest",
                 module: "github.com/getsops/sops/v3",
                 package: "github.com/getsops/sops/v3/cmd/sops",
                 version_args: &["--disable-version-check", "--version"],

@@ -9,7 +9,7 @@ use super::build;
 use super::catalog::{Tool, required_version};
 
 /// The oldest sops accepted from outside the cache.
-pub(super) const OLDEST_SOPS: (u64, u64, u64) = (3, 13, 2);
+pub(super) const OLDEST_SOPS: (u64, u64, u64) = (3, 13, 3);
 
 /// Where to look. Values, not the environment itself, so that the order can
 /// be tested.
@@ -107,6 +107,8 @@ fn is_fit(tool: Tool, file: &Path) -> bool {
     match tool {
         Tool::Sops => sops_version(&String::from_utf8_lossy(&output.stdout))
             .is_some_and(|version| version >= OLDEST_SOPS),
+        // A newer one is no judge in its place.
+        Tool::OldestSops => false,
         Tool::Age
         | Tool::AgeKeygen
         | Tool::Etcd
@@ -116,7 +118,7 @@ fn is_fit(tool: Tool, file: &Path) -> bool {
     }
 }
 
-/// Reads `sops 3.13.2`, the first line of `sops --version`; `None` if it is
+/// Reads `sops 3.13.3`, the first line of `sops --version`; `None` if it is
 /// anything else. What follows the three numbers is not looked at.
 fn sops_version(text: &str) -> Option<(u64, u64, u64)> {
     let mut words = text.lines().next()?.split_whitespace();
@@ -221,8 +223,8 @@ mod tests {
 
     #[test]
     fn sops_version_is_read_from_the_first_line() {
-        assert_eq!(sops_version("sops 3.13.2\n"), Some((3, 13, 2)));
-        assert_eq!(sops_version("sops 3.13.2 (latest)\n"), Some((3, 13, 2)));
+        assert_eq!(sops_version("sops 3.13.3\n"), Some((3, 13, 3)));
+        assert_eq!(sops_version("sops 3.13.3 (latest)\n"), Some((3, 13, 3)));
         assert_eq!(sops_version("sops 3.14.0-rc.1\n"), Some((3, 14, 0)));
         assert_eq!(sops_version("usage: sops\n"), None);
         assert_eq!(sops_version("sops 3\n"), None);
