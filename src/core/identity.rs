@@ -90,7 +90,7 @@ impl fmt::Display for Recipient {
 }
 
 /// Why a text is no recipient.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RecipientError {
     /// It does not begin as any kind of recipient does.
     #[error("it is no age recipient (age1…) and no ssh public key")]

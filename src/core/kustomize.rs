@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::repository::absolute;
+use super::yaml;
 
 /// The names of a kustomization, in kustomize's order (`konfig`,
 /// `RecognizedKustomizationFileNames`).
@@ -106,10 +107,9 @@ impl<'r> Found<'r> {
 
     fn kustomization(&mut self, directory: &Path, file: &Path) {
         self.files.insert(file.to_owned());
-        let options = serde_saphyr::options! { budget: None, with_snippet: false };
-        let parsed = fs::read(file).ok();
-        let parsed = parsed
-            .and_then(|bytes| serde_saphyr::from_slice_with_options::<Value>(&bytes, options).ok());
+        let documents = fs::read(file).ok();
+        let documents = documents.and_then(|bytes| yaml::values(&bytes).ok());
+        let parsed = documents.and_then(|documents| documents.into_iter().next());
         let kustomization = parsed.unwrap_or_default();
         for resource in RESOURCES
             .iter()

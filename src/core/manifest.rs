@@ -1,17 +1,15 @@
 //! Kubernetes manifests, as far as kb reads them.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::cluster::SecretName;
+use super::encrypted::{ENCRYPTED_VALUE, EncryptedFile};
 use super::identity::{Identity, Recipient};
-use super::sops_file::{ENCRYPTED_VALUE, Metadata};
+use super::yaml;
 
 /// The fields of a Secret that hold values.
 pub const SECTIONS: [&str; 2] = ["data", "stringData"];
@@ -70,33 +68,6 @@ pub enum HeldBy {
     Nobody,
 }
 
-/// A document of a file; one that is no manifest stands in nobody's way.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Document {
-    Manifest(Manifest),
-    Other(IgnoredAny),
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Manifest {
-    kind: Option<String>,
-    metadata: ObjectName,
-    data: Option<BTreeMap<String, Value>>,
-    #[serde(rename = "stringData")]
-    string_data: Option<BTreeMap<String, Value>>,
-    /// Of a `kind: List`.
-    items: Option<Vec<Document>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ObjectName {
-    name: Option<String>,
-    namespace: Option<String>,
-}
-
 /// Whether the file holds the Secret of this name, and whose it is. The cluster's
 /// keys are `identities`, and their `recipients`.
 pub fn held_by(
@@ -108,65 +79,57 @@ pub fn held_by(
     let Ok(bytes) = std::fs::read(path) else {
         return HeldBy::Nobody;
     };
-    let options = serde_saphyr::options! { budget: None, with_snippet: false };
-    // JSON is YAML. What is neither is no manifest.
-    let documents: Result<Vec<Document>, _> =
-        serde_saphyr::from_slice_multiple_with_options(&bytes, options);
-    let documents = documents.unwrap_or_default();
-    let manifests = documents.iter().flat_map(Document::manifests);
-    let mut named = manifests.filter(|found| found.is(secret)).peekable();
+    // What is no YAML, and so no JSON, is no manifest.
+    let documents = yaml::values(&bytes).unwrap_or_default();
+    let manifests = documents.iter().flat_map(with_items);
+    let mut named = manifests.filter(|found| is_named(found, secret)).peekable();
     if named.peek().is_none() {
         return HeldBy::Nobody;
     }
-    match Metadata::parse(path, &bytes) {
-        Ok(metadata) => match metadata
-            .recipients
+    match EncryptedFile::parse(path, &bytes) {
+        Ok(file) => match file
+            .metadata
+            .recipients()
             .iter()
             .any(|key| recipients.contains(key))
         {
             true => HeldBy::ThisCluster,
             false => HeldBy::Unknown,
         },
-        Err(_) => match named.any(|found| found.holds_any(identities)) {
+        Err(_) => match named.any(|found| holds_any(found, identities)) {
             true => HeldBy::ThisCluster,
             false => HeldBy::Nobody,
         },
     }
 }
 
-impl Document {
-    /// The manifest, or those in a list.
-    fn manifests(&self) -> Vec<&Manifest> {
-        match self {
-            Self::Manifest(manifest) => match &manifest.items {
-                Some(items) => items.iter().flat_map(Self::manifests).collect(),
-                None => vec![manifest],
-            },
-            Self::Other(IgnoredAny) => Vec::new(),
-        }
+/// The document, or those in a list.
+fn with_items(document: &Value) -> Vec<&Value> {
+    match document["items"].as_array() {
+        Some(items) => items.iter().flat_map(with_items).collect(),
+        None => vec![document],
     }
 }
 
-impl Manifest {
-    /// Kustomize may give the namespace, so a manifest without one may be it.
-    fn is(&self, secret: &SecretName) -> bool {
-        let namespace = self.metadata.namespace.as_ref();
-        self.kind.as_deref() == Some("Secret")
-            && self.metadata.name.as_ref() == Some(&secret.name)
-            && namespace.is_none_or(|namespace| *namespace == secret.namespace)
-    }
+/// Whether it is this Secret. Kustomize may give the namespace, so a manifest without one
+/// may be it.
+fn is_named(manifest: &Value, secret: &SecretName) -> bool {
+    let metadata = &manifest["metadata"];
+    let namespace = &metadata["namespace"];
+    manifest["kind"] == "Secret"
+        && metadata["name"] == *secret.name
+        && (namespace.is_null() || *namespace == *secret.namespace)
+}
 
-    fn holds_any(&self, identities: &[&Identity]) -> bool {
-        let texts = |values: &Option<BTreeMap<String, Value>>| {
-            let values = values.iter().flat_map(BTreeMap::values);
-            let texts = values.filter_map(Value::as_str);
-            texts.map(ToOwned::to_owned).collect::<Vec<String>>()
-        };
-        let decoded = texts(&self.data).into_iter().filter_map(|text| {
-            let text: String = text.split_whitespace().collect();
-            String::from_utf8(STANDARD.decode(text).ok()?).ok()
-        });
-        let mut all = decoded.chain(texts(&self.string_data));
-        all.any(|text| identities.iter().any(|it| text.contains(it.key().expose())))
-    }
+fn holds_any(manifest: &Value, identities: &[&Identity]) -> bool {
+    let texts = |section: &str| {
+        let values = manifest[section].as_object().into_iter().flatten();
+        values.filter_map(|(_, value)| value.as_str())
+    };
+    let decoded = texts("data").filter_map(|text| {
+        let text: String = text.split_whitespace().collect();
+        String::from_utf8(STANDARD.decode(text).ok()?).ok()
+    });
+    let mut all = decoded.chain(texts("stringData").map(ToOwned::to_owned));
+    all.any(|text| identities.iter().any(|it| text.contains(it.key().expose())))
 }

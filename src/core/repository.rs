@@ -9,7 +9,7 @@ use super::sops_config::{FILE_NAME, Paths};
 const SOPS_SEARCH_DEPTH: usize = 100;
 
 /// sops ignores a config of this name; people write it all the same.
-const MISNAMED: &str = ".sops.yml";
+pub const MISNAMED: &str = ".sops.yml";
 
 /// Where the config is, and whether kb may change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +128,23 @@ pub fn find_config(directory: &Path, named: Option<&Path>) -> Option<FoundConfig
     })
 }
 
+/// The `.sops.yml` that stands nearer to `file` (absolute) than the config that sops
+/// finds, in its repository: its author thinks that it is the config.
+pub fn misnamed_for(file: &Path) -> Option<PathBuf> {
+    let around = file.ancestors().skip(1).find(|above| above.is_dir())?;
+    let upward = Upward::from(around);
+    let root = upward.root().unwrap_or_else(|| upward.real[0].clone());
+    let misnamed = upward.nearest(MISNAMED)?;
+    let found = upward.nearest(FILE_NAME);
+    let is_hidden = hides(found.as_ref(), &misnamed);
+    (misnamed.directory.starts_with(root) && !is_hidden).then(|| upward.path(&misnamed))
+}
+
+/// Whether a config stands as near as a `.sops.yml`.
+fn hides(config: Option<&Nearest>, misnamed: &Nearest) -> bool {
+    config.is_some_and(|config| config.level <= misnamed.level)
+}
+
 /// Finds the config whose rules are for `file`, which is absolute. That is the
 /// one that sops finds from the working `directory`; but the rules of one
 /// repository are not for the files of another, so for a file elsewhere it is the
@@ -234,7 +251,7 @@ pub fn locate(directory: &Path, named: Option<&Path>) -> ConfigLocation {
     };
     let misnamed = upward
         .nearest(MISNAMED)
-        .filter(|file| ours(file) && !found.as_ref().is_some_and(ours));
+        .filter(|file| ours(file) && !hides(found.as_ref().filter(|found| ours(found)), file));
     ConfigLocation {
         path,
         shadowed: found

@@ -6,7 +6,7 @@
 
 use super::config::{DEFAULT_PATH_REGEX, SopsConfig};
 use super::edit::Place;
-use super::model::{CreationRule, RuleSummary};
+use super::model::{ConfigError, CreationRule, RuleSummary};
 use super::path_regex::{PathRegex, Paths, TooComplex};
 use super::routing::{Routing, RuleWarning, first_for_every_path};
 use crate::core::identity::Recipient;
@@ -93,6 +93,29 @@ pub struct Choice {
     pub place: Place,
     /// What is odd about the rule that gets the key.
     pub warnings: Vec<RuleWarning>,
+}
+
+/// Checks what the place for a cluster's key depends on: that rule, whether sops comes
+/// to it, and where no rule is named, all of them.
+///
+/// # Errors
+/// What is wrong with one of those rules, or stops sops for all files.
+pub fn check_for(config: &SopsConfig, target: &Target) -> Result<(), ConfigError> {
+    config.check_form()?;
+    let rules = &config.rules;
+    let (before, own) = match target {
+        Target::InsteadOf(_) => return Ok(()),
+        Target::Evident => (rules.len(), &rules[..]),
+        Target::Listed { index, .. } => (*index, rules.get(*index..=*index).unwrap_or_default()),
+        Target::Paths { regex, .. } => match rules.iter().position(|rule| rule.has_paths(regex)) {
+            Some(index) => (index, &rules[index..=index]),
+            None => (rules.len(), &[][..]),
+        },
+    };
+    for rule in &rules[..before.min(rules.len())] {
+        rule.check_paths(&config.path)?;
+    }
+    config.check_rules(own)
 }
 
 /// Finds the place for a cluster's key that the file does not name yet where it

@@ -5,13 +5,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use serde::de::IgnoredAny;
-
-use super::model::{ConfigError, CreationRule, RuleSummary};
+use super::model::{ConfigError, CreationRule, RuleSummary, UnknownField};
 use super::path_regex::Paths;
 use super::routing::Routing;
-use super::{raw, syntax};
+use super::{read, syntax};
 use crate::core::identity::Recipient;
+use crate::core::yaml::Encoding;
 
 /// The name of the file; sops reads no other.
 pub const FILE_NAME: &str = ".sops.yaml";
@@ -33,10 +32,14 @@ pub struct SopsConfig {
     pub exists: bool,
     /// Its text.
     pub text: String,
+    /// How the file writes it. kb changes no file in UTF-16.
+    pub encoding: Encoding,
     /// Its creation rules, in the order in which sops tries them.
     pub rules: Vec<CreationRule>,
     /// The rules by which `sops publish` encrypts again, of `destination_rules`.
     pub recreation_rules: Vec<CreationRule>,
+    /// Fields at the top that look like a known one, and are none.
+    unknown_fields: Vec<UnknownField>,
 }
 
 impl SopsConfig {
@@ -44,13 +47,13 @@ impl SopsConfig {
     ///
     /// # Errors
     /// [`ConfigError::Read`], [`ConfigError::Parse`]. What stands as a
-    /// recipient is told by [`SopsConfig::check`].
+    /// recipient is reported by [`SopsConfig::check_rules`].
     pub fn load_or_empty(path: &Path) -> Result<Self, ConfigError> {
         // A link that leads nowhere is a file that cannot be read.
         let exists = path.try_exists().unwrap_or(true) || path.is_symlink();
         match exists {
             true => Self::load(path),
-            false => Self::parse(path, false, String::new()),
+            false => Self::parse(path, false, String::new(), Encoding::Utf8),
         }
     }
 
@@ -59,7 +62,7 @@ impl SopsConfig {
     /// # Errors
     /// As for [`Self::load_or_empty`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::from_bytes(path, read(path)?)
+        Self::from_bytes(path, read_bytes(path)?)
     }
 
     /// Reads the content of the file at `path`.
@@ -67,29 +70,63 @@ impl SopsConfig {
     /// # Errors
     /// [`ConfigError::Parse`]
     pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, ConfigError> {
-        Self::parse(path, true, syntax::text(path, bytes)?)
+        let (text, encoding) = syntax::text(path, &bytes)?;
+        Self::parse(path, true, text, encoding)
     }
 
-    pub(super) fn parse(path: &Path, exists: bool, text: String) -> Result<Self, ConfigError> {
-        let rules = raw::parse(path, &text)?;
+    pub(super) fn parse(
+        path: &Path,
+        exists: bool,
+        text: String,
+        encoding: Encoding,
+    ) -> Result<Self, ConfigError> {
+        let rules = read::rules(path, &text)?;
         Ok(Self {
             path: path.to_owned(),
             exists,
             text,
+            encoding,
             rules: rules.creation,
             recreation_rules: rules.recreation,
+            unknown_fields: rules.unknown_fields,
         })
     }
 
-    /// Checks that what stands as a recipient is one, or a placeholder, and that
-    /// each `path_regex` compiles.
+    /// Checks that sops reads the file: a field with a value of another type stops it for
+    /// all files, whatever rule it is in.
     ///
     /// # Errors
-    /// [`ConfigError::Recipient`], [`ConfigError::PathRegex`]
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.rules
-            .iter()
-            .try_for_each(|rule| rule.check(&self.path))
+    /// [`ConfigError::Parse`]
+    pub fn check_form(&self) -> Result<(), ConfigError> {
+        let rules = self.rules.iter().chain(&self.recreation_rules);
+        let mut faults = rules.flat_map(|rule| &rule.faults);
+        let fault = faults.find(|fault| fault.stops_sops());
+        fault.map_or(Ok(()), |fault| Err(fault.of(&self.path)))
+    }
+
+    /// Checks that sops can use each of these rules, and that none of them has a
+    /// misspelled field without which it says too little.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check_rules(&self, rules: &[CreationRule]) -> Result<(), ConfigError> {
+        rules.iter().try_for_each(|rule| {
+            rule.check(&self.path)?;
+            rule.check_fields(&self.path)
+        })
+    }
+
+    /// What sops stumbles over in a rule; `None` if it can use it.
+    pub fn error_of(&self, rule: &CreationRule) -> Option<ConfigError> {
+        rule.check(&self.path).err()
+    }
+
+    /// The fields that sops does not know, each with its place, `FILE:LINE:COLUMN`.
+    pub fn unknown_fields(&self) -> impl Iterator<Item = (String, &UnknownField)> {
+        let rules = self.rules.iter().chain(&self.recreation_rules);
+        let of_rules = rules.flat_map(|rule| &rule.unknown_fields);
+        let all = self.unknown_fields.iter().chain(of_rules);
+        all.map(|field| (field.position.in_file(&self.path), field))
     }
 
     /// Whether any rule encrypts to `recipient`.
@@ -112,6 +149,24 @@ impl SopsConfig {
         routing.ok()?.shadowed_by().ok()?
     }
 
+    /// The rule by which a new file is encrypted; see [`Self::rule_index`].
+    ///
+    /// # Errors
+    /// What is wrong with that rule, or with one before it of which nobody can tell
+    /// whether it is for the file.
+    pub fn rule_for(
+        &self,
+        directory: &Path,
+        file: &Path,
+    ) -> Result<Option<&CreationRule>, ConfigError> {
+        let index = match self.rule_index(directory, file) {
+            RuleMatch::None => return Ok(None),
+            RuleMatch::Rule(index) | RuleMatch::Unknown(index) => index,
+        };
+        self.check_rules(&self.rules[index..=index])?;
+        Ok(Some(&self.rules[index]))
+    }
+
     /// The rule that sops takes for a new file: the first whose `path_regex`
     /// matches. sops cuts the config's `directory` off the path as text, and
     /// matches the whole path where that fails; so both are to be absolute, and
@@ -121,42 +176,45 @@ impl SopsConfig {
     ///
     /// [base]: crate::core::repository::FoundConfig::base
     /// [absolute]: crate::core::repository::absolute
-    pub fn rule_for(&self, directory: &Path, file: &Path) -> Option<&CreationRule> {
-        Some(&self.rules[self.rule_index(directory, file)?])
-    }
-
-    /// As [`Self::rule_for`], and which of the rules it is.
-    pub fn rule_index(&self, directory: &Path, file: &Path) -> Option<usize> {
+    pub fn rule_index(&self, directory: &Path, file: &Path) -> RuleMatch {
         let prefix = [directory.as_os_str().as_bytes(), b"/"].concat();
         let file = file.as_os_str().as_bytes();
         let relative = OsStr::from_bytes(file.strip_prefix(&*prefix).unwrap_or(file));
-        self.rules
-            .iter()
-            .position(|rule| rule.matches(Path::new(relative)))
+        for (index, rule) in self.rules.iter().enumerate() {
+            match rule.matches(Path::new(relative)) {
+                Some(true) => return RuleMatch::Rule(index),
+                Some(false) => {}
+                None => return RuleMatch::Unknown(index),
+            }
+        }
+        RuleMatch::None
     }
 }
 
-/// Checks that the file is YAML. Much of what stands in it is sops's business
-/// as long as sops has no use for it: `sops decrypt` reads only `stores`.
+/// Which of the rules a file has, by its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleMatch {
+    /// No rule is for it.
+    None,
+    /// This one.
+    Rule(usize),
+    /// Nobody can tell: sops stops at this rule, whose paths it cannot read.
+    Unknown(usize),
+}
+
+/// Checks that sops can read the file. Much of what stands in it is sops's business as
+/// long as sops has no use for it: `sops decrypt` reads only `stores`.
 ///
 /// # Errors
-/// [`ConfigError::Read`], [`ConfigError::Parse`]
+/// [`ConfigError::Read`], [`ConfigError::Conflict`], [`ConfigError::Parse`]
 pub fn check_form(path: &Path) -> Result<(), ConfigError> {
-    let bytes = read(path)?;
-    let options = serde_saphyr::options! { budget: None, with_snippet: false };
-    let documents: Result<Vec<IgnoredAny>, _> =
-        serde_saphyr::from_slice_multiple_with_options(&bytes, options);
-    // sops reads UTF-16 too.
-    match (documents, std::str::from_utf8(&bytes)) {
-        (Err(error), Ok(text)) => Err(syntax::error(path, text, &error)),
-        _ => Ok(()),
-    }
+    SopsConfig::load(path)?.check_form()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    let error = |source| ConfigError::Read {
+fn read_bytes(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    let error = |source: io::Error| ConfigError::Read {
         path: path.to_owned(),
-        source,
+        source: source.into(),
     };
     // Reading a pipe could wait forever.
     if !std::fs::metadata(path).map_err(error)?.is_file() {

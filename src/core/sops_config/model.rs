@@ -3,15 +3,17 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde_saphyr::Location;
-
+use super::fault::Fault;
 use super::path_regex::{PathRegex, RegexError, TooComplex};
-use super::selection::Selection;
+use super::placeholder::is_placeholder;
+use super::selection::{SELECTION_FIELDS, Selection};
 use crate::core::identity::{Recipient, RecipientError};
+use crate::core::readers::{KeyKind, Readers};
 
 /// Why a `.sops.yaml` cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
     #[error("cannot read {}", .path.display())]
@@ -20,7 +22,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// It is not YAML, or not a `.sops.yaml`.
     #[error("{place}: {reason}")]
@@ -29,6 +31,12 @@ pub enum ConfigError {
         place: String,
         /// What is wrong.
         reason: String,
+    },
+    /// Git left the markers of a merge conflict in it.
+    #[error("{place}: conflict markers: a merge of this file was not finished")]
+    Conflict {
+        /// `FILE:LINE:COLUMN`.
+        place: String,
     },
     /// It is called `.sops.yml`, which sops passes over.
     #[error("sops does not read {}: its config is called .sops.yaml", .path.display())]
@@ -47,8 +55,8 @@ pub enum ConfigError {
         #[source]
         source: RegexError,
     },
-    /// Something stands as a recipient that is none, and no placeholder either.
-    #[error("{place}: \"{value}\" is no recipient")]
+    /// Something stands as a recipient that is neither one nor a placeholder.
+    #[error("{place}: \"{value}\" is not a recipient")]
     Recipient {
         /// `FILE:LINE:COLUMN`.
         place: String,
@@ -58,22 +66,34 @@ pub enum ConfigError {
         #[source]
         source: RecipientError,
     },
-}
-
-/// What is left of a key that is wrapped or in groups.
-fn letters_and_digits(text: &str) -> String {
-    text.chars().filter(char::is_ascii_alphanumeric).collect()
-}
-
-/// The text, unless it is a private key, in whatever form.
-fn shown(text: &str) -> String {
-    match letters_and_digits(text)
-        .to_ascii_uppercase()
-        .contains("AGESECRETKEY")
-    {
-        true => "[private key]".to_owned(),
-        false => text.to_owned(),
-    }
+    /// The same of a key of another kind.
+    #[error("{place}: \"{value}\" is not a key for {}", .kind.metadata_name())]
+    Key {
+        /// `FILE:LINE:COLUMN`.
+        place: String,
+        /// The kind of key that it stands for.
+        kind: KeyKind,
+        /// What stands there.
+        value: String,
+    },
+    /// A field that sops does not know, and without which a rule says too little.
+    #[error("{place}: {field} As it is, {effect}")]
+    UnknownField {
+        /// `FILE:LINE:COLUMN`.
+        place: String,
+        /// The field.
+        field: UnknownField,
+        /// What comes of it.
+        effect: &'static str,
+    },
+    /// A rule says in several ways which values are encrypted; sops takes one.
+    #[error("{place}: the rule has {}, and sops takes only one of them", .fields.join(" and "))]
+    Selections {
+        /// `FILE:LINE:COLUMN`.
+        place: String,
+        /// The fields.
+        fields: Vec<&'static str>,
+    },
 }
 
 /// A place in the file, counted from 1.
@@ -101,15 +121,6 @@ impl Position {
     }
 }
 
-impl From<Location> for Position {
-    fn from(location: Location) -> Self {
-        Self {
-            line: location.line(),
-            column: location.column(),
-        }
-    }
-}
-
 /// What stands where an age recipient belongs.
 #[derive(Clone, Debug)]
 pub struct KeyText {
@@ -120,37 +131,31 @@ pub struct KeyText {
 }
 
 impl KeyText {
-    /// A text that a template leaves for the reader to fill in: `<…>`, or
-    /// `age1` followed by something that no key has, as in `age1abc...`.
+    /// Whether it is a text that a template leaves for the reader to fill in: `<…>`,
+    /// `${…}`, `{{…}}`, `REPLACE_ME`, `age1abc...` and the like.
     pub fn is_placeholder(&self) -> bool {
         is_placeholder(&self.text)
     }
 }
 
-/// A run of letters and digits that is as long as this is no example of a key
-/// (one has 62 characters).
-const LONGEST_EXAMPLE: usize = 30;
-
-/// Whether the letters and digits together could be a key, wrapped or in groups:
-/// all of bech32's alphabet, and about as many.
-fn is_key_in_pieces(text: &str) -> bool {
-    let letters = letters_and_digits(text);
-    let data = letters.strip_prefix("age1").unwrap_or(&letters);
-    data.len() > LONGEST_EXAMPLE && !data.to_ascii_lowercase().contains(['1', 'b', 'i', 'o'])
+/// A field that sops does not know, and so ignores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownField {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub position: Position,
+    /// The known one that it looks like.
+    pub nearest: Option<&'static str>,
 }
 
-/// See [`KeyText::is_placeholder`].
-pub(super) fn is_placeholder(text: &str) -> bool {
-    let no_key = |rest: &str| rest.contains(|c: char| !matches!(c, 'a'..='z' | '0'..='9'));
-    // A real key with a slip in it, or two without a comma, must not go.
-    let mut runs = text.split(|c: char| !c.is_ascii_alphanumeric());
-    if runs.any(|run| run.len() >= LONGEST_EXAMPLE) || is_key_in_pieces(text) {
-        return false;
+impl fmt::Display for UnknownField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.replace(char::is_control, "\u{fffd}");
+        write!(f, "unknown field {name}, which sops ignores")?;
+        self.nearest
+            .map_or(Ok(()), |nearest| write!(f, "; did you mean {nearest}?"))
     }
-    (text.starts_with('<') && text.ends_with('>'))
-        || text
-            .strip_prefix("age1")
-            .is_some_and(|rest| no_key(rest) && text.parse::<Recipient>().is_err())
 }
 
 /// The `path_regex` of a rule.
@@ -175,16 +180,56 @@ pub struct CreationRule {
     /// What stands as age recipients, placeholders included: the rule's own
     /// `age`, or the `age` of its key groups, which sops prefers.
     pub age: Vec<KeyText>,
-    /// Whether it has a key that is not age's: PGP, a cloud's KMS, Vault.
-    pub other_keys: bool,
+    /// Who may read its files, by key group; placeholders are not in it.
+    pub readers: Readers,
+    /// Recipients on whose line a comment has the word "recovery".
+    pub recovery: Vec<Recipient>,
     /// Which values are encrypted, by `encrypted_regex` or one of its siblings.
     pub selection: Selection,
+    /// The fields that say so, with their text.
+    pub selection_fields: Vec<(&'static str, String)>,
+    /// Whether the MAC is of encrypted values alone.
+    pub mac_only_encrypted: bool,
+    /// Fields that sops does not know, those of its key groups too.
+    pub unknown_fields: Vec<UnknownField>,
+    /// What sops stumbles over, the first one first.
+    pub(super) faults: Vec<Fault>,
+    /// Whether nobody can tell which paths it is for.
+    pub(super) paths_unknown: bool,
+    /// Which item of its list it is. It differs from its index among the rules where
+    /// items before it are nothing: sops drops those.
+    pub(super) item: usize,
 }
 
 impl CreationRule {
+    /// A rule with nothing in it: it is for every path.
+    pub(super) fn empty(position: Position, item: usize) -> Self {
+        Self {
+            position,
+            path_regex: None,
+            age: Vec::new(),
+            readers: Readers::default(),
+            recovery: Vec::new(),
+            selection: Selection::default(),
+            selection_fields: Vec::new(),
+            mac_only_encrypted: false,
+            unknown_fields: Vec::new(),
+            faults: Vec::new(),
+            paths_unknown: false,
+            item,
+        }
+    }
+
     /// Whether the rule encrypts to nobody yet.
     pub fn has_no_key(&self) -> bool {
-        !self.other_keys && self.age.iter().all(KeyText::is_placeholder)
+        !self.other_keys() && self.age.iter().all(KeyText::is_placeholder)
+    }
+
+    /// Whether it has a key that is not age's: PGP, a cloud's KMS, Vault.
+    pub fn other_keys(&self) -> bool {
+        self.readers
+            .all()
+            .any(|reader| reader.kind() != KeyKind::Age)
     }
 
     /// Whether files under this rule are encrypted to `recipient`.
@@ -208,7 +253,7 @@ impl CreationRule {
             position: self.position,
             path_regex: self.paths(),
             keys: self.age.iter().map(|key| key.text.clone()).collect(),
-            other_keys: self.other_keys,
+            other_keys: self.other_keys(),
             has_no_key: self.has_no_key(),
         }
     }
@@ -227,34 +272,69 @@ impl CreationRule {
         regex.transpose()
     }
 
-    /// Whether the rule is for this path, which is relative to the config.
-    pub(super) fn matches(&self, path: &Path) -> bool {
+    /// Whether the rule is for this path, which is relative to the config; `None` where
+    /// nobody can tell.
+    pub(super) fn matches(&self, path: &Path) -> Option<bool> {
         match &self.path_regex {
-            None => true,
-            Some(paths) => paths.regex.as_ref().is_ok_and(|regex| regex.matches(path)),
+            _ if self.paths_unknown => None,
+            None => Some(true),
+            Some(paths) => paths.regex.as_ref().ok().map(|regex| regex.matches(path)),
         }
     }
 
+    /// Whether sops can use it, for the file at `path`.
+    ///
+    /// # Errors
+    /// The first thing that sops stumbles over.
     pub(super) fn check(&self, path: &Path) -> Result<(), ConfigError> {
-        if let Some(paths) = &self.path_regex
-            && let Err(source) = &paths.regex
-        {
-            return Err(ConfigError::PathRegex {
-                place: paths.position.in_file(path),
-                expression: paths.text.clone(),
-                source: source.clone(),
-            });
+        let fault = self.faults.first();
+        fault.map_or(Ok(()), |fault| Err(fault.of(path)))
+    }
+
+    /// Checks that no field was misspelled without which the rule is for other paths, or
+    /// for other values, than its author meant.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownField`]
+    pub(super) fn check_fields(&self, path: &Path) -> Result<(), ConfigError> {
+        self.check_misspelled(path, |meant| match meant {
+            "path_regex" if self.path_regex.is_none() => Some("the rule is for every path"),
+            name if SELECTION_FIELDS.contains(&name) && !self.selection.is_explicit() => {
+                Some("the rule encrypts whole manifests, which Flux cannot apply")
+            }
+            _ => None,
+        })
+    }
+
+    /// Checks that one can tell which paths it is for.
+    ///
+    /// # Errors
+    /// What is wrong with its `path_regex`.
+    pub(super) fn check_paths(&self, path: &Path) -> Result<(), ConfigError> {
+        if self.paths_unknown {
+            self.check(path)?;
         }
-        for key in self.age.iter().filter(|key| !key.is_placeholder()) {
-            key.text
-                .parse::<Recipient>()
-                .map_err(|source| ConfigError::Recipient {
-                    place: key.position.in_file(path),
-                    value: shown(&key.text),
-                    source,
-                })?;
-        }
-        Ok(())
+        self.check_misspelled(path, |meant| {
+            let is_meant = meant == "path_regex" && self.path_regex.is_none();
+            is_meant.then_some("the rule is for every path")
+        })
+    }
+
+    /// `effect`: what comes of it that this known field is missing.
+    fn check_misspelled(
+        &self,
+        path: &Path,
+        effect: impl Fn(&str) -> Option<&'static str>,
+    ) -> Result<(), ConfigError> {
+        let mut fields = self.unknown_fields.iter();
+        let found = fields.find_map(|field| Some((field, effect(field.nearest?)?)));
+        found.map_or(Ok(()), |(field, effect)| {
+            Err(ConfigError::UnknownField {
+                place: field.position.in_file(path),
+                field: field.clone(),
+                effect,
+            })
+        })
     }
 }
 

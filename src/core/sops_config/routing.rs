@@ -273,7 +273,7 @@ mod tests {
         let line = |text: &&str| format!("  - path_regex: '{text}'\n    age: <key>\n");
         let lines: String = expressions.iter().map(line).collect();
         let text = format!("creation_rules:\n{lines}");
-        let config = SopsConfig::parse(Path::new(".sops.yaml"), true, text);
+        let config = SopsConfig::from_bytes(Path::new(".sops.yaml"), text.into_bytes());
         config.expect("a config").rules
     }
 

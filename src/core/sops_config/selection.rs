@@ -12,8 +12,18 @@ use super::path_regex::PathRegex;
 /// What sops leaves in plaintext where nothing else is said.
 const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
 
-/// The fields by which comments decide.
-const COMMENT_FIELDS: [&str; 2] = ["encrypted_comment_regex", "unencrypted_comment_regex"];
+/// The fields that say which values are encrypted, of a rule and of a file's metadata.
+pub const SELECTION_FIELDS: [&str; 6] = [
+    "encrypted_regex",
+    "unencrypted_regex",
+    "encrypted_suffix",
+    "unencrypted_suffix",
+    "encrypted_comment_regex",
+    "unencrypted_comment_regex",
+];
+
+/// Those by which comments decide.
+const COMMENT_FIELDS: [&str; 2] = [SELECTION_FIELDS[4], SELECTION_FIELDS[5]];
 
 /// Which values of a file a rule encrypts. sops takes one of these at a time.
 #[derive(Clone, Debug, Default)]

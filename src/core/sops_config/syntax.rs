@@ -1,114 +1,90 @@
-//! What is no YAML, or none to sops, and how that is said.
+//! What is not YAML, or not to sops, and how that is said.
 
 use std::path::Path;
 
-use super::document::Document;
 use super::model::{ConfigError, Position};
+use crate::core::yaml::{Encoding, NotParsed, Reason, Stream, decode};
 
 /// Line ends of YAML 1.1, which sops (go-yaml) reads, and of YAML 1.2 no more.
 const OLD_LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
-/// The text of a file.
+const TAB: &str = "a tab where sops takes only spaces";
+
+/// The text of a file, and how it is encoded.
 ///
 /// # Errors
-/// [`ConfigError::Parse`] where it is not UTF-8.
-pub(super) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
-        let position = Position::of(&before, valid);
-        parse_error(path, position, "it is no text in UTF-8")
-    })
+/// [`ConfigError::Parse`] where it is not text.
+pub(super) fn text(path: &Path, bytes: &[u8]) -> Result<(String, Encoding), ConfigError> {
+    let decoded = decode(bytes).map_err(|error| {
+        let name = match error.encoding {
+            Encoding::Utf8 | Encoding::Utf8WithMark => "UTF-8",
+            Encoding::Utf16Le | Encoding::Utf16Be => "UTF-16",
+        };
+        let error = NotParsed::from(error);
+        let reason = format!("it is not text in {name}");
+        parse_error(path, Position::from(&error), &reason)
+    })?;
+    Ok((decoded.text.into_owned(), decoded.encoding))
 }
 
-/// How kb reads a config. Many rules may refer to one anchor; what an alias bomb
-/// would unfold to is bounded all the same.
-pub(super) fn options() -> serde_saphyr::Options {
-    let budget = serde_saphyr::budget! { enforce_alias_anchor_ratio: false };
-    serde_saphyr::options! { budget: budget, with_snippet: false }
-}
-
-/// Looks for what serde-saphyr takes and sops does not: a line end of YAML 1.1
-/// (a comment would go on in the next line), a tab before a line's first word.
+/// Reads the first document; sops looks at no other.
 ///
 /// # Errors
-/// [`ConfigError::Parse`]
-pub(super) fn check(path: &Path, text: &str) -> Result<(), ConfigError> {
-    if let Some(at) = text.find(OLD_LINE_ENDS) {
+/// [`ConfigError::Conflict`], [`ConfigError::Parse`]
+pub(super) fn stream<'t>(path: &Path, text: &'t str) -> Result<Stream<'t>, ConfigError> {
+    if let Some(line) = conflict_marker(text) {
+        return Err(ConfigError::Conflict {
+            place: Position { line, column: 1 }.in_file(path),
+        });
+    }
+    let stream = Stream::parse_first(text).map_err(|error| of_parser(path, text, &error))?;
+    let first = &text[..stream.end];
+    if let Some(at) = first.find(OLD_LINE_ENDS) {
         let reason = "a character that ends the line for sops, and is not seen";
         return Err(parse_error(path, Position::of(text, at), reason));
     }
-    if !text.contains('\t') {
-        return Ok(());
+    if first.contains('\t')
+        && let Some(at) = stream.indenting_tab(first)
+    {
+        return Err(parse_error(path, Position::of(text, at), TAB));
     }
-    let Ok(document) = Document::parse(text) else {
-        return Ok(());
+    match other_version(first) {
+        Some(line) => {
+            let position = Position { line, column: 1 };
+            let reason = "sops reads %YAML 1.1 and no other version";
+            Err(parse_error(path, position, reason))
+        }
+        None => Ok(stream),
+    }
+}
+
+/// The first line that Git left of a merge that did not work out. YAML of its own has
+/// no such line: at its start, none of these words can be a key or go on with a text.
+fn conflict_marker(text: &str) -> Option<u64> {
+    let is_marker = |line: &str| {
+        let marker = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
+        let rest = marker.iter().find_map(|marker| line.strip_prefix(marker));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\r']))
     };
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        let first = line.find(|c| !matches!(c, ' ' | '-'));
-        let tab = first.filter(|at| line[*at..].starts_with('\t'));
-        if let Some(at) = tab.map(|at| start + at)
-            && !document.takes_tabs(at)
-        {
-            return Err(parse_error(path, Position::of(text, at), TAB));
-        }
-        start += line.len();
-    }
-    Ok(())
+    let line = text.split('\n').position(is_marker)?;
+    Some(line as u64 + 1)
 }
 
-const TAB: &str = "a tab where sops takes only spaces";
-
-fn parse_error(path: &Path, position: Position, reason: &str) -> ConfigError {
-    ConfigError::Parse {
-        place: position.in_file(path),
-        reason: reason.to_owned(),
-    }
+/// The line of a `%YAML` directive that go-yaml refuses.
+fn other_version(text: &str) -> Option<u64> {
+    let is_other = |line: &str| {
+        let version = line.strip_prefix("%YAML").map(str::trim);
+        version.is_some_and(|version| version.split_whitespace().next() != Some("1.1"))
+    };
+    let mut head = text.lines().take_while(|line| !line.starts_with("---"));
+    Some(head.position(is_other)? as u64 + 1)
 }
 
-/// serde-saphyr's error in kb's words: its own are for programmers.
-pub(super) fn error(path: &Path, text: &str, error: &serde_saphyr::Error) -> ConfigError {
-    use serde_saphyr::Error as E;
-    let start = Position { line: 1, column: 1 };
-    let position = error.location().map_or(start, Into::into);
-    let inner = error.without_snippet();
-    let said = inner.to_string();
-    let said = said.split(" at line ").next().unwrap_or(&said).trim();
-    let reason = match inner {
-        E::MultipleDocuments { .. } => {
-            "a second document begins here, and sops reads only the first".to_owned()
-        }
-        E::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("\"{key}\" stands here for the second time")
-        }
-        E::DuplicateMappingKey { key: None, .. } => {
-            "an entry stands here for the second time".to_owned()
-        }
-        E::Unexpected { expected, .. } => match *expected {
-            "mapping start" => "entries (name: value) are expected here".to_owned(),
-            "sequence start" => "a list is expected here".to_owned(),
-            "string scalar" => "a text is expected here".to_owned(),
-            _ => said.to_owned(),
-        },
-        E::NullIntoString { .. } => "a text is expected here".to_owned(),
-        E::SerdeInvalidType { .. } => {
-            "keys are expected here: a text with commas between them, or a list".to_owned()
-        }
-        E::UnknownAnchor { .. } => "there is no anchor of this name above".to_owned(),
-        E::RecursiveReferencesRequireWeakTypes { .. } => {
-            "an alias stands inside what it stands for".to_owned()
-        }
-        E::Budget { .. }
-        | E::AliasReplayLimitExceeded { .. }
-        | E::AliasExpansionLimitExceeded { .. }
-        | E::AliasReplayStackDepthExceeded { .. } => {
-            "too much is nested or repeated here for kb".to_owned()
-        }
-        _ if said
-            .split(|c: char| !c.is_alphabetic())
-            .any(|word| word.starts_with("tab")) =>
-        {
+/// An error of the parser in kb's words.
+pub(super) fn of_parser(path: &Path, text: &str, error: &NotParsed) -> ConfigError {
+    let position = Position::from(error);
+    let reason = match &error.reason {
+        Reason::Said(said) if is_of_tab(said) => {
             // The place is where the scalar before it begins.
             let line = usize::try_from(position.line).unwrap_or(1);
             let lines = text.split_inclusive('\n');
@@ -117,7 +93,23 @@ pub(super) fn error(path: &Path, text: &str, error: &serde_saphyr::Error) -> Con
             let place = tab.map_or(position, |at| Position::of(text, at));
             return parse_error(path, place, TAB);
         }
-        _ => format!("no YAML: {said}"),
+        Reason::Said(said) => format!("not YAML: {said}"),
+        reason => {
+            let expected = "entries (name: value) are expected here";
+            reason.words().unwrap_or(expected).to_owned()
+        }
     };
     parse_error(path, position, &reason)
+}
+
+fn is_of_tab(said: &str) -> bool {
+    let mut words = said.split(|c: char| !c.is_alphabetic());
+    words.any(|word| word.starts_with("tab"))
+}
+
+pub(super) fn parse_error(path: &Path, position: Position, reason: &str) -> ConfigError {
+    ConfigError::Parse {
+        place: position.in_file(path),
+        reason: reason.to_owned(),
+    }
 }

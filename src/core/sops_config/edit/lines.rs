@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Splice;
-use crate::core::sops_config::document::{Kind, Node};
+use crate::core::yaml::{Kind, Node};
 
 /// One more element behind the one that stands in `last`, in a flow collection.
 /// If that has a line for itself, so has the new one, and a comment stays where

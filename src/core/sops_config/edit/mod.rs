@@ -13,11 +13,12 @@ mod tests;
 mod verify;
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use super::config::SopsConfig;
-use super::document::{Document, Node};
 use super::model::Position;
 use crate::core::identity::Recipient;
+use crate::core::yaml::{Document, Encoding, Node, Stream};
 
 /// Where a new recipient goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,26 @@ pub enum Place {
     InsteadOf(Recipient),
 }
 
+impl Place {
+    /// The same with the items of the list instead of the rules that sops reads in it.
+    fn among_items(&self, config: &SopsConfig) -> Self {
+        let rules = &config.rules;
+        let item = |index: usize| rules.get(index).map_or(index, |rule| rule.item);
+        match self {
+            Self::Rule(index) => Self::Rule(item(*index)),
+            Self::Beside(index) => Self::Beside(item(*index)),
+            Self::NewRule { before, path_regex } => Self::NewRule {
+                before: match rules.get(*before) {
+                    Some(rule) => rule.item,
+                    None => usize::MAX,
+                },
+                path_regex: path_regex.clone(),
+            },
+            Self::InsteadOf(old) => Self::InsteadOf(old.clone()),
+        }
+    }
+}
+
 /// Why kb leaves a `.sops.yaml` to its author.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EditError {
@@ -47,6 +68,12 @@ pub enum EditError {
         place: String,
         /// What stands there.
         form: &'static str,
+    },
+    /// The file is in UTF-16, which sops reads and kb does not write.
+    #[error("{} is in UTF-16, and kb changes only files in UTF-8", .path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
     },
     /// The edited text would not read as intended: an anchor is used by other
     /// rules too, for instance. Nothing was written.
@@ -107,7 +134,7 @@ impl SopsConfig {
     /// the result would differ in more than was intended.
     pub fn with(&self, place: &Place, recipient: &Recipient) -> Result<Self, EditError> {
         let text = edited(self, place, recipient)?;
-        Self::parse(&self.path, true, text).map_err(|_| EditError::Unintended {
+        Self::parse(&self.path, true, text, self.encoding).map_err(|_| EditError::Unintended {
             place: self.path.display().to_string(),
         })
     }
@@ -115,10 +142,21 @@ impl SopsConfig {
 
 /// The text of `config` with `recipient` in `place`.
 fn edited(config: &SopsConfig, place: &Place, recipient: &Recipient) -> Result<String, EditError> {
-    let document = Document::parse(&config.text).map_err(|()| EditError::Form {
+    if matches!(config.encoding, Encoding::Utf16Le | Encoding::Utf16Be) {
+        return Err(EditError::Encoding {
+            path: config.path.clone(),
+        });
+    }
+    let form = || EditError::Form {
         place: config.path.display().to_string(),
         form: "YAML of this form",
-    })?;
+    };
+    let mut stream = Stream::parse_first(&config.text).map_err(|_| form())?;
+    let place = &place.among_items(config);
+    let document = stream
+        .documents
+        .pop()
+        .unwrap_or_else(|| Document::empty(&config.text));
     let splices = match place {
         Place::Rule(index) => rule_key::give(&document, *index, recipient),
         Place::Beside(index) => rule_key::beside(&document, *index, recipient),

@@ -6,7 +6,7 @@ use super::lines::{
 use super::{Splice, Unsupported};
 use crate::core::identity::Recipient;
 use crate::core::sops_config::config::SECRET_VALUES;
-use crate::core::sops_config::document::{Document, Kind, Node, Pair};
+use crate::core::yaml::{Document, Kind, Node, Pair};
 
 /// Puts a rule before the one with the index `before`, or at the end.
 pub(super) fn insert(
@@ -167,8 +167,8 @@ fn document_end(text: &str) -> Option<usize> {
 /// A list of rules to which one is added.
 struct Neighbours<'d> {
     document: &'d Document<'d>,
-    list: &'d Node,
-    items: &'d [Node],
+    list: &'d Node<'d>,
+    items: &'d [Node<'d>],
 }
 
 impl Neighbours<'_> {

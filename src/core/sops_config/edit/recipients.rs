@@ -6,7 +6,7 @@ use granit_parser::ScalarStyle;
 
 use super::lines::{item_ends, line_end, line_start, next_line};
 use super::{Splice, Unsupported};
-use crate::core::sops_config::document::{Document, Kind, Node, Pair};
+use crate::core::yaml::{Document, Kind, Node, Pair};
 
 /// One recipient or placeholder in the text.
 #[derive(Debug)]
@@ -14,26 +14,29 @@ pub(super) struct Entry<'d> {
     pub(super) text: String,
     pub(super) range: Range<usize>,
     /// The scalar that it stands in; a comma may separate it from others.
-    pub(super) scalar: &'d Node,
+    pub(super) scalar: &'d Node<'d>,
     /// The index of the list item, if it stands in a list.
     pub(super) item: Option<usize>,
 }
 
 /// The entries whose values sops reads as recipients in a rule: `age` of the
 /// rule, and of its key groups.
-pub(super) fn of_rule<'d>(document: &'d Document, rule: &'d Node) -> Vec<&'d Pair> {
+pub(super) fn of_rule<'d>(document: &'d Document<'d>, rule: &'d Node<'d>) -> Vec<&'d Pair<'d>> {
     let mut found: Vec<&Pair> = document.pair(rule, "age").into_iter().collect();
     found.extend(of_groups(document, key_groups(document, rule)));
     found
 }
 
 /// The key groups of a rule. If there are any, sops passes over its own `age`.
-pub(super) fn key_groups<'d>(document: &'d Document, rule: &'d Node) -> &'d [Node] {
+pub(super) fn key_groups<'d>(document: &'d Document<'d>, rule: &'d Node<'d>) -> &'d [Node<'d>] {
     document.get(rule, "key_groups").map_or(&[], Node::items)
 }
 
 /// The same of key groups, and of the groups merged into them.
-pub(super) fn of_groups<'d>(document: &'d Document, groups: &'d [Node]) -> Vec<&'d Pair> {
+pub(super) fn of_groups<'d>(
+    document: &'d Document<'d>,
+    groups: &'d [Node<'d>],
+) -> Vec<&'d Pair<'d>> {
     let mut found = Vec::new();
     for group in groups {
         let merged = document.get(group, "merge").map_or(&[][..], Node::items);
@@ -45,8 +48,8 @@ pub(super) fn of_groups<'d>(document: &'d Document, groups: &'d [Node]) -> Vec<&
 
 /// The recipients in a value of `age`.
 pub(super) fn entries<'d>(
-    document: &'d Document,
-    value: &'d Node,
+    document: &'d Document<'d>,
+    value: &'d Node<'d>,
 ) -> Result<Vec<Entry<'d>>, Unsupported> {
     let scalars: Vec<(Option<usize>, &Node)> = match &value.kind {
         Kind::Sequence { items, .. } => {

@@ -3,7 +3,7 @@
 use super::recipients::{Entry, entries, key_groups, of_groups, of_rule, without_item};
 use super::{Splice, Unsupported};
 use crate::core::identity::Recipient;
-use crate::core::sops_config::document::{Document, Node};
+use crate::core::yaml::{Document, Node};
 
 /// Puts `new` where `old` stands as a recipient, in creation rules and in the
 /// rules that `sops publish` encrypts by. In no list it stands twice.

@@ -8,8 +8,8 @@ use super::lines::{
 use super::recipients::{Entry, entries, key_groups, of_groups};
 use super::{Splice, Unsupported};
 use crate::core::identity::Recipient;
-use crate::core::sops_config::document::{Document, Kind, Node};
-use crate::core::sops_config::model::is_placeholder;
+use crate::core::sops_config::placeholder::is_placeholder;
+use crate::core::yaml::{Document, Kind, Node};
 
 type Splices = Result<Vec<Splice>, Unsupported>;
 
@@ -17,12 +17,12 @@ type Splices = Result<Vec<Splice>, Unsupported>;
 enum Keys<'d> {
     /// In this value.
     Value {
-        value: &'d Node,
+        value: &'d Node<'d>,
         /// Whether it has to be a list, as in a key group.
         list: bool,
     },
     /// In an entry that this mapping does not have yet.
-    Missing { mapping: &'d Node, list: bool },
+    Missing { mapping: &'d Node<'d>, list: bool },
 }
 
 /// Puts the recipient where the rule has an empty value, a placeholder, or no
@@ -65,7 +65,7 @@ pub(super) fn beside(document: &Document, index: usize, recipient: &Recipient) -
 }
 
 /// The rule of this index, wherever it is written.
-fn rule<'d>(document: &'d Document, index: usize) -> Result<&'d Node, Unsupported> {
+fn rule<'d>(document: &'d Document<'d>, index: usize) -> Result<&'d Node<'d>, Unsupported> {
     let items = document.top_list("creation_rules");
     let rule = items.get(index).map(|item| document.resolve(item));
     rule.ok_or(Unsupported {
@@ -75,7 +75,7 @@ fn rule<'d>(document: &'d Document, index: usize) -> Result<&'d Node, Unsupporte
     })
 }
 
-fn keys_in<'d>(document: &'d Document, mapping: &'d Node, list: bool) -> Keys<'d> {
+fn keys_in<'d>(document: &'d Document<'d>, mapping: &'d Node<'d>, list: bool) -> Keys<'d> {
     match mapping.own("age") {
         Some(pair) => Keys::Value {
             value: document.resolve(&pair.value),

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::Place;
 use crate::core::identity::Recipient;
 use crate::core::sops_config::config::SECRET_VALUES;
-use crate::core::sops_config::model::is_placeholder;
-use crate::core::sops_config::syntax;
+use crate::core::sops_config::placeholder::is_placeholder;
+use crate::core::yaml::{Document, Stream};
 
 /// A config, taken apart: the recipients of each list, and all else.
 struct Reading {
@@ -155,11 +155,12 @@ fn keys_and_placeholders(lists: &[Vec<String>]) -> (Vec<String>, usize) {
 
 impl Reading {
     fn of(text: &str) -> Option<Self> {
-        let value: Option<Value> =
-            serde_saphyr::from_str_with_options(text, syntax::options()).ok()?;
-        let mut rest = value
-            .filter(|value| !value.is_null())
-            .unwrap_or_else(|| json!({}));
+        let stream = Stream::parse_first(text).ok()?;
+        let value = stream.documents.first().map(Document::to_value);
+        let mut rest = match value.transpose().ok()? {
+            Some(Value::Null) | None => json!({}),
+            Some(value) => value,
+        };
         let root = rest.as_object_mut()?;
         let mut rules = Vec::new();
         for rule in list(root.get_mut("creation_rules")) {

@@ -1,0 +1,260 @@
+//! The entries of a mapping, and their values as go-yaml decodes them into fields that
+//! have a type.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
+
+use super::{Stop, of_type};
+use crate::core::sops_config::fault::Fault;
+use crate::core::yaml::scalar::Resolved;
+use crate::core::yaml::{Document, Kind, Node, NotParsed, Reason, is_merge};
+
+/// So many entries are looked at by following aliases and merge keys. A merge key
+/// repeats what it merges, and a chain of them repeats it again.
+const MOST_ENTRIES: usize = 250_000;
+/// Mappings are merged into each other this deep.
+const DEEPEST_MERGE: usize = 1_000;
+
+const TEXT: &str = "a text is expected here";
+const LIST: &str = "a list is expected here";
+const ENTRIES: &str = "entries (name: value) are expected here";
+const BOOLEAN: &str = "true or false is expected here";
+const NUMBER: &str = "a number is expected here";
+
+/// A document that rules are read from.
+pub(super) struct Source<'d> {
+    pub(super) document: &'d Document<'d>,
+    /// Where the lines begin whose comment marks a key for recovery.
+    recovery_lines: HashSet<usize>,
+    /// So many entries may still be looked at.
+    left: Cell<usize>,
+}
+
+/// An entry of a mapping.
+pub(super) struct Field<'d> {
+    pub(super) name: Cow<'d, str>,
+    pub(super) key: &'d Node<'d>,
+    /// As it stands there, maybe an alias.
+    pub(super) written: &'d Node<'d>,
+    /// Its value, or what an alias stands for.
+    pub(super) value: &'d Node<'d>,
+}
+
+impl<'d> Field<'d> {
+    pub(super) fn find<'f>(fields: &'f [Self], name: &str) -> Option<&'f Self> {
+        fields.iter().find(|field| field.name == name)
+    }
+}
+
+impl<'d> Source<'d> {
+    pub(super) fn new(document: &'d Document<'d>) -> Self {
+        let comments = document.comments.iter();
+        let recovery = comments.filter(|comment| is_of_recovery(comment.text));
+        let lines = recovery.map(|comment| line_start(document.text, comment.range.start));
+        Self {
+            document,
+            recovery_lines: lines.collect(),
+            left: Cell::new(MOST_ENTRIES),
+        }
+    }
+
+    /// Whether a comment on the line of this byte marks its key for recovery.
+    pub(super) fn is_for_recovery(&self, at: usize) -> bool {
+        !self.recovery_lines.is_empty()
+            && self
+                .recovery_lines
+                .contains(&line_start(self.document.text, at))
+    }
+
+    fn count(&self, node: &Node<'_>) -> Result<(), NotParsed> {
+        let left = self.left.get().checked_sub(1);
+        self.left
+            .set(left.ok_or_else(|| error(node, Reason::Repetition))?);
+        Ok(())
+    }
+
+    /// Counts what was read from a field. The next mapping that is read is refused if it
+    /// was too much.
+    pub(super) fn spend(&self, count: usize) {
+        self.left.set(self.left.get().saturating_sub(count));
+    }
+
+    /// The entries of a mapping: its own, then those that are merged into it and that it
+    /// does not have. Nothing at all has none.
+    pub(super) fn fields_or_nothing(&self, node: &'d Node<'d>) -> Result<Vec<Field<'d>>, Stop> {
+        let node = self.document.resolve(node);
+        match &node.kind {
+            Kind::Mapping { .. } => Ok(self.fields(node)?),
+            _ if node.is_null() => Ok(Vec::new()),
+            _ => Err(of_type(node, ENTRIES).into()),
+        }
+    }
+
+    /// See [`Self::fields_or_nothing`].
+    pub(super) fn fields(&self, mapping: &'d Node<'d>) -> Result<Vec<Field<'d>>, NotParsed> {
+        let mut entries = Entries {
+            source: self,
+            fields: Vec::new(),
+            known: HashMap::new(),
+            mappings: 0,
+        };
+        entries.add(mapping, DEEPEST_MERGE)?;
+        Ok(entries.fields)
+    }
+
+    /// The items of a list, with their index, aliases followed. go-yaml drops items that
+    /// are nothing.
+    pub(super) fn items(&self, node: &'d Node<'d>) -> Result<Vec<(usize, &'d Node<'d>)>, Fault> {
+        let node = self.document.resolve(node);
+        match &node.kind {
+            Kind::Sequence { items, .. } => {
+                self.spend(items.len());
+                let items = items.iter().map(|item| self.document.resolve(item));
+                Ok(items
+                    .enumerate()
+                    .filter(|(_, item)| !item.is_null())
+                    .collect())
+            }
+            _ if node.is_null() => Ok(Vec::new()),
+            _ => Err(of_type(node, LIST)),
+        }
+    }
+
+    /// The items of the list in the field of this name.
+    pub(super) fn list(
+        &self,
+        fields: &[Field<'d>],
+        name: &str,
+    ) -> Result<Vec<(usize, &'d Node<'d>)>, Fault> {
+        match Field::find(fields, name) {
+            Some(field) => self.items(field.value),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// The entries of a mapping while they are collected.
+struct Entries<'s, 'd> {
+    source: &'s Source<'d>,
+    fields: Vec<Field<'d>>,
+    /// For each name, which of the mappings it was found in.
+    known: HashMap<Cow<'d, str>, usize>,
+    mappings: usize,
+}
+
+impl<'d> Entries<'_, 'd> {
+    fn add(&mut self, node: &'d Node<'d>, depth: usize) -> Result<(), NotParsed> {
+        let document = self.source.document;
+        let mapping = document.resolve(node);
+        let Kind::Mapping { pairs, .. } = &mapping.kind else {
+            return Err(error(node, Reason::Syntax));
+        };
+        let Some(depth) = depth.checked_sub(1) else {
+            return Err(error(node, Reason::Repetition));
+        };
+        self.mappings += 1;
+        let here = self.mappings;
+        let mut merged = None;
+        for pair in pairs {
+            self.source.count(&pair.key)?;
+            if is_merge(&pair.key) {
+                if merged.replace(&pair.value).is_some() {
+                    return Err(error(&pair.key, Reason::DuplicateKey));
+                }
+                continue;
+            }
+            let key = document.resolve(&pair.key);
+            let Some(name) = key.text() else {
+                return Err(error(&pair.key, Reason::Syntax));
+            };
+            if key.is_null() {
+                continue;
+            }
+            match self.known.get(&name) {
+                Some(there) if *there == here => {
+                    return Err(error(&pair.key, Reason::DuplicateKey));
+                }
+                // What a mapping has already hides what is merged into it.
+                Some(_) => continue,
+                None => {}
+            }
+            self.known.insert(name.clone(), here);
+            self.fields.push(Field {
+                name,
+                key,
+                written: &pair.value,
+                value: document.resolve(&pair.value),
+            });
+        }
+        match merged.map(|merged| (merged, &merged.kind)) {
+            Some((_, Kind::Sequence { items, .. })) => {
+                items.iter().try_for_each(|item| self.add(item, depth))
+            }
+            Some((merged, _)) => self.add(merged, depth),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A field of text: any scalar, in its own spelling; empty if there is none.
+pub(super) fn text(fields: &[Field<'_>], name: &str) -> Result<String, Fault> {
+    let Some(field) = Field::find(fields, name) else {
+        return Ok(String::new());
+    };
+    match field.value.text() {
+        _ if field.value.is_null() => Ok(String::new()),
+        Some(text) => Ok(text.into_owned()),
+        None => Err(of_type(field.value, TEXT)),
+    }
+}
+
+/// A truth value, in the words of YAML 1.1 too.
+pub(super) fn boolean(fields: &[Field<'_>], name: &str) -> Result<bool, Fault> {
+    let Some(field) = Field::find(fields, name) else {
+        return Ok(false);
+    };
+    match (field.value.resolved(), field.value.text().as_deref()) {
+        (Some(Resolved::Null), _) => Ok(false),
+        (Some(Resolved::Boolean(boolean)), _) => Ok(boolean),
+        (Some(Resolved::Text), Some("y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON")) => {
+            Ok(true)
+        }
+        (Some(Resolved::Text), Some("n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF")) => {
+            Ok(false)
+        }
+        _ => Err(of_type(field.value, BOOLEAN)),
+    }
+}
+
+/// A whole number; 0 if there is none.
+pub(super) fn integer(fields: &[Field<'_>], name: &str) -> Result<i64, Fault> {
+    let Some(field) = Field::find(fields, name) else {
+        return Ok(0);
+    };
+    match field.value.resolved() {
+        Some(Resolved::Null) => Ok(0),
+        Some(Resolved::Integer(integer)) => Ok(integer),
+        // As go-yaml does.
+        Some(Resolved::Float(float)) if float.abs() < 1e15 => Ok(float as i64),
+        _ => Err(of_type(field.value, NUMBER)),
+    }
+}
+
+pub(super) fn error(node: &Node<'_>, reason: Reason) -> NotParsed {
+    NotParsed {
+        line: node.line as u64,
+        column: node.column as u64 + 1,
+        reason,
+    }
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |found| found + 1)
+}
+
+/// Whether a comment says that its key is for recovery.
+fn is_of_recovery(comment: &str) -> bool {
+    let mut words = comment.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| word.eq_ignore_ascii_case("recovery"))
+}

@@ -1,0 +1,124 @@
+//! YAML, read in one place: a tree whose nodes know their bytes, and what makes the
+//! reading uncertain.
+//!
+//! One parser reads for all: granit-parser, whose byte ranges are exact. The judges are
+//! other readers (go-yaml in sops and Flux, the API server), and the parsers differ at the
+//! edges. So the tree says what it is not sure of ([`Doubts`]): re-encryption insists on a
+//! reading without doubts, and a guard looks all the same. JSON is read as the YAML that
+//! it is.
+//!
+//! Reading takes time and memory in proportion to the text. Following aliases and merge
+//! keys is bounded: what it would unfold to may be far larger.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `decode` | from bytes to text |
+//! | `tree` | nodes, comments, documents |
+//! | `scalar` | what a scalar without quotes stands for |
+//! | `value` | the plain data in a tree |
+//! | `doubt` | what makes a reading uncertain |
+
+mod decode;
+mod doubt;
+pub mod scalar;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod value;
+
+use granit_parser::ScanError;
+use serde_json::Value;
+
+pub use decode::{Decoded, Encoding, NotText, decode};
+pub use doubt::{Doubt, Doubts};
+pub use tree::{Comment, Document, Kind, Node, Pair, Stream};
+pub use value::is_merge;
+
+/// Why a text is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotParsed {
+    /// The line, from 1.
+    pub line: u64,
+    /// The column, in characters from 1.
+    pub column: u64,
+    /// What is wrong.
+    pub reason: Reason,
+}
+
+/// What is wrong with a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It is not text in the encoding that it announces.
+    Encoding,
+    /// It is not YAML, or a mapping is merged that is none, or a key is not a scalar.
+    Syntax,
+    /// The parser's own words, which name characters and quote nothing.
+    Said(String),
+    /// A key stands in a mapping for the second time.
+    DuplicateKey,
+    /// An alias names an anchor that is not there.
+    UnknownAnchor,
+    /// Aliases or merge keys unfold to more than kb follows.
+    Repetition,
+}
+
+impl Reason {
+    /// What to say of it. The parser's own words may quote the text, and are not among
+    /// these: `None` for them, and where the caller knows what was expected.
+    pub fn words(&self) -> Option<&'static str> {
+        match self {
+            Self::Encoding => Some("it is not text in UTF-8 or UTF-16"),
+            Self::DuplicateKey => Some("duplicate key"),
+            Self::UnknownAnchor => Some("unknown anchor"),
+            Self::Repetition => Some("too deeply nested, or repeated by aliases or merge keys"),
+            Self::Syntax | Self::Said(_) => None,
+        }
+    }
+}
+
+impl NotParsed {
+    fn of(error: &ScanError) -> Self {
+        let place = error.marker();
+        let said = error.to_string();
+        let said = said.split(" at ").next().unwrap_or_default();
+        Self {
+            line: place.line() as u64,
+            column: place.col() as u64 + 1,
+            reason: if said.contains("anchor") {
+                Reason::UnknownAnchor
+            } else {
+                Reason::Said(said.to_owned())
+            },
+        }
+    }
+
+    fn at(node: &Node<'_>, reason: Reason) -> Self {
+        Self {
+            line: node.line as u64,
+            column: node.column as u64 + 1,
+            reason,
+        }
+    }
+}
+
+impl From<NotText> for NotParsed {
+    fn from(error: NotText) -> Self {
+        let line = error.before.matches('\n').count() as u64 + 1;
+        let last = error.before.rsplit('\n').next().unwrap_or_default();
+        Self {
+            line,
+            column: last.chars().count() as u64 + 1,
+            reason: Reason::Encoding,
+        }
+    }
+}
+
+/// The documents of a file as plain data; empty ones are null.
+///
+/// # Errors
+/// [`NotParsed`]
+pub fn values(bytes: &[u8]) -> Result<Vec<Value>, NotParsed> {
+    let decoded = decode(bytes)?;
+    let stream = Stream::parse(&decoded.text)?;
+    stream.documents.iter().map(Document::to_value).collect()
+}

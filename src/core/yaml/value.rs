@@ -1,0 +1,212 @@
+//! The plain data in a tree: aliases and merge keys followed, within bounds.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use granit_parser::ScalarStyle;
+use serde_json::{Map, Number, Value};
+
+use super::scalar::{self, Resolved};
+use super::tree::{Document, Kind, Node};
+use super::{NotParsed, Reason};
+
+/// So many nodes are copied at most by following aliases and merge keys, in one
+/// document: what a chain or a tree of them unfolds to may be far larger than its text.
+const MOST_COPIES: usize = 250_000;
+/// Collections are followed into each other this deep. The parser takes 255 levels, and
+/// each alias could add as many.
+const DEEPEST: usize = 1_000;
+
+/// As go-yaml decodes `!!binary`.
+const BINARY: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+impl<'t> Node<'t> {
+    /// What a scalar stands for: its style and tag decide. `None` of a collection or an
+    /// alias.
+    pub fn resolved(&self) -> Option<Resolved> {
+        let Kind::Scalar { style, value } = &self.kind else {
+            return None;
+        };
+        let core = self
+            .tag
+            .as_ref()
+            .and_then(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:"));
+        Some(match (core.as_deref(), style) {
+            (Some("str" | "binary"), _) => Resolved::Text,
+            (Some("float"), _) => scalar::float(value).map_or(Resolved::Unclear, Resolved::Float),
+            (Some(_), _) => scalar::resolve(value),
+            (None, ScalarStyle::Plain) if self.tag.is_none() => scalar::resolve(value),
+            (None, _) => Resolved::Text,
+        })
+    }
+
+    /// The text of a scalar, whatever it stands for; that of `!!binary` decoded.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        let Kind::Scalar { value, .. } = &self.kind else {
+            return None;
+        };
+        let is_binary = self.tag.as_ref().is_some_and(|tag| {
+            let core = tag.suffix_in_namespace("tag:yaml.org,2002:");
+            core.as_deref() == Some("binary")
+        });
+        if !is_binary {
+            return Some(Cow::Borrowed(value));
+        }
+        let stripped: String = value.split_whitespace().collect();
+        Some(match BINARY.decode(stripped) {
+            Ok(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(_) => Cow::Borrowed(value),
+        })
+    }
+}
+
+impl<'t> Document<'t> {
+    /// The document as plain data. Of two entries with the same key there is no telling
+    /// which one counts.
+    ///
+    /// # Errors
+    /// [`Reason::DuplicateKey`], [`Reason::Repetition`]; [`Reason::Syntax`] for a key that is
+    /// a mapping or a list.
+    pub fn to_value(&self) -> Result<Value, NotParsed> {
+        let mut unfolding = Unfolding {
+            document: self,
+            copies: 0,
+            depth: 0,
+            inside_alias: false,
+        };
+        match &self.root {
+            Some(root) => unfolding.value(root),
+            None => Ok(Value::Null),
+        }
+    }
+}
+
+/// Plain data that is being made of a document.
+struct Unfolding<'d, 't> {
+    document: &'d Document<'t>,
+    copies: usize,
+    depth: usize,
+    inside_alias: bool,
+}
+
+impl<'d, 't> Unfolding<'d, 't> {
+    fn value(&mut self, node: &'d Node<'t>) -> Result<Value, NotParsed> {
+        self.depth += 1;
+        self.copies += usize::from(self.inside_alias);
+        if self.depth > DEEPEST || self.copies > MOST_COPIES {
+            return Err(NotParsed::at(node, Reason::Repetition));
+        }
+        let value = match &node.kind {
+            Kind::Scalar { .. } => scalar_value(node),
+            Kind::Sequence { items, .. } => {
+                let items = items.iter().map(|item| self.value(item));
+                Value::Array(items.collect::<Result<_, _>>()?)
+            }
+            Kind::Mapping { .. } => {
+                let mut map = Map::new();
+                self.mapping(node, &mut map)?;
+                Value::Object(map)
+            }
+            Kind::Alias(_) => self.behind_alias(node, Self::value)?,
+        };
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn behind_alias<T>(
+        &mut self,
+        alias: &'d Node<'t>,
+        read: impl FnOnce(&mut Self, &'d Node<'t>) -> Result<T, NotParsed>,
+    ) -> Result<T, NotParsed> {
+        let target = self.document.resolve(alias);
+        if matches!(target.kind, Kind::Alias(_)) {
+            return Err(NotParsed::at(alias, Reason::Syntax));
+        }
+        let outer = std::mem::replace(&mut self.inside_alias, true);
+        let read = read(self, target);
+        self.inside_alias = outer;
+        read
+    }
+
+    /// Adds the entries of a mapping: its own, then those that are merged into it and
+    /// that it does not have.
+    fn mapping(
+        &mut self,
+        node: &'d Node<'t>,
+        map: &mut Map<String, Value>,
+    ) -> Result<(), NotParsed> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(NotParsed::at(node, Reason::Repetition));
+        }
+        let Kind::Mapping { pairs, .. } = &node.kind else {
+            return Err(NotParsed::at(node, Reason::Syntax));
+        };
+        let mut own = Map::new();
+        let mut merged = Vec::new();
+        for pair in pairs {
+            if is_merge(&pair.key) {
+                merged.push(&pair.value);
+                continue;
+            }
+            let key = self.document.resolve(&pair.key);
+            // go-yaml refuses a mapping or list as a key.
+            let Some(name) = key.text() else {
+                return Err(NotParsed::at(&pair.key, Reason::Syntax));
+            };
+            // What a mapping has already hides what is merged into it.
+            if map.contains_key(&*name) {
+                self.copies += 1;
+                continue;
+            }
+            let value = self.value(&pair.value)?;
+            if own.insert(name.into_owned(), value).is_some() {
+                return Err(NotParsed::at(&pair.key, Reason::DuplicateKey));
+            }
+        }
+        map.extend(own);
+        for value in merged {
+            self.merge(value, map)?;
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn merge(
+        &mut self,
+        value: &'d Node<'t>,
+        map: &mut Map<String, Value>,
+    ) -> Result<(), NotParsed> {
+        if self.copies > MOST_COPIES {
+            return Err(NotParsed::at(value, Reason::Repetition));
+        }
+        match &value.kind {
+            Kind::Alias(_) => self.behind_alias(value, |this, target| this.merge(target, map)),
+            Kind::Sequence { items, .. } => items.iter().try_for_each(|item| self.merge(item, map)),
+            Kind::Mapping { .. } => self.mapping(value, map),
+            Kind::Scalar { .. } => Err(NotParsed::at(value, Reason::Syntax)),
+        }
+    }
+}
+
+/// Whether it is the key that merges another mapping in.
+pub fn is_merge(key: &Node<'_>) -> bool {
+    matches!(&key.kind, Kind::Scalar { style: ScalarStyle::Plain, value } if value == "<<")
+        && key.tag.is_none()
+}
+
+fn scalar_value(node: &Node<'_>) -> Value {
+    let text = || Value::String(node.text().unwrap_or_default().into_owned());
+    match node.resolved() {
+        Some(Resolved::Null) => Value::Null,
+        Some(Resolved::Boolean(boolean)) => Value::Bool(boolean),
+        Some(Resolved::Integer(integer)) => Value::from(integer),
+        Some(Resolved::Float(number)) => Number::from_f64(number).map_or_else(text, Value::Number),
+        _ => text(),
+    }
+}
