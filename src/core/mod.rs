@@ -7,11 +7,11 @@
 //! | [`identity`] | the text forms of age identities and recipients |
 //! | [`cluster`] | the Kubernetes API server, by way of kube |
 //! | [`flux_secret`] | what stands in the Secret that Flux decrypts with |
+//! | [`servers`] | the key servers that were accepted on this machine |
 //! | [`sops`] | the `sops` process |
 //! | [`sops_config`] | `.sops.yaml` |
-//! | [`sops_file`] | the metadata of an encrypted file |
 //! | [`data_key`] | the data key in it |
-//! | [`native`] | its values, without sops |
+//! | [`encrypted`] | encrypted files: who can open them, and their values without sops |
 //! | [`repository`] | which directory is the repository, which config applies |
 //! | [`scan`] | which files of a repository are for given recipients |
 //! | [`reencrypt`] | moving encrypted files from old recipients to a new one |
@@ -35,6 +35,7 @@ pub mod decrypt;
 pub mod disk;
 pub mod edit;
 pub mod editor;
+pub mod encrypted;
 pub mod exec;
 pub mod flux_secret;
 pub mod git;
@@ -42,17 +43,19 @@ pub mod identity;
 pub mod init;
 pub mod kustomize;
 pub mod manifest;
-pub mod native;
 pub mod parallel;
 pub mod private_dir;
 pub mod prune;
+pub mod readers;
 pub mod reencrypt;
 pub mod replace;
 pub mod repository;
+pub mod reviewed;
 pub mod rotate;
 pub mod scan;
+pub mod servers;
 pub mod signals;
 pub mod sops;
 pub mod sops_config;
-pub mod sops_file;
 pub mod status;
+pub mod yaml;

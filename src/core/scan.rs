@@ -4,23 +4,32 @@
 //! with their key as well. Links are not followed. A directory with its own
 //! `.git` belongs to someone else (a submodule, a vendored clone); what is found
 //! there is marked. kb's own temporary files are no files of the repository.
+//!
+//! Most files are not encrypted, so their bytes are searched before anything is parsed
+//! (`Needles`). A recipient can be written so that it is not among the bytes: with
+//! escapes, as `!!binary`, through `%TAG`, in UTF-16. Files that can hide one in such a way
+//! are parsed as well.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::available_parallelism;
 
+use aho_corasick::AhoCorasick;
 use ignore::{DirEntry, WalkBuilder, WalkState};
-use memchr::memmem::Finder;
 
+use super::encrypted::{Damage, EncryptedFile, FileError, Format, Metadata};
 use super::identity::Recipient;
 use super::replace::is_temporary;
 use super::sops_config;
-use super::sops_file::{FileError, Metadata};
 
-/// So much of a file is read at once, in bytes.
-const CHUNK: usize = 1 << 16;
+/// Files of up to so many bytes are read before they are searched, larger ones meanwhile.
+const READ_WHOLE: u64 = 1 << 20;
+
+/// What can hide a text from a search: escapes of YAML and JSON, and tags. Nothing else
+/// makes letters of other characters.
+const HIDING: [&str; 8] = ["\\x", "\\u", "\\U", "\\\n", "\\\r", "!!", "!<", "%TAG"];
 
 /// What is looked for.
 #[derive(Clone, Copy, Default)]
@@ -57,9 +66,9 @@ pub struct Scan {
 pub struct Found {
     /// Its path, beginning with the directory that was looked through.
     pub path: PathBuf,
-    /// Who can open it; `None` where it names a recipient, holds encrypted values
-    /// and is not of the format that its name says.
-    pub metadata: Option<Metadata>,
+    /// Its format, and who can open it; `None` where it may be for one of the recipients,
+    /// and kb cannot read its metadata.
+    pub file: Option<EncryptedFile>,
     /// The recipients that it names; of a damaged one, those that were looked for.
     pub named: Vec<Recipient>,
     /// The directory with its own `.git` that it lies in, below the one that was
@@ -69,7 +78,7 @@ pub struct Found {
 
 /// One thing that was found.
 enum Hit {
-    File(Found),
+    File(Box<Found>),
     WithText(PathBuf),
     Config(PathBuf),
     Temporary(PathBuf),
@@ -125,7 +134,7 @@ impl Search<'_> {
         drop(sender);
         for hit in hits {
             match hit {
-                Hit::File(found) => scan.files.push(found),
+                Hit::File(found) => scan.files.push(*found),
                 Hit::WithText(path) => scan.with_text.push(path),
                 Hit::Config(path) => scan.configs.push(path),
                 Hit::Temporary(path) => scan.temporary.push(path),
@@ -137,31 +146,55 @@ impl Search<'_> {
 
 /// What is looked for in every file, made ready once.
 struct Needles {
-    /// All of those below.
-    all: Vec<Finder<'static>>,
-    /// In every format a recipient stands in the metadata as it is.
-    plain: Vec<Finder<'static>>,
-    /// The recipients in UTF-16, in both orders of bytes, which sops reads in YAML.
-    wide: Vec<Finder<'static>>,
-    text: Vec<Finder<'static>>,
+    /// The recipients, the text, and what can hide them: any of them makes a file worth
+    /// parsing.
+    all: Option<AhoCorasick>,
+    /// The recipients as they are, and in UTF-16 in both orders of bytes, which sops
+    /// reads in YAML.
+    recipients: Option<AhoCorasick>,
+    text: Option<AhoCorasick>,
 }
 
 impl Needles {
     fn new(search: &Search<'_>) -> Self {
-        let finder = |bytes: Vec<u8>| Finder::new(&bytes).into_owned();
+        let finder = |patterns: &[Vec<u8>]| AhoCorasick::new(patterns).ok();
         let keys = search.recipients.iter().map(Recipient::as_str);
-        let wide: Vec<Finder<'static>> = keys.clone().flat_map(in_utf16).map(finder).collect();
-        let text = search.text.map(|text| finder(text.as_bytes().to_vec()));
-        let text: Vec<Finder<'static>> = text.into_iter().collect();
-        let plain = keys.map(|key| finder(key.as_bytes().to_vec()));
-        let plain: Vec<Finder<'static>> = plain.collect();
+        let plain = keys.clone().map(|key| key.as_bytes().to_vec());
+        let recipients: Vec<Vec<u8>> = plain.chain(keys.flat_map(in_utf16)).collect();
+        let text: Vec<Vec<u8>> = search.text.map(|text| text.into()).into_iter().collect();
+        let hiding = HIDING.iter().map(|text| text.as_bytes().to_vec());
+        let hiding: Vec<Vec<u8>> = hiding.collect();
+        let all = [recipients.as_slice(), &text, &hiding].concat();
         Self {
-            all: plain.iter().chain(&wide).chain(&text).cloned().collect(),
-            plain,
-            wide,
-            text,
+            all: finder(&all),
+            recipients: finder(&recipients),
+            text: finder(&text),
         }
     }
+}
+
+fn has(needles: &Option<AhoCorasick>, content: &[u8]) -> bool {
+    // Patterns that cannot be compiled could be anywhere.
+    needles
+        .as_ref()
+        .is_none_or(|needles| needles.is_match(content))
+}
+
+/// Whether a file can hold metadata in which a recipient is hidden: YAML, JSON and ini by
+/// name, or what looks like one of them.
+fn can_hide(path: &Path, content: &[u8]) -> bool {
+    match Format::of_encrypted(path, content) {
+        Format::Yaml | Format::Json | Format::Ini => true,
+        Format::Binary => content.trim_ascii_start().starts_with(b"{"),
+        Format::Dotenv => false,
+    }
+}
+
+/// Whether a file of this beginning is parsed in any case: in UTF-16 and in ini even a
+/// search for what hides a recipient can miss it, and both are rare.
+fn is_never_searched(path: &Path, beginning: &[u8]) -> bool {
+    let is_utf16 = beginning.starts_with(b"\xff\xfe") || beginning.starts_with(b"\xfe\xff");
+    is_utf16 || Format::of(path) == Format::Ini
 }
 
 /// One of the threads that look.
@@ -170,6 +203,7 @@ struct Looker<'s> {
     root: &'s Path,
     needles: &'s Needles,
     hits: Sender<Hit>,
+    /// The content of the file that is looked at.
     buffer: Vec<u8>,
 }
 
@@ -233,50 +267,77 @@ impl Looker<'_> {
 
     fn file(&mut self, path: &Path) -> io::Result<()> {
         let needles = self.needles;
-        if !contains_any(File::open(path)?, &mut self.buffer, &needles.all)? {
+        if !self.is_worth_parsing(path)? {
             return Ok(());
         }
-        let content = fs::read(path)?;
-        let has = |finders: &[Finder<'_>]| {
-            let mut finders = finders.iter();
-            finders.any(|finder| finder.find(&content).is_some())
-        };
+        let content = &self.buffer;
         let foreign = self.foreign(path);
-        if has(&needles.text) && foreign.is_none() {
+        if needles.text.is_some() && has(&needles.text, content) && foreign.is_none() {
             self.hit(Hit::WithText(path.to_owned()));
         }
-        let metadata = match Metadata::parse(path, &content) {
-            _ if has(&needles.wide) => None,
-            Ok(metadata) => {
-                let mut keys = metadata.recipients.iter();
-                if !keys.any(|key| self.search.recipients.contains(key)) {
-                    return Ok(());
-                }
-                Some(metadata)
+        let names_one = has(&needles.recipients, content);
+        if self.search.recipients.is_empty() || !names_one && !can_hide(path, content) {
+            return Ok(());
+        }
+        let wanted = self.search.recipients;
+        let format = Format::of_encrypted(path, content);
+        let file = match EncryptedFile::parse_as(format, path, content) {
+            Ok(file) => Some(file),
+            Err(FileError::Damaged { reason, .. })
+                if names_one || matches!(reason, Damage::NotParsed | Damage::Uncertain) =>
+            {
+                None
             }
-            Err(FileError::Damaged { .. }) if has(&needles.plain) => None,
             Err(_) => return Ok(()),
         };
-        let named = match &metadata {
-            Some(metadata) => metadata.recipients.clone(),
-            None => {
-                let finders = needles.plain.iter().zip(self.search.recipients);
-                let found = finders.filter(|(finder, _)| finder.find(&content).is_some());
-                let plain: Vec<Recipient> = found.map(|(_, key)| key.clone()).collect();
-                // In UTF-16 it may be any.
-                match plain.is_empty() {
-                    true => self.search.recipients.to_vec(),
-                    false => plain,
-                }
+        let named: Vec<Recipient> = match &file {
+            Some(file) => {
+                let all = [&file.metadata].into_iter().chain(&file.others);
+                let all: Vec<&Metadata> = all.collect();
+                let named = all.iter().flat_map(|metadata| metadata.recipients());
+                // What kb cannot read may be any of them.
+                let is_unclear = file.is_uncertain
+                    || all
+                        .iter()
+                        .any(|metadata| metadata.has_unreadable_recipient());
+                let others = if is_unclear { wanted } else { &[] };
+                named.chain(others.iter().cloned()).collect()
             }
+            None => wanted.to_vec(),
         };
-        self.hit(Hit::File(Found {
+        if !named.iter().any(|key| wanted.contains(key)) {
+            return Ok(());
+        }
+        self.hit(Hit::File(Box::new(Found {
             path: path.to_owned(),
-            metadata,
+            file,
             named,
             foreign,
-        }));
+        })));
         Ok(())
+    }
+
+    /// Whether anything that is looked for is in the file, or can be hidden in it; then
+    /// its content is in the buffer.
+    fn is_worth_parsing(&mut self, path: &Path) -> io::Result<bool> {
+        let mut file = File::open(path)?;
+        let Some(all) = &self.needles.all else {
+            self.buffer = fs::read(path)?;
+            return Ok(true);
+        };
+        self.buffer.clear();
+        if file.metadata()?.len() > READ_WHOLE {
+            file.by_ref().take(2).read_to_end(&mut self.buffer)?;
+            let is_searched = !is_never_searched(path, &self.buffer);
+            file.rewind()?;
+            if is_searched && all.stream_find_iter(file).next().transpose()?.is_none() {
+                return Ok(false);
+            }
+            self.buffer = fs::read(path)?;
+            return Ok(true);
+        }
+        file.read_to_end(&mut self.buffer)?;
+        Ok(is_never_searched(path, &self.buffer) || all.is_match(&self.buffer))
     }
 }
 
@@ -305,56 +366,80 @@ pub(super) fn in_utf16(text: &str) -> [Vec<u8>; 2] {
     ]
 }
 
-/// Whether any of the texts is in what the reader gives, of whatever size. The
-/// `buffer` is anything; it is kept to be used again.
-fn contains_any(
-    mut reader: impl Read,
-    buffer: &mut Vec<u8>,
-    texts: &[Finder<'_>],
-) -> io::Result<bool> {
-    let overlap = texts.iter().map(|text| text.needle().len()).max();
-    let overlap = overlap.unwrap_or(1) - 1;
-    buffer.resize(overlap + CHUNK, 0);
-    let mut kept = 0;
-    loop {
-        let read = match reader.read(&mut buffer[kept..]) {
-            Ok(0) => return Ok(false),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let filled = kept + read;
-        let mut texts = texts.iter();
-        if texts.any(|text| text.find(&buffer[..filled]).is_some()) {
-            return Ok(true);
-        }
-        kept = filled.min(overlap);
-        buffer.copy_within(filled - kept..filled, 0);
-    }
-}
-
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests arrange files")]
 mod tests {
     use super::*;
     use crate::core::identity::Identity;
 
-    #[test]
-    fn a_recipient_is_found_across_the_border_of_two_chunks() {
-        let (_, recipient) = Identity::generate();
+    fn found(name: &str, content: &[u8], recipient: &Recipient) -> usize {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join(name), content).expect("written");
         let recipients = [recipient.clone()];
         let search = Search {
+            roots: &[directory.path().to_owned()],
             recipients: &recipients,
             ..Search::default()
         };
-        let texts = Needles::new(&search).all;
-        for before in [0, CHUNK - 30, CHUNK, CHUNK + 31, 3 * CHUNK - 1] {
-            let mut text = vec![b'a'; before];
-            text.extend(recipient.as_str().as_bytes());
-            let found = contains_any(text.as_slice(), &mut Vec::new(), &texts);
-            assert!(found.expect("reading"), "behind {before} bytes");
-            text.pop();
-            let found = contains_any(text.as_slice(), &mut Vec::new(), &texts);
-            assert!(!found.expect("reading"), "behind {before} bytes");
+        search.run().files.len()
+    }
+
+    #[test]
+    fn a_recipient_is_found_however_large_the_file_is() {
+        let (_, recipient) = Identity::generate();
+        for before in [0, READ_WHOLE as usize + 31, 3 * READ_WHOLE as usize - 1] {
+            let text = format!(
+                "# {}\na: x\nsops:\n  mac: ENC[AES256_GCM,data:x]\n  age:\n  - recipient: {recipient}\n",
+                "a".repeat(before)
+            );
+            assert_eq!(
+                found("a.yaml", text.as_bytes(), &recipient),
+                1,
+                "behind {before}"
+            );
+            let other = text.replace(recipient.as_str(), "age1other");
+            assert_eq!(found("a.yaml", other.as_bytes(), &recipient), 0);
+        }
+    }
+
+    /// sops reads all of these as the recipient: `tests/it/encrypted/spellings.rs`.
+    #[test]
+    fn a_recipient_is_found_however_it_is_written() {
+        let (_, recipient) = Identity::generate();
+        let rest = &recipient.as_str()["age1".len()..];
+        let binary = {
+            use base64::Engine as _;
+            base64::engine::general_purpose::STANDARD.encode(recipient.as_str())
+        };
+        let file = |key: &str, recipient: &str| {
+            format!(
+                "a: x\n{key}:\n  mac: ENC[AES256_GCM,data:x]\n  age:\n  - recipient: {recipient}\n"
+            )
+        };
+        let plain = file("sops", recipient.as_str());
+        let wide: Vec<u8> = plain.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for text in [
+            plain.clone().into_bytes(),
+            file("sops", &format!("\"\\x61ge1{rest}\"")).into_bytes(),
+            file("sops", &format!("\"age1\\\n    {rest}\"")).into_bytes(),
+            file("sops", &format!("!!binary {binary}")).into_bytes(),
+            file("sops", &format!("!<tag:yaml.org,2002:binary> {binary}")).into_bytes(),
+            file("\"\\x73ops\"", &format!("\"\\u0061ge1{rest}\"")).into_bytes(),
+            format!(
+                "%TAG !e! tag:yaml.org,2002:\n---\n{}",
+                file("sops", &format!("!e!binary {binary}"))
+            )
+            .into_bytes(),
+            [b"\xfe\xff", wide.as_slice()].concat(),
+        ] {
+            let shown = String::from_utf8_lossy(&text);
+            assert_eq!(found("a.yaml", &text, &recipient), 1, "{shown}");
+        }
+        let json = format!(
+            r#"{{"sops": {{"mac": "ENC[AES256_GCM,data:x]", "age": [{{"recipient": "\u0061ge1{rest}"}}]}}}}"#
+        );
+        for name in ["a.json", "a.bin"] {
+            assert_eq!(found(name, json.as_bytes(), &recipient), 1, "{name}");
         }
     }
 }

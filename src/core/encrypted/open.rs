@@ -8,12 +8,11 @@ use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
 use super::contents::{Contents, Document, Path, Scalar, Value};
-use super::metadata::Metadata;
+use super::metadata::Certain;
 use super::token::{Cipher, Kind, Token};
-use super::{NotNative, Outside, Tampered};
+use super::{ENCRYPTED_VALUE, OpenError, Tampered, Unsupported};
 use crate::core::data_key::DataKey;
 use crate::core::sops_config::Position;
-use crate::core::sops_file::ENCRYPTED_VALUE;
 
 /// What the hash begins with where it is over the encrypted values alone: the
 /// SHA-256 of "sops" (`sops.go`, `MACOnlyEncryptedInitialization`).
@@ -39,13 +38,13 @@ pub(super) struct Opened {
 /// Opens everything that is encrypted in a file: the values, the comments, the MACs.
 ///
 /// # Errors
-/// [`NotNative`]
+/// [`OpenError`]
 pub(super) fn open(
     contents: &Contents<'_>,
-    metadata: &[Metadata],
+    metadata: &[Certain<'_>],
     key: &DataKey,
-) -> Result<Vec<Opened>, NotNative> {
-    let first = metadata.first().ok_or(Outside::Metadata)?;
+) -> Result<Vec<Opened>, OpenError> {
+    let first = metadata.first().ok_or(Unsupported::Metadata)?;
     let mut walk = Walk {
         text: contents.text,
         cipher: Cipher::new(key),
@@ -68,7 +67,7 @@ pub(super) fn open(
     let known: usize = walk.opened.iter().map(|opened| opened.ranges.len()).sum();
     match all == known {
         true => Ok(walk.opened),
-        false => Err(Outside::Values.into()),
+        false => Err(Unsupported::Values.into()),
     }
 }
 
@@ -87,33 +86,33 @@ fn all_places(documents: &[Document<'_>]) -> BTreeSet<String> {
 struct Walk<'a> {
     text: &'a str,
     cipher: Cipher,
-    metadata: &'a Metadata,
+    metadata: &'a Certain<'a>,
     hash: Sha512,
     opened: Vec<Opened>,
 }
 
 impl Walk<'_> {
     /// As sops walks over a value (`sops.go`, `Decrypt`).
-    fn value(&mut self, value: &Value<'_>) -> Result<(), NotNative> {
+    fn value(&mut self, value: &Value<'_>) -> Result<(), OpenError> {
         let selected = self.metadata.selection.selects(&value.path.keys());
         let hashed = match &value.scalar {
             Scalar::Null => return Ok(()),
             Scalar::Text(text) if selected && text.is_empty() => return Ok(()),
             Scalar::Text(text) if selected => {
                 let token = Token::parse(text).filter(|token| token.kind != Kind::Comment);
-                let token = token.ok_or(Outside::Values)?;
+                let token = token.ok_or(Unsupported::Values)?;
                 let range = self.range_of(text, &value.range)?;
                 let opened = self.open(vec![range], &token, value.path.additional_data());
                 let opened = opened.ok_or_else(|| self.tampered(value))?;
                 if !token.kind.fits(&opened.plaintext) {
-                    return Err(Outside::Values.into());
+                    return Err(Unsupported::Values.into());
                 }
                 self.hash.update(&opened.plaintext);
                 self.opened.push(opened);
                 return Ok(());
             }
             // sops wants a text there.
-            Scalar::Other(_) if selected => return Err(Outside::Values.into()),
+            Scalar::Other(_) if selected => return Err(Unsupported::Values.into()),
             Scalar::Text(text) => text.as_bytes(),
             Scalar::Other(text) => text.as_bytes(),
         };
@@ -124,7 +123,7 @@ impl Walk<'_> {
     }
 
     /// The documents' MACs are the same text.
-    fn mac(&mut self, documents: &[Metadata]) -> Result<(), NotNative> {
+    fn mac(&mut self, documents: &[Certain<'_>]) -> Result<(), OpenError> {
         // Whoever has it can try plaintexts on it: that is why sops encrypts it.
         let mut computed = Zeroizing::new(Vec::with_capacity(128));
         for byte in self.hash.finalize_reset() {
@@ -138,17 +137,17 @@ impl Walk<'_> {
             .map(|it| self.range_of(text, &it.mac.range));
         let ranges = ranges.collect::<Result<_, _>>()?;
         let token = Token::parse(text).filter(|token| token.kind == Kind::Text);
-        let additional_data = self.metadata.last_modified.clone();
+        let additional_data = self.metadata.last_modified.to_owned();
         let opened = token.and_then(|token| self.open(ranges, &token, additional_data));
         let opened = opened.filter(|mac| mac.plaintext == computed);
-        self.opened.push(opened.ok_or(Outside::Mac)?);
+        self.opened.push(opened.ok_or(Unsupported::Mac)?);
         Ok(())
     }
 
     /// Where in the tree sops sees a comment depends on its YAML parser. A wrong guess
     /// is not authentic, so it can be tried: where kb's parser sees it, at the mappings
     /// and lists before and behind it, around those, then anywhere.
-    fn comments(&mut self, documents: &[Document<'_>]) -> Result<(), NotNative> {
+    fn comments(&mut self, documents: &[Document<'_>]) -> Result<(), OpenError> {
         let mut places: Option<BTreeSet<String>> = None;
         let mut tries = MOST_TRIES;
         for document in documents {
@@ -157,7 +156,7 @@ impl Walk<'_> {
                     continue;
                 }
                 let token = Token::parse(comment.text).filter(|it| it.kind == Kind::Comment);
-                let token = token.ok_or(Outside::Values)?;
+                let token = token.ok_or(Unsupported::Values)?;
                 let open = |place| self.open(vec![comment.range.clone()], &token, place);
                 let (here, next) = (comment.container, comment.next);
                 let near = [Some(here), Some(next), next.checked_sub(1)];
@@ -166,7 +165,7 @@ impl Walk<'_> {
                 let mut opened = near.flat_map(and_around).find_map(open);
                 if opened.is_none() {
                     let places = places.get_or_insert_with(|| all_places(documents));
-                    tries = tries.checked_sub(places.len()).ok_or(Outside::Values)?;
+                    tries = tries.checked_sub(places.len()).ok_or(Unsupported::Values)?;
                     opened = places.iter().cloned().find_map(open);
                 }
                 let opened = opened.ok_or_else(|| Tampered::Comment {
@@ -194,14 +193,14 @@ impl Walk<'_> {
     }
 
     /// Where the token stands in the bytes of its value.
-    fn range_of(&self, token: &str, value: &Range<usize>) -> Result<Range<usize>, Outside> {
+    fn range_of(&self, token: &str, value: &Range<usize>) -> Result<Range<usize>, Unsupported> {
         let found = memmem::find(&self.text.as_bytes()[value.clone()], token.as_bytes());
-        let start = value.start + found.ok_or(Outside::Values)?;
+        let start = value.start + found.ok_or(Unsupported::Values)?;
         Ok(start..start + token.len())
     }
 
-    fn tampered(&self, value: &Value<'_>) -> NotNative {
-        NotNative::Tampered(Tampered::Value {
+    fn tampered(&self, value: &Value<'_>) -> OpenError {
+        OpenError::Tampered(Tampered::Value {
             position: Position::of(self.text, value.range.start),
             path: value.path.dotted(),
         })

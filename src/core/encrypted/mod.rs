@@ -1,34 +1,45 @@
-//! Opens and re-encrypts files without the sops program: starting it costs a hundred
-//! times what the work does.
+//! Encrypted files: who can open them, and their values without the sops program, whose
+//! start costs a hundred times what the work does.
 //!
-//! Nothing is written anew but what has to be: each encrypted value and the MAC, under
-//! a new data key and with fresh nonces, and the data key for each recipient. All other
-//! bytes of the file stay. Nothing is taken on trust either: every encrypted value must
-//! be authentic where it stands, and the MAC over all values must be the one that kb
-//! computes. So where kb sees another value than sops, or another way to it, the two do
-//! not match. What no MAC covers has to be known exactly, and is left to sops where it
-//! is not: the metadata, the keys of values that are not encrypted, and what makes a
-//! file one that sops does not read at all.
+//! One reading serves all. [`EncryptedFile`] says who can open a file, generously: what
+//! sops would read must not be missed. [`Verified`] opens and re-encrypts its values, and
+//! insists on certainty. Nothing is written anew but what has to be: each encrypted value
+//! and the MAC, under a new data key and with fresh nonces, and the data key for each
+//! recipient. All other bytes of the file stay. Nothing is taken on trust either: every
+//! encrypted value must be authentic where it stands, and the MAC over all values must be
+//! the one that kb computes. So where kb sees another value than sops, or another way to
+//! it, the two do not match. What no MAC covers has to be known exactly, and is left to
+//! sops where it is not: the metadata, the keys of values that are not encrypted, and what
+//! makes a file one that sops does not read at all.
 //!
-//! What it does not do is [`Outside`]: keys that are not age's X25519 ones, selection by
-//! comments, constructs of YAML that sops does not write. sops has the last word on
-//! those, and on whatever does not match.
+//! What is not done here is [`Unsupported`]: keys that are not age's X25519 ones, selection
+//! by comments, constructs of YAML that sops does not write. sops has the last word on
+//! those, and on whatever does not match. What sops gets is a [`stripped`] copy: nothing
+//! authenticates the metadata, and an entry of it can name a server.
 //!
 //! | module | does |
 //! | --- | --- |
+//! | `format` | which format a file has |
+//! | `file` | whether it is encrypted, and what keeps kb from reading it |
 //! | `contents` | what stands in a file, and where |
 //! | `yaml` | takes YAML and JSON apart |
 //! | `lines` | takes dotenv and ini apart |
+//! | `metadata` | who can open a file, and which of its values are encrypted |
+//! | `copy` | a copy for sops, without the keys that it must not use |
 //! | `scalar` | what a number or a truth value goes into the MAC as |
-//! | `metadata` | what the sops metadata says of the values |
 //! | `token` | one encrypted value |
+//! | `openable` | which keys of a file sops may use |
 //! | `open` | all of them, and the MAC |
 //! | `rewrite` | the file under a new data key |
 
 mod contents;
+mod copy;
+mod file;
+mod format;
 mod lines;
 mod metadata;
 mod open;
+mod openable;
 mod rewrite;
 mod scalar;
 #[cfg(test)]
@@ -39,22 +50,29 @@ mod yaml;
 use memchr::memmem;
 
 use contents::Contents;
-use metadata::{AgeKey, Metadata};
 use open::Opened;
 use token::Kind;
 
 use super::data_key::{DataKey, Opener};
+use super::readers::Readers;
 use super::sops_config::Position;
-use super::sops_file::{ENCRYPTED_VALUE, Format};
 
+pub use copy::stripped;
+pub use file::{Damage, EncryptedFile, FileError, read};
+pub use format::Format;
+pub use metadata::{Entry, Metadata};
+pub use openable::{KeyPolicy, Openable};
 pub use rewrite::Recipients;
+
+/// What begins each encrypted value.
+pub const ENCRYPTED_VALUE: &str = "ENC[AES256_GCM,";
 
 /// Why kb does not do it by itself.
 #[derive(Debug, thiserror::Error)]
-pub enum NotNative {
+pub enum OpenError {
     /// It is left to sops.
     #[error(transparent)]
-    Outside(#[from] Outside),
+    Unsupported(#[from] Unsupported),
     /// Something in it is not authentic.
     #[error(transparent)]
     Tampered(#[from] Tampered),
@@ -65,7 +83,7 @@ pub enum NotNative {
 
 /// What is left to sops.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Outside {
+pub enum Unsupported {
     /// A parser does not take it, or not as sops's does for certain.
     #[error("kb cannot tell for certain how sops reads it")]
     Syntax,
@@ -82,9 +100,10 @@ pub enum Outside {
     /// A recipient that is an ssh, post-quantum or plugin's key.
     #[error("a recipient of it is no X25519 key")]
     OtherRecipients,
-    /// Not exactly one recipient goes, or the new one is there already.
-    #[error("its list of recipients gets shorter")]
-    FewerRecipients,
+    /// Its list of recipients gets longer or shorter, in a format or a form in which kb
+    /// does not edit lists.
+    #[error("its list of recipients changes in length")]
+    OtherRecipientCount,
     /// None of the keys opens it.
     #[error("no X25519 key that kb has opens it")]
     NoKey,
@@ -138,29 +157,34 @@ impl<'t> Verified<'t> {
     /// Opens the content of a file, and returns its data key as well.
     ///
     /// # Errors
-    /// [`NotNative`]
+    /// [`OpenError`]
     pub fn open(
         format: Format,
         content: &'t [u8],
         opener: &Opener,
-    ) -> Result<(Self, DataKey), NotNative> {
-        let contents = Contents::read(format, content)?;
+    ) -> Result<(Self, DataKey), OpenError> {
+        let text = str::from_utf8(content).map_err(|_| Unsupported::Syntax)?;
+        let contents = Contents::read(format, text).map_err(|_| Unsupported::Syntax)?;
+        let contents = contents.certain()?;
         let mut metadata: Vec<Metadata> = Vec::new();
         for (number, document) in contents.documents.iter().enumerate() {
             // The first document's counts; sops writes the same into all of them.
-            if number > 0 && document.metadata.is_empty() {
+            if number > 0 && !document.has_metadata {
                 continue;
             }
-            let found = Metadata::new(document)?;
+            let found = Metadata::of(document);
+            found.certain()?;
             if metadata.first().is_some_and(|first| !first.equals(&found)) {
-                return Err(Outside::Metadata.into());
+                return Err(Unsupported::Metadata.into());
             }
             metadata.push(found);
         }
-        let first = metadata.first().ok_or(Outside::Metadata)?;
+        let certain: Result<Vec<_>, _> = metadata.iter().map(Metadata::certain).collect();
+        let certain = certain?;
+        let first = certain.first().ok_or(Unsupported::Metadata)?;
         let wrapped: Vec<&str> = first.keys.iter().map(|key| &*key.wrapped.text).collect();
-        let key = opener.open_any(&wrapped).ok_or(Outside::NoKey)?;
-        let opened = open::open(&contents, &metadata, &key)?;
+        let key = opener.open_any(&wrapped).ok_or(Unsupported::NoKey)?;
+        let opened = open::open(&contents, &certain, &key)?;
         let verified = Self {
             contents,
             metadata,
@@ -169,10 +193,17 @@ impl<'t> Verified<'t> {
         Ok((verified, key))
     }
 
-    /// Who can open it, in order.
+    /// Who can open it.
+    pub fn readers(&self) -> Readers {
+        let first = self.metadata.first();
+        first.map(Metadata::readers).unwrap_or_default()
+    }
+
+    /// The age recipients that can open it, in order.
     pub fn recipients(&self) -> impl Iterator<Item = &str> {
-        let first = self.metadata.iter().take(1);
-        first.flat_map(|metadata| metadata.keys.iter().map(AgeKey::name))
+        let first = self.metadata.first().and_then(|first| first.certain().ok());
+        let keys = first.map(|first| first.keys).unwrap_or_default();
+        keys.into_iter().map(|key| key.name())
     }
 
     /// Whether one of the comments was a ciphertext before it was encrypted.

@@ -11,9 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::scalar::is_time;
+use super::ENCRYPTED_VALUE;
 use crate::core::data_key::DataKey;
-use crate::core::sops_file::ENCRYPTED_VALUE;
+use crate::core::yaml::scalar::is_time;
 
 /// The length of a nonce, in bytes.
 pub(super) const NONCE: usize = 32;

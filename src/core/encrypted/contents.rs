@@ -1,10 +1,10 @@
-//! What stands in an encrypted file, and where.
+//! What stands in an encrypted file, and where: the same for all formats.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::Outside;
-use crate::core::sops_file::Format;
+use super::{Format, Unsupported};
+use crate::core::yaml::NotParsed;
 
 /// The key that the metadata stands under, and its section in ini.
 pub(super) const SOPS: &str = "sops";
@@ -15,6 +15,10 @@ pub(super) struct Contents<'t> {
     pub(super) text: &'t str,
     /// Only YAML has several.
     pub(super) documents: Vec<Document<'t>>,
+    /// Why kb cannot be certain that sops sees the same, if so: the first reason.
+    pub(super) doubt: Option<Unsupported>,
+    /// Whether sops may see other keys and values than kb does.
+    pub(super) may_split_readers: bool,
 }
 
 /// A document of it.
@@ -24,10 +28,19 @@ pub(super) struct Document<'t> {
     pub(super) values: Vec<Value<'t>>,
     /// What stands in the sops metadata; the paths begin below `sops`.
     pub(super) metadata: Vec<Value<'t>>,
+    /// The bytes of the metadata, if they can be replaced as a whole: from behind its
+    /// key, in dotenv and ini the lines.
+    pub(super) metadata_range: Vec<Range<usize>>,
+    /// The items of lists in the metadata; the paths begin below `sops`.
+    pub(super) items: Vec<(Path, Range<usize>)>,
     /// The comments.
     pub(super) comments: Vec<Comment<'t>>,
     /// The paths of all mappings and lists.
     pub(super) containers: Vec<Path>,
+    /// Whether there is metadata: in YAML and JSON a mapping, which may be empty.
+    pub(super) has_metadata: bool,
+    /// Whether `sops` stands there several times.
+    pub(super) has_doubled_metadata: bool,
 }
 
 /// A value.
@@ -65,12 +78,23 @@ pub(super) enum Scalar<'t> {
     Other(String),
 }
 
+impl Scalar<'_> {
+    /// Its text; that of nothing is empty.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Null => "",
+            Self::Text(text) => text,
+            Self::Other(text) => text,
+        }
+    }
+}
+
 /// The way to a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Path(pub(super) Vec<Segment>);
 
 /// A step on it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Segment {
     /// Into the entry of a mapping.
     Key(String),
@@ -100,18 +124,27 @@ impl Path {
 }
 
 impl<'t> Contents<'t> {
-    /// Takes a file apart.
+    /// Takes a text apart.
     ///
     /// # Errors
-    /// [`Outside`]
-    pub(super) fn read(format: Format, bytes: &'t [u8]) -> Result<Self, Outside> {
-        let text = str::from_utf8(bytes).map_err(|_| Outside::Syntax)?;
-        let documents = match format {
-            Format::Yaml => super::yaml::read(text)?,
-            Format::Json | Format::Binary => super::yaml::read_json(text)?,
-            Format::Dotenv => vec![super::lines::read_dotenv(text)?],
-            Format::Ini => vec![super::lines::read_ini(text)?],
-        };
-        Ok(Self { text, documents })
+    /// [`NotParsed`]: dotenv and ini always parse, with doubts.
+    pub(super) fn read(format: Format, text: &'t str) -> Result<Self, NotParsed> {
+        match format {
+            Format::Yaml => super::yaml::read(text),
+            Format::Json | Format::Binary => super::yaml::read_json(text),
+            Format::Dotenv => Ok(super::lines::read_dotenv(text)),
+            Format::Ini => Ok(super::lines::read_ini(text)),
+        }
+    }
+
+    /// Its documents, if kb is certain of them.
+    ///
+    /// # Errors
+    /// [`Unsupported`]
+    pub(super) fn certain(self) -> Result<Self, Unsupported> {
+        match self.doubt {
+            Some(doubt) => Err(doubt),
+            None => Ok(self),
+        }
     }
 }

@@ -43,11 +43,15 @@ fn open<'t>(path: &Path, content: &'t [u8], identity: &Identity) -> (Verified<'t
 fn reencrypted(content: &Verified<'_>, old: &Identity) -> (Vec<u8>, Identity, DataKey) {
     let (new, recipient) = Identity::generate();
     let key = DataKey::generate().unwrap();
-    let recipients = Recipients {
-        old: &[old.recipient().unwrap().clone()],
-        new: &recipient,
-    };
-    (content.reencrypted(&key, &recipients).unwrap(), new, key)
+    let old = old.recipient().unwrap().as_str();
+    let stay = content.recipients().filter(|name| *name != old);
+    let mut wanted: Vec<Recipient> = stay.map(|name| name.parse().unwrap()).collect();
+    wanted.push(recipient);
+    (
+        content.reencrypted(&key, &Recipients(&wanted)).unwrap(),
+        new,
+        key,
+    )
 }
 
 #[test]
@@ -61,6 +65,42 @@ fn files_of_every_version_of_sops_are_reencrypted_and_hold_the_same() {
         let (after, new_key) = open(&path, &result, &new);
         assert!(before.holds_the_same(&after), "{}", path.display());
         assert!(new_key == key && new_key != old_key, "{}", path.display());
+    }
+}
+
+/// The list of recipients gets longer and shorter as sops would write it.
+#[test]
+fn recipients_join_and_leave_where_the_list_can_be_edited() {
+    let old = identity_of_fixtures();
+    let [a, b] = [(); 2].map(|()| Identity::generate());
+    for (path, content) in fixtures() {
+        let (before, _) = open(&path, &content, &old);
+        let key = DataKey::generate().unwrap();
+        let mut longer: Vec<Recipient> =
+            before.recipients().map(|it| it.parse().unwrap()).collect();
+        longer.extend([a.1.clone(), b.1.clone()]);
+        let is_editable = matches!(
+            Format::of(&path),
+            Format::Yaml | Format::Json | Format::Binary
+        );
+        let result = before.reencrypted(&key, &Recipients(&longer));
+        let Ok(result) = result else {
+            assert!(!is_editable, "{}", path.display());
+            continue;
+        };
+        let names = |content: &[u8], identity: &Identity| {
+            let (opened, _) = open(&path, content, identity);
+            assert!(opened.holds_the_same(&before), "{}", path.display());
+            opened.recipients().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let longer: Vec<&str> = longer.iter().map(Recipient::as_str).collect();
+        assert_eq!(names(&result, &b.0), longer, "{}", path.display());
+        let (again, _) = open(&path, &result, &b.0);
+        let shorter = [b.1.clone()];
+        let result = again.reencrypted(&key, &Recipients(&shorter)).unwrap();
+        assert_eq!(names(&result, &b.0), [b.1.as_str()], "{}", path.display());
+        let text = String::from_utf8(result).unwrap();
+        assert!(!text.contains(a.1.as_str()), "{}", path.display());
     }
 }
 

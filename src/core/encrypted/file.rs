@@ -1,0 +1,384 @@
+//! Whether a file is encrypted, and who can open it.
+//!
+//! The format is that of sops 3.13, `stores/` in its source: YAML and JSON hold
+//! the metadata as a mapping under `sops`, of several YAML documents the first
+//! counts; binary files are JSON; dotenv and ini hold it flattened.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::contents::{Contents, Document};
+use super::{ENCRYPTED_VALUE, Format, Metadata};
+use crate::core::yaml::{self, Decoded, Encoding, NotParsed};
+
+/// Why a file cannot be taken for an encrypted one.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is not there.
+    #[error("there is no file {}", .path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It is one file for the shell, and another for sops.
+    #[error("{} leads through a link: here it is {}, and for sops {}", .path.display(), .here.display(), .sops.display())]
+    Ambiguous {
+        /// The path as it was typed.
+        path: PathBuf,
+        /// What it is for the kernel.
+        here: PathBuf,
+        /// What it is for sops, which takes `..` off as text.
+        sops: PathBuf,
+    },
+    /// It is a directory.
+    #[error("{} is a directory, not a file", .path.display())]
+    Directory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It is a pipe or a device, which could be read only once, or never ends.
+    #[error("{} is a pipe or a device, not a file", .path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It has no content.
+    #[error("{} is empty", .path.display())]
+    Empty {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It has no SOPS metadata.
+    #[error("{} is not encrypted", .path.display())]
+    Plaintext {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It has no SOPS metadata, and does not parse either.
+    #[error("{}{} is not encrypted, and does not parse", .path.display(), place(.line_column))]
+    NotParsed {
+        /// The path.
+        path: PathBuf,
+        /// Line and column, from 1, where they are known.
+        line_column: Option<(u64, u64)>,
+    },
+    /// It holds encrypted values, and is not whole. The reason quotes nothing:
+    /// what does not parse may be plaintext.
+    #[error("{}{} is damaged: {reason}", .path.display(), place(.line_column))]
+    Damaged {
+        /// The path.
+        path: PathBuf,
+        /// Line and column, from 1, where they are known.
+        line_column: Option<(u64, u64)>,
+        /// What is wrong.
+        reason: Damage,
+    },
+}
+
+/// What keeps a file from telling who can open it.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Damage {
+    /// It is not of the format that its name says.
+    #[error("it does not parse")]
+    NotParsed,
+    /// There is no metadata where the format has it.
+    #[error("it holds encrypted values, and no sops metadata for a file of this name's ending")]
+    NoMetadata,
+    /// What sops sees in it may be something else than what kb sees.
+    #[error("kb cannot tell for certain how sops reads it")]
+    Uncertain,
+    /// There is metadata with no key in it.
+    #[error("its sops metadata names no key")]
+    NoKey,
+}
+
+/// An encrypted file: its format, and who can open it.
+#[derive(Clone, Debug)]
+pub struct EncryptedFile {
+    /// Its format.
+    pub format: Format,
+    /// The metadata that sops reads: that of the first document.
+    pub metadata: Metadata,
+    /// That of the other documents, which Flux decrypts one by one.
+    pub others: Vec<Metadata>,
+    /// Whether sops may see other keys in it than kb does.
+    pub is_uncertain: bool,
+}
+
+impl EncryptedFile {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    pub fn read(path: &Path) -> Result<Self, FileError> {
+        Self::parse(path, &read(path)?)
+    }
+
+    /// Reads the content of the file at `path`, whose name tells the format.
+    ///
+    /// # Errors
+    /// [`FileError::Empty`], [`FileError::Plaintext`], [`FileError::NotParsed`],
+    /// [`FileError::Damaged`].
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        Self::parse_as(Format::of(path), path, bytes)
+    }
+
+    /// As [`Self::parse`], whatever the file's name tells.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_as(format: Format, path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(FileError::Empty {
+                path: path.to_owned(),
+            });
+        }
+        let (found, may_be_encrypted) = Self::found(format, bytes);
+        let (line_column, reason) = match found {
+            Ok(Found::Encrypted(file)) if !file.metadata.is_keyless() => return Ok(*file),
+            Ok(Found::Encrypted(file)) if !file.is_uncertain => (None, Damage::NoKey),
+            Ok(Found::Encrypted(_) | Found::Uncertain) => (None, Damage::Uncertain),
+            Ok(Found::Nothing) => (None, Damage::NoMetadata),
+            // What is not JSON is any binary file.
+            Err(_) if format == Format::Binary => (None, Damage::NoMetadata),
+            Err(error) => (Some((error.line, error.column)), Damage::NotParsed),
+        };
+        let path = path.to_owned();
+        Err(if may_be_encrypted {
+            FileError::Damaged {
+                path,
+                line_column,
+                reason,
+            }
+        } else if reason == Damage::NotParsed {
+            FileError::NotParsed { path, line_column }
+        } else {
+            FileError::Plaintext { path }
+        })
+    }
+
+    /// What is found, and whether there is an encrypted value: every encrypted file has
+    /// at least one, its MAC.
+    fn found(format: Format, bytes: &[u8]) -> (Result<Found, NotParsed>, bool) {
+        let decoded = match format {
+            Format::Yaml => yaml::decode(bytes),
+            // The others are UTF-8, or what is taken for it.
+            _ => Ok(Decoded {
+                text: String::from_utf8_lossy(bytes),
+                encoding: Encoding::Utf8,
+            }),
+        };
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => return (Err(error.into()), has_encrypted_value(bytes)),
+        };
+        let text = &decoded.text;
+        let contents = match Contents::read(format, text) {
+            Ok(contents) => contents,
+            Err(error) => {
+                let is_hidden = || has_encrypted_value(unescaped(text).as_bytes());
+                let has_one = has_encrypted_value(text.as_bytes()) || is_hidden();
+                return (Err(error), has_one);
+            }
+        };
+        // A value may be written with escapes.
+        let holds_value = |document: &Document<'_>| {
+            let values = document.values.iter().chain(&document.metadata);
+            let mut texts = values.map(|value| value.scalar.text());
+            texts.any(|text| text.trim_start().starts_with(ENCRYPTED_VALUE))
+        };
+        let is_uncertain = contents.may_split_readers;
+        let may_be_encrypted = has_encrypted_value(text.as_bytes())
+            || contents.documents.iter().any(holds_value)
+            || is_uncertain && has_encrypted_value(unescaped(text).as_bytes());
+        let metadata =
+            |document: &Document<'_>| document.has_metadata.then(|| Metadata::of(document));
+        let mut documents = contents.documents.iter();
+        let found = match documents.next().and_then(metadata) {
+            Some(first) => Found::Encrypted(Box::new(Self {
+                format,
+                metadata: first,
+                others: documents.filter_map(metadata).collect(),
+                is_uncertain,
+            })),
+            None if is_uncertain => Found::Uncertain,
+            None => Found::Nothing,
+        };
+        (Ok(found), may_be_encrypted)
+    }
+}
+
+/// What a file that parses is.
+enum Found {
+    /// It has sops metadata.
+    Encrypted(Box<EncryptedFile>),
+    /// It has none as far as kb can see, and sops may see more.
+    Uncertain,
+    /// It has none.
+    Nothing,
+}
+
+fn has_encrypted_value(text: &[u8]) -> bool {
+    memchr::memmem::find(text, ENCRYPTED_VALUE.as_bytes()).is_some()
+}
+
+/// A text without white space, and with what its escapes and Base64 stand for: only to
+/// search in where it cannot be parsed.
+fn unescaped(text: &str) -> String {
+    /// `ENC[AES256_GCM,`
+    const IN_BASE64: &str = "RU5DW0FFUzI1Nl9HQ00s";
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let length = match rest.as_bytes() {
+            [b'\\', b'x', ..] => 2,
+            [b'\\', b'u', ..] => 4,
+            [b'\\', b'U', ..] => 8,
+            _ => 0,
+        };
+        let digits = rest.get(2..2 + length).filter(|_| length > 0);
+        let escaped = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        if let Some(escaped) = escaped.and_then(char::from_u32) {
+            plain.push(escaped);
+            rest = &rest[2 + length..];
+            continue;
+        }
+        let is_line_end = letter == '\\' && rest[1..].starts_with(['\n', '\r']);
+        if !letter.is_whitespace() && !is_line_end {
+            plain.push(letter);
+        }
+        rest = &rest[letter.len_utf8()..];
+    }
+    if plain.contains(IN_BASE64) {
+        plain.push_str(ENCRYPTED_VALUE);
+    }
+    plain
+}
+
+/// The content of a file, which may be encrypted or not.
+///
+/// # Errors
+/// [`FileError::Missing`], [`FileError::Directory`], [`FileError::NotAFile`],
+/// [`FileError::Read`].
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let owned = || path.to_owned();
+    let read_error = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => FileError::Missing { path: owned() },
+        _ => FileError::Read {
+            path: owned(),
+            source,
+        },
+    };
+    let kind = std::fs::metadata(path).map_err(read_error)?.file_type();
+    if kind.is_dir() {
+        return Err(FileError::Directory { path: owned() });
+    }
+    if !kind.is_file() {
+        return Err(FileError::NotAFile { path: owned() });
+    }
+    std::fs::read(path).map_err(read_error)
+}
+
+fn place(line_column: &Option<(u64, u64)>) -> String {
+    let known = line_column.map(|(line, column)| format!(":{line}:{column}"));
+    known.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::readers::Reader;
+
+    const SSH: &str = "ssh-ed25519 AAAAC3Nz dev@example.org";
+
+    fn parse(name: &str, text: &str) -> Metadata {
+        let file = EncryptedFile::parse(Path::new(name), text.as_bytes());
+        file.expect(text).metadata
+    }
+
+    /// As sops 3.13 writes them, with two key groups.
+    #[test]
+    fn readers_of_all_key_groups_are_read_in_every_format() {
+        let groups = format!(
+            r#"{{"a":"ENC[]","sops":{{"key_groups":[{{"age":[{{"recipient":"{SSH}","enc":"x\ny"}}]}},{{"pgp":[{{"fp":"F"}}],"age":[]}}],"mac":"m"}}}}"#
+        );
+        let check = |name: &str, text: &str| {
+            let metadata = parse(name, text);
+            let groups = vec![vec![Reader::age(SSH)], vec![Reader::pgp("F")]];
+            assert_eq!(metadata.readers().groups, groups, "{name}");
+            assert_eq!(metadata.wrapped_keys(), ["x\ny"], "{name}");
+            assert!(metadata.is_split() && metadata.has_other_keys(), "{name}");
+        };
+        for name in ["a.json", "a.yaml", "a.bin"] {
+            check(name, &groups);
+        }
+        let flat = |prefix: &str| {
+            format!(
+                "{prefix}key_groups__list_0__map_age__list_0__map_enc=x\\ny\n\
+                 {prefix}key_groups__list_0__map_age__list_0__map_recipient={SSH}\n\
+                 {prefix}key_groups__list_1__map_pgp__list_0__map_fp=F\n{prefix}mac=m\n"
+            )
+        };
+        check("a.env", &format!("A=ENC[]\n{}", flat("sops_")));
+        check("a.ini", &format!("[a]\nb = ENC[]\n[sops]\n{}", flat("")));
+    }
+
+    /// As sops 3.13 decodes it: `WeaklyTypedInput`, names in either case, its own lists
+    /// before `key_groups`.
+    #[test]
+    fn metadata_is_read_however_it_is_written() {
+        let entry = format!("{{recipient: \"{SSH}\", enc: x}}");
+        for sops in [
+            format!("{{age: [{entry}]}}"),
+            format!("{{age: {entry}}}"),
+            format!("{{AGE: [{entry}]}}"),
+            format!("{{key_groups: [{{age: [{entry}]}}]}}"),
+            format!("{{key_groups: {{age: [{entry}]}}}}"),
+        ] {
+            let metadata = parse("a.yaml", &format!("a: 1\nsops: {sops}\n"));
+            assert_eq!(
+                metadata.readers().groups,
+                [vec![Reader::age(SSH)]],
+                "{sops}"
+            );
+        }
+        let hidden = format!(
+            "a: &a\n  hc_vault: [{{vault_address: http://x}}]\nsops:\n  <<: *a\n  age: [{entry}]\n"
+        );
+        assert!(parse("a.yaml", &hidden).has_other_keys());
+        let both = format!("a: 1\nsops: {{age: [{entry}], key_groups: [{{pgp: [{{fp: F}}]}}]}}\n");
+        let metadata = parse("a.yaml", &both);
+        assert_eq!(metadata.readers().groups, [vec![Reader::age(SSH)]]);
+        assert_eq!(metadata.passed_over.len(), 1);
+    }
+
+    #[test]
+    fn the_first_document_tells_who_opens_a_yaml_file() {
+        let text = format!("a: 1\nsops:\n  age:\n  - recipient: {SSH}\n---\nb: 2\nsops: {{}}\n");
+        assert!(parse("a.yaml", &text).is_personal());
+    }
+
+    #[test]
+    fn a_recipient_in_prose_makes_no_encrypted_file() {
+        for (name, text) in [
+            ("a.yaml", "sops_note: age1x\n"),
+            ("a.env", "NOTE=sops_mac=\n"),
+            ("a", "sops"),
+        ] {
+            let parsed = EncryptedFile::parse(Path::new(name), text.as_bytes());
+            assert!(
+                matches!(parsed, Err(FileError::Plaintext { .. })),
+                "{name}: {parsed:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! YAML and JSON: where values stand in them, and under which keys.
+//!
+//! As sops 3.13 walks over them (`stores/yaml/store.go`): what an alias stands for counts
+//! where the alias stands; a merge key is a key like any other, but in the metadata, which
+//! older versions of sops decode with it.
+
+use serde::de::IgnoredAny;
+
+use super::contents::{Comment, Contents, Document, Path, SOPS, Scalar, Segment, Value};
+use super::{Unsupported, scalar};
+use crate::core::yaml::{self, Doubt, Doubts, Kind, Node, NotParsed, Reason, Stream};
+
+/// So many nodes are reached through aliases at most, in one file.
+const MOST_COPIES: usize = 100_000;
+/// Collections are followed into each other this deep.
+const DEEPEST: usize = 1_000;
+
+/// The documents of a YAML file.
+///
+/// # Errors
+/// [`NotParsed`]
+pub(super) fn read(text: &str) -> Result<Contents<'_>, NotParsed> {
+    let stream = Stream::parse(text)?;
+    let doubts = stream.all_doubts().without(&[Doubt::Block, Doubt::Comment]);
+    contents(text, &stream, doubts, false)
+}
+
+/// The one document of a JSON file. sops reads the first value and passes over what
+/// comes behind it.
+///
+/// # Errors
+/// [`NotParsed`]
+pub(super) fn read_json(text: &str) -> Result<Contents<'_>, NotParsed> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => {
+            return Err(NotParsed {
+                line: error.line() as u64,
+                column: error.column() as u64,
+                reason: Reason::Syntax,
+            });
+        }
+        None => return Ok(empty(text)),
+    }
+    let end = values.byte_offset();
+    let json = &text[..end];
+    let stream = Stream::parse(json)?;
+    let json_doubts = [
+        Doubt::Flow,
+        Doubt::Tab,
+        Doubt::IndentingTab,
+        Doubt::JsonEscape,
+        Doubt::OddKey,
+    ];
+    let doubts = stream.all_doubts().without(&json_doubts);
+    let mut contents = contents(text, &stream, doubts, true)?;
+    if !text[end..].trim().is_empty() {
+        contents.doubt.get_or_insert(Unsupported::Syntax);
+    }
+    Ok(contents)
+}
+
+fn empty(text: &str) -> Contents<'_> {
+    Contents {
+        text,
+        documents: Vec::new(),
+        doubt: Some(Unsupported::Syntax),
+        may_split_readers: false,
+    }
+}
+
+fn contents<'t>(
+    text: &'t str,
+    stream: &Stream<'t>,
+    doubts: Doubts,
+    is_json: bool,
+) -> Result<Contents<'t>, NotParsed> {
+    let may_split_readers = doubts.may_split_readers();
+    let mut contents = Contents {
+        text,
+        documents: Vec::new(),
+        doubt: match (
+            doubts.is_empty(),
+            may_split_readers || doubts.has(Doubt::Tab),
+        ) {
+            (true, _) => None,
+            (_, true) => Some(Unsupported::Syntax),
+            (_, false) => Some(Unsupported::Construct),
+        },
+        may_split_readers,
+    };
+    // What only an encoding can hide, this text does not have.
+    if text.starts_with('\u{feff}') {
+        contents.doubt = Some(Unsupported::Syntax);
+    }
+    for document in &stream.documents {
+        let mut walk = Walk {
+            source: document,
+            is_json,
+            document: Document::default(),
+            path: Path::default(),
+            copies: 0,
+            depth: 0,
+            inside_alias: false,
+            doubt: None,
+        };
+        let root = document.root.as_ref().map(|root| document.resolve(root));
+        match root {
+            Some(root) if matches!(root.kind, Kind::Mapping { .. }) => walk.node(root)?,
+            _ => walk.doubt = Some(Unsupported::Syntax),
+        }
+        let mut found = walk.document;
+        found.comments = document
+            .comments
+            .iter()
+            .map(|comment| Comment {
+                range: comment.range.clone(),
+                text: comment.text,
+                container: comment.container,
+                next: comment.next,
+            })
+            .collect();
+        contents.doubt = contents.doubt.or(walk.doubt);
+        contents.documents.push(found);
+    }
+    if contents.documents.is_empty() {
+        contents.doubt.get_or_insert(Unsupported::Syntax);
+    }
+    Ok(contents)
+}
+
+/// A walk over the nodes of a document.
+struct Walk<'d, 't> {
+    source: &'d yaml::Document<'t>,
+    is_json: bool,
+    document: Document<'t>,
+    path: Path,
+    copies: usize,
+    depth: usize,
+    inside_alias: bool,
+    doubt: Option<Unsupported>,
+}
+
+impl<'d, 't> Walk<'d, 't> {
+    /// Goes one step into a node.
+    fn deeper(&mut self, node: &Node<'_>) -> Result<(), NotParsed> {
+        self.depth += 1;
+        self.copies += usize::from(self.inside_alias);
+        if self.depth > DEEPEST || self.copies > MOST_COPIES {
+            return Err(NotParsed {
+                line: node.line as u64,
+                column: node.column as u64 + 1,
+                reason: Reason::Repetition,
+            });
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, node: &'d Node<'t>) -> Result<(), NotParsed> {
+        self.deeper(node)?;
+        match &node.kind {
+            Kind::Scalar { .. } => self.scalar(node),
+            Kind::Sequence { items, .. } => {
+                self.document.containers.push(self.path.clone());
+                for (index, item) in items.iter().enumerate() {
+                    self.path.0.push(Segment::Index(index));
+                    if self.is_in_metadata() {
+                        let path = Path(self.path.0[1..].to_vec());
+                        self.document.items.push((path, item.start..item.end));
+                    }
+                    self.node(item)?;
+                    self.path.0.pop();
+                }
+            }
+            Kind::Mapping { .. } => self.mapping(node)?,
+            Kind::Alias(_) => {
+                let target = self.source.resolve(node);
+                let outer = std::mem::replace(&mut self.inside_alias, true);
+                if !matches!(target.kind, Kind::Alias(_)) {
+                    self.node(target)?;
+                }
+                self.inside_alias = outer;
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn mapping(&mut self, node: &'d Node<'t>) -> Result<(), NotParsed> {
+        self.document.containers.push(self.path.clone());
+        let Kind::Mapping { pairs, .. } = &node.kind else {
+            return Ok(());
+        };
+        for pair in pairs {
+            let key = self.source.resolve(&pair.key);
+            let text = key.text().unwrap_or_default();
+            let is_metadata = self.path.0.is_empty() && text == SOPS;
+            if is_metadata {
+                self.metadata(&pair.key, &pair.value);
+            }
+            self.path.0.push(Segment::Key(text.into_owned()));
+            self.node(&pair.value)?;
+            self.path.0.pop();
+            if yaml::is_merge(key) && self.is_in_metadata() {
+                self.merged(&pair.value)?;
+            } else if yaml::is_merge(key) && self.path.0.is_empty() {
+                self.merged_metadata(&pair.value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_in_metadata(&self) -> bool {
+        matches!(self.path.0.first(), Some(Segment::Key(first)) if first == SOPS)
+    }
+
+    /// The metadata in what is merged into the document: older versions of sops read it.
+    fn merged_metadata(&mut self, value: &'d Node<'t>) -> Result<(), NotParsed> {
+        self.deeper(value)?;
+        let outer = std::mem::replace(&mut self.inside_alias, true);
+        let value = self.source.resolve(value);
+        for item in value.items() {
+            self.merged_metadata(item)?;
+        }
+        if let Kind::Mapping { pairs, .. } = &value.kind {
+            for pair in pairs {
+                let key = self.source.resolve(&pair.key);
+                if yaml::is_merge(key) {
+                    self.merged_metadata(&pair.value)?;
+                } else if key.text().is_some_and(|text| text == SOPS) {
+                    self.metadata(&pair.key, &pair.value);
+                    self.path.0.push(Segment::Key(SOPS.to_owned()));
+                    self.node(&pair.value)?;
+                    self.path.0.pop();
+                }
+            }
+        }
+        self.inside_alias = outer;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// The entries of what is merged into a mapping of the metadata.
+    fn merged(&mut self, value: &'d Node<'t>) -> Result<(), NotParsed> {
+        let value = self.source.resolve(value);
+        let outer = std::mem::replace(&mut self.inside_alias, true);
+        match &value.kind {
+            Kind::Mapping { .. } => self.node(value)?,
+            Kind::Sequence { items, .. } => {
+                for item in items {
+                    self.node(item)?;
+                }
+            }
+            _ => {}
+        }
+        self.inside_alias = outer;
+        Ok(())
+    }
+
+    fn metadata(&mut self, key: &Node<'t>, value: &'d Node<'t>) {
+        let value_node = self.source.resolve(value);
+        let is_mapping = matches!(value_node.kind, Kind::Mapping { .. });
+        self.document.has_doubled_metadata |= !self.document.metadata_range.is_empty();
+        self.document.has_metadata |= is_mapping;
+        let end = value.end.max(key.end);
+        self.document.metadata_range.push(key.end..end);
+    }
+
+    fn scalar(&mut self, node: &'d Node<'t>) {
+        let scalar = self.resolved(node).unwrap_or_else(|doubt| {
+            self.doubt.get_or_insert(doubt);
+            Scalar::Text(node.text().unwrap_or_default().into_owned().into())
+        });
+        let value = |path| Value {
+            path,
+            range: node.start..node.untrimmed_end,
+            scalar,
+        };
+        match self.path.0.as_slice() {
+            [Segment::Key(first), rest @ ..] if first == SOPS => {
+                let value = value(Path(rest.to_vec()));
+                self.document.metadata.push(value);
+            }
+            _ => {
+                let value = value(self.path.clone());
+                self.document.values.push(value);
+            }
+        }
+    }
+
+    fn resolved(&self, node: &'d Node<'t>) -> Result<Scalar<'t>, Unsupported> {
+        use granit_parser::ScalarStyle::Plain;
+        let Kind::Scalar { style, value } = &node.kind else {
+            return Err(Unsupported::Construct);
+        };
+        match (&node.tag, style) {
+            (None, Plain) if node.is_nothing() => Ok(Scalar::Null),
+            (None, Plain) if self.is_json => scalar::of_bare_json(value),
+            (None, Plain) => scalar::of_plain_yaml(value.clone()),
+            (None, _) => Ok(Scalar::Text(value.clone())),
+            // The only tag without a doubt.
+            (Some(tag), Plain) if tag.is_yaml_core_schema_tag("float") => {
+                scalar::of_tagged_float(value)
+            }
+            (Some(_), _) => Err(Unsupported::Construct),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_certain(contents: Result<Contents<'_>, NotParsed>) -> bool {
+        contents.is_ok_and(|contents| contents.doubt.is_none())
+    }
+
+    /// Each is refused or seen otherwise by go-yaml, or is not what sops writes.
+    #[test]
+    fn what_go_yaml_may_see_otherwise_is_left_to_sops() {
+        for text in [
+            "a:\n\tb: c\n",
+            "a: |\n    x\n    \ty\n",
+            "a:\n  -\tb\n",
+            "a: \"\\/\"\n",
+            "a: \"\\\\\\ud83d\\ude00\"\n",
+            "\"\\/\": a\n",
+            "a: b\n...\n",
+            "...\na: b\n",
+            "%YAML 1.2\n---\na: b\n",
+            "a: b\rc: d\n",
+            "a: b\u{2028}c\n",
+            "a: b\u{85}",
+            "\u{feff}a: b\n",
+            "a: \u{7f}\n",
+            "a: [b]\n",
+            "a: {b: c}\n",
+            "a: &b c\n",
+            "a: &b c\nd: *b\n",
+            "<<: b\n",
+            "a: !!str 1\n",
+            "a: !b c\n",
+            "a: b\na: c\n",
+            "~: b\n",
+            "12: b\n",
+            ": b\n",
+            "true: b\n",
+            "? [a]\n: b\n",
+            "- a\n",
+            "a\n",
+            "",
+            "a: b\n---\n- c\n",
+        ] {
+            assert!(!is_certain(read(text)), "{text:?}");
+        }
+        for text in [
+            "a: b\n",
+            "---\na: {}\nb: []\n",
+            "a: b\r\n",
+            "a: !!float 1\n",
+            "é: \u{1f642}\n",
+            "a: \"\\\\/ \\u00e9 \\\\ud83d\"\n",
+        ] {
+            assert!(is_certain(read(text)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_that_is_none_or_says_a_thing_twice_is_left_to_sops() {
+        for text in [
+            "{\"a\": 1, \"a\": 2}",
+            "{a: 1}",
+            "{\"a\": 1,}",
+            "[1]",
+            "1",
+            "{}{}",
+            "{\"a\": 01}",
+        ] {
+            assert!(!is_certain(read_json(text)), "{text}");
+        }
+        assert!(is_certain(read_json(
+            "{\n\t\"a\": [1, {}], \"b\": {\"c\": null}}"
+        )));
+    }
+}
