@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretBox;
 
 use super::cluster::{Cluster, SecretName};
+use super::encrypted::{EncryptedFile, KeyPolicy, Metadata, Unsupported};
 use super::flux_secret::{self, BadLine, ClusterKeys, FetchError};
 use super::identity::Recipient;
-use super::sops::{Decrypt, Keys, Sops, SopsError};
-use super::sops_file::Metadata;
+use super::readers::{Reader, Readers};
+use super::servers::Servers;
+use super::sops::{Access, Decrypt, Keys, Sops, SopsError};
 
 /// The plaintext, and what was noticed on the way.
 pub struct Decrypted {
@@ -18,6 +20,8 @@ pub struct Decrypted {
     pub bad_lines: Vec<BadLine>,
     /// What sops said beside it, on success.
     pub sops_warnings: Vec<String>,
+    /// Keys in the file that its rule does not name, and that sops did not get.
+    pub foreign: Vec<Reader>,
 }
 
 /// Why there is no plaintext.
@@ -48,37 +52,140 @@ pub enum DecryptError {
         /// The Secret that holds it.
         secret: SecretName,
     },
+    /// sops may see other keys in it than kb does.
+    #[error("kb cannot tell for certain which keys sops would use to open {}", .file.display())]
+    Unsure {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Unsupported,
+    },
+    /// Nothing that may be used opens it.
+    #[error("no key that may be used opens {}: {}", .file.display(), reasons(.foreign, .not_accepted))]
+    NothingLeft {
+        /// The file.
+        file: PathBuf,
+        /// The keys that its rule does not name.
+        foreign: Vec<Reader>,
+        /// The servers that its rule names and that nobody has accepted.
+        not_accepted: Vec<Reader>,
+    },
     /// sops.
     #[error(transparent)]
     Sops(#[from] SopsError),
 }
 
-/// Decrypts the file of `request`, whose `metadata` was read before. With a
-/// `cluster`, its keys are used and no other age key; without one, the keys
-/// that sops finds: right only where [`Metadata::is_personal`].
+fn reasons(foreign: &[Reader], not_accepted: &[Reader]) -> String {
+    let list = |readers: &[Reader]| {
+        let texts: Vec<String> = readers.iter().map(ToString::to_string).collect();
+        texts.join(", ")
+    };
+    let mut reasons = Vec::new();
+    if !foreign.is_empty() {
+        reasons.push(format!("its rule does not name {}", list(foreign)));
+    }
+    if !not_accepted.is_empty() {
+        reasons.push(format!("nobody has accepted {}", list(not_accepted)));
+    }
+    reasons.join("; ")
+}
+
+/// What to decrypt, and how much of it.
+pub struct Request<'a> {
+    /// The encrypted file; absolute.
+    pub path: &'a Path,
+    /// What it is.
+    pub file: &'a EncryptedFile,
+    /// Its content.
+    pub content: &'a [u8],
+    /// The readers of its rule.
+    pub rule: Option<&'a Readers>,
+    /// The key servers that may be used.
+    pub servers: &'a Servers,
+    /// sops's `--extract` expression, such as `["data"]["password"]`.
+    pub extract: Option<&'a str>,
+    /// Whether a MAC that does not match is tolerated.
+    pub ignore_mac: bool,
+}
+
+/// Decrypts a file. With a `cluster`, its keys are used and no other age key; without one,
+/// the keys that sops finds: right only where [`Metadata::is_personal`].
 ///
 /// # Errors
 /// See [`DecryptError`].
 pub fn decrypt(
-    request: &Decrypt<'_>,
-    metadata: &Metadata,
+    request: &Request<'_>,
     cluster: Option<(&Cluster, &SecretName)>,
     sops: &Sops,
 ) -> Result<Decrypted, DecryptError> {
+    let metadata = &request.file.metadata;
     let keys = match cluster {
-        Some((cluster, secret)) => Some(fetch_keys(cluster, secret, request.file, metadata)?),
+        Some((cluster, secret)) => Some(fetch_keys(cluster, secret, request.path, metadata)?),
         None => None,
     };
-    let identities = keys.as_ref().map(ClusterKeys::for_sops);
-    let decrypted = sops.decrypt(
-        request,
-        identities.as_ref().map_or(Keys::Own, Keys::Cluster),
-    )?;
+    let decrypted = request.open(keys.as_ref(), sops)?;
     Ok(Decrypted {
-        plaintext: decrypted.plaintext,
         bad_lines: keys.map(|keys| keys.bad_lines).unwrap_or_default(),
-        sops_warnings: decrypted.warnings,
+        ..decrypted
     })
+}
+
+impl Request<'_> {
+    /// Decrypts it with these keys of the cluster, or with the person's own.
+    ///
+    /// # Errors
+    /// [`DecryptError::Unsure`], [`DecryptError::NothingLeft`], [`DecryptError::Sops`]
+    pub(super) fn open(
+        &self,
+        keys: Option<&ClusterKeys>,
+        sops: &Sops,
+    ) -> Result<Decrypted, DecryptError> {
+        let held = keys.map(ClusterKeys::recipients).unwrap_or_default();
+        let policy = KeyPolicy {
+            rule: self.rule,
+            held: &held,
+            servers: self.servers,
+        };
+        let openable = policy.apply(self.file, self.content);
+        let openable = openable.map_err(|source| DecryptError::Unsure {
+            file: self.path.to_owned(),
+            source,
+        })?;
+        if openable.kinds.is_empty() {
+            return Err(DecryptError::NothingLeft {
+                file: self.path.to_owned(),
+                foreign: openable.foreign,
+                not_accepted: openable.not_accepted,
+            });
+        }
+        let identities = keys.map(ClusterKeys::for_sops);
+        // Where one of the cluster's keys opens it, nothing else is needed.
+        let is_split = self.file.metadata.is_split();
+        let kinds = if keys.is_some() && !is_split {
+            &[][..]
+        } else {
+            &openable.kinds
+        };
+        let access = Access {
+            keys: identities.as_ref().map_or(Keys::Own, Keys::Cluster),
+            kinds,
+        };
+        let request = Decrypt {
+            file: self.path,
+            format: self.file.format,
+            content: &openable.content,
+            extract: self.extract,
+            ignore_mac: self.ignore_mac,
+        };
+        let decrypted = sops.decrypt(&request, access)?;
+        Ok(Decrypted {
+            plaintext: decrypted.plaintext,
+            bad_lines: Vec::new(),
+            sops_warnings: decrypted.warnings,
+            foreign: openable.foreign,
+        })
+    }
 }
 
 /// The cluster's keys.
@@ -104,13 +211,16 @@ pub(super) fn fetch_keys(
 ) -> Result<ClusterKeys, DecryptError> {
     let keys = fetch(cluster, secret)?;
     let held = keys.recipients();
-    let mut recipients = metadata.recipients.iter();
-    if recipients.any(|recipient| keys.may_open(recipient, &held)) {
+    let recipients = metadata.recipients();
+    if recipients
+        .iter()
+        .any(|recipient| keys.may_open(recipient, &held))
+    {
         return Ok(keys);
     }
     Err(DecryptError::OtherCluster {
         file: file.to_owned(),
-        recipients: metadata.recipients.clone(),
+        recipients,
         held,
         bad_lines: keys.bad_lines,
         secret: secret.clone(),

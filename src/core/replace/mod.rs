@@ -21,7 +21,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -145,6 +145,20 @@ fn write_beside(
 }
 
 impl Staged {
+    /// Gives the new content other permissions than those of the file before.
+    ///
+    /// # Errors
+    /// [`ReplaceError::Io`]; the file is as it was.
+    pub fn with_permissions(self, permissions: &Permissions) -> Result<Self, ReplaceError> {
+        match std::fs::set_permissions(&self.temporary, permissions.clone()) {
+            Ok(()) => Ok(self),
+            Err(source) => Err(ReplaceError::Io {
+                path: self.path,
+                source,
+            }),
+        }
+    }
+
     /// Puts the new content in the file's place, if the file is still as it was
     /// when it was read.
     ///

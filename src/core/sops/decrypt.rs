@@ -5,12 +5,17 @@ use std::process::ExitStatus;
 
 use secrecy::SecretBox;
 
-use super::{Keys, Sops, SopsError};
+use super::{Access, STDIN, Sops, SopsError, with_format};
+use crate::core::encrypted::Format;
 
 /// What to decrypt, and how much of it.
 pub struct Decrypt<'a> {
-    /// The encrypted file; absolute.
+    /// The encrypted file, for messages.
     pub file: &'a Path,
+    /// The format of its content.
+    pub format: Format,
+    /// Its content, as sops is to read it.
+    pub content: &'a [u8],
     /// sops's `--extract` expression, such as `["data"]["password"]`.
     pub extract: Option<&'a str>,
     /// Whether a MAC that does not match is tolerated.
@@ -26,21 +31,26 @@ pub struct Decrypted {
 }
 
 impl Sops {
-    /// Decrypts a file into memory.
+    /// Decrypts the content of a file into memory.
     ///
     /// # Errors
     /// See [`SopsError`]. A failure is traced to a sops that is too old where
     /// that is the cause.
-    pub fn decrypt(&self, request: &Decrypt<'_>, keys: Keys<'_>) -> Result<Decrypted, SopsError> {
-        let mut command = self.subcommand("decrypt", keys);
+    pub fn decrypt(
+        &self,
+        request: &Decrypt<'_>,
+        access: Access<'_>,
+    ) -> Result<Decrypted, SopsError> {
+        let mut command = self.subcommand("decrypt", access);
+        with_format(&mut command, request.format);
         if let Some(expression) = request.extract {
             command.arg("--extract").arg(expression);
         }
         if request.ignore_mac {
             command.arg("--ignore-mac");
         }
-        command.arg(request.file);
-        let output = self.output(command)?;
+        command.arg(STDIN);
+        let output = self.output(command, request.content)?;
         let said = String::from_utf8_lossy(&output.stderr);
         if output.status.success() {
             return Ok(Decrypted {

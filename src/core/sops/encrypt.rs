@@ -3,30 +3,18 @@
 //! Both work in a private directory in memory: sops's temporary files, which
 //! hold the plaintext, are made there.
 
-use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, Output};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::{Keys, Sops, SopsError};
-use crate::core::signals::{Seen, Watch};
+use super::process::Process;
+use super::{Access, Keys, STDIN, Sops, SopsError};
+use crate::core::signals::Watch;
 
 /// The task, in messages.
 pub(super) const ENCRYPT: &str = "encrypt";
-
-/// With any of these sops encrypts for the keys named there, whatever the
-/// creation rule says (`cmd/sops/main.go`, `getEncryptConfig`).
-const RECIPIENT_VARIABLES: [&str; 7] = [
-    "SOPS_AGE_RECIPIENTS",
-    "SOPS_AZURE_KEYVAULT_URLS",
-    "SOPS_GCP_KMS_IDS",
-    "SOPS_HUAWEICLOUD_KMS_IDS",
-    "SOPS_KMS_ARN",
-    "SOPS_PGP_FP",
-    "SOPS_VAULT_URIS",
-];
 
 /// Exit codes of sops that say that it does not take the text (`codes.go`).
 const COULD_NOT_READ_INPUT_FILE: i32 = 2;
@@ -50,14 +38,6 @@ pub struct Edit<'a> {
     pub temporary: &'a Path,
 }
 
-/// How sops ended.
-struct Ended {
-    status: ExitStatus,
-    stdout: Vec<u8>,
-    /// Its stderr, which may quote the text.
-    said: SecretString,
-}
-
 impl Sops {
     /// Encrypts the text by the creation rule of its file, which is not there
     /// yet.
@@ -65,40 +45,39 @@ impl Sops {
     /// # Errors
     /// [`SopsError::Refused`] when the text is not of the file's format,
     /// [`SopsError::Stopped`], else as for [`Sops::decrypt`].
-    pub fn encrypt(&self, edit: &Edit<'_>, watch: &mut Watch) -> Result<Vec<u8>, SopsError> {
-        let mut command = self.encrypting("encrypt", Keys::None, edit);
+    pub fn encrypt(
+        &self,
+        edit: &Edit<'_>,
+        access: Access<'_>,
+        watch: &mut Watch,
+    ) -> Result<Vec<u8>, SopsError> {
+        let mut command = self.encrypting(ENCRYPT, access, edit);
         command.arg("--filename-override").arg(edit.file);
         command.arg(edit.text);
-        let ended = self.watched(command, edit, watch)?;
+        let ended = self.watched(command, watch)?;
         if ended.status.success() {
             return Ok(ended.stdout);
         }
-        let said = ended.said.expose_secret();
-        let refused = match ended.status.code() {
-            Some(COULD_NOT_READ_INPUT_FILE) => said.contains(UNREADABLE),
-            Some(ERROR_ENCRYPTING_TREE | NEED_AT_LEAST_ONE_DOCUMENT | FILE_ALREADY_ENCRYPTED) => {
-                true
-            }
-            _ => false,
-        };
-        Err(match refused {
-            true => refusal(edit, said.replace(UNREADABLE, "")),
-            false => self.encryption_failure(edit, &ended),
+        Err(match refusal(edit.file, &ended) {
+            Some(refusal) => refusal,
+            None => self.encryption_failure(edit.file, &ended),
         })
     }
 
-    /// Encrypts the file of an absolute path, which is not encrypted, by its creation
-    /// rule.
+    /// Encrypts the content of the file of an absolute path, which is not encrypted, by
+    /// its creation rule.
     ///
     /// # Errors
     /// As for [`Sops::decrypt`].
-    pub fn encrypt_file(&self, file: &Path) -> Result<Vec<u8>, SopsError> {
-        let mut command = self.subcommand(ENCRYPT, Keys::None);
-        for name in RECIPIENT_VARIABLES {
-            command.env_remove(name);
-        }
-        command.arg(file);
-        let output = self.output(command)?;
+    pub fn encrypt_content(
+        &self,
+        file: &Path,
+        content: &[u8],
+        access: Access<'_>,
+    ) -> Result<Vec<u8>, SopsError> {
+        let mut command = self.subcommand(ENCRYPT, access);
+        command.arg("--filename-override").arg(file).arg(STDIN);
+        let output = self.output(command, content)?;
         if output.status.success() {
             return Ok(output.stdout);
         }
@@ -117,10 +96,10 @@ impl Sops {
         edit: &Edit<'_>,
         staged: &Path,
         ignore_mac: bool,
-        keys: Keys<'_>,
+        access: Access<'_>,
         watch: &mut Watch,
     ) -> Result<(), SopsError> {
-        let mut command = self.encrypting("edit", keys, edit);
+        let mut command = self.encrypting("edit", access, edit);
         // sops asks its editor again for as long as it does not take the text:
         // the second time this one finds nothing to move, and fails.
         let text = edit.text.to_string_lossy();
@@ -134,80 +113,65 @@ impl Sops {
             command.arg("--ignore-mac");
         }
         command.arg(staged);
-        let ended = self.watched(command, edit, watch)?;
+        let ended = self.watched(command, watch)?;
         if ended.status.success() {
             return Ok(());
         }
         let moved = !edit.text.exists();
-        let said = ended.said.expose_secret();
-        Err(match (ended.status.code(), logged_error(said)) {
-            (Some(NO_EDITOR_FOUND), Some(said)) if moved => refusal(edit, said),
-            (Some(ERROR_ENCRYPTING_TREE), _) => refusal(edit, said),
-            _ => self.encryption_failure(edit, &ended),
+        let said = String::from_utf8_lossy(&ended.stderr);
+        Err(match (ended.status.code(), logged_error(&said)) {
+            (Some(NO_EDITOR_FOUND), Some(said)) if moved => refused(edit.file, &said),
+            (Some(ERROR_ENCRYPTING_TREE), _) => refused(edit.file, &said),
+            _ => self.encryption_failure(edit.file, &ended),
         })
     }
 
-    fn encrypting(&self, subcommand: &str, keys: Keys<'_>, edit: &Edit<'_>) -> Command {
-        let mut command = self.subcommand(subcommand, keys);
-        for name in RECIPIENT_VARIABLES {
-            command.env_remove(name);
-        }
+    fn encrypting(&self, subcommand: &str, access: Access<'_>, edit: &Edit<'_>) -> Command {
+        let mut command = self.subcommand(subcommand, access);
         command.env("TMPDIR", edit.temporary);
         // A terminal that goes away does not stop it halfway. A person's own key
         // may have a passphrase, which only the foreground can ask for.
-        if !matches!(keys, Keys::Own) {
+        if !matches!(access.keys, Keys::Own) {
             command.process_group(0);
         }
         command
     }
 
-    /// Runs sops until it ends or kb is to stop. What it writes goes to files in
-    /// memory: nobody reads a pipe meanwhile.
-    fn watched(
-        &self,
-        mut command: Command,
-        edit: &Edit<'_>,
-        watch: &mut Watch,
-    ) -> Result<Ended, SopsError> {
-        let start = |source| SopsError::Start {
-            program: self.program.clone(),
-            source,
+    fn watched(&self, command: Command, watch: &mut Watch) -> Result<Output, SopsError> {
+        let process = Process {
+            command,
+            input: &[],
+            inherited: None,
         };
-        let [stdout, stderr] = ["sops-stdout", "sops-stderr"].map(|name| edit.temporary.join(name));
-        let create = |path: &Path| File::create(path).map_err(start);
-        command.stdout(create(&stdout)?).stderr(create(&stderr)?);
-        let mut child = command.spawn().map_err(start)?;
-        let status = match watch.wait(&mut child).map_err(start)? {
-            Seen::Ended(status) => status,
-            Seen::Stop => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(SopsError::Stopped);
-            }
-        };
-        let said = std::fs::read(&stderr).map_err(start)?;
-        Ok(Ended {
-            status,
-            stdout: std::fs::read(&stdout).map_err(start)?,
-            said: SecretString::from(String::from_utf8_lossy(&said).into_owned()),
-        })
+        self.run(process, Some(watch))
     }
 
-    fn encryption_failure(&self, edit: &Edit<'_>, ended: &Ended) -> SopsError {
+    pub(super) fn encryption_failure(&self, file: &Path, ended: &Output) -> SopsError {
         match self.require_version() {
             Err(error) => error,
             Ok(_) => {
-                let said = ended.said.expose_secret();
-                SopsError::new(ENCRYPT, edit.file, ended.status, said)
+                let said = String::from_utf8_lossy(&ended.stderr);
+                SopsError::new(ENCRYPT, file, ended.status, &said)
             }
         }
     }
 }
 
-fn refusal(edit: &Edit<'_>, said: impl Into<String>) -> SopsError {
+/// Why `sops encrypt` does not take the text, if that is the trouble.
+pub(super) fn refusal(file: &Path, ended: &Output) -> Option<SopsError> {
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let is_refused = match ended.status.code() {
+        Some(COULD_NOT_READ_INPUT_FILE) => said.contains(UNREADABLE),
+        Some(ERROR_ENCRYPTING_TREE | NEED_AT_LEAST_ONE_DOCUMENT | FILE_ALREADY_ENCRYPTED) => true,
+        _ => false,
+    };
+    is_refused.then(|| refused(file, &said.replace(UNREADABLE, "")))
+}
+
+fn refused(file: &Path, said: &str) -> SopsError {
     SopsError::Refused {
-        file: edit.file.to_owned(),
-        said: SecretString::from(said.into().trim()),
+        file: file.to_owned(),
+        said: SecretString::from(said.trim()),
     }
 }
 

@@ -70,6 +70,14 @@ pub enum SopsError {
         /// Why, in sops's words. They may quote the text.
         said: SecretString,
     },
+    /// It was to be encrypted for something that kb cannot read as a key.
+    #[error("{} cannot be encrypted for {reader}", .file.display())]
+    NotAKey {
+        /// The file.
+        file: PathBuf,
+        /// What it was to be for.
+        reader: String,
+    },
     /// kb was told to end while it ran.
     #[error("kb was told to end, and ended sops")]
     Stopped,

@@ -1,36 +1,52 @@
-//! The `sops` process. The real binary does all encryption and decryption;
-//! this module starts it, gives it the cluster's keys, and tells its failures
-//! apart by exit code (`cmd/sops/codes` in its source).
+//! The `sops` process. The real binary does all encryption and decryption that kb does
+//! not do itself; this module starts it, gives it the cluster's keys, and tells its
+//! failures apart by exit code (`cmd/sops/codes` in its source).
+//!
+//! It gets the content of a file, not its path: the very bytes that kb has looked at, from
+//! which the caller removes the entries that no rule names. And it runs in a closed
+//! environment ([`Access`]).
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | `access` | what it can reach: its environment |
 //! | `decrypt` | `sops decrypt` |
 //! | `encrypt` | `sops encrypt` for new files, `sops edit` for those that exist |
+//! | `encrypt_for` | `sops encrypt` of a text for given keys |
+//! | `one_rule` | the config for that |
+//! | `process` | runs it |
 //! | `rotate` | `sops rotate`: a new data key, for other recipients |
 //! | `error` | what its exit codes mean |
 
 #![expect(clippy::disallowed_methods, reason = "this is what runs sops")]
 
+mod access;
 mod decrypt;
 mod encrypt;
+mod encrypt_for;
 mod error;
+mod one_rule;
+mod process;
 mod rotate;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use secrecy::{ExposeSecret, SecretString};
+use crate::core::encrypted::Format;
 
+pub use access::{Access, Keys, kinds_of};
 pub use decrypt::{Decrypt, Decrypted};
 pub use encrypt::Edit;
+pub use encrypt_for::EncryptFor;
 pub use error::SopsError;
+pub use one_rule::stores_of;
 pub use rotate::Rotate;
 
-/// The oldest sops that kb works with: 3.9.0 brought the subcommands
-/// `decrypt`, `encrypt`, `edit` and `rotate`.
-pub const MINIMUM_VERSION: Version = Version(3, 9, 0);
+/// The oldest sops that kb works with: 3.9.0 brought the subcommands `decrypt`,
+/// `encrypt`, `edit` and `rotate`, and ignored `--config` before them.
+pub const MINIMUM_VERSION: Version = Version(3, 9, 1);
 
 /// sops's variable for age identities, separated by white space.
 pub const KEY_VARIABLE: &str = "SOPS_AGE_KEY";
@@ -42,8 +58,9 @@ pub const IDENTITY_VARIABLES: [&str; 5] = [
     "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
     "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
 ];
-/// Beginning of all variables by which sops would find further age keys.
-const KEY_VARIABLES: &str = "SOPS_AGE_";
+/// Where sops finds what it gets on its stdin. (`decrypt` and `encrypt` read it without
+/// being told since 3.10, `rotate` never.)
+const STDIN: &str = "/dev/stdin";
 
 /// A version of sops: major, minor, patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,22 +72,13 @@ impl fmt::Display for Version {
     }
 }
 
-/// Whose keys sops may use.
-#[derive(Clone, Copy)]
-pub enum Keys<'a> {
-    /// The cluster's identities, and no other age key from the environment.
-    Cluster(&'a SecretString),
-    /// The person's own, wherever sops finds them.
-    Own,
-    /// None: to encrypt needs no private key.
-    None,
-}
-
 /// The program, and the environment it runs in.
 pub struct Sops {
     program: PathBuf,
     environment: Vec<(OsString, OsString)>,
     config: Option<PathBuf>,
+    /// Whether the program only looks for sops.
+    is_shim: bool,
 }
 
 impl Sops {
@@ -91,10 +99,16 @@ impl Sops {
             .and_then(|mut found| found.next())
             .ok_or(SopsError::NotInstalled)?;
         Ok(Self {
+            is_shim: access::is_shim(&program),
             program,
             environment,
             config,
         })
+    }
+
+    /// The same sops with a config without rules.
+    pub fn without_rules(&self) -> Self {
+        self.with_config("/dev/null".into())
     }
 
     /// The same sops with another config.
@@ -103,6 +117,7 @@ impl Sops {
             program: self.program.clone(),
             environment: self.environment.clone(),
             config: Some(config),
+            is_shim: self.is_shim,
         }
     }
 
@@ -111,9 +126,9 @@ impl Sops {
     /// # Errors
     /// [`SopsError::TooOld`] below [`MINIMUM_VERSION`].
     pub fn require_version(&self) -> Result<Version, SopsError> {
-        let mut command = self.command(Keys::None);
+        let mut command = self.command(Access::age(Keys::None));
         command.args(["--disable-version-check", "--version"]);
-        let output = self.output(command)?;
+        let output = self.output(command, &[])?;
         let text = String::from_utf8_lossy(&output.stdout);
         match parse_version(&text) {
             None => Err(SopsError::NotSops {
@@ -129,24 +144,11 @@ impl Sops {
 
     /// The one place that builds a sops command. Its `Debug` would print the
     /// key: it is never formatted.
-    fn command(&self, keys: Keys<'_>) -> Command {
+    fn command(&self, access: Access<'_>) -> Command {
         let mut command = Command::new(&self.program);
-        command.env_clear();
-        for (name, value) in &self.environment {
-            // A personal key must not stand in for the cluster's, and
-            // SOPS_AGE_KEY_CMD would run a second program for each file.
-            if matches!(keys, Keys::Own) || !starts_with(name, KEY_VARIABLES) {
-                command.env(name, value);
-            }
-        }
-        // Whatever it says, the answer to --version must not come from the net.
-        command.env_remove("SOPS_DISABLE_VERSION_CHECK");
-        if let Keys::Cluster(identities) = keys {
-            command.env(KEY_VARIABLE, identities.expose_secret());
-            // Below it sops would find the person's own sops/age/keys.txt.
-            command.env("XDG_CONFIG_HOME", "/nonexistent");
-        }
         command
+            .env_clear()
+            .envs(self.variables(access))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -154,8 +156,8 @@ impl Sops {
     }
 
     /// A subcommand, with the config that was named.
-    fn subcommand(&self, name: &str, keys: Keys<'_>) -> Command {
-        let mut command = self.command(keys);
+    fn subcommand(&self, name: &str, access: Access<'_>) -> Command {
+        let mut command = self.command(access);
         if let Some(config) = &self.config {
             command.arg("--config").arg(config);
         }
@@ -163,16 +165,24 @@ impl Sops {
         command
     }
 
-    fn output(&self, mut command: Command) -> Result<std::process::Output, SopsError> {
-        command.output().map_err(|source| SopsError::Start {
+    fn start_error(&self, source: io::Error) -> SopsError {
+        SopsError::Start {
             program: self.program.clone(),
             source,
-        })
+        }
     }
 }
 
-fn starts_with(name: &OsStr, prefix: &str) -> bool {
-    name.as_encoded_bytes().starts_with(prefix.as_bytes())
+/// The options that say what format is read and written, whatever the file's name.
+fn with_format(command: &mut Command, format: Format) {
+    let name = match format {
+        Format::Yaml => "yaml",
+        Format::Json => "json",
+        Format::Dotenv => "dotenv",
+        Format::Ini => "ini",
+        Format::Binary => "binary",
+    };
+    command.args(["--input-type", name, "--output-type", name]);
 }
 
 /// The version in the first line of `sops --version`, as in `sops 3.13.2`.

@@ -5,7 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Keys, Sops, SopsError};
+use super::{Access, STDIN, Sops, SopsError, with_format};
+use crate::core::encrypted::Format;
 use crate::core::identity::Recipient;
 
 /// The task, in messages.
@@ -21,8 +22,12 @@ const NO_RULES: &str = "/dev/null";
 
 /// A file that is to be for other recipients.
 pub struct Rotate<'a> {
-    /// The encrypted file; absolute.
+    /// The encrypted file; absolute. Its name is for messages and creation rules.
     pub file: &'a Path,
+    /// The format of its content.
+    pub format: Format,
+    /// Its content, as sops is to read it.
+    pub content: &'a [u8],
     /// The recipients that are to be added.
     pub add: &'a [Recipient],
     /// The recipients that are to go. Each must be in the file.
@@ -34,23 +39,22 @@ pub struct Rotate<'a> {
 }
 
 impl Sops {
-    /// The file's content under a new data key. All recipients but those that go
-    /// stay; the file itself is left alone.
+    /// The content under a new data key. All recipients but those that go stay.
     ///
     /// # Errors
     /// See [`SopsError`].
-    pub fn rotate(&self, request: &Rotate<'_>, keys: Keys<'_>) -> Result<Vec<u8>, SopsError> {
+    pub fn rotate(&self, request: &Rotate<'_>, access: Access<'_>) -> Result<Vec<u8>, SopsError> {
         if !request.ignore_mac {
-            return self.run_rotate(self.subcommand("rotate", keys), request);
+            return self.run_rotate(self.subcommand("rotate", access), request);
         }
         // The subcommand has no such option (3.13), only the older form, which wants
         // a creation rule for the file. Without rules it wants none; but without
         // the config it does not know the person's indentation.
-        let rotated = self.run_rotate(self.subcommand("--rotate", keys), request);
+        let rotated = self.run_rotate(self.subcommand("--rotate", access), request);
         match rotated {
             Err(SopsError::Failed { status, .. }) if status.code() == Some(1) => {
                 let without_rules = self.with_config(NO_RULES.into());
-                without_rules.run_rotate(without_rules.subcommand("--rotate", keys), request)
+                without_rules.run_rotate(without_rules.subcommand("--rotate", access), request)
             }
             rotated => rotated,
         }
@@ -62,7 +66,9 @@ impl Sops {
         }
         with_list(&mut command, "--add-age", request.add);
         with_list(&mut command, "--rm-age", request.remove);
-        command.arg(request.file);
+        with_format(&mut command, request.format);
+        command.arg("--filename-override").arg(request.file);
+        command.arg(STDIN);
         for (name, value) in WITHOUT_COLLECTOR {
             if !self.environment.iter().any(|(known, _)| known == name) {
                 command.env(name, value);
@@ -71,7 +77,7 @@ impl Sops {
         if request.undisturbed {
             command.process_group(0);
         }
-        let output = self.output(command)?;
+        let output = self.output(command, request.content)?;
         if output.status.success() {
             return Ok(output.stdout);
         }
