@@ -6,9 +6,9 @@ use memchr::memmem;
 
 use super::content::{Cause, Content};
 use super::rules::Rule;
+use crate::core::encrypted::{self, ENCRYPTED_VALUE, FileError};
 use crate::core::replace::{self, ReplaceError};
-use crate::core::sops::{Sops, SopsError};
-use crate::core::sops_file::{self, ENCRYPTED_VALUE, FileError};
+use crate::core::sops::{Access, Keys, Sops, SopsError, kinds_of};
 
 /// Why a file stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +52,13 @@ pub enum Fixed {
 }
 
 /// Encrypts a file in place by its rule: atomically, and only if it is well encrypted
-/// then. Its plaintext is gone.
+/// then. Its plaintext is gone. The key servers of the rule are contacted: they must have
+/// been accepted.
 ///
 /// # Errors
 /// [`FixError`]; then the file is as it was.
 pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> {
-    let before = sops_file::read(path)?;
+    let before = encrypted::read(path)?;
     // What holds encrypted values already would be encrypted twice.
     let is_encrypted = memmem::find(&before, ENCRYPTED_VALUE.as_bytes()).is_some();
     match Content::of(path, &before, Some(rule)) {
@@ -66,7 +67,11 @@ pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> 
     }
     replace::check_replaceable(path)?;
     let sops = sops.with_config(rule.config.path.clone());
-    let after = sops.encrypt_file(path)?;
+    let access = Access {
+        keys: Keys::None,
+        kinds: &kinds_of(&rule.rule.readers),
+    };
+    let after = sops.encrypt_content(path, &before, access)?;
     check(path, &after, rule)?;
     replace::clear_stale(path);
     replace::stage(path, Some(&before), &after)?.commit()?;
@@ -77,20 +82,22 @@ pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> 
 fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> {
     let path = path.to_owned();
     match Content::of(&path, encrypted, Some(rule)) {
-        Content::Encrypted(found) => match (found.plain_values.first(), found.encrypted_head) {
-            (Some(first), _) => Err(FixError::StillPlain {
-                cause: first.cause,
-                values: found
-                    .plain_values
-                    .iter()
-                    .map(|value| value.name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                path,
-            }),
-            (None, Some(field)) => Err(FixError::Head { path, field }),
-            (None, None) => Ok(()),
-        },
+        Content::Encrypted(found) => {
+            match (found.plain_values.first(), found.encrypted_head.clone()) {
+                (Some(first), _) => Err(FixError::StillPlain {
+                    cause: first.cause,
+                    values: found
+                        .plain_values
+                        .iter()
+                        .map(|value| value.name.as_str())
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                    path,
+                }),
+                (None, Some(field)) => Err(FixError::Head { path, field }),
+                (None, None) => Ok(()),
+            }
+        }
         Content::Damaged(error) => Err(error.into()),
         Content::Other | Content::Plaintext(_) => Err(FixError::StillPlain {
             path,

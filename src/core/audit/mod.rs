@@ -7,6 +7,8 @@
 //! | `rules` | which rule of which `.sops.yaml` a file has |
 //! | `content` | what stands in a file |
 //! | `leak` | what of it must not be committed |
+//! | `lost` | encrypted files that no rule is for any more |
+//! | `mismatch` | whether an encrypted file is as its rule says |
 //! | `keys` | private keys in any file |
 //! | `fix` | encrypts what should have been |
 
@@ -14,9 +16,12 @@ mod content;
 mod fix;
 mod keys;
 mod leak;
+mod lost;
+mod mismatch;
 mod rules;
 mod sources;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -25,7 +30,9 @@ use super::git::{BlobError, GitError};
 pub use content::{Cause, Content, Encrypted, Plain, PlainValue, Plaintext};
 pub use fix::{FixError, Fixed, fix};
 pub use leak::Leak;
-pub use rules::{Rule, Rules};
+pub use lost::LostRule;
+pub use mismatch::{Mismatch, OtherSelection};
+pub use rules::{Rule, RuleOf, Rules};
 pub use sources::{Depth, index, working_tree};
 
 /// Files that were looked at.
@@ -39,6 +46,8 @@ pub struct Audit {
     pub paths: Vec<PathBuf>,
     /// What could not be read.
     pub unread: Vec<(PathBuf, io::Error)>,
+    /// The encrypted files that no rule is for any more.
+    pub lost_rules: HashMap<PathBuf, LostRule>,
 }
 
 /// A file that is of interest: it is encrypted, or should be, or holds a private key.

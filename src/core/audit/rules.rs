@@ -1,12 +1,15 @@
 //! Which rule of which `.sops.yaml` a file has.
 //!
-//! That is the config that was named, else the nearest one above the file: the one
-//! that sops takes for it in its own directory.
+//! That is the config that was named, else the nearest one above the file within its
+//! repository. A config above the repository is nobody's who reviews it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::core::sops_config::{ConfigError, CreationRule, Paths, SopsConfig};
+use crate::core::repository::FoundConfig;
+use crate::core::sops_config::{
+    ConfigError, CreationRule, FILE_NAME, Paths, RuleMatch, SopsConfig,
+};
 
 /// What no file is called.
 const OTHER: &str = "of-another-name";
@@ -16,13 +19,22 @@ const OTHER: &str = "of-another-name";
 pub struct Rules {
     configs: Vec<Config>,
     broken: Vec<Broken>,
-    /// The config of a directory; `None` if there is none, or one that is broken.
-    by_directory: HashMap<PathBuf, Option<usize>>,
+    /// The config of a directory; `None` if there is none.
+    by_directory: HashMap<PathBuf, Option<Entry>>,
     /// The config that was named: it is for all files.
-    named: bool,
+    named: Option<Entry>,
+    /// The `.sops.yml` that stand where a config would.
+    misnamed: Vec<PathBuf>,
 }
 
-/// A config that cannot be used.
+/// The index of a config.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Config(usize),
+    Broken(usize),
+}
+
+/// A config that cannot be read.
 #[derive(Debug)]
 struct Broken {
     base: PathBuf,
@@ -38,6 +50,8 @@ struct Config {
     paths: Paths,
     /// For each rule, whether it is for every path.
     for_all: Vec<bool>,
+    /// For each rule, what sops stumbles over.
+    errors: Vec<Option<ConfigError>>,
 }
 
 /// The rule of a file.
@@ -53,6 +67,46 @@ pub struct Rule<'r> {
     pub is_for_all: bool,
 }
 
+/// Which rule a file has.
+#[derive(Clone, Copy, Debug)]
+pub enum RuleOf<'r> {
+    /// No rule is for it.
+    None,
+    /// This one is.
+    Rule(Rule<'r>),
+    /// The rule that it has, or may have, cannot be used.
+    Broken {
+        /// What is wrong with it, or with the whole config; where it stands is in it.
+        error: &'r ConfigError,
+        /// The rule, if it is surely for the file.
+        rule: Option<Rule<'r>>,
+    },
+}
+
+impl<'r> RuleOf<'r> {
+    /// The rule, if it can be used.
+    pub fn usable(self) -> Option<Rule<'r>> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::None | Self::Broken { .. } => None,
+        }
+    }
+
+    /// The rule that is surely for the file, even if sops cannot encrypt by it.
+    pub fn matching(self) -> Option<Rule<'r>> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Broken { rule, .. } => rule,
+            Self::None => None,
+        }
+    }
+
+    /// Whether surely no rule is for the file.
+    pub fn is_none(self) -> bool {
+        matches!(self, Self::None)
+    }
+}
+
 impl Rules {
     /// The rules of one config, for all files, whose paths look to it like this.
     pub(super) fn named(
@@ -60,19 +114,17 @@ impl Rules {
         base: PathBuf,
         paths: Paths,
     ) -> Self {
-        let mut rules = Self {
-            named: true,
-            ..Self::default()
-        };
-        rules.add(config, base, paths);
+        let mut rules = Self::default();
+        rules.named = Some(rules.add(config, base, paths));
         rules
     }
 
     /// The rules for files in these directories, which are absolute. `load` reads the
-    /// config of a directory, where it has one.
+    /// config of a directory, where it has one; `misnamed` finds a `.sops.yml` in it.
     pub(super) fn of_directories<'p>(
         directories: impl IntoIterator<Item = &'p Path>,
         mut load: impl FnMut(&Path) -> Option<Result<SopsConfig, ConfigError>>,
+        misnamed: impl Fn(&Path) -> Option<PathBuf>,
     ) -> Self {
         let mut rules = Self::default();
         for directory in directories {
@@ -85,7 +137,11 @@ impl Rules {
                 }
                 unknown.push(above.to_owned());
                 if let Some(config) = load(above) {
-                    found = rules.add(config, above.to_owned(), Paths::Relative);
+                    found = Some(rules.add(config, above.to_owned(), Paths::Relative));
+                    break;
+                }
+                rules.misnamed.extend(misnamed(above));
+                if above.join(".git").exists() {
                     break;
                 }
             }
@@ -93,7 +149,40 @@ impl Rules {
                 rules.by_directory.insert(above, found);
             }
         }
+        rules.misnamed.sort();
         rules
+    }
+
+    /// The rules for files in these directories, which are absolute: of the config that was
+    /// named, else of the nearest one above each, within its repository.
+    pub fn of_working_tree<'p>(
+        directories: impl IntoIterator<Item = &'p Path>,
+        named: Option<&FoundConfig>,
+    ) -> Self {
+        Self::by(directories, named, |path| {
+            let is_there = path.symlink_metadata().is_ok();
+            is_there.then(|| SopsConfig::load(path))
+        })
+    }
+
+    /// The same; `load` reads the config at a path.
+    pub fn by<'p>(
+        directories: impl IntoIterator<Item = &'p Path>,
+        named: Option<&FoundConfig>,
+        load: impl Fn(&Path) -> Option<Result<SopsConfig, ConfigError>>,
+    ) -> Self {
+        if let Some(named) = named {
+            let config = load(&named.path).unwrap_or_else(|| SopsConfig::load(&named.path));
+            return Self::named(config, named.base.clone(), Paths::Either);
+        }
+        let load = |directory: &Path| load(&directory.join(FILE_NAME));
+        Self::of_directories(directories, load, |_| None)
+    }
+
+    /// The first config with conflict markers in it, which nobody has resolved.
+    pub fn conflict(&self) -> Option<&ConfigError> {
+        let mut all = self.broken_configs();
+        all.find(|error| matches!(error, ConfigError::Conflict { .. }))
     }
 
     fn add(
@@ -101,28 +190,30 @@ impl Rules {
         config: Result<SopsConfig, ConfigError>,
         base: PathBuf,
         paths: Paths,
-    ) -> Option<usize> {
-        let checked = config.and_then(|config| config.check().map(|()| config));
-        match checked {
+    ) -> Entry {
+        match config {
             Ok(config) => {
-                let for_all = |rule: &CreationRule| rule.is_for_every_path(paths);
-                let for_all = config.rules.iter().map(for_all).collect();
+                let rules = config.rules.iter();
                 self.configs.push(Config {
+                    for_all: rules
+                        .clone()
+                        .map(|it| it.is_for_every_path(paths))
+                        .collect(),
+                    errors: rules.map(|rule| config.error_of(rule)).collect(),
                     config,
                     base,
                     paths,
-                    for_all,
                 });
-                Some(self.configs.len() - 1)
+                Entry::Config(self.configs.len() - 1)
             }
             Err(error) => {
                 self.broken.push(Broken { base, error });
-                None
+                Entry::Broken(self.broken.len() - 1)
             }
         }
     }
 
-    /// The configs.
+    /// The configs that can be read.
     pub fn configs(&self) -> impl Iterator<Item = &SopsConfig> {
         self.configs.iter().map(|found| &found.config)
     }
@@ -134,41 +225,75 @@ impl Rules {
             .map(|found| (&found.config, found.paths))
     }
 
-    /// Whether all configs can be used: else nobody knows what rules there are.
+    /// Whether all configs can be read: else nobody knows what rules there are.
     pub fn are_known(&self) -> bool {
         self.broken.is_empty()
     }
 
-    /// Whether a config for the files of this directory cannot be used.
-    pub fn are_broken_at(&self, directory: &Path) -> bool {
-        let mut broken = self.broken.iter();
-        broken.any(|broken| self.named || directory.starts_with(&broken.base))
+    /// Whether all rules can be used: else nobody knows whom they name.
+    pub fn are_sound(&self) -> bool {
+        self.are_known() && self.broken_rules().next().is_none()
     }
 
-    /// What is wrong with the configs that cannot be used. They are not known any more.
-    pub fn take_broken(&mut self) -> Vec<ConfigError> {
-        let broken = std::mem::take(&mut self.broken);
-        broken.into_iter().map(|broken| broken.error).collect()
+    /// Whether sops cannot read a config that is for the files of this directory.
+    pub fn are_broken_at(&self, directory: &Path) -> bool {
+        let broken = self.broken.iter().map(|broken| &broken.base);
+        let configs = self.configs.iter();
+        let unread = configs.filter(|found| found.config.check_form().is_err());
+        let mut bases = broken.chain(unread.map(|found| &found.base));
+        bases.any(|base| self.named.is_some() || directory.starts_with(base))
+    }
+
+    /// What is wrong with the configs that cannot be read.
+    pub fn broken_configs(&self) -> impl Iterator<Item = &ConfigError> {
+        self.broken.iter().map(|broken| &broken.error)
+    }
+
+    /// What is wrong with single rules of the others.
+    pub fn broken_rules(&self) -> impl Iterator<Item = &ConfigError> {
+        self.configs
+            .iter()
+            .flat_map(|found| found.errors.iter().flatten())
+    }
+
+    /// The `.sops.yml` that stand where sops finds no config.
+    pub fn misnamed(&self) -> &[PathBuf] {
+        &self.misnamed
     }
 
     /// The rule that a file has, by its absolute path.
-    pub fn of(&self, file: &Path) -> Option<Rule<'_>> {
-        let found = self.entry_of(file)?;
-        let index = found.config.rule_index(&found.base, file)?;
-        Some(Rule {
+    pub fn of(&self, file: &Path) -> RuleOf<'_> {
+        let entry = self
+            .named
+            .or_else(|| *self.by_directory.get(file.parent()?)?);
+        let found = match entry {
+            None => return RuleOf::None,
+            Some(Entry::Broken(index)) => {
+                return RuleOf::Broken {
+                    error: &self.broken[index].error,
+                    rule: None,
+                };
+            }
+            Some(Entry::Config(index)) => &self.configs[index],
+        };
+        let (index, is_sure) = match found.config.rule_index(&found.base, file) {
+            RuleMatch::None => return RuleOf::None,
+            RuleMatch::Rule(index) => (index, true),
+            RuleMatch::Unknown(index) => (index, false),
+        };
+        let rule = Rule {
             config: &found.config,
             rule: &found.config.rules[index],
             base: &found.base,
             is_for_all: found.for_all[index],
-        })
-    }
-
-    fn entry_of(&self, file: &Path) -> Option<&Config> {
-        if self.named {
-            return self.configs.first();
+        };
+        match &found.errors[index] {
+            None => RuleOf::Rule(rule),
+            Some(error) => RuleOf::Broken {
+                error,
+                rule: is_sure.then_some(rule),
+            },
         }
-        let index = self.by_directory.get(file.parent()?)?.as_ref()?;
-        self.configs.get(*index)
     }
 }
 
@@ -195,7 +320,9 @@ impl Rule<'_> {
 
     /// Whether the file of an absolute path would have this rule.
     fn is_for(&self, file: &Path) -> bool {
-        let index = self.config.rule_index(self.base, file);
-        index.is_some_and(|index| std::ptr::eq(&self.config.rules[index], self.rule))
+        match self.config.rule_index(self.base, file) {
+            RuleMatch::Rule(index) => std::ptr::eq(&self.config.rules[index], self.rule),
+            RuleMatch::None | RuleMatch::Unknown(_) => false,
+        }
     }
 }

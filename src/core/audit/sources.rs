@@ -10,12 +10,13 @@ use ignore::WalkBuilder;
 
 use super::content::Content;
 use super::keys::KeyFinder;
+use super::lost::lost_rules;
 use super::rules::Rules;
 use super::{Audit, AuditError, Examined};
 use crate::core::git::{BlobError, Entry, Git, Staged, Which};
 use crate::core::parallel;
 use crate::core::replace::is_temporary;
-use crate::core::repository::{self, FoundConfig};
+use crate::core::repository::{self, FoundConfig, MISNAMED};
 use crate::core::scan::path_of;
 use crate::core::sops_config::{ConfigError, FILE_NAME, Paths, SopsConfig};
 
@@ -56,7 +57,11 @@ pub fn working_tree(
         .collect();
     unread.retain(|(path, _)| !is_skipped(path, skip));
     let named = named.map(|named| as_from(root, named));
-    let rules = rules(&files, named, read_config);
+    let rules = rules(&files, named, read_config, |directory| {
+        let path = directory.join(MISNAMED);
+        let is_ours = directory.starts_with(root) && !is_skipped(&path, skip);
+        (is_ours && path.is_file()).then_some(path)
+    });
     let looker = Looker::new(&rules, depth);
     let looked = parallel::map(&files, |path| looker.look_at_file(path));
     let mut found = Vec::new();
@@ -68,12 +73,17 @@ pub fn working_tree(
             Err(error) => unread.push((path.clone(), error)),
         }
     }
-    Ok(Audit {
+    let mut audit = Audit {
         rules,
         files: found,
         paths: files,
         unread,
-    })
+        lost_rules: HashMap::new(),
+    };
+    if let Some(git) = git {
+        audit.lost_rules = lost_rules(&audit, git, false)?;
+    }
+    Ok(audit)
 }
 
 /// Looks at what would be committed: the files whose content in the index is another
@@ -103,13 +113,19 @@ pub fn index(
     let named = named.map(|named| as_from(root, named));
     let mut configs = configs(git, named.as_ref().map(|(named, _)| named))?;
     let has_configs = !configs.is_empty();
-    let rules = rules(&paths, named, |path| match configs.remove(path) {
+    let misnamed = git.index(&[Which::Called(MISNAMED)])?;
+    let misnamed: BTreeSet<PathBuf> = misnamed.into_iter().map(|it| root.join(it.path)).collect();
+    let load = |path: &Path| match configs.remove(path) {
         Some(Some(bytes)) => Some(SopsConfig::from_bytes(path, bytes)),
         // What a link leads to may be anywhere.
         Some(None) => read_config(path),
         // Above the repository there is no index.
         None if path.starts_with(root) && has_configs => None,
         None => read_config(path),
+    };
+    let rules = rules(&paths, named, load, |directory| {
+        let path = directory.join(MISNAMED);
+        (misnamed.contains(&path) && !is_skipped(&path, skip)).then_some(path)
     });
     let workers = (entries.len() / FEWEST_BLOBS + 1).min(parallel::cores());
     let parts: Vec<&[Entry]> = entries
@@ -136,12 +152,14 @@ pub fn index(
         files: Vec::new(),
         paths,
         unread: Vec::new(),
+        lost_rules: HashMap::new(),
     };
     for part in looked {
         let (found, unread) = part?;
         audit.files.extend(found);
         audit.unread.extend(unread);
     }
+    audit.lost_rules = lost_rules(&audit, git, true)?;
     Ok(audit)
 }
 
@@ -293,11 +311,13 @@ fn read_config(path: &Path) -> Option<Result<SopsConfig, ConfigError>> {
     is_there.then(|| SopsConfig::load(path))
 }
 
-/// The rules of the files; `load` reads the config at a path.
+/// The rules of the files; `load` reads the config at a path, `misnamed` finds one of a
+/// name that sops does not read.
 fn rules(
     files: &[PathBuf],
     named: Option<(FoundConfig, Paths)>,
     mut load: impl FnMut(&Path) -> Option<Result<SopsConfig, ConfigError>>,
+    misnamed: impl Fn(&Path) -> Option<PathBuf>,
 ) -> Rules {
     if let Some((named, paths)) = named {
         // One that is not there is an error of its own.
@@ -305,7 +325,8 @@ fn rules(
         return Rules::named(config, named.base, paths);
     }
     let directories: BTreeSet<&Path> = files.iter().filter_map(|path| path.parent()).collect();
-    Rules::of_directories(directories, |directory| load(&directory.join(FILE_NAME)))
+    let load = |directory: &Path| load(&directory.join(FILE_NAME));
+    Rules::of_directories(directories, load, misnamed)
 }
 
 /// What looks at a file.
@@ -342,10 +363,10 @@ impl<'r> Looker<'r> {
         let mut bytes = Vec::new();
         content.take(LARGEST).read_to_end(&mut bytes)?;
         let look = match self.depth {
-            Depth::Leaks => Content::leaks_of,
+            Depth::Leaks => Content::problems_of,
             Depth::All => Content::of,
         };
-        let content = look(path, &bytes, self.rules.of(path));
+        let content = look(path, &bytes, self.rules.of(path).matching());
         let private_key = self.keys.line_of_key(&bytes);
         let is_of_interest = private_key.is_some() || !matches!(content, Content::Other);
         Ok(is_of_interest.then(|| Examined {

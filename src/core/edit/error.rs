@@ -3,15 +3,18 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::core::audit::Mismatch;
 use crate::core::cluster::SecretName;
 use crate::core::decrypt::DecryptError;
 use crate::core::editor::EditorError;
+use crate::core::encrypted::FileError;
+use crate::core::git::GitError;
 use crate::core::identity::Recipient;
 use crate::core::private_dir::{PlaceError, PrivateDir};
+use crate::core::readers::Reader;
 use crate::core::replace::ReplaceError;
 use crate::core::sops::SopsError;
 use crate::core::sops_config::{ConfigError, RuleSummary};
-use crate::core::sops_file::FileError;
 
 /// Why `edit` stopped. The file is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +169,31 @@ pub enum EditError {
         /// The file.
         path: PathBuf,
     },
+    /// Its metadata is not as its rule says: nothing authenticates it.
+    #[error("{} is encrypted otherwise than its rule {} says", .path.display(), .mismatch.rule)]
+    OtherThanRule {
+        /// The file.
+        path: PathBuf,
+        /// How it differs.
+        mismatch: Box<Mismatch>,
+    },
+    /// Its rule was changed while the editor was open.
+    #[error("the rule of {} was changed while the editor was open", .path.display())]
+    RuleChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its rule names servers that nobody has accepted.
+    #[error("to encrypt {}, its data key would be sent to {}", .path.display(), list(.servers))]
+    Servers {
+        /// The file.
+        path: PathBuf,
+        /// The keys on them.
+        servers: Vec<Reader>,
+    },
+    /// git could not tell what the reviewed file is like.
+    #[error("cannot tell whether the data key of the file was reviewed")]
+    Git(#[from] GitError),
     /// sops made something else than a file for the keys that it should be for.
     #[error("sops encrypted {} for other keys than its rule named before", .path.display())]
     WrongKeys {
@@ -197,4 +225,9 @@ impl EditError {
             source,
         }
     }
+}
+
+fn list(readers: &[Reader]) -> String {
+    let texts: Vec<String> = readers.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }

@@ -21,7 +21,7 @@ mod text;
 pub use error::EditError;
 pub use save::Saved;
 pub use session::{Options, Reason, Round, Session};
-pub use target::Target;
+pub use target::{Surroundings, Target};
 
 use std::path::Path;
 

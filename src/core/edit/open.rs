@@ -8,12 +8,13 @@ use super::target::{Kind, Target};
 use super::text::Comments;
 use super::{EditError, Options};
 use crate::core::cluster::{Cluster, SecretName};
-use crate::core::decrypt::DecryptError;
+use crate::core::decrypt::{self, DecryptError};
+use crate::core::encrypted::{EncryptedFile, Format};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::private_dir::{Kept, PrivateDir, TextOf};
+use crate::core::readers::Reader;
 use crate::core::signals::Watch;
-use crate::core::sops::{Decrypt, Keys, Sops, SopsError};
-use crate::core::sops_file::{Format, Metadata};
+use crate::core::sops::{Sops, SopsError};
 
 impl<'a> Session<'a> {
     /// Fetches the keys, decrypts, and puts the text where the editor will find
@@ -33,8 +34,19 @@ impl<'a> Session<'a> {
             check_keys(&target, kept, keys.as_ref())?;
         }
         let opened = match &target.kind {
-            Kind::Existing(_) => Opened::decrypt(&target, keys.as_ref(), sops, options.ignore_mac)?,
-            Kind::New(_) => Opened::default(),
+            Kind::Existing(file) => {
+                let held = keys
+                    .as_ref()
+                    .map(ClusterKeys::recipients)
+                    .unwrap_or_default();
+                target.check_rule_of_existing(file, &held, options.keep_readers)?;
+                target.check_servers(options.servers)?;
+                Opened::decrypt(&target, file, keys.as_ref(), sops, &options)?
+            }
+            Kind::New(_) => {
+                target.check_servers(options.servers)?;
+                Opened::default()
+            }
         };
         let comments = comments(&target, &options);
         let shown = match &options.resumed {
@@ -62,8 +74,11 @@ impl<'a> Session<'a> {
             rounds: 0,
             resumed: options.resumed,
             ignore_mac: options.ignore_mac,
+            keep_readers: options.keep_readers,
+            servers: options.servers,
             mac_matches: opened.mac_matches,
             warnings: opened.warnings,
+            foreign: opened.foreign,
         };
         this.show(shown)?;
         Ok(this)
@@ -74,9 +89,9 @@ impl<'a> Session<'a> {
 /// cluster had before is no other cluster's.
 fn check_keys(target: &Target, kept: &Kept, keys: Option<&ClusterKeys>) -> Result<(), EditError> {
     let before = kept.before.as_deref();
-    let before = before.and_then(|before| Metadata::parse(&target.path, before).ok());
+    let before = before.and_then(|before| EncryptedFile::parse(&target.path, before).ok());
     let before = before
-        .map(|metadata| metadata.recipients)
+        .map(|file| file.metadata.recipients())
         .unwrap_or_default();
     let held = keys.map(ClusterKeys::recipients).unwrap_or_default();
     let now = target.recipients();
@@ -114,6 +129,7 @@ struct Opened {
     plaintext: SecretBox<Vec<u8>>,
     mac_matches: bool,
     warnings: Vec<String>,
+    foreign: Vec<Reader>,
 }
 
 impl Default for Opened {
@@ -122,6 +138,7 @@ impl Default for Opened {
             plaintext: SecretBox::default(),
             mac_matches: true,
             warnings: Vec::new(),
+            foreign: Vec::new(),
         }
     }
 }
@@ -129,29 +146,36 @@ impl Default for Opened {
 impl Opened {
     fn decrypt(
         target: &Target,
+        file: &EncryptedFile,
         keys: Option<&ClusterKeys>,
         sops: &Sops,
-        ignore_mac: bool,
+        options: &Options<'_>,
     ) -> Result<Self, EditError> {
-        let identities = keys.map(ClusterKeys::for_sops);
-        let keys = identities.as_ref().map_or(Keys::Own, Keys::Cluster);
+        let rule = target.allowed_readers(options.keep_readers);
         let decrypt = |ignore_mac| {
-            let request = Decrypt {
-                file: &target.path,
+            let request = decrypt::Request {
+                path: &target.path,
+                file,
+                content: target.encrypted().unwrap_or_default(),
+                rule: rule.as_ref(),
+                servers: options.servers,
                 extract: None,
                 ignore_mac,
             };
-            sops.decrypt(&request, keys)
+            request.open(keys, sops)
         };
         let (decrypted, mac_matches) = match decrypt(false) {
-            Err(SopsError::MacMismatch { .. }) if ignore_mac => (decrypt(true), false),
+            Err(DecryptError::Sops(SopsError::MacMismatch { .. })) if options.ignore_mac => {
+                (decrypt(true), false)
+            }
             decrypted => (decrypted, true),
         };
-        let decrypted = decrypted.map_err(DecryptError::from)?;
+        let decrypted = decrypted?;
         Ok(Self {
             plaintext: decrypted.plaintext,
             mac_matches,
-            warnings: decrypted.warnings,
+            warnings: decrypted.sops_warnings,
+            foreign: decrypted.foreign,
         })
     }
 }

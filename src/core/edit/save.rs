@@ -1,21 +1,25 @@
 //! Saves a text: checked, encrypted by sops, checked again, and put into the file's
 //! place.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 
 use super::EditError;
 use super::check::{self, Problem};
-use super::target::Target;
+use super::target::{Kind, Target};
 use super::text::is_only_comments;
+use crate::core::data_key::{DataKey, Opener};
+use crate::core::decrypt::{self, DecryptError};
+use crate::core::encrypted::{EncryptedFile, Format, KeyPolicy, Recipients, Verified};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::Recipient;
 use crate::core::private_dir::PrivateDir;
+use crate::core::readers::Reader;
 use crate::core::replace;
+use crate::core::servers::Servers;
 use crate::core::signals::Watch;
-use crate::core::sops::{Decrypt, Edit, Keys, Sops, SopsError};
-use crate::core::sops_file::{Format, Metadata};
+use crate::core::sops::{Access, Edit, Keys, Rotate, Sops, SopsError, kinds_of};
 
 /// A file that was saved.
 pub struct Saved {
@@ -64,6 +68,8 @@ pub(super) struct Saving<'a> {
     pub(super) directory: &'a PrivateDir,
     pub(super) watch: &'a mut Watch,
     pub(super) ignore_mac: bool,
+    pub(super) keep_readers: bool,
+    pub(super) servers: &'a Servers,
 }
 
 impl Saving<'_> {
@@ -76,7 +82,11 @@ impl Saving<'_> {
         if let Some(problem) = check::problem(format, text.expose_secret()) {
             return Err(problem.into());
         }
-        let encrypted = self.encrypt(text)?;
+        self.target.check_rule_again()?;
+        let mut encrypted = self.encrypt(text)?;
+        if self.target.wants_new_data_key {
+            encrypted = self.with_new_data_key(encrypted)?;
+        }
         let path = &self.target.path;
         let before = self.target.before.as_deref();
         let old = self.target.encrypted();
@@ -84,18 +94,18 @@ impl Saving<'_> {
             return Err(problem.into());
         }
         let wrong_keys = || EditError::WrongKeys { path: path.clone() };
-        let metadata = Metadata::parse(path, &encrypted).map_err(|_| wrong_keys())?;
-        let expected: BTreeSet<_> = self.target.recipients().iter().collect();
-        if metadata.recipients.iter().collect::<BTreeSet<_>>() != expected {
+        let file = EncryptedFile::parse(path, &encrypted).map_err(|_| wrong_keys())?;
+        let recipients = file.metadata.recipients();
+        self.check_that_it_opens(&encrypted, &file)?;
+        if !self.is_for_expected(&file) {
             return Err(wrong_keys().into());
         }
-        self.check_that_it_opens(&encrypted)?;
         let _directories = replace::create_parents(path)?;
         replace::clear_stale(path);
         replace::stage(path, before, &encrypted)?.commit()?;
         Ok(Saved {
-            recipients: metadata.recipients,
-            other_keys: metadata.other_keys,
+            recipients,
+            other_keys: file.metadata.has_other_keys(),
             created: self.target.is_new(),
         })
     }
@@ -104,35 +114,106 @@ impl Saving<'_> {
     /// one that it does: sops 3.13.2 computes a wrong MAC for comments in a list
     /// (getsops/sops#2243). A person's own key may not be at hand, or ask for its
     /// passphrase once more: their files are not looked at.
-    fn check_that_it_opens(&self, encrypted: &[u8]) -> Result<(), Trouble> {
+    fn check_that_it_opens(&self, encrypted: &[u8], file: &EncryptedFile) -> Result<(), Trouble> {
         let Some(keys) = self.keys else {
             return Ok(());
         };
-        let staged = self.directory.stage(encrypted);
-        let staged = staged.map_err(|source| EditError::memory(self.directory, source))?;
-        let request = Decrypt {
-            file: &staged,
+        let rule = self.target.allowed_readers(self.keep_readers);
+        let request = decrypt::Request {
+            path: &self.target.path,
+            file,
+            content: encrypted,
+            rule: rule.as_ref(),
+            servers: self.servers,
             extract: None,
             ignore_mac: false,
         };
-        match self.sops.decrypt(&request, Keys::Cluster(&keys.for_sops())) {
+        match request.open(Some(keys), self.sops) {
             Ok(_) => Ok(()),
-            Err(SopsError::MacMismatch { .. }) => Err(Problem::new(
-                "this sops would not open it again, for it computes another MAC then: it does so with comments in a list, which take out, or get a newer sops",
-            )
-            .into()),
-            Err(SopsError::NoKey { .. }) => Err(EditError::NotOpened {
+            Err(DecryptError::Sops(SopsError::MacMismatch { .. })) => Err(wrong_mac()),
+            Err(DecryptError::Sops(SopsError::NoKey { .. })) => Err(EditError::NotOpened {
                 path: self.target.path.clone(),
             }
             .into()),
-            Err(SopsError::Failed { status, reason, task, .. }) => Err(SopsError::Failed {
-                file: self.target.path.clone(),
-                task,
-                status,
-                reason,
-            }
-            .into()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the readers are those of the rule when the editor was opened; of a file that
+    /// was there, those that it had.
+    fn is_for_expected(&self, file: &EncryptedFile) -> bool {
+        let readers = file.metadata.readers();
+        match &self.target.kind {
+            Kind::New(_) => {
+                let rule = self.target.allowed_readers(false).unwrap_or_default();
+                !rule.compare(&readers, &[]).is_certain()
+            }
+            Kind::Existing(before) => {
+                let before = before.metadata.readers();
+                let is_kept = |reader: &Reader| before.names(reader);
+                let mut recipients = before.recipients();
+                readers.all().all(is_kept)
+                    && recipients.all(|key| readers.names(&Reader::Age(key.clone())))
+            }
+        }
+    }
+
+    /// The file as it is, without keys that its rule does not name.
+    fn copy_for_sops<'b>(&'b self, file: &EncryptedFile) -> Result<Cow<'b, [u8]>, Trouble> {
+        let held = self.keys.map(ClusterKeys::recipients).unwrap_or_default();
+        let rule = self.target.allowed_readers(self.keep_readers);
+        let policy = KeyPolicy {
+            rule: rule.as_ref(),
+            held: &held,
+            servers: self.servers,
+        };
+        let content = self.target.encrypted().unwrap_or_default();
+        let copy = policy.named_only(file, content);
+        let unsure = |source| DecryptError::Unsure {
+            file: self.target.path.clone(),
+            source,
+        };
+        Ok(copy.map_err(unsure)?)
+    }
+
+    /// The encrypted text under a data key that nobody else knows.
+    fn with_new_data_key(&self, encrypted: Vec<u8>) -> Result<Vec<u8>, Trouble> {
+        let format = self.target.format();
+        if let Some(keys) = self.keys {
+            let opener = Opener::new(keys.identities());
+            let opened = Verified::open(format, &encrypted, &opener).ok();
+            let renewed = opened.and_then(|(verified, _)| {
+                let names = verified.recipients().map(|name| name.parse().ok());
+                let recipients: Option<Vec<Recipient>> = names.collect();
+                let key = DataKey::generate()?;
+                verified.reencrypted(&key, &Recipients(&recipients?)).ok()
+            });
+            if let Some(renewed) = renewed {
+                return Ok(renewed);
+            }
+        }
+        let path = &self.target.path;
+        let wrong_keys = |_| EditError::WrongKeys { path: path.clone() };
+        let file = EncryptedFile::parse(path, &encrypted).map_err(wrong_keys)?;
+        let readers = file.metadata.readers();
+        let identities = self.keys.map(ClusterKeys::for_sops);
+        let access = Access {
+            keys: identities.as_ref().map_or(Keys::Own, Keys::Cluster),
+            kinds: &kinds_of(&readers),
+        };
+        let request = Rotate {
+            file: path,
+            format,
+            content: &encrypted,
+            add: &[],
+            remove: &[],
+            ignore_mac: false,
+            // A person's own key may have a passphrase, which only the foreground can ask for.
+            undisturbed: self.keys.is_some(),
+        };
+        match self.sops.rotate(&request, access) {
+            Err(SopsError::MacMismatch { .. }) => Err(wrong_mac()),
+            rotated => Ok(rotated?),
         }
     }
 
@@ -146,14 +227,27 @@ impl Saving<'_> {
             text: &incoming,
             temporary: &directory.temporary(),
         };
-        let encrypted = match self.target.encrypted() {
-            None => self.sops.encrypt(&edit, self.watch),
-            Some(before) => {
+        let encrypted = match &self.target.kind {
+            Kind::New(_) => {
+                let readers = self.target.allowed_readers(false).unwrap_or_default();
+                let access = Access {
+                    keys: Keys::None,
+                    kinds: &kinds_of(&readers),
+                };
+                self.sops.encrypt(&edit, access, self.watch)
+            }
+            Kind::Existing(file) => {
+                let copy = self.copy_for_sops(file)?;
                 let identities = self.keys.map(ClusterKeys::for_sops);
-                let keys = identities.as_ref().map_or(Keys::Own, Keys::Cluster);
-                let staged = directory.stage(before).map_err(memory_error)?;
+                let access = match &identities {
+                    // One of them opens it: nothing else is needed.
+                    Some(keys) if !file.metadata.is_split() => Access::age(Keys::Cluster(keys)),
+                    Some(keys) => Access::local(Keys::Cluster(keys)),
+                    None => Access::local(Keys::Own),
+                };
+                let staged = directory.stage(&copy).map_err(memory_error)?;
                 let (ignore_mac, watch) = (self.ignore_mac, &mut *self.watch);
-                match self.sops.edit(&edit, &staged, ignore_mac, keys, watch) {
+                match self.sops.edit(&edit, &staged, ignore_mac, access, watch) {
                     Ok(()) => return Ok(std::fs::read(staged).map_err(memory_error)?),
                     Err(error) => Err(error),
                 }
@@ -167,6 +261,14 @@ impl Saving<'_> {
             error => error.into(),
         })
     }
+}
+
+/// What sops has just written has a MAC that it does not take.
+fn wrong_mac() -> Trouble {
+    Problem::new(
+        "this sops would not open it again, for it computes another MAC then: it does so with comments in a list, which take out, or get a newer sops",
+    )
+    .into()
 }
 
 /// What sops refused, with the place if kb can tell it.

@@ -7,11 +7,13 @@ use super::save::{Objection, Saved, Saving, Trouble};
 use super::target::Target;
 use super::text::{Comments, is_blank, lines_moved};
 use crate::core::editor::{Editor, EditorError};
+use crate::core::encrypted::Format;
 use crate::core::flux_secret::{BadLine, ClusterKeys};
 use crate::core::private_dir::{Kept, Places, PrivateDir};
+use crate::core::readers::Reader;
+use crate::core::servers::Servers;
 use crate::core::signals::Watch;
 use crate::core::sops::Sops;
-use crate::core::sops_file::Format;
 
 /// So often a bad text comes back. A person stops earlier; an editor that is a
 /// script, and adds to the text each time, never would.
@@ -26,8 +28,12 @@ pub struct Options<'a> {
     pub places: &'a Places,
     /// Whether one may be on a disk, if there is no memory.
     pub allow_disk: bool,
-    /// Open a file whose MAC does not match; saving it mends that.
+    /// Open a file whose MAC does not match; saving it fixes that.
     pub ignore_mac: bool,
+    /// Open a file whose readers are not those of its rule, and leave them.
+    pub keep_readers: bool,
+    /// The key servers that may be used.
+    pub servers: &'a Servers,
     /// A text to go on with.
     pub resumed: Option<Kept>,
 }
@@ -77,8 +83,11 @@ pub struct Session<'a> {
     pub(super) rounds: u32,
     pub(super) resumed: Option<Kept>,
     pub(super) ignore_mac: bool,
+    pub(super) keep_readers: bool,
+    pub(super) servers: &'a Servers,
     pub(super) mac_matches: bool,
     pub(super) warnings: Vec<String>,
+    pub(super) foreign: Vec<Reader>,
 }
 
 impl<'a> Session<'a> {
@@ -90,6 +99,12 @@ impl<'a> Session<'a> {
     /// What sops said when it decrypted.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Keys in the file that its rule does not name, or that are on a server where no rule
+    /// is for it: saving takes them out.
+    pub fn foreign(&self) -> &[Reader] {
+        &self.foreign
     }
 
     /// Whether the text is in memory, and not on a disk.
@@ -186,6 +201,8 @@ impl<'a> Session<'a> {
             directory: &self.directory,
             watch: &mut self.watch,
             ignore_mac: self.ignore_mac,
+            keep_readers: self.keep_readers,
+            servers: self.servers,
         };
         match saving.save(&text) {
             Ok(saved) => {

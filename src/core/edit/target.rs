@@ -3,14 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use super::EditError;
+use crate::core::audit::{Mismatch, RuleOf, Rules};
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::decrypt;
+use crate::core::encrypted::{self, EncryptedFile, FileError, Format};
 use crate::core::flux_secret::ClusterKeys;
+use crate::core::git::Git;
 use crate::core::identity::{Identity, Recipient};
+use crate::core::readers::{Reader, Readers};
 use crate::core::replace;
 use crate::core::repository::FoundConfig;
-use crate::core::sops_config::{FILE_NAME, RuleSummary, SopsConfig};
-use crate::core::sops_file::{self, FileError, Format, Metadata};
+use crate::core::reviewed;
+use crate::core::servers::Servers;
+use crate::core::sops_config::{FILE_NAME, RuleSummary};
 
 /// A file, before the cluster is asked.
 pub struct Target {
@@ -21,12 +26,26 @@ pub struct Target {
     /// Its content; `None` if it is not there.
     pub(super) before: Option<Vec<u8>>,
     pub(super) kind: Kind,
+    /// The rules that may be for it.
+    rules: Rules,
+    /// The config that was named.
+    named: Option<FoundConfig>,
+    /// Whether someone else may know its data key: it is not that of the reviewed file.
+    pub(super) wants_new_data_key: bool,
+}
+
+/// What there is to look at beside the file itself.
+pub struct Surroundings<'a> {
+    /// The config that was named.
+    pub named: Option<&'a FoundConfig>,
+    /// The repository of the file, where it has one.
+    pub git: Option<&'a Git>,
 }
 
 /// Whether there is a file already.
 pub(super) enum Kind {
     /// An encrypted file.
-    Existing(Metadata),
+    Existing(EncryptedFile),
     /// None, or an empty one: a rule tells who it will be for.
     New(Rule),
 }
@@ -35,6 +54,8 @@ pub(super) enum Kind {
 pub(super) struct Rule {
     config_path: PathBuf,
     summary: RuleSummary,
+    /// Who can read the file.
+    readers: Readers,
     /// Its age recipients.
     pub(super) recipients: Vec<Recipient>,
     /// Whether it says which values are encrypted, as for manifests.
@@ -42,36 +63,156 @@ pub(super) struct Rule {
 }
 
 impl Target {
-    /// Looks at the file at `path`, which is absolute. Of a new one the rule is
-    /// looked up in `config`, as sops would.
+    /// Looks at the file at `path`, which is absolute, and at its rule: in the config that
+    /// was named, else in the nearest one above it.
     ///
     /// # Errors
     /// [`EditError`]: it is no file that could be edited, or no rule is for it.
-    pub fn look(path: &Path, config: Option<&FoundConfig>) -> Result<Self, EditError> {
+    pub fn look(path: &Path, around: &Surroundings<'_>) -> Result<Self, EditError> {
         let path = path.to_owned();
         if path.file_name().is_some_and(|name| name == FILE_NAME) {
             // sops must read it.
             return Err(FileError::Plaintext { path }.into());
         }
-        let (before, kind) = match sops_file::read(&path) {
-            Ok(bytes) => match Metadata::parse(&path, &bytes) {
-                Ok(metadata) => (Some(bytes), Kind::Existing(metadata)),
-                Err(FileError::Empty { .. }) => (Some(bytes), Kind::New(rule(&path, config)?)),
+        let rules = Rules::of_working_tree(path.parent(), around.named);
+        let new = |path: &Path| rule(path, &rules).map(Kind::New);
+        let (before, kind) = match encrypted::read(&path) {
+            Ok(bytes) => match EncryptedFile::parse(&path, &bytes) {
+                Ok(file) => (Some(bytes), Kind::Existing(file)),
+                Err(FileError::Empty { .. }) => (Some(bytes), new(&path)?),
                 Err(error) => return Err(error.into()),
             },
             Err(FileError::Missing { .. }) if path.is_symlink() => {
                 return Err(EditError::DanglingLink { path });
             }
-            Err(FileError::Missing { .. }) => (None, Kind::New(rule(&path, config)?)),
+            Err(FileError::Missing { .. }) => (None, new(&path)?),
             Err(error) => return Err(error.into()),
         };
         replace::check_writable(&path)?;
+        let wants_new_data_key = match (&kind, around.git) {
+            (Kind::Existing(file), Some(git)) => !reviewed::has_same_data_key(git, &path, file)?,
+            _ => false,
+        };
         Ok(Self {
             identity: identity(&path),
             path,
             before,
             kind,
+            rules,
+            named: around.named.cloned(),
+            wants_new_data_key,
         })
+    }
+
+    /// Whether the file is as its rule says; all recipients that the cluster has `held`
+    /// count as the same. With `keep_readers` it may be for others, but for servers that
+    /// its rule does not name.
+    pub(super) fn check_rule_of_existing(
+        &self,
+        file: &EncryptedFile,
+        held: &[Recipient],
+        keep_readers: bool,
+    ) -> Result<(), EditError> {
+        let rule = match self.rules.of(&self.path) {
+            RuleOf::Rule(rule) => rule,
+            RuleOf::Broken { error, .. } if !keep_readers => return Err(error.clone().into()),
+            RuleOf::None | RuleOf::Broken { .. } => return Ok(()),
+        };
+        let Some(mismatch) = Mismatch::of(file, rule, held) else {
+            return Ok(());
+        };
+        let mut extra = mismatch.readers.extra.iter();
+        let is_certain = mismatch.readers.is_certain() || mismatch.selection.is_some();
+        // One that the rule may not name never gets a new data key.
+        let is_too_unclear = self.wants_new_data_key && !mismatch.readers.unclear.is_empty();
+        let keeps = keep_readers && !extra.any(|reader| reader.server().is_some());
+        if keeps || !is_certain && !is_too_unclear {
+            return Ok(());
+        }
+        Err(EditError::OtherThanRule {
+            path: self.path.clone(),
+            mismatch: Box::new(mismatch),
+        })
+    }
+
+    /// The readers of its rule; those of the file itself with `keep_readers`.
+    pub(super) fn allowed_readers(&self, keep_readers: bool) -> Option<Readers> {
+        match &self.kind {
+            Kind::New(rule) => Some(rule.readers.clone()),
+            Kind::Existing(file) => {
+                let rule = self.rules.of(&self.path).usable()?.rule;
+                let mut readers = rule.readers.clone();
+                if keep_readers {
+                    readers.groups.extend(file.metadata.readers().groups);
+                }
+                Some(readers)
+            }
+        }
+    }
+
+    /// The readers that its data key will be encrypted for anew, and the rule that names
+    /// them: of a new file, and of one that gets a new data key.
+    pub fn readers_of_new_data_key(&self) -> Option<(Readers, RuleSummary)> {
+        match &self.kind {
+            Kind::New(rule) => Some((rule.readers.clone(), rule.summary.clone())),
+            Kind::Existing(file) if self.wants_new_data_key => {
+                let rule = self.rules.of(&self.path).usable()?.rule;
+                let own = file.metadata.readers();
+                let named = rule.readers.all().filter(|reader| own.names(reader));
+                let readers = Readers {
+                    groups: vec![named.cloned().collect()],
+                    threshold: None,
+                };
+                Some((readers, rule.summary()))
+            }
+            Kind::Existing(_) => None,
+        }
+    }
+
+    /// The config of its rule.
+    pub fn config(&self) -> Option<&Path> {
+        let rule = self.rules.of(&self.path).matching()?;
+        Some(&rule.config.path)
+    }
+
+    /// Checks that each server that the data key would be sent to was accepted.
+    ///
+    /// # Errors
+    /// [`EditError::Servers`]
+    pub(super) fn check_servers(&self, servers: &Servers) -> Result<(), EditError> {
+        let readers = self.readers_of_new_data_key();
+        let readers = readers.map(|(readers, _)| readers).unwrap_or_default();
+        let not_accepted = readers.all().filter(|reader| !servers.accepts(reader));
+        let not_accepted: Vec<Reader> = not_accepted.cloned().collect();
+        if not_accepted.is_empty() {
+            Ok(())
+        } else {
+            Err(EditError::Servers {
+                path: self.path.clone(),
+                servers: not_accepted,
+            })
+        }
+    }
+
+    /// Checks that its rule, read again, names the readers and values that it did when the
+    /// editor was opened.
+    ///
+    /// # Errors
+    /// [`EditError::RuleChanged`]
+    pub(super) fn check_rule_again(&self) -> Result<(), EditError> {
+        let now = Rules::of_working_tree(self.path.parent(), self.named.as_ref());
+        let said = |rules: &Rules| {
+            let rule = rules.of(&self.path).usable()?.rule;
+            let selection = (rule.selection_fields.clone(), rule.mac_only_encrypted);
+            Some((rule.readers.clone(), selection))
+        };
+        if said(&now) == said(&self.rules) {
+            Ok(())
+        } else {
+            Err(EditError::RuleChanged {
+                path: self.path.clone(),
+            })
+        }
     }
 
     /// Whether there is no encrypted file yet.
@@ -88,10 +229,10 @@ impl Target {
         Format::of(&self.path)
     }
 
-    pub(super) fn recipients(&self) -> &[Recipient] {
+    pub(super) fn recipients(&self) -> Vec<Recipient> {
         match &self.kind {
-            Kind::Existing(metadata) => &metadata.recipients,
-            Kind::New(rule) => &rule.recipients,
+            Kind::Existing(file) => file.metadata.recipients(),
+            Kind::New(rule) => rule.recipients.clone(),
         }
     }
 
@@ -108,8 +249,8 @@ impl Target {
         secret: &SecretName,
     ) -> Result<ClusterKeys, EditError> {
         match &self.kind {
-            Kind::Existing(metadata) => {
-                let keys = decrypt::fetch_keys(cluster, secret, &self.path, metadata)?;
+            Kind::Existing(file) => {
+                let keys = decrypt::fetch_keys(cluster, secret, &self.path, &file.metadata)?;
                 if let Some(retired) = self.retired(&keys) {
                     return Err(EditError::Retired {
                         path: self.path.clone(),
@@ -153,8 +294,9 @@ impl Target {
     /// A retired key that it is for.
     fn retired(&self, keys: &ClusterKeys) -> Option<Recipient> {
         let retired = keys.retired();
-        let own = self.recipients().iter();
-        own.into_iter().find(|key| retired.contains(key)).cloned()
+        self.recipients()
+            .into_iter()
+            .find(|key| retired.contains(key))
     }
 }
 
@@ -163,21 +305,24 @@ fn active(keys: &ClusterKeys) -> Vec<Recipient> {
     recipients.cloned().collect()
 }
 
-fn rule(path: &Path, config: Option<&FoundConfig>) -> Result<Rule, EditError> {
+fn rule(path: &Path, rules: &Rules) -> Result<Rule, EditError> {
     let path = || path.to_owned();
-    let Some(found) = config else {
-        return Err(EditError::NoConfig { path: path() });
+    let found = match rules.of(&path()) {
+        RuleOf::Rule(found) => found,
+        RuleOf::Broken { error, .. } => return Err(error.clone().into()),
+        RuleOf::None => {
+            let Some(config) = rules.configs().next() else {
+                return Err(EditError::NoConfig { path: path() });
+            };
+            return Err(EditError::NoRule {
+                path: path(),
+                config_path: config.path.clone(),
+                rules: config.rules.iter().map(|rule| rule.summary()).collect(),
+            });
+        }
     };
-    let config = SopsConfig::load_or_empty(&found.path)?;
-    config.check()?;
-    let config_path = config.path.clone();
-    let Some(rule) = config.rule_for(&found.base, &path()) else {
-        return Err(EditError::NoRule {
-            path: path(),
-            config_path,
-            rules: config.rules.iter().map(|rule| rule.summary()).collect(),
-        });
-    };
+    let config_path = found.config.path.clone();
+    let rule = found.rule;
     if rule.has_no_key() {
         return Err(EditError::RuleWithoutKey {
             path: path(),
@@ -188,11 +333,8 @@ fn rule(path: &Path, config: Option<&FoundConfig>) -> Result<Rule, EditError> {
     Ok(Rule {
         config_path,
         summary: rule.summary(),
-        recipients: rule
-            .age
-            .iter()
-            .filter_map(|key| key.text.parse().ok())
-            .collect(),
+        readers: rule.readers.clone(),
+        recipients: rule.readers.recipients().cloned().collect(),
         selects_values: rule.selection.is_explicit(),
     })
 }

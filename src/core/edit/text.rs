@@ -5,7 +5,7 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretBox};
 
-use crate::core::sops_file::Format;
+use crate::core::encrypted::Format;
 
 /// The text, and kb's comments for the person.
 #[derive(Default)]

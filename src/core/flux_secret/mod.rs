@@ -251,6 +251,11 @@ impl ClusterKeys {
         (!keys.expose_secret().is_empty()).then_some(keys)
     }
 
+    /// As [`Self::for_sops`], with one more.
+    pub fn for_sops_with(&self, new: &Identity) -> SecretString {
+        lines(self.identities().chain([new]))
+    }
+
     /// The identities as `SOPS_AGE_KEY` takes them, one per line. Only good
     /// ones: sops drops all of them for one bad word.
     pub fn for_sops(&self) -> SecretString {

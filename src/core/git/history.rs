@@ -1,5 +1,6 @@
 //! What stands in commits.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,136 @@ impl Git {
         match output.status.success() {
             true => Ok(output.stdout),
             false => Err(failed("cat-file", &output)),
+        }
+    }
+
+    /// The content of a file in a commit, or `None` if it is not there.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn show_if_there(&self, commit: &str, file: &Path) -> Result<Option<Vec<u8>>, GitError> {
+        let mut object = OsString::from(format!("{commit}:"));
+        object.push(file);
+        let output = self.run("cat-file", &[OsStr::new("-e"), &object])?;
+        if output.status.success() {
+            return self.show(commit, file).map(Some);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        // "path '…' does not exist in '…'", or "exists on disk, but not in '…'".
+        if output.status.code() == Some(1)
+            || said.contains(" not in '")
+            || said.contains("does not exist")
+        {
+            return Ok(None);
+        }
+        Err(failed("cat-file", &output))
+    }
+
+    /// Whether a file, whose path is from the top, is in a commit.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn has_file(&self, commit: &str, file: &Path) -> Result<bool, GitError> {
+        Ok(self.show_if_there(commit, file)?.is_some())
+    }
+
+    /// The files that were renamed since a commit, in the working tree or in the index:
+    /// for each new path the old one, both from the top.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn renamed(
+        &self,
+        commit: &str,
+        in_index: bool,
+    ) -> Result<HashMap<PathBuf, PathBuf>, GitError> {
+        let mut options = vec![
+            "--name-status",
+            "-z",
+            "-M",
+            "--diff-filter=R",
+            "--no-relative",
+            "--no-ext-diff",
+            "--ignore-submodules=all",
+        ];
+        if in_index {
+            options.push("--cached");
+        }
+        options.extend([commit, "--"]);
+        let output = self.run("diff", &options)?;
+        if !output.status.success() {
+            return Err(failed("diff", &output));
+        }
+        let mut parts = output.stdout.split(|byte| *byte == 0);
+        let mut renamed = HashMap::new();
+        // "R100", the old path, the new one.
+        while let (Some(_), Some(old), Some(new)) = (parts.next(), parts.next(), parts.next()) {
+            let path = |name| PathBuf::from(OsStr::from_bytes(name));
+            renamed.insert(path(new), path(old));
+        }
+        Ok(renamed)
+    }
+
+    /// The files of a commit with this name, in whatever directory.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn files_called(&self, commit: &str, name: &str) -> Result<Vec<PathBuf>, GitError> {
+        let options = ["-r", "-z", "--full-tree", "--name-only", commit];
+        let output = self.run("ls-tree", &options)?;
+        if !output.status.success() {
+            return Err(failed("ls-tree", &output));
+        }
+        let names = output.stdout.split(|byte| *byte == 0);
+        let paths = names.map(|name| PathBuf::from(OsStr::from_bytes(name)));
+        Ok(paths
+            .filter(|path| path.file_name() == Some(OsStr::new(name)))
+            .collect())
+    }
+
+    /// The default branch of the remote, as of the last fetch: `origin/HEAD`, else
+    /// `origin/main`, else `origin/master`. `None` if none of them is in this clone.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn default_branch(&self) -> Result<Option<Branch>, GitError> {
+        const REMOTE: &str = "refs/remotes/";
+        let names = ["origin/HEAD", "origin/main", "origin/master"];
+        let mut arguments = vec!["--format=%(refname) %(objectname) %(symref)".to_owned()];
+        arguments.extend(names.iter().map(|name| format!("{REMOTE}{name}")));
+        let output = self.run("for-each-ref", &arguments)?;
+        if !output.status.success() {
+            return Err(failed("for-each-ref", &output));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let found = names.iter().find_map(|name| {
+            let line = text.lines().find(|line| {
+                let name = format!("{REMOTE}{name} ");
+                line.starts_with(&name)
+            })?;
+            let mut words = line.split(' ').skip(1);
+            let commit = words.next()?.to_owned();
+            let target = words.next().and_then(|target| target.strip_prefix(REMOTE));
+            let name = target.filter(|target| !target.is_empty()).unwrap_or(name);
+            Some(Branch {
+                name: name.to_owned(),
+                commit,
+            })
+        });
+        Ok(found)
+    }
+
+    /// The commit that is checked out; `None` in a repository without commits.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn head(&self) -> Result<Option<String>, GitError> {
+        let output = self.run("rev-parse", &["--verify", "--quiet", "HEAD^{commit}"])?;
+        let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        match output.status.code() {
+            Some(0) => Ok(Some(commit)),
+            Some(1) => Ok(None),
+            _ => Err(failed("rev-parse", &output)),
         }
     }
 

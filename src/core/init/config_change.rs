@@ -104,10 +104,12 @@ fn check_loss(old: &Recipient, files: &Files) -> Result<Vec<PathBuf>, InitError>
         ..Search::default()
     };
     let scan = search.run();
-    let only = |file: &Found| match &file.metadata {
-        Some(metadata) => {
-            let mut others = metadata.recipients.iter().filter(|key| *key != old);
-            metadata.is_split || others.next().is_none() && !metadata.other_keys
+    let only = |found: &Found| match &found.file {
+        Some(file) => {
+            let recipients = file.metadata.recipients();
+            let mut others = recipients.iter().filter(|key| *key != old);
+            let has_others = others.next().is_some() || file.metadata.has_other_keys();
+            file.metadata.is_split() || !has_others
         }
         None => true,
     };

@@ -7,8 +7,8 @@
 mod config_change;
 mod error;
 mod plan;
-mod retired;
 mod run;
+mod unmatched;
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ use super::sops_config::{NoPlace, Paths, SopsConfig, Target};
 pub use config_change::ConfigChange;
 pub use error::{InitError, Lack};
 pub use plan::plan;
-pub use retired::{RetiredFiles, look_for_retired};
+pub use unmatched::{Unmatched, find_unmatched};
 
 /// What `init` is to bring about.
 pub struct Request {

@@ -10,13 +10,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::cluster::{Cluster, ClusterError, Kustomization, Mode, SecretName};
+use super::encrypted::EncryptedFile;
 use super::flux_secret::{FetchError, Journal, JournalError, SecretCopy, copies};
 use super::git::{Git, GitError};
 use super::identity::Recipient;
 use super::reencrypt::{Tree, configs};
 use super::scan::Search;
 use super::sops_config::ConfigError;
-use super::sops_file::Metadata;
 
 pub use deployed::{Deployed, State};
 
@@ -303,6 +303,9 @@ fn files_for(git: &Git, commit: &str, recipients: &[Recipient]) -> Result<Vec<Pa
 }
 
 fn is_for(path: &Path, content: &[u8], recipients: &[Recipient]) -> bool {
-    let metadata = Metadata::parse(path, content);
-    metadata.is_ok_and(|found| found.recipients.iter().any(|key| recipients.contains(key)))
+    let file = EncryptedFile::parse(path, content);
+    file.is_ok_and(|file| {
+        let named = file.metadata.recipients();
+        named.iter().any(|key| recipients.contains(key))
+    })
 }

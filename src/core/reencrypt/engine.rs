@@ -1,39 +1,34 @@
 //! Re-encrypts one file.
 
-use std::path::Path;
+use secrecy::{ExposeSecret, SecretString};
 
-use secrecy::SecretString;
-
-use super::{Swap, Why};
+use super::{AffectedFile, Why};
 use crate::core::data_key::{DataKey, Opener};
+use crate::core::encrypted::{
+    self, EncryptedFile, Metadata, OpenError, Recipients, Tampered, Unsupported, Verified, stripped,
+};
+use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::{Identity, Recipient};
-use crate::core::native::{NotNative, Outside, Recipients, Tampered, Verified};
-use crate::core::sops::{Keys, Rotate, Sops};
-use crate::core::sops_file::{Format, Metadata};
+use crate::core::readers::{KeyKind, Reader, Readers};
+use crate::core::sops::{Access, Decrypt, EncryptFor, Keys, Rotate, Sops, kinds_of, stores_of};
 
 /// What re-encrypts one file.
 pub trait Engine: Sync {
-    /// The content of a file under a new data key: a recipient that is gone must
-    /// not find the old one in it. It is for the new recipient, and for all that the
-    /// file names but those that go. The values are those that it had: every one was
-    /// authentic, and its MAC was right. `None` if it is for none of those that go.
+    /// The content of a file under a new data key, for the readers that were decided: a
+    /// reader that is gone must not find the old one in it. The values are those that it
+    /// had: every one was authentic, and its MAC was right.
     ///
     /// # Errors
-    /// When it cannot be opened, its MAC does not match, or one of its recipients
+    /// When it cannot be opened, its MAC does not match, or one of its readers
     /// cannot be reached.
-    fn reencrypt<'c>(
-        &self,
-        file: Encrypted<'c>,
-        swap: &Swap,
-        how: How,
-    ) -> Result<Option<Made<'c>>, Why>;
+    fn reencrypt<'c>(&self, file: Encrypted<'c>, how: How) -> Result<Made<'c>, Why>;
 }
 
 /// A file that is to be re-encrypted.
 #[derive(Clone, Copy)]
 pub struct Encrypted<'a> {
-    /// Where it is; absolute.
-    pub path: &'a Path,
+    /// What was decided of it.
+    pub file: &'a AffectedFile,
     /// What is in it.
     pub content: &'a [u8],
 }
@@ -62,7 +57,7 @@ pub enum By {
     /// kb itself.
     Kb,
     /// The sops program; for the reason, where it was left to it.
-    Sops(Option<Outside>),
+    Sops(Option<Unsupported>),
 }
 
 /// How a file is re-encrypted.
@@ -86,74 +81,165 @@ pub enum Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    /// The engine, with the keys that open the files: as identities, and as sops takes
-    /// them.
-    pub fn engine<'i>(
-        self,
-        identities: impl IntoIterator<Item = &'i Identity>,
-        keys: SecretString,
-    ) -> Box<dyn Engine + 'a> {
-        let native = || NativeEngine(Opener::new(identities));
+    /// The engine, with the keys that open the files; the `new` one opens the results.
+    pub fn engine(self, keys: &ClusterKeys, new: &Identity) -> Box<dyn Engine + 'a> {
+        let native = || NativeEngine(Opener::new(keys.identities()));
+        let sops = |sops: &'a Sops| {
+            let mut held = keys.recipients();
+            held.extend(new.recipient().cloned());
+            SopsEngine {
+                sops,
+                keys: keys.for_sops_with(new),
+                held,
+            }
+        };
         match self {
-            Self::Auto(sops) => Box::new(AutoEngine {
+            Self::Auto(program) => Box::new(AutoEngine {
                 native: native(),
-                sops: SopsEngine { sops, keys },
+                sops: sops(program),
             }),
             Self::Native => Box::new(native()),
-            Self::Sops(sops) => Box::new(SopsEngine { sops, keys }),
+            Self::Sops(program) => Box::new(sops(program)),
         }
     }
 }
 
-/// One sops process for each file.
+/// One sops process for each file, or three where `sops rotate` does not do it.
 struct SopsEngine<'a> {
     sops: &'a Sops,
-    /// The keys that open the files.
+    /// The keys that open the files, the new one among them.
     keys: SecretString,
+    held: Vec<Recipient>,
 }
 
 impl SopsEngine<'_> {
-    fn rotate<'c>(
+    fn run<'c>(
         &self,
-        file: Encrypted<'c>,
-        swap: &Swap,
+        encrypted: Encrypted<'c>,
         how: How,
-        why: Option<Outside>,
-    ) -> Result<Option<Made<'c>>, Why> {
-        let metadata = Metadata::parse(file.path, file.content)?;
-        let recipients = &metadata.recipients;
-        let count = |key: &Recipient| recipients.iter().filter(|found| *found == key).count();
-        let there: Vec<&Recipient> = swap.old.iter().filter(|key| count(key) > 0).collect();
-        if there.is_empty() {
-            return Ok(None);
+        why: Option<Unsupported>,
+    ) -> Result<Made<'c>, Why> {
+        let Encrypted { file, content } = encrypted;
+        let decision = &file.decision;
+        let metadata = EncryptedFile::parse_as(file.format, &file.path, content)?.metadata;
+        if metadata.readers() != decision.before {
+            return Err(Why::Changed);
         }
-        if there.iter().any(|key| count(key) > 1) {
-            return Err(Why::Doubled);
-        }
-        let add = [&swap.new].into_iter().filter(|new| count(new) == 0);
+        let is_held = |reader: &Reader| {
+            reader
+                .recipient()
+                .is_some_and(|key| self.held.contains(key))
+        };
+        // sops takes out only one of two equal ones.
+        let mut seen: Vec<Reader> = Vec::new();
+        let (copy, _) = stripped(file.format, content, |entry| {
+            let is_first = !seen.contains(&entry.reader);
+            seen.push(entry.reader.clone());
+            is_first && (decision.after.names(&entry.reader) || is_held(&entry.reader))
+        })
+        .map_err(Why::Unsure)?;
+        let sops = match &file.config {
+            Some(config) => self.sops.with_config(config.clone()),
+            None => self.sops.without_rules(),
+        };
+        let joins_by_age = decision.joining.iter().all(|it| it.kind() == KeyKind::Age);
+        let is_split = decision.before.is_split() || decision.after.is_split();
+        let content = if joins_by_age && !is_split {
+            self.rotate(&sops, file, &copy, how)?
+        } else {
+            self.encrypt_anew(&sops, file, &copy, &metadata, how)?
+        };
+        Ok(Made {
+            content,
+            by: By::Sops(why),
+            before: Before::Metadata(metadata),
+        })
+    }
+
+    /// By `sops rotate`: the copy's readers, but for the old ones, and those who join.
+    fn rotate(
+        &self,
+        sops: &Sops,
+        file: &AffectedFile,
+        copy: &[u8],
+        how: How,
+    ) -> Result<Vec<u8>, Why> {
+        let there = EncryptedFile::parse_as(file.format, &file.path, copy)?.metadata;
+        let (there, after) = (there.readers(), &file.decision.after);
+        let remove = there.recipients();
+        let remove = remove.filter(|key| !after.names(&Reader::Age((*key).clone())));
+        let add = after.recipients();
+        let add = add.filter(|key| !there.names(&Reader::Age((*key).clone())));
         let request = Rotate {
-            file: file.path,
+            file: &file.path,
+            format: file.format,
+            content: copy,
             add: &add.cloned().collect::<Vec<_>>(),
-            remove: &there.into_iter().cloned().collect::<Vec<_>>(),
+            remove: &remove.cloned().collect::<Vec<_>>(),
             ignore_mac: how.ignore_mac,
             undisturbed: how.undisturbed,
         };
-        Ok(Some(Made {
-            content: self.sops.rotate(&request, Keys::Cluster(&self.keys))?,
-            by: By::Sops(why),
-            before: Before::Metadata(metadata),
-        }))
+        Ok(sops.rotate(&request, self.access(&kinds_of(after)))?)
+    }
+
+    /// Decrypts, and encrypts again under a new data key: for key groups, of which `sops
+    /// rotate` changes only the first, and for readers that it cannot add.
+    fn encrypt_anew(
+        &self,
+        sops: &Sops,
+        file: &AffectedFile,
+        copy: &[u8],
+        metadata: &Metadata,
+        how: How,
+    ) -> Result<Vec<u8>, Why> {
+        let after = &file.decision.after;
+        let kinds = kinds_of(after);
+        let decrypt = |content: &[u8], ignore_mac| {
+            let request = Decrypt {
+                file: &file.path,
+                format: file.format,
+                content,
+                extract: None,
+                ignore_mac,
+            };
+            sops.decrypt(&request, self.access(&kinds))
+        };
+        let plaintext = decrypt(copy, how.ignore_mac)?.plaintext;
+        let config = file.config.as_ref();
+        let config = config.and_then(|config| encrypted::read(config).ok());
+        let stores = config.and_then(|config| stores_of(&config));
+        let selection: Vec<(&str, String)> = metadata.selection_fields.clone();
+        let request = EncryptFor {
+            file: &file.path,
+            format: file.format,
+            plaintext: &plaintext,
+            readers: after,
+            selection: &selection,
+            mac_only_encrypted: metadata.mac_only_encrypted,
+            stores: stores.as_ref(),
+            undisturbed: how.undisturbed,
+        };
+        let encrypted = sops.encrypt_for(&request, self.access(&kinds), None)?;
+        let again = decrypt(&encrypted, false)?.plaintext;
+        if again.expose_secret() == plaintext.expose_secret() {
+            Ok(encrypted)
+        } else {
+            Err(Why::OtherValues)
+        }
+    }
+
+    /// What sops may use.
+    fn access<'a>(&'a self, kinds: &'a [KeyKind]) -> Access<'a> {
+        Access {
+            keys: Keys::Cluster(&self.keys),
+            kinds,
+        }
     }
 }
 
 impl Engine for SopsEngine<'_> {
-    fn reencrypt<'c>(
-        &self,
-        file: Encrypted<'c>,
-        swap: &Swap,
-        how: How,
-    ) -> Result<Option<Made<'c>>, Why> {
-        self.rotate(file, swap, how, None)
+    fn reencrypt<'c>(&self, file: Encrypted<'c>, how: How) -> Result<Made<'c>, Why> {
+        self.run(file, how, None)
     }
 }
 
@@ -162,34 +248,38 @@ impl Engine for SopsEngine<'_> {
 struct NativeEngine(Opener);
 
 impl NativeEngine {
-    fn try_to<'c>(&self, file: Encrypted<'c>, swap: &Swap) -> Result<Option<Made<'c>>, NotNative> {
-        let format = Format::of(file.path);
-        let (verified, old_key) = Verified::open(format, file.content, &self.0)?;
-        let is_old = |name: &str| swap.old.iter().any(|old| old.as_str() == name);
-        if !verified.recipients().any(is_old) {
-            return Ok(None);
+    fn run<'c>(&self, encrypted: Encrypted<'c>) -> Result<Made<'c>, Why> {
+        let Encrypted { file, content } = encrypted;
+        let decision = &file.decision;
+        let recipients = native_recipients(&decision.after)?;
+        let opened = Verified::open(file.format, content, &self.0)?;
+        let (verified, old_key) = opened;
+        if verified.readers() != decision.before {
+            return Err(Why::Changed);
         }
-        let recipients = Recipients {
-            old: &swap.old,
-            new: &swap.new,
-        };
-        let new_key = DataKey::generate().ok_or(NotNative::NoRandomness)?;
-        Ok(Some(Made {
-            content: verified.reencrypted(&new_key, &recipients)?,
+        let new_key = DataKey::generate().ok_or(OpenError::NoRandomness)?;
+        let content = verified.reencrypted(&new_key, &Recipients(&recipients))?;
+        Ok(Made {
+            content,
             by: By::Kb,
             before: Before::Verified(verified, old_key),
-        }))
+        })
+    }
+}
+
+/// The readers, if kb can encrypt for all of them by itself.
+fn native_recipients(readers: &Readers) -> Result<Vec<Recipient>, OpenError> {
+    let recipient = |reader: &Reader| reader.recipient().cloned();
+    let recipients: Option<Vec<Recipient>> = readers.all().map(recipient).collect();
+    match recipients {
+        Some(recipients) if !readers.is_split() => Ok(recipients),
+        _ => Err(Unsupported::OtherKeys.into()),
     }
 }
 
 impl Engine for NativeEngine {
-    fn reencrypt<'c>(
-        &self,
-        file: Encrypted<'c>,
-        swap: &Swap,
-        _: How,
-    ) -> Result<Option<Made<'c>>, Why> {
-        Ok(self.try_to(file, swap)?)
+    fn reencrypt<'c>(&self, file: Encrypted<'c>, _: How) -> Result<Made<'c>, Why> {
+        self.run(file)
     }
 }
 
@@ -200,29 +290,21 @@ struct AutoEngine<'a> {
 }
 
 impl Engine for AutoEngine<'_> {
-    fn reencrypt<'c>(
-        &self,
-        file: Encrypted<'c>,
-        swap: &Swap,
-        how: How,
-    ) -> Result<Option<Made<'c>>, Why> {
-        match self.native.try_to(file, swap) {
-            Ok(made) => Ok(made),
-            Err(NotNative::Outside(why)) => self.sops.rotate(file, swap, how, Some(why)),
+    fn reencrypt<'c>(&self, file: Encrypted<'c>, how: How) -> Result<Made<'c>, Why> {
+        match self.native.run(file) {
+            Err(Why::Open(OpenError::Unsupported(why))) => self.sops.run(file, how, Some(why)),
             // sops may see the value under other keys; if not, kb can say where it is.
-            Err(NotNative::Tampered(tampered @ Tampered::Value { .. })) => {
-                let by_sops = self
-                    .sops
-                    .rotate(file, swap, how, Some(Outside::NotAuthentic));
+            Err(Why::Open(OpenError::Tampered(tampered @ Tampered::Value { .. }))) => {
+                let by_sops = self.sops.run(file, how, Some(Unsupported::NotAuthentic));
                 by_sops.map_err(|why| match why {
                     Why::Sops(error) if error.is_of_a_value() => {
-                        NotNative::Tampered(tampered).into()
+                        OpenError::Tampered(tampered).into()
                     }
                     why => why,
                 })
             }
             // A comment: sops would take it for plaintext, and encrypt it once more.
-            Err(why) => Err(why.into()),
+            made => made,
         }
     }
 }

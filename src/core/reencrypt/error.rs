@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::Undecided;
+use crate::core::encrypted::FileError;
+use crate::core::encrypted::{OpenError, Unsupported};
+use crate::core::git::GitError;
 use crate::core::identity::Recipient;
-use crate::core::native::NotNative;
 use crate::core::replace::ReplaceError;
 use crate::core::sops::SopsError;
 use crate::core::sops_config::{ConfigError, EditError};
-use crate::core::sops_file::FileError;
 
 /// A file, and why it cannot be moved.
 #[derive(Debug)]
@@ -27,23 +29,25 @@ pub enum Why {
     /// It is not whole, or in UTF-16.
     #[error("it names the key, and kb cannot read its sops metadata")]
     Unclear,
-    /// Its data key is split among several key groups, of which sops rotates the
-    /// first alone.
-    #[error("its key is split among several key groups, and sops rotates only the first")]
-    KeyGroups,
+    /// Someone has to decide about its readers.
+    #[error(transparent)]
+    Undecided(#[from] Undecided),
+    /// It was changed since its readers were decided.
+    #[error("it was changed meanwhile")]
+    Changed,
+    /// sops may see other keys in it than kb does.
+    #[error("kb cannot tell for certain which keys sops would use: {0}")]
+    Unsure(Unsupported),
     /// sops cannot re-encrypt it.
     #[error(transparent)]
     Sops(#[from] SopsError),
     /// kb does not re-encrypt it by itself, and was not to let sops do it; or something
     /// in it is not authentic.
     #[error(transparent)]
-    NotNative(#[from] NotNative),
+    Open(#[from] OpenError),
     /// sops would take a comment that it cannot open for plaintext.
     #[error("an encrypted value in a comment of it does not open, and would be lost")]
     LostComment,
-    /// A recipient that is to go stands in it twice, and sops takes out only one.
-    #[error("it names the old key twice, and sops takes out only one of them")]
-    Doubled,
     /// The result is for others than it should be.
     #[error("the result is for other recipients than it should be")]
     OtherRecipients,
@@ -64,6 +68,32 @@ pub enum Why {
     Replace(#[from] ReplaceError),
 }
 
+impl Why {
+    /// Whether it may be what re-encrypts the file, and not what is in it.
+    pub(super) fn is_of_the_engine(&self) -> bool {
+        match self {
+            Self::Sops(error) => match error {
+                SopsError::MacMismatch { .. } | SopsError::NoKey { .. } => false,
+                error => !error.is_of_a_value(),
+            },
+            Self::Open(OpenError::NoRandomness)
+            | Self::OtherRecipients
+            | Self::NotForNew
+            | Self::OtherValues
+            | Self::StillForOld
+            | Self::SameDataKey
+            | Self::Replace(_) => true,
+            Self::File(error) => matches!(error, FileError::Read { .. }),
+            Self::Open(_)
+            | Self::Unclear
+            | Self::Undecided(_)
+            | Self::Changed
+            | Self::Unsure(_)
+            | Self::LostComment => false,
+        }
+    }
+}
+
 /// Why files were not moved. Unless a variant says otherwise, nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReencryptError {
@@ -79,6 +109,9 @@ pub enum ReencryptError {
     /// A `.sops.yaml` cannot be replaced, or files cannot be written.
     #[error(transparent)]
     Replace(#[from] ReplaceError),
+    /// Which rules were reviewed, git could not tell.
+    #[error("cannot tell which rules were reviewed")]
+    Git(#[from] GitError),
     /// What could be read before cannot be read any more.
     #[error("{}", unread(.0))]
     Unread(Vec<PathBuf>),

@@ -1,24 +1,28 @@
-//! Finds the files and rules that are for given recipients.
+//! Finds the files and rules that a job is about.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{FileTrouble, ReencryptError, Swap, Tree, Why};
+use super::rulebook::Rulebook;
+use super::{Decision, FileTrouble, Goal, Job, ReaderPolicy, ReencryptError, Swap, Tree, Why};
+use crate::core::encrypted::{self, Format};
 use crate::core::identity::Recipient;
 use crate::core::parallel;
 use crate::core::replace::{self, ReplaceError};
 use crate::core::scan::{self, Search};
 use crate::core::sops_config::{ConfigError, Place, SopsConfig};
-use crate::core::sops_file::{self, Metadata};
 
-/// What a move is about.
+/// What a job is about.
 #[derive(Default)]
 pub struct Affected {
-    /// The files for an old recipient.
+    /// The files that are to be re-encrypted.
     pub files: Vec<AffectedFile>,
     /// The `.sops.yaml` files that name an old recipient.
     pub configs: Vec<ConfigEdit>,
-    /// The files and configs that cannot be moved, and why.
+    /// Files that stay as they are, and why: nobody has decided about their readers, or
+    /// kb cannot read them.
+    pub left: Vec<FileTrouble>,
+    /// Files and configs that cannot be replaced.
     pub troubles: Vec<FileTrouble>,
     /// The recipients that a rule names, of those that were asked for, and all of the
     /// files that were found.
@@ -34,15 +38,17 @@ pub struct Affected {
     pub temporary: Vec<PathBuf>,
 }
 
-/// A file for an old recipient.
+/// A file that is to be re-encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AffectedFile {
     /// Its path.
     pub path: PathBuf,
-    /// Who can open it now.
-    pub recipients: Vec<Recipient>,
-    /// Whether a key that is not age's opens it too.
-    pub other_keys: bool,
+    /// Its format.
+    pub format: Format,
+    /// The config of its rule, for sops: how it indents.
+    pub config: Option<PathBuf>,
+    /// Who can read it now and then.
+    pub decision: Decision,
 }
 
 /// A `.sops.yaml` before and after.
@@ -54,7 +60,7 @@ pub struct ConfigEdit {
     pub after: SopsConfig,
 }
 
-/// What is to be moved.
+/// What is to be re-encrypted.
 #[derive(Clone, Default)]
 pub struct Targets {
     /// The files.
@@ -65,53 +71,124 @@ pub struct Targets {
     pub unread: Vec<PathBuf>,
 }
 
-/// Looks what is for an old recipient, notes which of those and of the `known`
-/// recipients are named, and which files hold the `text`.
-///
-/// # Errors
-/// When a `.sops.yaml` names an old recipient and cannot be read or edited.
-pub fn look(
-    tree: &Tree,
-    swap: &Swap,
-    known: &[Recipient],
-    text: Option<&str>,
-) -> Result<Affected, ReencryptError> {
-    let recipients: Vec<Recipient> = swap.old.iter().chain(known).cloned().collect();
-    let search = Search {
-        roots: &tree.roots,
-        recipients: &recipients,
-        text,
-        skip: &tree.skip,
-    };
-    let scan = search.run();
-    let mut affected = Affected {
-        with_text: scan.with_text,
-        temporary: scan.temporary,
-        unread: scan.unread,
-        ..Affected::default()
-    };
-    let obstacles = parallel::map(&scan.files, |found| {
-        let is_own = found.foreign.is_none() && names_old(found, &swap.old);
-        is_own.then(|| replace::check_replaceable(&found.path).err())
-    });
-    for (found, obstacle) in scan.files.into_iter().zip(obstacles) {
-        affected.add(found, &swap.old, obstacle.flatten());
-    }
-    for config in configs(tree, scan.configs, &recipients)? {
-        let known = recipients.iter().filter(|key| config.mentions(key));
-        affected.named.extend(known.cloned());
-        let Some(edit) = edit(config, swap)? else {
-            continue;
+impl Job<'_> {
+    /// Looks which files and rules it is about, notes which of the cluster's recipients
+    /// are named anywhere, and which files hold the `text`.
+    ///
+    /// # Errors
+    /// When a `.sops.yaml` names an old recipient and cannot be read or edited, or has
+    /// conflict markers.
+    pub fn find(&self, text: Option<&str>) -> Result<Affected, ReencryptError> {
+        let mut recipients = self.swap.old.clone();
+        recipients.extend(self.held.iter().cloned());
+        let search = Search {
+            roots: &self.tree.roots,
+            recipients: &recipients,
+            text,
+            skip: &self.tree.skip,
         };
-        match replace::check_replaceable(&edit.before.path) {
-            Ok(()) => affected.configs.push(edit),
-            Err(error) => affected.troubles.push(FileTrouble {
-                path: edit.before.path,
-                why: Why::Replace(error),
-            }),
+        let scan = search.run();
+        let mut affected = Affected {
+            with_text: scan.with_text,
+            temporary: scan.temporary,
+            unread: scan.unread,
+            ..Affected::default()
+        };
+        // A repository that was moved away has no files, and Git cannot look into it.
+        if !scan.files.is_empty() {
+            for (found, judged) in self.judge_all(scan.files, &recipients)? {
+                affected.add(found, judged);
+            }
         }
+        for config in configs(self.tree, scan.configs, &recipients)? {
+            let known = recipients.iter().filter(|key| config.mentions(key));
+            affected.named.extend(known.cloned());
+            let Some(edit) = edit(config, &self.swap)? else {
+                continue;
+            };
+            match replace::check_replaceable(&edit.before.path) {
+                Ok(()) => affected.configs.push(edit),
+                Err(error) => affected.troubles.push(FileTrouble {
+                    path: edit.before.path,
+                    why: Why::Replace(error),
+                }),
+            }
+        }
+        Ok(affected)
     }
-    Ok(affected)
+
+    fn judge_all(
+        &self,
+        files: Vec<scan::Found>,
+        held: &[Recipient],
+    ) -> Result<Vec<(scan::Found, Judged)>, ReencryptError> {
+        let paths = files.iter().map(|found| found.path.as_path());
+        let rulebook = Rulebook::new(self.tree, paths)?;
+        let policy = ReaderPolicy {
+            goal: self.goal,
+            held,
+            old: &self.swap.old,
+            new: &self.swap.new,
+            known: &rulebook.known,
+            recovery: &rulebook.recovery,
+            consent: self.consent,
+        };
+        let judged = parallel::map_owned(files, |found| self.judge(found, &rulebook, &policy));
+        Ok(judged)
+    }
+
+    fn judge(
+        &self,
+        mut found: scan::Found,
+        rulebook: &Rulebook,
+        policy: &ReaderPolicy<'_>,
+    ) -> (scan::Found, Judged) {
+        let names_old = found.named.iter().any(|key| self.swap.old.contains(key));
+        if found.foreign.is_some() {
+            let judged = if names_old {
+                Judged::Foreign
+            } else {
+                Judged::NotAffected
+            };
+            return (found, judged);
+        }
+        let is_wanted = names_old || self.goal == Goal::MatchRules;
+        if !is_wanted {
+            return (found, Judged::NotAffected);
+        }
+        let Some(file) = found.file.take() else {
+            return (found, Judged::Left(Why::Unclear));
+        };
+        let decided = rulebook.of(&found.path, |rule| policy.decide(&file, rule));
+        let judged = match decided {
+            Err(why) => Judged::Left(why.into()),
+            Ok(decision) => {
+                let difference = decision.after.compare(&decision.before, &[]);
+                if !names_old && !difference.is_certain() && decision.leaving.is_empty() {
+                    return (found, Judged::NotAffected);
+                }
+                match replace::check_replaceable(&found.path) {
+                    Err(obstacle) => Judged::Obstacle(obstacle),
+                    Ok(()) => Judged::File(AffectedFile {
+                        path: found.path.clone(),
+                        format: file.format,
+                        config: rulebook.config_of(&found.path),
+                        decision,
+                    }),
+                }
+            }
+        };
+        (found, judged)
+    }
+}
+
+/// What becomes of a file that was found.
+enum Judged {
+    File(AffectedFile),
+    Left(Why),
+    Obstacle(ReplaceError),
+    Foreign,
+    NotAffected,
 }
 
 /// The config with the new recipient, or `None` if it names no old one.
@@ -127,7 +204,14 @@ fn edit(before: SopsConfig, swap: &Swap) -> Result<Option<ConfigEdit>, Reencrypt
 }
 
 impl Affected {
-    /// What is to be moved of it.
+    /// All but the files that could not be re-encrypted.
+    pub(super) fn without(mut self, failed: &[FileTrouble]) -> Self {
+        let has_failed = |path: &Path| failed.iter().any(|failed| failed.path == path);
+        self.files.retain(|file| !has_failed(&file.path));
+        self
+    }
+
+    /// What is to be re-encrypted of it.
     pub fn targets(self) -> Targets {
         Targets {
             files: self.files,
@@ -136,45 +220,25 @@ impl Affected {
         }
     }
 
-    fn add(&mut self, found: scan::Found, old: &[Recipient], obstacle: Option<ReplaceError>) {
-        let is_old = names_old(&found, old);
-        match (is_old, found.foreign) {
-            (true, Some(foreign)) => drop(self.foreign.insert(foreign)),
-            (false, Some(_)) => {}
-            (_, None) => {
+    fn add(&mut self, found: scan::Found, judged: Judged) {
+        let path = found.path;
+        match judged {
+            Judged::Foreign => self.foreign.extend(found.foreign),
+            Judged::NotAffected if found.foreign.is_some() => {}
+            judged => {
                 self.named.extend(found.named);
-                if is_old {
-                    self.add_old(found.path, found.metadata, obstacle);
+                match judged {
+                    Judged::File(file) => self.files.push(file),
+                    Judged::Left(why) => self.left.push(FileTrouble { path, why }),
+                    Judged::Obstacle(error) => {
+                        let why = Why::Replace(error);
+                        self.troubles.push(FileTrouble { path, why });
+                    }
+                    Judged::Foreign | Judged::NotAffected => {}
                 }
             }
         }
     }
-
-    fn add_old(
-        &mut self,
-        path: PathBuf,
-        metadata: Option<Metadata>,
-        obstacle: Option<ReplaceError>,
-    ) {
-        let why = match &metadata {
-            None => Some(Why::Unclear),
-            Some(metadata) if metadata.is_split => Some(Why::KeyGroups),
-            Some(_) => obstacle.map(Why::Replace),
-        };
-        match (why, metadata) {
-            (None, Some(metadata)) => self.files.push(AffectedFile {
-                path,
-                recipients: metadata.recipients,
-                other_keys: metadata.other_keys,
-            }),
-            (Some(why), _) => self.troubles.push(FileTrouble { path, why }),
-            (None, None) => {}
-        }
-    }
-}
-
-fn names_old(found: &scan::Found, old: &[Recipient]) -> bool {
-    found.named.iter().any(|key| old.contains(key))
 }
 
 /// The configs that were `found` in the tree, and the one that applies if it is
@@ -207,7 +271,7 @@ pub fn configs(
 /// Whether the text of a file that does not parse names one of the recipients.
 fn names_any(path: &Path, recipients: &[Recipient]) -> bool {
     // A pipe in its place could be read forever.
-    let bytes = sops_file::read(path).unwrap_or_default();
+    let bytes = encrypted::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     recipients.iter().any(|key| text.contains(key.as_str()))
 }

@@ -1,45 +1,62 @@
-//! Moves the encrypted files of a repository from old recipients to a new one, and
-//! the rules of its `.sops.yaml` files with them.
+//! Re-encrypts the encrypted files of a repository for other readers, and puts a new key
+//! in the place of old ones in its `.sops.yaml` files.
 //!
-//! [`look()`] finds them, [`Move::prepare`] re-encrypts them into memory, each result
-//! checked; [`Ready::stage`] puts the results beside their files. Until then nothing
-//! has changed. [`Staged::replace`] then puts them into place, and looks again until
-//! no file for an old recipient is left.
+//! [`Job::find`] finds them and decides by their rules who can read each from now on;
+//! [`Move::prepare`] re-encrypts them into memory, each result checked; [`Ready::stage`]
+//! puts the results beside their files. Until then nothing has changed.
+//! [`Staged::replace`] then puts them into place, and looks again until there is nothing
+//! left to do. What nobody has decided, and what cannot be re-encrypted, is left behind
+//! and named: one such file does not stop the others.
 //!
 //! | module | does |
 //! | --- | --- |
 //! | `look` | finds the files and rules |
+//! | `decide` | who can read a file from now on |
+//! | `rulebook` | the rules of the files, and the reviewed ones |
 //! | `engine` | re-encrypts one file |
 //! | `prepare` | all of them, on all cores, checked |
 //! | `place` | puts the results into place |
 //! | `error` | what can go wrong |
 
+mod decide;
+#[cfg(test)]
+mod decide_tests;
 mod engine;
 mod error;
 mod look;
 mod place;
 mod prepare;
+mod rulebook;
 
 use std::path::PathBuf;
 
 use super::data_key::Opener;
+use super::git::Git;
 use super::identity::{Identity, Recipient};
+use super::readers::Reader;
+use super::repository::FoundConfig;
+use super::servers::Servers;
 
+pub use decide::{Decision, FileRule, Goal, Undecided};
 pub use engine::{By, Choice, Engine};
 pub use error::{FileTrouble, ReencryptError, Why};
-pub use look::{Affected, AffectedFile, ConfigEdit, Targets, configs, look};
+pub use look::{Affected, AffectedFile, ConfigEdit, Targets, configs};
 pub use place::{Replaced, Staged};
 pub use prepare::Ready;
 
 /// Where the files and rules are.
-#[derive(Clone)]
 pub struct Tree {
     /// The directories that are looked through; absolute.
     pub roots: Vec<PathBuf>,
     /// The `.sops.yaml` that applies; it may be elsewhere, or not be there.
     pub config: PathBuf,
+    /// The config that was named: its rules are for all files.
+    pub named: Option<FoundConfig>,
     /// Files and directories that stay as they are.
     pub skip: Vec<PathBuf>,
+    /// The history of the repository, where it has one: it tells which rules were
+    /// reviewed.
+    pub git: Option<Git>,
 }
 
 /// Which recipients go, and which one comes.
@@ -85,12 +102,60 @@ pub enum Stage {
     Replacing,
 }
 
-/// Files to be moved, and how.
-pub struct Move<'a> {
+/// What a person has decided of readers, by options or in advance.
+#[derive(Clone, Default)]
+pub struct Consent {
+    /// Readers that may leave although they are a cluster's or for recovery, or that
+    /// leave files without a rule.
+    pub drop: Vec<Reader>,
+    /// Readers that files without a rule keep.
+    pub keep: Vec<Reader>,
+    /// Readers that only the working tree's rules name.
+    pub accept: Vec<Reader>,
+    /// Whether the plan is shown to someone who is asked.
+    pub asks: bool,
+    /// The key servers that may be used.
+    pub servers: Servers,
+}
+
+/// Which files are re-encrypted, and for whom.
+#[derive(Clone)]
+pub struct Job<'a> {
     /// Where they are.
     pub tree: &'a Tree,
-    /// From whom to whom.
+    /// Which of the cluster's keys go, and which comes.
     pub swap: Swap,
+    /// The recipients of all keys that the cluster holds.
+    pub held: Vec<Recipient>,
+    /// What they are re-encrypted for.
+    pub goal: Goal,
+    /// What a person has decided.
+    pub consent: &'a Consent,
+}
+
+/// How the readers of files are decided.
+#[derive(Clone, Copy)]
+pub struct ReaderPolicy<'a> {
+    /// What files are re-encrypted for.
+    pub goal: Goal,
+    /// The recipients of all keys that the cluster holds.
+    pub held: &'a [Recipient],
+    /// Those of them that go.
+    pub old: &'a [Recipient],
+    /// The cluster's key from now on.
+    pub new: &'a Recipient,
+    /// All readers that reviewed rules name.
+    pub known: &'a [Reader],
+    /// The recipients that are marked as recovery keys.
+    pub recovery: &'a [Recipient],
+    /// What a person has decided.
+    pub consent: &'a Consent,
+}
+
+/// Files to be re-encrypted, and by what.
+pub struct Move<'a> {
+    /// Which files, and for whom.
+    pub job: Job<'a>,
     /// What re-encrypts one of them.
     pub engine: &'a dyn Engine,
     /// Whether a MAC that does not match is tolerated.
@@ -105,16 +170,14 @@ impl<'a> Move<'a> {
     /// `old` are the identities of the recipients that go, to see that they do
     /// not open the results; `new` is the one that does.
     pub fn new(
-        tree: &'a Tree,
-        swap: Swap,
+        job: Job<'a>,
         old: &[Identity],
         new: &Identity,
         engine: &'a dyn Engine,
         observer: &'a dyn Observer,
     ) -> Self {
         Self {
-            tree,
-            swap,
+            job,
             engine,
             ignore_mac: false,
             observer,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::engine::By;
-use super::look::{Affected, ConfigEdit, look};
+use super::look::{Affected, ConfigEdit};
 use super::prepare::Ready;
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
 use crate::core::replace::{self, Batch, ReplaceError};
@@ -20,6 +20,8 @@ pub struct Staged {
     /// Who re-encrypted them.
     made_by: HashMap<PathBuf, By>,
     configs: Vec<replace::Staged>,
+    /// The files that could not be re-encrypted.
+    failed: Vec<FileTrouble>,
     /// What could not be read when they were looked for.
     unread: Vec<PathBuf>,
 }
@@ -50,17 +52,17 @@ impl Ready {
             files,
             made_by,
             configs,
+            failed: self.left,
             unread: self.unread,
         })
     }
 }
 
 impl Staged {
-    /// Replaces the files, looks again until none for an old recipient is left,
-    /// and then replaces the configs. A file that someone else has changed is
-    /// done again; their change stays. From here on the way is forward only: an
-    /// error leaves some files as they were and others moved. Returns how many
-    /// files and configs were replaced.
+    /// Replaces the files, looks again until none is left but those that nobody has
+    /// decided about or that cannot be re-encrypted, and then replaces the configs. A file
+    /// that someone else has changed is done again; their change stays. From here on the
+    /// way is forward only: an error leaves some files as they were and others moved.
     ///
     /// # Errors
     /// [`ReencryptError`]
@@ -72,13 +74,15 @@ impl Staged {
                 files,
                 made_by,
                 configs,
+                failed,
                 unread,
             } = staged;
             replaced.count(commit_files(files, made_by, task)?);
-            let mut left = look(task.tree, &task.swap, &[], None)?;
+            let find = || task.job.find(None).map(|found| found.without(&failed));
+            let mut left = find()?;
             if left.troubles.is_empty() && left.files.is_empty() {
                 replaced.configs += commit_configs(configs)?;
-                left = look(task.tree, &task.swap, &[], None)?;
+                left = find()?;
             }
             if !left.troubles.is_empty() {
                 return Err(ReencryptError::Files(left.troubles));
@@ -90,15 +94,18 @@ impl Staged {
                 return Err(ReencryptError::Unread(lost));
             }
             if left.files.is_empty() && left.configs.is_empty() {
+                replaced.left = left.left;
+                replaced.left.extend(failed);
                 return Ok(replaced);
             }
             staged = task.prepare_undisturbed(left.targets())?.stage()?;
+            staged.failed.extend(failed);
         }
-        let Affected { files, configs, .. } = look(task.tree, &task.swap, &[], None)?;
+        let Affected { files, configs, .. } = task.job.find(None)?;
         let files = files.into_iter().map(|file| file.path);
         let configs = configs.into_iter().map(|edit| edit.before.path);
         Err(ReencryptError::Unsettled {
-            old: task.swap.old.clone(),
+            old: task.job.swap.old.clone(),
             files: files.chain(configs).collect(),
         })
     }
@@ -144,7 +151,7 @@ fn commit_configs(configs: Vec<replace::Staged>) -> Result<usize, ReencryptError
 }
 
 /// What was replaced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Replaced {
     /// So many files.
     pub files: usize,
@@ -152,6 +159,8 @@ pub struct Replaced {
     pub by_sops: usize,
     /// So many `.sops.yaml` files.
     pub configs: usize,
+    /// The files that stay as they were, and why.
+    pub left: Vec<FileTrouble>,
 }
 
 impl Replaced {

@@ -1,5 +1,7 @@
 //! `init --force`: a cluster's keypair is replaced, and every file that the old one
-//! opens is re-encrypted. It can be killed at any moment.
+//! opens is re-encrypted. It can be killed at any moment. Who else can read a file is
+//! decided by its rule ([`reencrypt`](super::reencrypt)); files about which nobody has
+//! decided stay for the old key, which the cluster keeps, and are named.
 //!
 //! [`survey()`] looks at the cluster and the repository, [`plan()`] decides without
 //! looking at anything, and [`Rotation`] carries it out. Everything that can fail
@@ -34,8 +36,8 @@ mod tests;
 use std::path::PathBuf;
 
 use super::cluster::SecretName;
-use super::identity::Identity;
-use super::reencrypt::{AffectedFile, Tree};
+use super::identity::{Identity, Recipient};
+use super::reencrypt::{AffectedFile, Consent, Goal, Job, Swap, Tree};
 
 pub use error::{BadKeys, Refusal, RotateError, UnfitCopy};
 pub use plan::{Plan, Remarks, plan};
@@ -54,6 +56,21 @@ pub struct Request {
     pub copies: CopyPolicy,
     /// Whether files whose MAC does not match are moved all the same.
     pub ignore_mac: bool,
+    /// What a person has decided of the files' readers.
+    pub consent: Consent,
+}
+
+impl Request {
+    /// The files that this is about.
+    fn job(&self, swap: Swap, held: Vec<Recipient>) -> Job<'_> {
+        Job {
+            tree: &self.tree,
+            swap,
+            held,
+            goal: Goal::ReplaceKey,
+            consent: &self.consent,
+        }
+    }
 }
 
 /// Where the new key comes from.

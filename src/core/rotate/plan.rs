@@ -8,7 +8,7 @@ use super::{CopyPolicy, Refusal, Request, Step, UnfitCopy};
 use crate::core::cluster::SecretName;
 use crate::core::flux_secret::{BadLine, Journal, SecretCopy};
 use crate::core::identity::{Identity, Recipient};
-use crate::core::reencrypt::{Affected, Targets};
+use crate::core::reencrypt::{Affected, FileTrouble, Targets};
 
 /// What a rotation will do.
 pub struct Plan {
@@ -18,8 +18,10 @@ pub struct Plan {
     pub(super) copies: Vec<Journal>,
     /// Temporary files that a killed run may have left.
     pub(super) temporary: Vec<PathBuf>,
-    /// What is to be moved.
+    /// What is to be re-encrypted.
     pub targets: Targets,
+    /// Files that stay for the old key, and why.
+    pub left: Vec<FileTrouble>,
     /// What to know before it begins.
     pub remarks: Remarks,
 }
@@ -111,6 +113,7 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
             configs: affected.configs,
             unread: affected.unread,
         },
+        left: affected.left,
         temporary: affected.temporary,
         remarks,
     })

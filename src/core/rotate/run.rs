@@ -8,7 +8,7 @@ use crate::core::cluster::{Cluster, Mode};
 use crate::core::flux_secret::{Begun, Journal, JournalError};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{
-    By, Choice, Move, Observer, Ready, ReencryptError, Replaced, Staged, Swap, look,
+    By, Choice, FileTrouble, Move, Observer, Ready, ReencryptError, Replaced, Staged, Swap,
 };
 use crate::core::replace;
 
@@ -93,7 +93,11 @@ impl Rotation<'_> {
             plan.keys.swap.clone(),
             |task| task.prepare(found),
         );
-        let ready = ready.map_err(stopped)?;
+        let mut ready = ready.map_err(stopped)?;
+        // Of a rotation that is under way, the files that can be moved may be done.
+        if !plan.is_resumed() {
+            ready = ready.check_engine()?;
+        }
         Ok(Prepared { plan, ready })
     }
 
@@ -105,10 +109,10 @@ impl Rotation<'_> {
         work: impl FnOnce(&Move<'_>) -> T,
     ) -> T {
         let keys = &journal.keys;
-        let engine = self.engine.engine(keys.identities(), keys.for_sops());
-        let old = journal.keys.of_recipients(&swap.old);
-        let tree = &self.request.tree;
-        let mut task = Move::new(tree, swap, &old, new, &*engine, self.observer);
+        let engine = self.engine.engine(keys, new);
+        let old = keys.of_recipients(&swap.old);
+        let job = self.request.job(swap, keys.recipients());
+        let mut task = Move::new(job, &old, new, &*engine, self.observer);
         task.ignore_mac = self.request.ignore_mac;
         work(&task)
     }
@@ -157,7 +161,8 @@ impl Rotation<'_> {
             let recipient = theirs.recipient().cloned();
             let recipient = recipient.ok_or(Refusal::from(BadKeys::NewUnknown))?;
             swap = Swap::new(swap.old, recipient);
-            let found = look(&self.request.tree, &swap, &[], None).map_err(forward)?;
+            let job = self.request.job(swap.clone(), journal.keys.recipients());
+            let found = job.find(None).map_err(forward)?;
             if !found.troubles.is_empty() {
                 return Err(forward(ReencryptError::Files(found.troubles)));
             }
@@ -213,6 +218,11 @@ impl Prepared {
     /// Who re-encrypted each file.
     pub fn made_by(&self) -> impl Iterator<Item = (&Path, By)> {
         self.ready.made_by()
+    }
+
+    /// The files that cannot be re-encrypted, beside those that the plan leaves.
+    pub fn left(&self) -> &[FileTrouble] {
+        self.ready.left()
     }
 }
 

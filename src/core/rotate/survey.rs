@@ -10,7 +10,7 @@ use crate::core::flux_secret::{
 };
 use crate::core::identity::{Identity, Recipient};
 use crate::core::manifest::{self, HeldBy};
-use crate::core::reencrypt::{Affected, Swap, Tree, look};
+use crate::core::reencrypt::{Affected, Swap, Tree};
 use crate::core::scan::Search;
 use crate::core::sops_config::{CreationRule, SopsConfig};
 
@@ -67,7 +67,8 @@ pub fn survey(cluster: &Cluster, request: &Request) -> Result<Option<Situation>,
         }
     }
     let held = journal.keys.recipients();
-    let affected = look(&request.tree, &keys.swap, &held, Some(&request.secret.name))?;
+    let job = request.job(keys.swap.clone(), held);
+    let affected = job.find(Some(&request.secret.name))?;
     let mut situation = Situation {
         keys,
         affected,
@@ -177,8 +178,8 @@ pub fn check_absent(
     let opened_by_import =
         |recipients: &[Recipient]| imported.is_some_and(|imported| recipients.contains(imported));
     let lost = ours.filter(|found| {
-        let metadata = found.metadata.as_ref();
-        !metadata.is_some_and(|metadata| opened_by_import(&metadata.recipients))
+        let file = found.file.as_ref();
+        !file.is_some_and(|file| opened_by_import(&file.metadata.recipients()))
     });
     let files: Vec<PathBuf> = lost.map(|found| found.path).collect();
     match files.is_empty() {

@@ -1,14 +1,17 @@
 //! What is decided in a situation, without a cluster and without files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::survey::{KeyChange, Situation};
 use super::{CopyPolicy, NewKey, Plan, Refusal, Request, Step, plan};
 use crate::core::cluster::{SecretName, StoredSecret};
+use crate::core::encrypted::Format;
 use crate::core::flux_secret::Manager;
 use crate::core::flux_secret::{Journal, SecretCopy};
 use crate::core::identity::{Identity, Recipient};
-use crate::core::reencrypt::{Affected, AffectedFile, ConfigEdit, FileTrouble, Tree, Why};
+use crate::core::reencrypt::{
+    Affected, AffectedFile, ConfigEdit, Consent, Decision, FileTrouble, Tree, Why,
+};
 use crate::core::sops_config::SopsConfig;
 
 fn name(namespace: &str) -> SecretName {
@@ -36,11 +39,14 @@ fn request(copies: CopyPolicy) -> Request {
         tree: Tree {
             roots: vec![PathBuf::from("/repo")],
             config: PathBuf::from("/repo/.sops.yaml"),
+            named: None,
             skip: Vec::new(),
+            git: None,
         },
         key: NewKey::Generate,
         copies,
         ignore_mac: false,
+        consent: Consent::default(),
     }
 }
 
@@ -50,8 +56,9 @@ fn situation(entries: &[(&str, &Identity)], known: &Identity) -> Situation {
     let keys = KeyChange::new(&journal.secret, &journal.keys, &NewKey::Generate).expect("keys");
     let file = AffectedFile {
         path: PathBuf::from("/repo/a.yaml"),
-        recipients: vec![recipient(known)],
-        other_keys: false,
+        format: Format::Yaml,
+        config: None,
+        decision: Decision::default(),
     };
     Situation {
         keys,
@@ -88,13 +95,8 @@ fn the_cluster_has_the_key_before_files_change_and_shows_it_before_it_is_promote
     let entries = [("age.agekey", &old), ("age.previous.agekey", &retired)];
     let mut situation = situation(&entries, &old);
     situation.copies.push(copy(&old));
-    let config = SopsConfig {
-        path: PathBuf::from("/repo/.sops.yaml"),
-        exists: true,
-        text: String::new(),
-        rules: Vec::new(),
-        recreation_rules: Vec::new(),
-    };
+    let config = SopsConfig::from_bytes(Path::new("/repo/.sops.yaml"), Vec::new());
+    let config = config.expect("a config");
     situation.affected.configs.push(ConfigEdit {
         before: config.clone(),
         after: config,
@@ -175,12 +177,16 @@ fn a_copy_that_is_left_alone_may_be_managed() {
 }
 
 #[test]
-fn one_file_in_trouble_stops_it() {
+fn a_file_that_cannot_be_replaced_stops_it_and_one_that_is_left_does_not() {
     let old = Identity::generate().0;
     let mut situation = situation(&[("age.agekey", &old)], &old);
+    situation.affected.left.push(FileTrouble {
+        path: "/repo/c.yaml".into(),
+        why: Why::Unclear,
+    });
     situation.affected.troubles.push(FileTrouble {
         path: "/repo/b.yaml".into(),
-        why: Why::KeyGroups,
+        why: Why::Unclear,
     });
     let refused = refusal(situation, CopyPolicy::Refuse);
     assert!(matches!(refused, Refusal::Files(troubles) if troubles.len() == 1));

@@ -51,6 +51,9 @@ pub enum ConfigProblem {
 pub(super) fn look(request: &Request<'_>, keys: Option<&ClusterKeys>, status: &mut Status) {
     let rules = &request.audit.rules;
     if rules.configs().next().is_none() && rules.are_known() {
+        if !rules.misnamed().is_empty() {
+            return;
+        }
         status.config.push(ConfigProblem::Missing);
         return;
     }
@@ -62,11 +65,11 @@ pub(super) fn look(request: &Request<'_>, keys: Option<&ClusterKeys>, status: &m
             || keys.is_some_and(|keys| !held.contains(key) && keys.may_open(key, &[]))
     };
     let is_named = all().any(|rule| rule.recipients().any(|key| is_active(&key)));
-    // What a broken config names, nobody knows.
+    // What a broken config or rule names, nobody knows.
     let names_retired = all().any(|rule| status.keys.retired.iter().any(|key| rule.names(key)));
     let problems = &mut status.config;
     // What names a retired key is said below.
-    if rules.are_known() && !is_named && !names_retired {
+    if rules.are_sound() && !is_named && !names_retired {
         let named = all().flat_map(CreationRule::recipients);
         let named: BTreeSet<Recipient> = named.filter(Recipient::may_be_a_clusters).collect();
         problems.push(ConfigProblem::KeyNotNamed {
@@ -76,7 +79,7 @@ pub(super) fn look(request: &Request<'_>, keys: Option<&ClusterKeys>, status: &m
     }
     let files = request.audit.paths.iter();
     let used: HashSet<*const CreationRule> = files
-        .filter_map(|path| Some(std::ptr::from_ref(rules.of(path)?.rule)))
+        .filter_map(|path| Some(std::ptr::from_ref(rules.of(path).matching()?.rule)))
         .collect();
     for (config, paths) in rules.configs_and_paths() {
         let place = |rule: &CreationRule| rule.position.in_file(&config.path);
@@ -112,7 +115,7 @@ pub(super) fn look(request: &Request<'_>, keys: Option<&ClusterKeys>, status: &m
         .iter()
         .filter(|path| is_kustomization(path))
     {
-        if let Some(found) = rules.of(path) {
+        if let Some(found) = rules.of(path).matching() {
             let rule = found.rule.position.in_file(&found.config.path);
             // One is enough to show it.
             if covering.insert(rule.clone()) {

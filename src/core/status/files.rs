@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Request, Status};
-use crate::core::audit::{Cause, Content, Encrypted, Examined, PlainValue, Rule};
+use crate::core::audit::{
+    Cause, Content, Encrypted, Examined, Mismatch, PlainValue, RuleOf, Rules,
+};
 use crate::core::data_key::Opener;
+use crate::core::decrypt::{self, DecryptError};
+use crate::core::encrypted::{self, EncryptedFile, Format, Verified};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::Recipient;
 use crate::core::kustomize::is_kustomization;
-use crate::core::native::Verified;
 use crate::core::parallel;
-use crate::core::sops::{Decrypt, Keys, Sops, SopsError};
+use crate::core::servers::Servers;
+use crate::core::sops::{Sops, SopsError};
 use crate::core::sops_config::CreationRule;
-use crate::core::sops_file::{self, Format};
 
 /// kustomize-controller decrypts no larger file, in bytes (its `decryptor.go`,
 /// `maxEncryptedFileSize`).
@@ -28,16 +31,12 @@ pub type Progress<'a> = dyn Fn(usize, usize) + Sync + 'a;
 pub enum FileProblem {
     /// No rule is for it.
     NoRule,
-    /// Its recipients are others than its rule's.
-    OtherRecipients {
-        /// The rule, as `FILE:LINE:COLUMN`.
-        rule: String,
-        /// Those of the rule that it is not for.
-        missing: Vec<Recipient>,
-        /// Those that it is for, and the rule does not name.
-        extra: Vec<Recipient>,
-        /// Whether it is for a key that was rotated away.
-        is_retired: bool,
+    /// It is encrypted otherwise than its rule says.
+    Mismatch {
+        /// How it differs.
+        mismatch: Mismatch,
+        /// The retired keys of the cluster that it is still encrypted for.
+        retired: Vec<Recipient>,
         /// Whether a key of the cluster opens it.
         is_ours: bool,
     },
@@ -61,7 +60,7 @@ pub enum FileProblem {
     /// Its MAC does not match.
     WrongMac,
     /// A key of the cluster should open it, and does not.
-    NotOpened(SopsError),
+    NotOpened(DecryptError),
 }
 
 pub(super) fn look(
@@ -78,16 +77,16 @@ pub(super) fn look(
         };
         status.encrypted += 1;
         let rule = request.audit.rules.of(&file.path);
-        let problems = known.problems(file, found, rule);
+        let problems = known.problems(request, file, found, rule);
         let named = problems.into_iter().map(|it| (file.path.clone(), it));
         status.files.extend(named);
-        let recipients = &found.metadata.recipients;
+        let recipients = &found.file.metadata.recipients();
         if recipients.iter().any(|key| known.is_held(key)) {
             status.ours += 1;
             // One with values that were typed in is named for them, and one whose format its
             // name does not tell, sops does not open by itself.
             let is_typed_in = |value: &PlainValue| value.cause == Cause::TypedIn;
-            let is_told = found.format == Format::of(&file.path);
+            let is_told = found.file.format == Format::of(&file.path);
             if is_told && !found.plain_values.iter().any(is_typed_in) {
                 ours.push(file.path.as_path());
             }
@@ -96,9 +95,13 @@ pub(super) fn look(
     // sops opens nothing with a config that it cannot read.
     status.files_unopened = request.audit.rules.are_broken_at(&request.root);
     if let Some(keys) = keys.filter(|_| !status.files_unopened) {
-        status
-            .files
-            .extend(that_do_not_open(request.sops, keys, &ours, progress));
+        status.files.extend(that_do_not_open(
+            request.sops,
+            &request.audit.rules,
+            keys,
+            &ours,
+            progress,
+        ));
     }
     status.files.sort_by(|a, b| a.0.cmp(&b.0));
 }
@@ -110,8 +113,8 @@ struct Known<'k> {
     retired: Vec<Recipient>,
     /// Those that the rules name.
     named: BTreeSet<Recipient>,
-    /// Whether all configs could be read: else nobody knows what rules there are.
-    rules_are_known: bool,
+    /// Whether all rules can be used: else nobody knows whom they name.
+    rules_are_sound: bool,
 }
 
 impl<'k> Known<'k> {
@@ -123,7 +126,7 @@ impl<'k> Known<'k> {
             held: keys.map(ClusterKeys::recipients).unwrap_or_default(),
             retired: keys.map(ClusterKeys::retired).unwrap_or_default(),
             named: all.flat_map(CreationRule::recipients).collect(),
-            rules_are_known: rules.are_known(),
+            rules_are_sound: rules.are_sound(),
         }
     }
 
@@ -135,9 +138,10 @@ impl<'k> Known<'k> {
 
     fn problems(
         &self,
+        request: &Request<'_>,
         file: &Examined,
         found: &Encrypted,
-        rule: Option<Rule<'_>>,
+        rule: RuleOf<'_>,
     ) -> Vec<FileProblem> {
         let field = found.encrypted_head.clone();
         let mut problems: Vec<FileProblem> = field
@@ -150,40 +154,38 @@ impl<'k> Known<'k> {
         if file.size > LARGEST_FOR_FLUX {
             problems.push(FileProblem::TooLarge { size: file.size });
         }
-        problems.extend(self.problem_of_recipients(found, rule));
+        // What had a rule is named for that.
+        if !request.audit.lost_rules.contains_key(&file.path) {
+            problems.extend(self.problem_of_recipients(found, rule));
+        }
         problems
     }
 
-    fn problem_of_recipients(
-        &self,
-        found: &Encrypted,
-        rule: Option<Rule<'_>>,
-    ) -> Option<FileProblem> {
-        let recipients = &found.metadata.recipients;
-        if !self.rules_are_known {
-            return None;
-        }
+    fn problem_of_recipients(&self, found: &Encrypted, rule: RuleOf<'_>) -> Option<FileProblem> {
+        let recipients = &found.file.metadata.recipients();
         let is_known = |key: &Recipient| {
             !key.may_be_a_clusters() || self.is_held(key) || self.named.contains(key)
         };
-        if !found.metadata.other_keys && !recipients.iter().any(is_known) {
+        let has_others = found.file.metadata.has_other_keys();
+        if self.rules_are_sound && !has_others && !recipients.iter().any(is_known) {
             return Some(FileProblem::UnknownKeys {
                 recipients: recipients.clone(),
             });
         }
-        let Some(Rule { config, rule, .. }) = rule else {
-            return Some(FileProblem::NoRule);
+        let rule = match rule {
+            RuleOf::None => return Some(FileProblem::NoRule),
+            RuleOf::Broken { .. } => return None,
+            RuleOf::Rule(rule) => rule,
         };
-        let wanted: BTreeSet<Recipient> = rule.recipients().collect();
-        let has: BTreeSet<Recipient> = recipients.iter().cloned().collect();
-        let without = |a: &BTreeSet<Recipient>, b| a.difference(b).cloned().collect();
-        // A rule without a key is named as such; this would say nothing more.
-        (wanted != has && !rule.has_no_key()).then(|| FileProblem::OtherRecipients {
-            rule: rule.position.in_file(&config.path),
-            missing: without(&wanted, &has),
-            extra: without(&has, &wanted),
-            is_retired: self.retired.iter().any(|key| has.contains(key)),
-            is_ours: has.iter().any(|key| self.is_held(key)),
+        // A retired key is to go, although it is the cluster's.
+        let retired = recipients.iter().filter(|key| self.retired.contains(key));
+        let retired: Vec<Recipient> = retired.cloned().collect();
+        let held = self.held.iter().filter(|key| !retired.contains(key));
+        let held: Vec<Recipient> = held.cloned().collect();
+        Mismatch::of(&found.file, rule, &held).map(|mismatch| FileProblem::Mismatch {
+            mismatch,
+            retired,
+            is_ours: recipients.iter().any(|key| self.is_held(key)),
         })
     }
 }
@@ -192,33 +194,44 @@ impl<'k> Known<'k> {
 /// looking at the MAC. sops is asked where kb itself does not find all in order.
 fn that_do_not_open(
     sops: &Sops,
+    rules: &Rules,
     keys: &ClusterKeys,
     files: &[&Path],
     progress: &Progress<'_>,
 ) -> Vec<(PathBuf, FileProblem)> {
-    let identities = keys.for_sops();
     let done = AtomicUsize::new(0);
     let opener = Opener::new(keys.identities());
-    let is_in_order = |file: &Path| {
-        let content = sops_file::read(file);
-        content.is_ok_and(|content| Verified::open(Format::of(file), &content, &opener).is_ok())
-    };
-    let opened = parallel::map(files, |file| {
-        let request = Decrypt {
-            file,
+    let open = |path: &Path| {
+        // What cannot be read any more does not open.
+        let content = encrypted::read(path).unwrap_or_default();
+        if Verified::open(Format::of(path), &content, &opener).is_ok() {
+            return None;
+        }
+        let file = match EncryptedFile::parse(path, &content) {
+            Ok(file) => file,
+            // It was damaged meanwhile.
+            Err(_) => return None,
+        };
+        // A key of the cluster is to open it, as for Flux; no server is asked.
+        let request = decrypt::Request {
+            path,
+            file: &file,
+            content: &content,
+            rule: rules.of(path).usable().map(|rule| &rule.rule.readers),
+            servers: &Servers::default(),
             extract: None,
             ignore_mac: false,
         };
-        let result = match is_in_order(file) {
-            true => Ok(()),
-            false => sops.decrypt(&request, Keys::Cluster(&identities)).map(drop),
-        };
+        request.open(Some(keys), sops).err()
+    };
+    let opened = parallel::map(files, |file| {
+        let error = open(file);
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
-        result.err()
+        error
     });
     let problems = files.iter().zip(opened).filter_map(|(path, error)| {
         let problem = match error? {
-            SopsError::MacMismatch { .. } => FileProblem::WrongMac,
+            DecryptError::Sops(SopsError::MacMismatch { .. }) => FileProblem::WrongMac,
             error => FileProblem::NotOpened(error),
         };
         Some(((*path).to_owned(), problem))

@@ -137,7 +137,7 @@ impl Flux {
         status: &mut Status,
     ) -> Result<(), ClusterError> {
         let held = keys.map(ClusterKeys::recipients).unwrap_or_default();
-        let encrypted: BTreeMap<&PathBuf, &[Recipient]> = encrypted(request);
+        let encrypted: BTreeMap<&PathBuf, Vec<Recipient>> = encrypted(request);
         for (found, origin) in &self.all {
             let name = format!("{}/{}", found.namespace, found.name);
             let failure = found.failure.as_ref();
@@ -241,10 +241,10 @@ impl Applied<'_> {
 }
 
 /// The encrypted files, and who they are for.
-fn encrypted<'a>(request: &Request<'a>) -> BTreeMap<&'a PathBuf, &'a [Recipient]> {
+fn encrypted<'a>(request: &Request<'a>) -> BTreeMap<&'a PathBuf, Vec<Recipient>> {
     let files = request.audit.files.iter();
     let encrypted = files.filter_map(|file| match &file.content {
-        Content::Encrypted(found) => Some((&file.path, found.metadata.recipients.as_slice())),
+        Content::Encrypted(found) => Some((&file.path, found.file.metadata.recipients())),
         _ => None,
     });
     encrypted.collect()

@@ -2,26 +2,27 @@
 
 use serde_json::{Map, Value};
 
-use crate::core::sops_file::Format;
+use crate::core::encrypted::Format;
+use crate::core::yaml;
 
-/// The documents of a file, as sops sees them; `None` if it does not parse.
-pub(super) fn documents(format: Format, bytes: &[u8]) -> Option<Vec<Value>> {
+/// A line and a column, from 1.
+pub(super) type Place = (u64, u64);
+
+/// The documents of a file, as sops sees them.
+///
+/// # Errors
+/// Where it does not parse.
+pub(super) fn documents(format: Format, bytes: &[u8]) -> Result<Vec<Value>, Place> {
     let text = || String::from_utf8_lossy(bytes);
     match format {
-        Format::Yaml => {
-            let options = serde_saphyr::options! {
-                budget: None,
-                with_snippet: false,
-                // Whatever stands in plaintext may be of any kind.
-                non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
-                ignore_binary_tag_for_string: true,
-            };
-            serde_saphyr::from_slice_multiple_with_options(bytes, options).ok()
-        }
-        Format::Json => Some(vec![serde_json::from_slice(bytes).ok()?]),
-        Format::Dotenv => Some(vec![Value::Object(pairs(text().lines(), &['=']))]),
-        Format::Ini => Some(vec![Value::Object(sections(&text()))]),
-        Format::Binary => Some(Vec::new()),
+        Format::Yaml => yaml::values(bytes).map_err(|error| (error.line, error.column)),
+        Format::Json => match serde_json::from_slice(bytes) {
+            Ok(value) => Ok(vec![value]),
+            Err(error) => Err((error.line() as u64, error.column() as u64)),
+        },
+        Format::Dotenv => Ok(vec![Value::Object(pairs(text().lines(), &['=']))]),
+        Format::Ini => Ok(vec![Value::Object(sections(&text()))]),
+        Format::Binary => Ok(Vec::new()),
     }
 }
 

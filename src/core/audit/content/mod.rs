@@ -14,14 +14,16 @@ use std::path::Path;
 use memchr::memmem;
 use serde_json::Value;
 
+use super::mismatch::Mismatch;
 use super::rules::Rule;
+use crate::core::encrypted::{Damage, ENCRYPTED_VALUE, EncryptedFile, FileError, Format};
 use crate::core::kustomize::is_kustomization;
 use crate::core::manifest::{filled_values, is_encrypted, is_manifest, secrets};
 use crate::core::sops_config::{FILE_NAME, Selection};
-use crate::core::sops_file::{Damage, ENCRYPTED_VALUE, FileError, Format, Metadata};
-use documents::documents;
+use crate::core::yaml::Stream;
+use documents::{Place, documents};
+use plain_values::plain_values;
 pub use plain_values::{Cause, PlainValue};
-use plain_values::{plain_values, selection};
 
 /// Files that those who read them read before anything is decrypted: sops and git.
 const NEVER_ENCRYPTED: [&str; 4] = [FILE_NAME, ".gitattributes", ".gitignore", ".gitmodules"];
@@ -45,7 +47,7 @@ pub enum Content {
     /// It is not encrypted, and should be; or, without a rule, it is a Secret.
     Plaintext(Plaintext),
     /// It is encrypted.
-    Encrypted(Encrypted),
+    Encrypted(Box<Encrypted>),
     /// It holds encrypted values, and is not whole.
     Damaged(FileError),
 }
@@ -73,12 +75,10 @@ pub enum Plain {
 }
 
 /// An encrypted file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Encrypted {
-    /// Its format.
-    pub format: Format,
-    /// Who can open it.
-    pub metadata: Metadata,
+    /// Its format, and who can open it.
+    pub file: EncryptedFile,
     /// The values in it that should be encrypted, and are not.
     pub plain_values: Vec<PlainValue>,
     /// A field that Flux needs to apply it, and that is encrypted, as in
@@ -87,12 +87,13 @@ pub struct Encrypted {
 }
 
 impl Content {
-    /// As [`Self::of`], where only leaks are of interest: of most encrypted manifests
-    /// the metadata need not be parsed, which is the larger part.
-    pub(super) fn leaks_of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
-        match Format::of(path) == Format::Yaml && is_well_encrypted(bytes) {
-            true => Self::Other,
-            false => Self::of(path, bytes, rule),
+    /// As [`Self::of`], where only problems are of interest: most encrypted manifests are
+    /// as sops writes them, and it takes less to see that there is none.
+    pub(super) fn problems_of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
+        if Format::of(path) == Format::Yaml && is_sound(path, bytes, rule) {
+            Self::Other
+        } else {
+            Self::of(path, bytes, rule)
         }
     }
 
@@ -114,62 +115,55 @@ impl Content {
             false => Format::of(path),
         };
         let documents = documents(format, bytes);
-        let metadata = match (format, &documents) {
-            (Format::Yaml | Format::Json, Some(documents)) => {
-                Metadata::of_document(path, bytes, documents.first())
-            }
-            _ => Metadata::parse_as(format, path, bytes),
-        };
-        match (metadata, documents) {
-            (Ok(metadata), Some(documents)) => Self::Encrypted(Encrypted {
-                format,
-                metadata,
-                plain_values: plain_values(format, &documents, &selection(format, &documents)),
+        match (EncryptedFile::parse_as(format, path, bytes), documents) {
+            (Ok(file), Ok(documents)) => Self::Encrypted(Box::new(Encrypted {
+                plain_values: plain_values(format, &documents, &file.metadata.selection),
+                file,
                 encrypted_head: documents.iter().find_map(encrypted_head),
-            }),
+            })),
             // Prose may quote a whole file.
-            (Ok(_), None) | (Err(FileError::Damaged { .. }), _)
+            (Ok(_), Err(_)) | (Err(FileError::Damaged { .. }), _)
                 if Format::of(path) == Format::Binary && rule.is_none() =>
             {
                 Self::Other
             }
             // What kb cannot read, nobody has looked at.
-            (Ok(_), None) => Self::Damaged(FileError::Damaged {
+            (Ok(_), Err(place)) => Self::Damaged(FileError::Damaged {
                 path: path.to_owned(),
-                line_column: None,
+                line_column: Some(place),
                 reason: Damage::NotParsed,
             }),
-            (Err(FileError::Damaged { .. }), documents) if !has_mac => {
-                unencrypted(path, format, bytes, documents, None, rule)
+            (Err(damaged @ FileError::Damaged { reason, .. }), _)
+                if has_mac || reason == Damage::Uncertain =>
+            {
+                Self::Damaged(damaged)
             }
-            (Err(damaged @ FileError::Damaged { .. }), _) => Self::Damaged(damaged),
             (Err(FileError::NotParsed { line_column, .. }), _) => {
-                unencrypted(path, format, bytes, None, line_column, rule)
+                not_parsed(path, bytes, line_column, rule)
             }
-            (Err(_), documents) => unencrypted(path, format, bytes, documents, None, rule),
+            (Err(_), Ok(documents)) => {
+                plaintext(path, format, &documents, rule).map_or(Self::Other, Self::Plaintext)
+            }
+            (Err(_), Err(place)) => not_parsed(path, bytes, Some(place), rule),
         }
     }
 }
 
-/// What a file without sops metadata is; `documents` if it parses.
-fn unencrypted(
+/// What a file is that does not parse and has no sops metadata.
+fn not_parsed(
     path: &Path,
-    format: Format,
     bytes: &[u8],
-    documents: Option<Vec<Value>>,
-    line_column: Option<(u64, u64)>,
+    line_column: Option<Place>,
     rule: Option<Rule<'_>>,
 ) -> Content {
-    let found = match documents {
-        Some(documents) => plaintext(path, format, &documents, rule),
-        None => rule
-            .filter(|rule| may_be_secret(path, bytes, *rule))
-            .map(|_| Plaintext {
-                what: Plain::NotParsed(line_column),
-                is_plainly_meant: false,
-            }),
-    };
-    found.map_or(Content::Other, Content::Plaintext)
+    if rule.is_some_and(|rule| may_be_secret(path, bytes, rule)) {
+        Content::Plaintext(Plaintext {
+            what: Plain::NotParsed(line_column),
+            is_plainly_meant: false,
+        })
+    } else {
+        Content::Other
+    }
 }
 
 /// Whether a file that does not parse may be one that its rule means.
@@ -263,15 +257,38 @@ fn encrypted_head(document: &Value) -> Option<String> {
     Some(field[1..].replace('/', "."))
 }
 
-/// Whether it surely is an encrypted manifest with nothing in plaintext that should be
-/// encrypted.
-fn is_well_encrypted(bytes: &[u8]) -> bool {
-    let Some(documents) = before_metadata(bytes).and_then(|it| documents(Format::Yaml, it)) else {
+/// Whether it surely is an encrypted manifest as its rule wants it, with nothing in
+/// plaintext that should be encrypted.
+fn is_sound(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> bool {
+    let Some(at) = before_metadata(bytes).map(<[u8]>::len) else {
         return false;
     };
-    let has_metadata = |document: &Value| document.get("sops").is_some();
-    !documents.iter().any(has_metadata)
-        && plain_values(Format::Yaml, &documents, &Selection::of_secrets()).is_empty()
+    let (manifest, metadata) = bytes.split_at(at);
+    let Ok(text) = str::from_utf8(manifest) else {
+        return false;
+    };
+    let Ok(stream) = Stream::parse(text) else {
+        return false;
+    };
+    let [document] = stream.documents.as_slice() else {
+        return false;
+    };
+    let value = document.to_value().ok();
+    let Some(value) = value.filter(|_| !stream.all_doubts().may_split_readers()) else {
+        return false;
+    };
+    if value.get("sops").is_some()
+        || !plain_values(Format::Yaml, &[value], &Selection::of_secrets()).is_empty()
+    {
+        return false;
+    }
+    let file = EncryptedFile::parse_as(Format::Yaml, path, metadata).ok();
+    // One without a rule may have had one.
+    let file = file.filter(|file| file.metadata.is_certain());
+    let Some((file, rule)) = file.zip(rule) else {
+        return false;
+    };
+    Mismatch::of(&file, rule, &[]).is_none()
 }
 
 /// What stands before the metadata in a YAML file of one document, as sops writes it

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::core::encrypted::Format;
 use crate::core::manifest::{filled_values, is_empty, is_encrypted, secrets};
 use crate::core::sops_config::Selection;
-use crate::core::sops_file::Format;
 
 /// Where `kubectl apply` keeps all that was applied, the values of Secrets too.
 const LAST_APPLIED: &str =
@@ -86,20 +86,5 @@ fn is_metadata(format: Format, key: &str) -> bool {
     match format {
         Format::Dotenv => key.starts_with("sops_"),
         _ => key == "sops",
-    }
-}
-
-/// Which values a file was encrypted for, by its own metadata.
-pub(super) fn selection(format: Format, documents: &[Value]) -> Selection {
-    let Some(first) = documents.first() else {
-        return Selection::Unsaid;
-    };
-    match format {
-        Format::Dotenv => {
-            Selection::new(|field| Some(first.get(format!("sops_{field}"))?.as_str()?.to_owned()))
-        }
-        _ => first
-            .get("sops")
-            .map_or(Selection::Unsaid, Selection::of_metadata),
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{Problem, documents};
+use crate::core::encrypted::{ENCRYPTED_VALUE, Format};
 use crate::core::manifest::{SECTIONS, is_empty, is_encrypted, is_secret};
-use crate::core::sops_file::{ENCRYPTED_VALUE, Format};
 
 /// What is wrong with the encrypted file that sops made of a text: values of a
 /// Secret that are no text for sops, or that stay in plaintext although `before`,

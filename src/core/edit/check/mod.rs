@@ -11,7 +11,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::core::sops_file::Format;
+use crate::core::encrypted::Format;
+use crate::core::yaml;
 pub(super) use encrypted::problem_of_encrypted;
 pub(super) use typed::{problem, reason_for_refusal};
 
@@ -58,22 +59,13 @@ fn documents(format: Format, text: &[u8]) -> Result<Vec<Value>, Problem> {
         words: reason.to_owned(),
     };
     match format {
-        Format::Yaml => {
-            if let Err(error) = std::str::from_utf8(text) {
-                let before = &text[..error.valid_up_to()];
-                let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
-                let column = before.rsplit(|byte| *byte == b'\n').next();
-                let column = column.unwrap_or_default().len() as u64 + 1;
-                return Err(trouble(line, column, "it is no text in UTF-8"));
-            }
-            let options = serde_saphyr::options! { budget: None, with_snippet: false };
-            let documents = serde_saphyr::from_slice_multiple_with_options(text, options);
-            documents.map_err(|error: serde_saphyr::Error| {
-                let at = error.location();
-                let (line, column) = at.map_or((1, 1), |at| (at.line(), at.column()));
-                trouble(line, column, reason(&error))
-            })
-        }
+        Format::Yaml => yaml::values(text).map_err(|error| {
+            trouble(
+                error.line,
+                error.column,
+                error.reason.words().unwrap_or(NOT_PARSED),
+            )
+        }),
         Format::Json => {
             let value = serde_json::from_slice(text).map(|value| vec![value]);
             value.map_err(|error| {
@@ -88,13 +80,3 @@ fn documents(format: Format, text: &[u8]) -> Result<Vec<Value>, Problem> {
 }
 
 const NOT_PARSED: &str = "it does not parse";
-
-/// serde-saphyr's own words may quote the text.
-fn reason(error: &serde_saphyr::Error) -> &'static str {
-    use serde_saphyr::Error as E;
-    match error.without_snippet() {
-        E::DuplicateMappingKey { .. } => "a key stands here for the second time",
-        E::UnknownAnchor { .. } => "there is no anchor of this name above",
-        _ => NOT_PARSED,
-    }
-}

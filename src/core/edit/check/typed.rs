@@ -6,8 +6,8 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
 use super::{Problem, documents};
+use crate::core::encrypted::Format;
 use crate::core::manifest::SECTIONS;
-use crate::core::sops_file::Format;
 
 /// All fields of a Secret (k8s.io/api/core/v1), and sops's metadata.
 const FIELDS: [&str; 8] = [
@@ -172,7 +172,7 @@ mod tests {
         assert!(yaml("- a\n").expect("a list").contains("no mapping"));
         assert_eq!(
             reason_for_refusal(Format::Yaml, b"a: 1\nb: x\xff\n").map(|p| p.to_string()),
-            Some("line 2, column 5: it is no text in UTF-8".to_owned())
+            Some("line 2, column 5: it is not text in UTF-8 or UTF-16".to_owned())
         );
         let reason = |format, text: &str| {
             let problem = reason_for_refusal(format, text.as_bytes());
@@ -188,7 +188,7 @@ mod tests {
         }
         assert_eq!(
             reason(Format::Yaml, "a: 1\nb: 2\na: 3\n").as_deref(),
-            Some("line 3, column 1: a key stands here for the second time")
+            Some("line 3, column 1: duplicate key")
         );
     }
 }
