@@ -8,11 +8,11 @@ use super::options::CommonOptions;
 use super::report::Report;
 use super::stdout::Stdout;
 use crate::core::cluster::{Cluster, kubeconfig};
+use crate::core::encrypted::FileError;
 use crate::core::flux_secret::BadLine;
 use crate::core::git::Git;
 use crate::core::repository::{self, FoundConfig};
 use crate::core::sops::Sops;
-use crate::core::sops_file::FileError;
 
 /// The process around a command, resolved into plain values.
 pub struct Context {
@@ -85,6 +85,14 @@ impl Context {
         let variables = || self.environment.variables();
         let git = repository::git_root(directory).map(|_| Git::new(root.clone(), variables()));
         (root, git)
+    }
+
+    /// The Git repository that a file of an absolute path lies in.
+    pub fn git_of(&self, file: &Path) -> Option<Git> {
+        let directory = file.ancestors().skip(1).find(|above| above.is_dir())?;
+        let root = repository::git_root(directory)?;
+        let root = repository::root(directory).unwrap_or(root);
+        Some(Git::new(root, self.environment.variables()))
     }
 
     /// The paths of `--skip`, as a walk through the `roots` comes to them.

@@ -30,6 +30,11 @@ pub const NO_PROXY: &str = "NO_PROXY";
 
 /// A directory in memory that is the person's own (XDG base directories).
 pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// Where programs keep what they learn (XDG base directories); `~/.local/state` without
+/// it.
+pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+/// The list of accepted key servers, for messages.
+pub const KEY_SERVERS: &str = "$XDG_STATE_HOME/kb/servers, or ~/.local/state/kb/servers";
 /// The directory for temporary files.
 pub const TMPDIR: &str = "TMPDIR";
 
@@ -104,6 +109,16 @@ impl Environment {
         self.get(SOPS_CONFIG).map(PathBuf::from)
     }
 
+    /// The list of key servers that were accepted on this machine; `None` where there is
+    /// no place for it.
+    pub fn key_servers(&self) -> Option<PathBuf> {
+        let path = |name| self.get(name).map(PathBuf::from);
+        // The specification has a path that is not absolute ignored.
+        let state = path(XDG_STATE_HOME).filter(|path| path.is_absolute());
+        let state = state.or_else(|| Some(path(HOME)?.join(".local/state")))?;
+        Some(state.join("kb/servers"))
+    }
+
     /// Where a plaintext may be while someone edits it.
     pub fn places(&self) -> Places {
         // sops is given the path as text.
@@ -167,5 +182,26 @@ impl Environment {
             terminal: std::io::stdin().is_terminal(),
             environment: self.variables(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_key_servers_is_in_the_persons_state_directory() {
+        let list = |variables: &[(&str, &str)]| {
+            let variables = variables.iter();
+            let variables = variables.map(|(name, value)| (name.into(), value.into()));
+            Environment::new(variables.collect()).key_servers()
+        };
+        let home = (HOME, "/home/me");
+        let expected = Some("/home/me/.local/state/kb/servers".into());
+        assert_eq!(list(&[home]), expected);
+        assert_eq!(list(&[home, (XDG_STATE_HOME, "relative")]), expected);
+        let expected = Some("/state/kb/servers".into());
+        assert_eq!(list(&[home, (XDG_STATE_HOME, "/state")]), expected);
+        assert_eq!(list(&[]), None);
     }
 }

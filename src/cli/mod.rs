@@ -11,8 +11,10 @@
 //! | [`options`] | the options that every command takes |
 //! | [`progress`] | shows on a terminal how far it is |
 //! | [`private_key`] | takes a private key from stdin or a hidden prompt |
+//! | [`readers`] | options that decide about readers of files |
 //! | [`report`] | writes to stderr: the only place that does |
 //! | [`rule_picker`] | asks which rule of `.sops.yaml` a key is for |
+//! | [`servers`] | asks before a key server is used for the first time |
 //! | [`stdout`] | writes what was asked for to stdout: the only place that does |
 //! | [`failure`] | gives each error its hints |
 
@@ -25,8 +27,10 @@ pub mod man;
 pub mod options;
 pub mod private_key;
 pub mod progress;
+pub mod readers;
 pub mod report;
 pub mod rule_picker;
+pub mod servers;
 pub mod stdout;
 
 use std::ffi::OsString;

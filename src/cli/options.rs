@@ -61,6 +61,10 @@ pub struct CommonOptions {
     #[arg(long, global = true, value_name = "FILE", help_heading = "Repository")]
     pub config: Option<PathBuf>,
 
+    /// Use this key server that a rule of .sops.yaml names, without asking; may be repeated
+    #[arg(long, global = true, value_name = "URL", help_heading = "Repository")]
+    pub allow_server: Vec<String>,
+
     /// Say only what went wrong
     #[arg(
         short,
@@ -127,6 +131,9 @@ impl CommonOptions {
         }
         if let Some(path) = &self.config {
             options.push_str(&format!(" --config {}", quoted(&path.to_string_lossy())));
+        }
+        for server in &self.allow_server {
+            options.push_str(&format!(" --allow-server {}", quoted(server)));
         }
         options
     }

@@ -105,6 +105,16 @@ impl Report {
         }
     }
 
+    /// Says what went wrong in a part of the work, and what to do.
+    pub fn failure_as_warning(&self, failure: &Failure) {
+        if let Some(message) = failure.message() {
+            self.line(Some(("warning:", WARNING)), message);
+        }
+        for hint in failure.hints() {
+            self.hint(hint);
+        }
+    }
+
     /// Says what went wrong and what to do. Returns the exit code.
     pub fn failure(&self, failure: &Failure) -> u8 {
         if let Some(message) = failure.message() {

@@ -14,6 +14,14 @@ impl From<DecryptError> for Failure {
         match error {
             DecryptError::Fetch(error) => error.into(),
             DecryptError::Sops(error) => error.into(),
+            DecryptError::Unsure { .. } => failure
+                .hint("git log -p shows how the file was before; sops itself writes no such file"),
+            DecryptError::NothingLeft { foreign, .. } if foreign.is_empty() => {
+                failure.hint("if that server may be used: --allow-server URL")
+            }
+            DecryptError::NothingLeft { .. } => {
+                failure.hint("git log -p shows how the file or its rule was changed")
+            }
             DecryptError::SecretMissing {
                 secret,
                 namespace_exists,

@@ -7,9 +7,19 @@ use crate::cli::options::quoted;
 use crate::core::replace::{Obstacle, ReplaceError};
 use crate::core::sops_config::{ConfigError, EditError, FILE_NAME, NoPlace, RuleSummary};
 
+/// What sops says of the file.
+const MANUAL: &str =
+    "https://getsops.io/docs/#using-sopsyaml-conf-to-select-kms-pgp-and-age-for-new-files";
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        let failure = Self::from_error(&error);
+        Self::from(&error)
+    }
+}
+
+impl From<&ConfigError> for Failure {
+    fn from(error: &ConfigError) -> Self {
+        let failure = Self::from_error(error);
         match error {
             ConfigError::Read { .. } => failure.hint("ls -l shows who may read it"),
             ConfigError::Misnamed { path } => {
@@ -22,10 +32,21 @@ impl From<ConfigError> for Failure {
             }
             ConfigError::PathRegex { .. } => failure
                 .hint("sops matches with Go's regular expressions: https://golang.org/s/re2syntax"),
-            ConfigError::Parse { .. } => failure.hint("the file's form: https://getsops.io/docs/#using-sopsyaml-conf-to-select-kms-pgp-and-age-for-new-files"),
+            ConfigError::Parse { .. } => failure.hint(format!("the file's form: {MANUAL}")),
+            ConfigError::Conflict { .. } => {
+                failure.hint("finish the merge: git status shows the files that it waits for")
+            }
             ConfigError::Recipient { .. } => failure
                 .hint("age-keygen -y prints the recipient of a private key")
                 .hint("a key that is still to be filled in is written <key>"),
+            ConfigError::Key { .. } => failure
+                .hint(format!("how keys are written: {MANUAL}"))
+                .hint("a key that is still to be filled in is written <key>"),
+            ConfigError::Selections { .. } => failure.hint("keep one of them"),
+            ConfigError::UnknownField { field, .. } => match field.nearest {
+                Some(nearest) => failure.hint(format!("write {nearest} instead of {}", field.name)),
+                None => failure,
+            },
         }
     }
 }
@@ -34,6 +55,12 @@ impl From<EditError> for Failure {
     fn from(error: EditError) -> Self {
         let failure = Self::from_error(&error);
         match error {
+            EditError::Encoding { path } => {
+                let path = quoted(&path.to_string_lossy());
+                failure.hint(format!(
+                    "save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path} > {path}.utf8 && mv {path}.utf8 {path}"
+                ))
+            }
             EditError::Form { .. } | EditError::Unintended { .. } => failure.hint(
                 "edit that place by hand (init fills in a placeholder, age: <key>), and run it again",
             ),

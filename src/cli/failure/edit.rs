@@ -5,6 +5,7 @@ use std::path::Path;
 use super::config::rule_list;
 use super::{Failure, Program};
 use crate::cli::options::quoted;
+use crate::cli::readers::mismatch_words;
 use crate::core::decrypt::DecryptError;
 use crate::core::edit::EditError;
 use crate::core::editor::EditorError;
@@ -33,6 +34,19 @@ impl From<EditError> for Failure {
             EditError::Replace(error) => error.into(),
             EditError::Place(error) => error.into(),
             EditError::Editor(error) => error.into(),
+            EditError::OtherThanRule { mismatch, .. } => {
+                let words = mismatch_words(&mismatch).join("; ");
+                failure
+                    .detail(&format!(": {words}"))
+                    .hint_command(
+                        "if the rule is right, to re-encrypt the file for its readers first:",
+                        Program::Kb,
+                        "k secrets init --use-existing",
+                    )
+                    .hint("if the file is right, change the rule; --keep-readers edits the file as it is")
+            }
+            EditError::Servers { .. } => failure.hint("if they may be used: --allow-server URL"),
+            EditError::Git(_) => failure.hint("git status shows what is wrong"),
             EditError::DanglingLink { path } => failure.hint(format!(
                 "ls -l {} shows where it leads",
                 quoted(&path.to_string_lossy())
@@ -119,6 +133,9 @@ impl From<EditError> for Failure {
                 .hint(other_cluster),
             EditError::NotOpened { .. } => failure
                 .hint("a rule that splits the data key among key_groups, or names another cluster's post-quantum key, is of no use to Flux"),
+            EditError::RuleChanged { .. } => {
+                failure.hint("see what was changed: git diff .sops.yaml; --resume goes by what it says now")
+            }
             EditError::WrongKeys { .. } => {
                 failure.hint("was .sops.yaml changed meanwhile? --resume goes by what it says now")
             }

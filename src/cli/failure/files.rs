@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::Failure;
 use crate::cli::options::quoted;
+use crate::core::encrypted::FileError;
 use crate::core::sops::{MINIMUM_VERSION, SopsError};
 use crate::core::sops_config;
-use crate::core::sops_file::FileError;
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
@@ -66,6 +66,9 @@ impl From<SopsError> for Failure {
             SopsError::Extract { .. } => failure.hint(
                 "the form is '[\"data\"][\"password\"]', with the keys as they stand in the file",
             ),
+            SopsError::NotAKey { .. } => {
+                failure.hint("kb k secrets check names what is wrong in .sops.yaml and in the file")
+            }
             SopsError::Stopped => failure.hint("nothing was saved; run it again"),
             SopsError::Refused { .. } => failure.hint("look whether it is as its name says"),
             SopsError::Failed {

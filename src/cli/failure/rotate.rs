@@ -2,12 +2,14 @@
 
 use super::config::replace_hint;
 use super::secret::edit_arguments;
-use super::{Failure, Program, file_list};
+use super::{Failure, Hint, Program, file_list};
+use crate::cli::options::quoted;
 use crate::cli::report::one_line;
 use crate::core::cluster::SecretName;
+use crate::core::encrypted::{OpenError, Tampered, Unsupported};
 use crate::core::flux_secret::{JournalError, SecretCopy};
-use crate::core::native::{NotNative, Outside, Tampered};
-use crate::core::reencrypt::{FileTrouble, ReencryptError, Why};
+use crate::core::readers::Reader;
+use crate::core::reencrypt::{FileTrouble, ReencryptError, Undecided, Why};
 use crate::core::rotate::{BadKeys, Refusal, RotateError};
 use crate::core::sops::SopsError;
 
@@ -120,10 +122,13 @@ impl From<ReencryptError> for Failure {
     fn from(error: ReencryptError) -> Self {
         let failure = Self::from_error(&error);
         match error {
-            ReencryptError::Files(troubles) => failure.with_troubles(&troubles),
+            ReencryptError::Files(troubles) => {
+                failure.with_troubles(&troubles.iter().collect::<Vec<_>>())
+            }
             ReencryptError::Config(error) => error.into(),
             ReencryptError::Edit(error) => error.into(),
             ReencryptError::Replace(error) => error.into(),
+            ReencryptError::Git(_) => failure.hint("git status shows what is wrong"),
             ReencryptError::Unread(paths) => failure.detail(&file_list("", &paths)).hint(
                 "files there may still be for the old key: put them back, or make them readable",
             ),
@@ -177,7 +182,10 @@ impl From<Refusal> for Failure {
                 Program::Kubectl,
                 format!("-n {} get secret {} -o yaml", secret.namespace, secret.name),
             ),
-            Refusal::Files(troubles) => failure.with_troubles(&troubles).hint(NOTHING_CHANGED),
+            Refusal::Files(troubles) => failure
+                .with_troubles(&troubles.iter().collect::<Vec<_>>())
+                .hint("--skip PATH leaves a file for the old key, which stays in the cluster until it is pruned")
+                .hint(NOTHING_CHANGED),
             Refusal::Copies(copies) => failure
                 .detail(&copy_list(&copies))
                 .hint("--all-copies rotates in them too; --only-this leaves them, for one that a controller mirrors, for instance"),
@@ -260,70 +268,123 @@ impl Failure {
 
     /// Names each file and what is wrong with it, and says once for each kind what
     /// to do.
-    fn with_troubles(self, troubles: &[FileTrouble]) -> Self {
-        let line = |trouble: &FileTrouble| {
-            let reason = Self::from_error(&trouble.why).message.unwrap_or_default();
-            let reason = reason.replace('\n', "\\n");
-            let path = one_line(&trouble.path);
-            match &trouble.why {
-                Why::NotNative(NotNative::Tampered(tampered)) => {
-                    let place = tampered.position().in_file(&trouble.path);
-                    format!("\n  {}: {reason}", one_line(place.as_ref()))
-                }
-                _ if reason.contains(&path) => format!("\n  {reason}"),
-                _ => format!("\n  {path}: {reason}"),
-            }
-        };
-        let mut text: String = troubles.iter().take(SHOWN).map(line).collect();
+    pub(in crate::cli) fn with_troubles(self, troubles: &[&FileTrouble]) -> Self {
+        let lines = troubles
+            .iter()
+            .take(SHOWN)
+            .map(|trouble| trouble_line(trouble));
+        let mut text: String = lines.collect();
         if troubles.len() > SHOWN {
             text.push_str(&format!("\n  and {} more", troubles.len() - SHOWN));
         }
-        let mut failure = self.detail(&text);
-        for trouble in troubles {
-            let hint = match &trouble.why {
-                Why::Sops(SopsError::MacMismatch { .. }) => {
-                    "git log -p shows how a file was changed; --ignore-mac moves it all the same, and gives it a new MAC"
-                }
-                Why::Doubled => {
-                    "sops updatekeys makes it name each recipient once, by the rules of .sops.yaml"
-                }
-                Why::KeyGroups => "sops updatekeys and sops rotate move it by hand",
-                Why::Replace(error) => &replace_hint(error),
-                Why::File(_) | Why::Unclear => "git log -p shows how the file was before",
-                Why::Sops(_) => {
-                    "kb k secrets decrypt PATH shows whether it opens; a KMS or PGP recipient must be within reach"
-                }
-                Why::NotNative(NotNative::Outside(Outside::Mac)) => {
-                    "git log -p shows how the file was changed; without --engine native, sops has the last word"
-                }
-                Why::NotNative(NotNative::Outside(_)) => {
-                    "without --engine native, sops re-encrypts what kb leaves to it"
-                }
-                Why::NotNative(NotNative::NoRandomness) => "nothing can be encrypted without them",
-                Why::NotNative(NotNative::Tampered(Tampered::Value { .. })) => {
-                    "git log -p shows how the file was changed: a value cannot be moved or copied in its encrypted form"
-                }
-                Why::LostComment
-                | Why::NotNative(NotNative::Tampered(Tampered::Comment { .. })) => {
-                    "put such a comment back as sops wrote it (git log -p), or take it out; --engine sops keeps it, as a text that nobody can open"
-                }
-                Why::OtherRecipients
-                | Why::NotForNew
-                | Why::OtherValues
-                | Why::StillForOld
-                | Why::SameDataKey => {
-                    "--engine sops or another version of sops may do better: sops --version"
-                }
-            };
-            if !failure
-                .hints
-                .iter()
-                .any(|known| *known == super::Hint::Text(hint.to_owned()))
-            {
-                failure = failure.hint(hint);
-            }
+        let hints = troubles
+            .iter()
+            .map(|trouble| hint_of(&trouble.why))
+            .collect();
+        self.detail(&text).hints_of(hints)
+    }
+}
+
+/// A file, and what is wrong with it.
+fn trouble_line(trouble: &FileTrouble) -> String {
+    let reason = Failure::from_error(&trouble.why)
+        .message
+        .unwrap_or_default();
+    let reason = reason.replace('\n', "\\n");
+    let path = one_line(&trouble.path);
+    match &trouble.why {
+        Why::Open(OpenError::Tampered(tampered)) => {
+            let place = tampered.position().in_file(&trouble.path);
+            format!("\n  {}: {reason}", one_line(place.as_ref()))
         }
-        failure.hint("--skip PATH leaves a file for the old key, which stays in the cluster until it is pruned")
+        _ if reason.contains(&path) => format!("\n  {reason}"),
+        _ => format!("\n  {path}: {reason}"),
+    }
+}
+
+/// What to do about a file.
+fn hint_of(why: &Why) -> Hint {
+    let text = match why {
+        Why::Undecided(undecided) => return hint_of_undecided(undecided),
+        Why::Sops(SopsError::MacMismatch { .. }) => {
+            "git log -p shows how a file was changed; --ignore-mac re-encrypts it all the same, and gives it a new MAC"
+        }
+        Why::Replace(error) => return Hint::Text(replace_hint(error).to_string()),
+        Why::File(_) | Why::Unclear => "git log -p shows how the file was before",
+        Why::Changed => "run it again",
+        Why::Unsure(_) => {
+            "git log -p shows how the file was before; sops itself writes no such file"
+        }
+        Why::Sops(_) => {
+            "kb k secrets decrypt PATH shows whether it opens; a KMS or PGP recipient must be within reach"
+        }
+        Why::Open(OpenError::Unsupported(Unsupported::Mac)) => {
+            "git log -p shows how the file was changed; without --engine native, sops has the last word"
+        }
+        Why::Open(OpenError::Unsupported(_)) => {
+            "without --engine native, sops re-encrypts what kb leaves to it"
+        }
+        Why::Open(OpenError::NoRandomness) => "nothing can be encrypted without them",
+        Why::Open(OpenError::Tampered(Tampered::Value { .. })) => {
+            "git log -p shows how the file was changed: a value cannot be moved or copied in its encrypted form"
+        }
+        Why::LostComment | Why::Open(OpenError::Tampered(Tampered::Comment { .. })) => {
+            "put such a comment back as sops wrote it (git log -p), or remove it; --engine sops keeps it, as a text that nobody can open"
+        }
+        Why::OtherRecipients
+        | Why::NotForNew
+        | Why::OtherValues
+        | Why::StillForOld
+        | Why::SameDataKey => {
+            "--engine sops or another version of sops may do better: sops --version"
+        }
+    };
+    Hint::Text(text.to_owned())
+}
+
+/// What to do where someone has to decide about readers: either way.
+fn hint_of_undecided(undecided: &Undecided) -> Hint {
+    let options = |option: &str, readers: &[Reader]| {
+        let options = readers
+            .iter()
+            .map(|reader| format!(" {option} {}", quoted(&reader.to_string())));
+        format!("{USE_EXISTING}{}", options.collect::<String>())
+    };
+    let text = |text: &str| Hint::Text(text.to_owned());
+    match undecided {
+        Undecided::ClusterLeaves(readers) => Hint::command(
+            "if it is to lose the file (else add it to the file's rule first):",
+            Program::Kb,
+            options("--drop-reader", readers),
+        ),
+        Undecided::UnknownReaders(readers) => Hint::command(
+            "if it may go on reading the file (else --drop-reader, or add a rule for the file):",
+            Program::Kb,
+            options("--keep-reader", readers),
+        ),
+        Undecided::Unreviewed(readers) => Hint::command(
+            "if it is to read the file (else git diff shows how .sops.yaml was changed):",
+            Program::Kb,
+            options("--accept-reader", readers),
+        ),
+        Undecided::Unclear(_) => {
+            text("write the whole fingerprint in .sops.yaml, or --drop-reader it")
+        }
+        Undecided::OtherRule(_) => text(
+            "if the file is in the wrong place, move it back (git log --follow -- PATH); if it is to be another cluster's: kb k secrets decrypt PATH here, and kb k secrets edit PATH with that cluster's --context",
+        ),
+        Undecided::Broken(_) => text("fix .sops.yaml, then: kb k secrets init --use-existing"),
+        Undecided::Server(readers) => {
+            let servers = readers.iter().filter_map(Reader::server);
+            let servers: Vec<String> = servers
+                .map(|server| format!(" --allow-server {}", quoted(&server)))
+                .collect();
+            Hint::command(
+                "if that server may be used:",
+                Program::Kb,
+                format!("{USE_EXISTING}{}", servers.concat()),
+            )
+        }
     }
 }
 

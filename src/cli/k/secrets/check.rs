@@ -10,6 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::{OutputFormat, quoted};
 use crate::cli::report::{one_line, without_private_keys};
+use crate::cli::servers::require_accepted;
 use crate::core::audit::{self, Audit, Depth, Fixed, Leak};
 use crate::core::git::Git;
 use crate::core::repository;
@@ -17,12 +18,13 @@ use crate::core::repository;
 /// Goes up when a field is taken away or changes its meaning.
 const VERSION: u32 = 1;
 
-/// Look for plaintext that must not get into Git; needs no cluster
+/// Look for plaintext and wrong readers that must not get into Git; needs no cluster
 ///
 /// A file that a rule of .sops.yaml is for must be encrypted; a manifest only if it
-/// is a Secret with values. In encrypted files no value of a Secret may stand in
-/// plaintext, and in no file at all an age private key. Without a PATH, all files of
-/// the repository are looked at that Git does not ignore.
+/// is a Secret with values. An encrypted file must be for the readers that its rule
+/// names, and encrypt the values that its rule selects. In encrypted files no value of
+/// a Secret may stand in plaintext, and in no file at all an age private key. Without a
+/// PATH, all files of the repository are looked at that Git does not ignore.
 #[derive(Args, Debug)]
 pub struct Check {
     /// Files, and directories to look through
@@ -53,6 +55,8 @@ struct CheckAsJson {
     /// How many files were looked at.
     files: usize,
     problems: Vec<FindingAsJson>,
+    /// What is worth knowing, and no problem.
+    remarks: Vec<String>,
     /// Secrets that are not encrypted, and that no rule is for.
     unruled: Vec<String>,
     /// What could not be read.
@@ -69,27 +73,29 @@ impl Check {
             audit = self.audit(context)?;
         }
         self.remark(context, &audit);
-        let broken = audit.rules.take_broken();
-        let is_all_seen = broken.is_empty() && audit.unread.is_empty();
-        for error in broken {
+        let is_all_seen = audit.rules.are_known() && audit.unread.is_empty();
+        for error in audit.rules.broken_configs() {
             context.report.failure(&error.into());
         }
         let sops = SopsCommand::new(context);
         let leaks = audit.files.iter().flat_map(|file| {
             let sops = sops.for_file(&file.path, &audit);
-            let leaks = file.leaks(&audit).into_iter();
-            leaks.map(move |leak| finding::leak(&file.path, &leak, &sops))
+            let problems = file.problems(&audit).into_iter();
+            problems.map(move |leak| finding::leak(&file.path, &leak, &sops))
         });
-        let found: Vec<Finding> = leaks.collect();
+        let found: Vec<Finding> = finding::of_configs(&audit).chain(leaks).collect();
         if self.output.is_some() {
             let path = |path: &Path| without_private_keys(&path.display().to_string());
             let json = CheckAsJson {
                 version: VERSION,
                 ok: found.is_empty() && is_all_seen,
                 files: audit.paths.len(),
-                problems: found
-                    .iter()
+                problems: finding::broken_configs(&audit)
                     .map(|finding| finding.as_json(&context.report))
+                    .chain(found.iter().map(|finding| finding.as_json(&context.report)))
+                    .collect(),
+                remarks: finding::unknown_fields(&audit)
+                    .map(|text| without_private_keys(&text))
                     .collect(),
                 unruled: audit.unruled_secrets().map(path).collect(),
                 unread: audit
@@ -109,8 +115,10 @@ impl Check {
         }
         context.report.say(&match audit.paths.len() {
             0 => "There is nothing to look at.".to_owned(),
-            1 => "1 file was looked at: no plaintext, no private key.".to_owned(),
-            count => format!("{count} files were looked at: no plaintext, no private key."),
+            1 => "1 file was looked at: no plaintext, no private key, no wrong reader.".to_owned(),
+            count => format!(
+                "{count} files were looked at: no plaintext, no private key, no wrong reader."
+            ),
         });
         Ok(())
     }
@@ -145,10 +153,14 @@ impl Check {
     fn remark(&self, context: &Context, audit: &Audit) {
         if audit.rules.configs().next().is_none()
             && audit.rules.are_known()
+            && audit.rules.misnamed().is_empty()
             && !audit.paths.is_empty()
         {
             let text = "there is no .sops.yaml, so no rule says what is to be encrypted";
             context.report.warning(text, None);
+        }
+        for text in finding::unknown_fields(audit) {
+            context.report.warning(&text, None);
         }
         for path in audit.unruled_secrets() {
             let text = format!(
@@ -166,13 +178,26 @@ impl Check {
     /// Encrypts what should have been. Whether anything was.
     fn fix_all(&self, context: &Context, audit: &Audit) -> Result<bool, Failure> {
         let sops = context.find_sops()?;
+        let mut servers = context.accepted_servers()?;
+        let mut refused = Vec::new();
         let mut any = false;
         for file in &audit.files {
             let is_plaintext = |leak: &Leak<'_>| matches!(leak, Leak::NotEncrypted { .. });
-            let rule = audit.rules.of(&file.path);
+            let rule = audit.rules.of(&file.path).usable();
             let Some(rule) = rule.filter(|_| file.leaks(audit).iter().any(is_plaintext)) else {
                 continue;
             };
+            let place = (&rule.config.path, rule.rule.position);
+            if refused.contains(&place) {
+                continue;
+            }
+            let named_by = format!("the rule for {}", one_line(&file.path));
+            let readers = &rule.rule.readers;
+            if let Err(failure) = require_accepted(context, &mut servers, &named_by, readers) {
+                context.report.failure(&failure);
+                refused.push(place);
+                continue;
+            }
             match audit::fix(&sops, &file.path, rule) {
                 Ok(Fixed::Encrypted) => {
                     any = true;
@@ -187,9 +212,10 @@ impl Check {
     }
 
     fn failure(&self, found: &[Finding]) -> Failure {
-        let lines = found
-            .iter()
-            .map(|finding| format!("\n  {}: {}", finding.subject, finding.words));
+        let lines = found.iter().map(|finding| match finding.subject.as_str() {
+            "" => format!("\n  {}", finding.words),
+            subject => format!("\n  {subject}: {}", finding.words),
+        });
         let message = format!("this must not be committed:{}", lines.collect::<String>());
         let failure = Failure::found(Some(message)).hints_of(self.hints(found));
         match self.staged {

@@ -7,11 +7,11 @@ use secrecy::{ExposeSecret, SecretBox};
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::core::audit::Rules;
 use crate::core::decrypt;
+use crate::core::encrypted::{self, EncryptedFile};
 use crate::core::repository;
-use crate::core::sops;
-use crate::core::sops_config;
-use crate::core::sops_file::{self, Metadata};
+use crate::core::sops_config::{self, ConfigError};
 
 /// Print the plaintext of an encrypted file
 ///
@@ -57,7 +57,7 @@ impl Decrypt {
                 if let Some(message) = failure.message() {
                     context.report.detail(message);
                 }
-                SecretBox::new(Box::new(sops_file::read(&file)?))
+                SecretBox::new(Box::new(encrypted::read(&file)?))
             }
             other => other?,
         };
@@ -66,25 +66,54 @@ impl Decrypt {
     }
 
     fn decrypt(&self, context: &Context, file: &Path) -> Result<SecretBox<Vec<u8>>, Failure> {
-        let metadata = Metadata::read(file)?;
-        // sops reads its config too, for `stores`, and its own message about a
-        // broken one names no place in it.
-        let named = context.named_config();
-        if let Some(config) = repository::find_config(&context.directory, named.as_deref()) {
-            sops_config::check_form(&config.path)?;
+        let content = encrypted::read(file)?;
+        let parsed = EncryptedFile::parse(file, &content)?;
+        let named = context.found_config();
+        if let Some(path) = repository::misnamed_for(file).filter(|_| named.is_none()) {
+            let error = ConfigError::Misnamed { path };
+            context.report.warning(&error.to_string(), None);
         }
-        let sops = context.find_sops()?;
-        let request = sops::Decrypt {
-            file,
+        let rules = Rules::of_working_tree(file.parent(), named.as_ref());
+        let rule = rules.of(file).usable();
+        let config = rule.map(|rule| rule.config.path.clone());
+        // sops reads the config too, for `stores`, and its own message about a broken one
+        // names no place in it.
+        let near = repository::find_config(&context.directory, context.named_config().as_deref());
+        let config = config.or_else(|| near.map(|near| near.path));
+        if let Some(config) = &config {
+            sops_config::check_form(config)?;
+        }
+        let mut sops = context.find_sops()?;
+        if let Some(config) = config {
+            sops = sops.with_config(config);
+        }
+        let servers = context.accepted_servers()?;
+        let request = decrypt::Request {
+            path: file,
+            file: &parsed,
+            content: &content,
+            rule: rule.map(|rule| &rule.rule.readers),
+            servers: &servers,
             extract: self.extract.as_deref(),
             ignore_mac: self.ignore_mac,
         };
         let secret = context.common.secret();
-        let needs_cluster = !metadata.is_personal();
+        let needs_cluster = !parsed.metadata.is_personal();
         let cluster = needs_cluster.then(|| context.connect()).transpose()?;
         let cluster = cluster.as_ref().map(|cluster| (cluster, &secret));
-        let decrypted = decrypt::decrypt(&request, &metadata, cluster, &sops)?;
+        let decrypted = decrypt::decrypt(&request, cluster, &sops)?;
         context.warn_of_bad_lines(&decrypted.bad_lines);
+        for reader in &decrypted.foreign {
+            let text = format!(
+                "{} is encrypted for {reader} too, which its rule does not name; that was not used",
+                file.display()
+            );
+            if self.textconv {
+                context.report.detail(&text);
+            } else {
+                context.report.warning(&text, None);
+            }
+        }
         for warning in &decrypted.sops_warnings {
             context
                 .report

@@ -8,12 +8,13 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint};
+use crate::cli::servers::require_accepted;
 use crate::core::disk;
-use crate::core::edit::{self, EditError, Options, Round, Saved, Session, Target};
+use crate::core::edit::{self, EditError, Options, Round, Saved, Session, Surroundings, Target};
 use crate::core::editor::Editor;
 use crate::core::private_dir::{Kept, Places};
 use crate::core::repository;
-use crate::core::sops_config;
+use crate::core::sops_config::{self, ConfigError};
 
 /// How often kb looks, while it waits for Enter, whether it is to stop.
 const PATIENCE: Timespec = Timespec {
@@ -40,6 +41,10 @@ pub struct Edit {
     /// Open it even if the MAC does not match; saving it mends that
     #[arg(long, conflicts_with = "discard")]
     ignore_mac: bool,
+
+    /// Edit a file whose readers are not those of its rule, and leave them as they are
+    #[arg(long, conflicts_with = "discard")]
+    keep_readers: bool,
 
     /// Go on with the text that could not be saved
     #[arg(long, conflicts_with = "discard")]
@@ -71,25 +76,37 @@ impl Edit {
         let editor = Editor::find(context.environment.variables(), &context.directory);
         let editor = editor.map_err(EditError::from)?;
 
-        let named = context.named_config();
-        let config = repository::config_for(&context.directory, &file, named.as_deref());
+        let named = context.found_config();
+        if let Some(path) = repository::misnamed_for(&file).filter(|_| named.is_none()) {
+            return Err(ConfigError::Misnamed { path }.into());
+        }
         let mut sops = context.find_sops()?;
         sops.require_version()?;
-        if let Some(config) = &config {
-            sops_config::check_form(&config.path)?;
-            if config.must_be_named {
-                sops = sops.with_config(config.path.clone());
-            }
-        }
         let text = resumed.as_ref().map(Kept::path);
         let still_kept = |error: EditError| still_kept(error, &file, text.as_deref());
-        let target = Target::look(&file, config.as_ref()).map_err(still_kept)?;
+        let git = context.git_of(&file);
+        let around = Surroundings {
+            named: named.as_ref(),
+            git: git.as_ref(),
+        };
+        let target = Target::look(&file, &around).map_err(still_kept)?;
         let created = target.is_new();
-        if let Some(config) = config.filter(|config| created && config.must_be_named) {
-            let name = config.path.display();
-            context
-                .report
-                .say(&format!("The rules are those of {name}."));
+        // sops looks for its config from the working directory, for `stores` too.
+        let near = repository::find_config(&context.directory, context.named_config().as_deref());
+        let near = near.map(|near| near.path);
+        if let Some(config) = target.config() {
+            sops_config::check_form(config)?;
+            sops = sops.with_config(config.to_owned());
+            if created && near.as_deref() != Some(config) {
+                let text = format!("The rules are those of {}.", config.display());
+                context.report.say(&text);
+            }
+        } else if let Some(near) = &near {
+            sops_config::check_form(near)?;
+        }
+        let mut servers = context.accepted_servers()?;
+        if let Some((readers, rule)) = target.readers_of_new_data_key() {
+            require_accepted(context, &mut servers, &rule.to_string(), &readers)?;
         }
         let secret = context.common.secret();
         let cluster = target.needs_cluster().then(|| context.connect());
@@ -99,6 +116,8 @@ impl Edit {
             places: &places,
             allow_disk: self.allow_disk,
             ignore_mac: self.ignore_mac,
+            keep_readers: self.keep_readers,
+            servers: &servers,
             resumed,
         };
         let open_elsewhere = edit::is_open_elsewhere(&file, &places);
@@ -209,6 +228,13 @@ fn warn(
     context.warn_of_bad_lines(session.bad_lines());
     for warning in session.warnings() {
         report.warning(&format!("sops says: {warning}"), None);
+    }
+    for reader in session.foreign() {
+        let text = format!(
+            "{} is encrypted for {reader} too, which its rule does not name; saving takes it out",
+            file.display()
+        );
+        report.warning(&text, None);
     }
     if !session.is_in_memory() {
         report.warning("the plaintext is on a disk while you edit", None);

@@ -14,7 +14,7 @@ use crate::core::exec::become_program;
 
 /// Run a command with the cluster's key in SOPS_AGE_KEY
 ///
-/// For sops itself and what calls it: sops updatekeys, helm secrets, a script. The
+/// For sops itself and what calls it: sops set, helm secrets, a script. The
 /// command takes the place of kb, so its exit code is its own. Other age identities
 /// are taken out of its environment; a key file of yours that sops finds by itself
 /// (sops/age/keys.txt) stays.

@@ -8,10 +8,12 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::quoted;
+use crate::cli::readers::mismatch_words;
 use crate::cli::report::{Report, one_line, without_private_keys};
-use crate::core::audit::{Audit, Cause, Leak, Plain, PlainValue, Plaintext};
+use crate::core::audit::{Audit, Cause, Leak, Mismatch, Plain, PlainValue, Plaintext};
+use crate::core::encrypted::FileError;
 use crate::core::repository;
-use crate::core::sops_file::FileError;
+use crate::core::sops_config::{ConfigError, SopsConfig};
 
 /// A problem, as it is said.
 #[derive(Debug)]
@@ -116,9 +118,31 @@ impl SopsCommand {
         }
     }
 
+    /// What is to be known where sops, run from here, takes other rules than kb.
+    pub(super) fn remarks(&self, audit: &Audit) -> Vec<String> {
+        let others = audit.rules.configs().map(|config| &config.path);
+        let others = others.filter(|path| path.canonicalize().ok() != self.near);
+        others
+            .map(|path| {
+                let near = match &self.near {
+                    Some(near) => format!("takes {} for them", near.display()),
+                    None => "finds no .sops.yaml".to_owned(),
+                };
+                format!(
+                    "the rules of {} are for the files below it; sops, run from here without --config, {near}",
+                    path.display()
+                )
+            })
+            .collect()
+    }
+
     /// For a file: with its own config, where sops would take another one.
     pub(super) fn for_file(&self, path: &Path, audit: &Audit) -> String {
-        let config = audit.rules.of(path).map(|rule| &rule.config.path);
+        let config = audit
+            .rules
+            .of(path)
+            .matching()
+            .map(|rule| &rule.config.path);
         let other = config.filter(|config| config.canonicalize().ok() != self.near);
         match other {
             None => "sops".to_owned(),
@@ -127,7 +151,34 @@ impl SopsCommand {
     }
 }
 
-/// What must not be committed; `sops` is how sops is called for the file.
+/// The configs that cannot be read: nobody can tell what they are about.
+pub(super) fn broken_configs(audit: &Audit) -> impl Iterator<Item = Finding> {
+    audit.rules.broken_configs().map(config_broken)
+}
+
+/// What is wrong in the others: rules that sops cannot use, and names that it does not
+/// read.
+pub(super) fn of_configs(audit: &Audit) -> impl Iterator<Item = Finding> {
+    let rules = &audit.rules;
+    let broken = rules.broken_rules().map(config_broken);
+    let misnamed = rules.misnamed().iter().map(|path| {
+        let error = ConfigError::Misnamed { path: path.clone() };
+        Finding::of_failure("config-misnamed", (&error).into())
+    });
+    broken.chain(misnamed)
+}
+
+fn config_broken(error: &ConfigError) -> Finding {
+    Finding::of_failure("config-broken", error.into())
+}
+
+/// The fields of the configs that sops ignores.
+pub(super) fn unknown_fields(audit: &Audit) -> impl Iterator<Item = String> {
+    let fields = audit.rules.configs().flat_map(SopsConfig::unknown_fields);
+    fields.map(|(place, field)| format!("{place}: {field}"))
+}
+
+/// A problem of a file; `sops` is how sops is called for the file.
 pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
     let subject = one_line(path);
     match leak {
@@ -143,6 +194,22 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
         ),
         Leak::NotEncrypted { found, rule } => not_encrypted(path, found, rule, sops),
         Leak::PlainValues(values) => plain_values(path, values, sops),
+        Leak::Mismatch(found) => mismatch(path, found, sops),
+        Leak::LostRule(lost) => {
+            let former = lost.former.as_ref();
+            let former = former.map(|former| format!(" as {}", one_line(former)));
+            Finding::new(
+                "rule-lost",
+                subject,
+                format!(
+                    "no rule is for it; in {}{} its rule was {}",
+                    lost.revision,
+                    former.unwrap_or_default(),
+                    lost.rule
+                ),
+            )
+            .hint("move it back, or add a rule for it to .sops.yaml: without one nothing says who may read it")
+        }
         Leak::Damaged(error) => {
             // Its words begin with the path.
             let words = match error {
@@ -157,7 +224,38 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
     }
 }
 
-fn not_encrypted(path: &Path, found: &Plaintext, rule: &str, sops: &str) -> Finding {
+/// A file that differs from its rule, and both ways to settle it: the rule may have been
+/// changed, or the file tampered with.
+pub(super) fn mismatch(path: &Path, found: &Mismatch, sops: &str) -> Finding {
+    let is_of_readers = found.is_of_readers();
+    let kind = if is_of_readers {
+        "other-recipients"
+    } else {
+        "other-selection"
+    };
+    let words = mismatch_words(found).join("; ");
+    let finding = Finding::new(kind, one_line(path), words).hint(format!(
+        "to see what changed, the file or the rule: git log -p -- {} .sops.yaml",
+        word(path)
+    ));
+    if is_of_readers {
+        finding
+            .hint_kb(
+                "if the rule is right, to re-encrypt the file for its readers:",
+                "k secrets init --use-existing",
+            )
+            .hint("if the file is right, change the rule")
+    } else {
+        finding.anew(path, sops)
+    }
+}
+
+fn not_encrypted(
+    path: &Path,
+    found: &Plaintext,
+    rule: &Result<String, &ConfigError>,
+    sops: &str,
+) -> Finding {
     let (kind, what) = match &found.what {
         Plain::Secret(Some(name)) => ("not-encrypted", format!("not encrypted: the Secret {name}")),
         Plain::Secret(None) => ("not-encrypted", "not encrypted: a Secret".to_owned()),
@@ -172,7 +270,15 @@ fn not_encrypted(path: &Path, found: &Plaintext, rule: &str, sops: &str) -> Find
         }
     };
     let narrower = "if it holds no secret, give that rule a narrower path_regex";
-    let mut finding = Finding::new(kind, one_line(path), format!("{what} (rule {rule})"));
+    let rule = match rule {
+        Ok(place) => format!("rule {place}"),
+        Err(error) => {
+            let words = format!("{what}; nobody can tell its rule: {error}");
+            return Finding::new(kind, one_line(path), words)
+                .hint("fix .sops.yaml first: then kb can tell whether a rule is for it");
+        }
+    };
+    let mut finding = Finding::new(kind, one_line(path), format!("{what} ({rule})"));
     finding.is_fixable = found.is_plainly_meant;
     match (&found.what, found.is_plainly_meant) {
         (_, true) => finding.hint_kb(

@@ -26,7 +26,7 @@ pub enum Secrets {
     Decrypt(decrypt::Decrypt),
     /// Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
     Status(status::Status),
-    /// Look for plaintext that must not get into Git; needs no cluster
+    /// Look for plaintext and wrong readers that must not get into Git; needs no cluster
     Check(check::Check),
     /// Run a command with the cluster's key in SOPS_AGE_KEY
     Exec(exec::Exec),

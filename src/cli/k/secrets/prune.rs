@@ -46,7 +46,9 @@ impl Prune {
             tree: Tree {
                 roots: location.roots,
                 config: location.path,
+                named: None,
                 skip,
+                git: None,
             },
         };
         let cluster = context.connect()?;

@@ -1,8 +1,11 @@
 //! `kb k secrets init`
 
 mod force;
-mod retired;
+mod left;
 mod say;
+mod unmatched;
+
+use std::cell::OnceCell;
 
 use clap::Args;
 
@@ -11,15 +14,15 @@ use crate::cli::failure::{Failure, Program, show_key_arguments};
 use crate::cli::private_key;
 use crate::cli::report::holds_private_key;
 use crate::cli::rule_picker::{self, can_ask};
+use crate::cli::servers::ask_about;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::CURRENT_ENTRY;
 use crate::core::identity::{Identity, Recipient, RecipientError};
 use crate::core::init::{self, ChangePlan, KeySource, Outcome, Plan};
 use crate::core::replace;
-use crate::core::repository::{self, ConfigLocation};
+use crate::core::repository;
 use crate::core::signals;
-use crate::core::sops::Sops;
-use crate::core::sops_config::{ConfigError, PathRegex, SopsConfig, Target};
+use crate::core::sops_config::{self, ConfigError, PathRegex, SopsConfig, Target};
 
 /// Give the cluster its age key, and .sops.yaml the public half
 ///
@@ -97,7 +100,11 @@ impl Init {
             replace::clear_stale(&location.path);
         }
         let config = SopsConfig::load_or_empty(&location.path)?;
-        config.check()?;
+        if self.force.is_asked_for() {
+            config.check_form()?;
+        } else {
+            sops_config::check_for(&config, &self.target())?;
+        }
         let sops = self.force.find_sops(context)?;
         let key = match (self.import, self.use_existing) {
             (true, _) => KeySource::Import(private_key::read()?),
@@ -140,14 +147,43 @@ impl Init {
             key,
             target: self.target(),
         };
-        let retired = |recipient: &Recipient| {
-            self.retired(context, &cluster, &location, recipient, sops.as_ref())
+        let tree = self.force.tree(context, &location)?;
+        let consent = self.force.consent(context, false)?;
+        let with_servers = OnceCell::new();
+        let unmatched = |recipient: &Recipient| {
+            if !self.use_existing {
+                return Ok(None);
+            }
+            let secret = context.common.secret();
+            let clear = !self.dry_run;
+            let find = || {
+                let consent = with_servers.get().unwrap_or(&consent);
+                init::find_unmatched(&cluster, &secret, recipient, &tree, consent, clear)
+            };
+            let mut found = find()?;
+            if let Some(first) = &found
+                && !self.dry_run
+            {
+                let mut consent = consent.clone();
+                let left = &first.affected.left;
+                if ask_about(context, &mut consent.servers, left)? {
+                    with_servers.get_or_init(|| consent);
+                    found = find()?;
+                }
+            }
+            Ok::<_, Failure>(found.map(|found| unmatched::Rekey {
+                context,
+                cluster: &cluster,
+                found,
+                engine: self.force.engine(sops.as_ref()),
+                ignore_mac: self.force.ignore_mac,
+            }))
         };
         let plan = match decided(context, &cluster, init::plan(&cluster, request)?)? {
             Plan::Change(plan) => plan,
             Plan::InLine(in_line) => {
-                if let Some(retired) = retired(&in_line.recipient)? {
-                    return retired.run(self.dry_run);
+                if let Some(rekey) = unmatched(&in_line.recipient)? {
+                    return rekey.run(self.dry_run);
                 }
                 say::in_line(context, &location.path, &in_line);
                 return Ok(());
@@ -161,12 +197,12 @@ impl Init {
             );
             context.report.warning(&text, None);
         }
-        let retired_files = retired(&plan.recipient)?;
+        let rekey = unmatched(&plan.recipient)?;
         say::plan(context, &cluster, &plan);
         if self.dry_run {
             say::difference(context, &plan);
-            if let Some(retired) = retired_files {
-                return retired.run(self.dry_run);
+            if let Some(rekey) = rekey {
+                return rekey.run(self.dry_run);
             }
             let report = &context.report;
             report.say("Nothing was changed: this was a dry run.");
@@ -175,35 +211,10 @@ impl Init {
         let recipient = plan.recipient.clone();
         execute(context, &cluster, *plan)?;
         // .sops.yaml is another one by now.
-        match retired(&recipient)? {
-            Some(retired) => retired.run(self.dry_run),
+        match unmatched(&recipient)? {
+            Some(rekey) => rekey.run(self.dry_run),
             None => Ok(()),
         }
-    }
-
-    /// What is for keys that the cluster had before, if it is to be moved.
-    fn retired<'a>(
-        &self,
-        context: &'a Context,
-        cluster: &'a Cluster,
-        location: &ConfigLocation,
-        recipient: &Recipient,
-        sops: Option<&'a Sops>,
-    ) -> Result<Option<retired::Retired<'a>>, Failure> {
-        if !self.use_existing {
-            return Ok(None);
-        }
-        let tree = self.force.tree(context, location)?;
-        let secret = context.common.secret();
-        let found = init::look_for_retired(cluster, &secret, recipient, &tree, !self.dry_run)?;
-        Ok(found.map(|found| retired::Retired {
-            context,
-            cluster,
-            tree,
-            found,
-            engine: self.force.engine(sops),
-            ignore_mac: self.force.ignore_mac,
-        }))
     }
 
     fn target(&self) -> Target {

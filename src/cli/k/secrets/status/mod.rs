@@ -60,7 +60,7 @@ impl Status {
         let skip = context.skipped(&self.skip, std::slice::from_ref(&root))?;
         let sops = context.find_sops()?;
         let cluster = context.connect()?;
-        let mut audit =
+        let audit =
             audit::working_tree(Depth::All, &root, git.as_ref(), &[], &skip, named.as_ref())?;
         let request = status::Request {
             secret: context.common.secret(),
@@ -78,14 +78,14 @@ impl Status {
         let mut found = found?;
         let secret = request.secret;
         let command = SopsCommand::new(context);
-        let sections = words::sections(&secret, cluster.target(), &mut audit, &mut found, &command);
+        let sections = words::sections(&secret, cluster.target(), &audit, &mut found, &command);
         let report = Report {
             target: cluster.target(),
             secret: secret.to_string(),
             audit: &audit,
             found: &found,
             sections,
-            remarks: words::remarks(&audit, &found),
+            remarks: words::remarks(&audit, &found, &command),
             unseen: words::unseen(&audit, &found),
         };
         match self.output {

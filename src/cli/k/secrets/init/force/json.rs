@@ -26,12 +26,21 @@ struct PlanAsJson<'a> {
     new: Option<&'a str>,
     /// What is done, in this order.
     steps: Vec<StepAsJson>,
+    /// Files that stay for the old key, and why.
+    left: Vec<LeftAsJson>,
     /// Directories with their own `.git` that hold files for an old recipient.
     foreign: Vec<String>,
     /// What could not be read.
     unread: Vec<String>,
     /// Copies of the Secret that stay as they are, as `namespace/name`.
     copies_left: Vec<String>,
+}
+
+/// A file that stays as it is.
+#[derive(Serialize)]
+struct LeftAsJson {
+    path: String,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -46,6 +55,16 @@ enum StepAsJson {
         recipients: Vec<String>,
         /// Whether a key that is not age's opens it too.
         other_keys: bool,
+        /// Who opens it then.
+        readers: Vec<String>,
+        /// Those of them who cannot any more.
+        leaving: Vec<String>,
+        /// Those who could not before.
+        joining: Vec<String>,
+        /// Those of the readers that only the working tree's rule names.
+        unreviewed: Vec<String>,
+        /// Its rule, where that does not name the cluster's key.
+        other_rule: Option<String>,
         /// What re-encrypts it; `null` if that is not needed any more.
         engine: Option<&'static str>,
         /// Why that is sops, where kb has left it to sops.
@@ -76,6 +95,15 @@ pub(super) fn plan<'a>(cluster: &'a Cluster, prepared: &'a Prepared) -> impl Ser
         old: plan.old().iter().map(|key| key.as_str()).collect(),
         new: is_known.then(|| plan.new_recipient().as_str()),
         steps: plan.steps().into_iter().map(step).collect(),
+        left: plan
+            .left
+            .iter()
+            .chain(prepared.left())
+            .map(|left| LeftAsJson {
+                path: left.path.display().to_string(),
+                reason: left.why.to_string(),
+            })
+            .collect(),
         foreign: remarks
             .foreign
             .iter()
@@ -110,8 +138,17 @@ impl StepAsJson {
                 };
                 Self::Reencrypt {
                     path: file.path.display().to_string(),
-                    recipients: file.recipients.iter().map(ToString::to_string).collect(),
-                    other_keys: file.other_keys,
+                    recipients: texts(file.decision.before.recipients()),
+                    other_keys: file
+                        .decision
+                        .before
+                        .all()
+                        .any(|reader| reader.recipient().is_none()),
+                    readers: texts(file.decision.after.all()),
+                    leaving: texts(&file.decision.leaving),
+                    joining: texts(&file.decision.joining),
+                    unreviewed: texts(&file.decision.unreviewed),
+                    other_rule: file.decision.other_rule,
                     engine,
                     reason: reason.map(|reason| reason.to_string()),
                 }
@@ -125,4 +162,8 @@ impl StepAsJson {
             },
         }
     }
+}
+
+fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
+    items.into_iter().map(|item| item.to_string()).collect()
 }

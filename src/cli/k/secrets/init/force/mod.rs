@@ -11,15 +11,18 @@ use clap::{Args, ValueEnum};
 
 pub(super) use say::{by_whom, number_of_files};
 
+use super::left::LeftBehind;
 use crate::cli::EXIT_USAGE;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program, show_key_arguments};
 use crate::cli::options::OutputFormat;
 use crate::cli::progress::Progress;
+use crate::cli::readers::ReaderOptions;
+use crate::cli::servers::ask_about;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::NEXT_ENTRY;
 use crate::core::init::KeySource;
-use crate::core::reencrypt::{Choice, Stage, Tree};
+use crate::core::reencrypt::{Choice, Consent, Goal, Stage, Tree};
 use crate::core::replace::{self, ReplaceError, TreeLock};
 use crate::core::repository::ConfigLocation;
 use crate::core::rotate::{
@@ -74,6 +77,9 @@ pub(super) struct Force {
     )]
     all_copies: bool,
 
+    #[command(flatten)]
+    readers: ReaderOptions,
+
     /// Leave copies of the Secret as they are
     #[arg(long, requires = "force", help_heading = "Rotation")]
     only_this: bool,
@@ -95,7 +101,7 @@ pub(super) struct Force {
 enum Engine {
     /// kb itself, and sops for the files that kb leaves to it
     Auto,
-    /// kb itself; a file that it would leave to sops stops it
+    /// kb itself; files that it would leave to sops stay as they are
     Native,
     /// sops, one process for each file
     Sops,
@@ -143,11 +149,19 @@ impl Force {
         location: &ConfigLocation,
     ) -> Result<Tree, Failure> {
         let skip = context.skipped(&self.skip, &location.roots)?;
+        let (_, git) = context.repository();
         Ok(Tree {
             roots: location.roots.clone(),
             config: location.path.clone(),
+            named: context.found_config(),
             skip,
+            git,
         })
+    }
+
+    /// What was decided of readers.
+    pub(super) fn consent(&self, context: &Context, asks: bool) -> Result<Consent, Failure> {
+        self.readers.consent(context, asks)
     }
 }
 
@@ -191,7 +205,7 @@ impl Task<'_> {
             KeySource::Import(identity) => (NewKey::Import(identity.clone()), Some(identity)),
             KeySource::Generate | KeySource::Existing => (NewKey::Generate, None),
         };
-        let request = Request {
+        let mut request = Request {
             secret: self.context.common.secret(),
             tree,
             key,
@@ -201,6 +215,7 @@ impl Task<'_> {
                 _ => CopyPolicy::Refuse,
             },
             ignore_mac: self.options.ignore_mac,
+            consent: self.options.consent(self.context, self.asks())?,
         };
         // To start sops takes as long as the survey.
         let (situation, version) = thread::scope(|scope| {
@@ -222,7 +237,19 @@ impl Task<'_> {
                 None => KeySource::Generate,
             }));
         };
-        let plan = rotate::plan(situation, &request).map_err(|refusal| self.refused(refusal))?;
+        let plan = |situation, request: &Request| {
+            rotate::plan(situation, request).map_err(|refusal| self.refused(refusal))
+        };
+        let mut made = plan(situation, &request)?;
+        let servers = &mut request.consent.servers;
+        if self.asks()
+            && !self.dry_run
+            && ask_about(self.context, servers, &made.left)?
+            && let Some(situation) = rotate::survey(self.cluster, &request)?
+        {
+            made = plan(situation, &request)?;
+        }
+        let plan = made;
         self.rotate(plan, &request)?;
         Ok(Outcome::Rotated)
     }
@@ -250,7 +277,7 @@ impl Task<'_> {
         };
         plan.try_out(self.cluster)?;
         say::plan(context, self.cluster, &plan, self.dry_run);
-        if !self.dry_run && !self.is_confirmed(plan.targets.files.len()) {
+        if !self.dry_run && !self.is_confirmed(&plan) {
             return Err(Failure::new("nothing was changed").hint("--yes goes on without asking"));
         }
         let progress = Progress::new(&context.report, &pause);
@@ -264,6 +291,15 @@ impl Task<'_> {
         let prepared = rotation.prepare(plan)?;
         progress.clear();
         say::left_to_sops(context, prepared.made_by());
+        let plan = prepared.plan();
+        let targets = &plan.targets;
+        let mut left = LeftBehind::new(
+            Goal::ReplaceKey,
+            self.dry_run,
+            &targets.files,
+            &targets.unread,
+        );
+        left.add(context, plan.left.iter().chain(prepared.left()));
         if self.dry_run {
             if self.options.output.is_some() {
                 let plan = json::plan(self.cluster, &prepared);
@@ -272,7 +308,7 @@ impl Task<'_> {
             context
                 .report
                 .say("Nothing was changed: this was a dry run.");
-            return Ok(());
+            return left.conclude();
         }
         let unfinished = rotation.commit(prepared, &|point| {
             context.environment.pause_at(match point {
@@ -286,15 +322,22 @@ impl Task<'_> {
         self.show_key(&unfinished)?;
         context.environment.pause_at("shown");
         let done = unfinished.finish(self.cluster)?;
+        left.settle(context, &done.replaced.left);
         say::done(context, &done);
-        Ok(())
+        left.conclude()
+    }
+
+    /// Whether someone is there to be asked.
+    fn asks(&self) -> bool {
+        !self.yes && io::stdin().is_terminal()
     }
 
     /// Where nobody is there to ask, the option was the answer.
-    fn is_confirmed(&self, files: usize) -> bool {
-        if self.yes || !io::stdin().is_terminal() {
+    fn is_confirmed(&self, plan: &Plan) -> bool {
+        if !self.asks() {
             return true;
         }
+        let files = plan.targets.files.len();
         // With --quiet this is all that is said.
         let context = &self.cluster.target().context;
         self.context.report.ask(&format!(

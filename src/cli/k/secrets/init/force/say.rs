@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Hint, Program};
+use crate::cli::readers::change_lines;
 use crate::cli::report::one_line;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::SecretCopy;
@@ -73,6 +74,9 @@ pub(super) fn plan(context: &Context, cluster: &Cluster, plan: &Plan, dry_run: b
         context
             .report
             .say(&format!("    and {} more (-v names them)", more.len()));
+    }
+    for line in change_lines(&plan.targets.files) {
+        context.report.say(&format!("  {line}"));
     }
     remarks(context, plan);
 }

@@ -19,36 +19,25 @@ pub(super) fn of_file(path: &Path, problem: FileProblem, sops: &str) -> Finding 
                 quoted(&only_name(path))
             ),
         ),
-        FileProblem::OtherRecipients {
-            rule,
-            missing,
-            extra,
-            is_retired,
+        FileProblem::Mismatch {
+            mismatch,
+            retired,
             is_ours,
         } => {
-            let mut words = Vec::new();
-            if !missing.is_empty() {
-                words.push(format!("it is not for {}", Recipient::list(&missing)));
-            }
-            if !extra.is_empty() {
-                words.push(format!("it is for {} as well", Recipient::list(&extra)));
-            }
-            let finding = finding(
-                "other-recipients",
-                format!("its rule {rule} has other recipients: {}", words.join(", ")),
-            );
-            match (is_retired, is_ours) {
-                (true, _) => finding.hint_kb(
-                    "to move it to the current key:",
+            let mut finding = finding::mismatch(path, &mismatch, sops);
+            if !retired.is_empty() {
+                let keys = Recipient::list(&retired);
+                let words = &mut finding.words;
+                words.push_str(&format!("; retired keys of the cluster: {keys}"));
+                finding.hints.clear();
+                finding.hint_kb(
+                    "to re-encrypt it for the current key:",
                     "k secrets init --use-existing",
-                ),
-                (false, true) => finding.hint_kb(
-                    "to give it those of its rule:",
-                    format!("k secrets exec -- {sops} updatekeys {file}"),
-                ),
-                (false, false) => finding.hint(format!(
-                    "to give it those of its rule, with the key of its own cluster: kb k secrets exec --context OTHER -- {sops} updatekeys {file}"
-                )),
+                )
+            } else if is_ours {
+                finding
+            } else {
+                finding.hint("--context chooses the cluster whose key opens the file")
             }
         }
         FileProblem::UnknownKeys { recipients } => finding(
@@ -59,7 +48,7 @@ pub(super) fn of_file(path: &Path, problem: FileProblem, sops: &str) -> Finding 
             ),
         )
         .hint(format!(
-            "with that key in SOPS_AGE_KEY, {sops} updatekeys {file} moves it to those of its rule"
+            "with that key in SOPS_AGE_KEY, to encrypt it for those of its rule: sops decrypt {file} | {sops} encrypt --filename-override {file} --output {file} /dev/stdin"
         ))
         .hint(format!(
             "if that key is lost, so is the file: git rm {file}"

@@ -22,16 +22,14 @@ const OTHER_CLUSTER: &str =
 pub(super) fn sections(
     secret: &SecretName,
     target: &Target,
-    audit: &mut Audit,
+    audit: &Audit,
     found: &mut Status,
     sops: &SopsCommand,
 ) -> [Section; 4] {
-    let broken = audit.rules.take_broken().into_iter();
-    let broken = broken.map(|error| Finding::of_failure("config-broken", error.into()));
-    let config = broken
+    let config = finding::broken_configs(audit)
+        .chain(finding::of_configs(audit))
         .chain(found.config.iter().map(config::of_config))
         .collect();
-    let audit = &*audit;
     let files = audit.files.iter().flat_map(|file| {
         let sops = sops.for_file(&file.path, audit);
         let leaks = file.leaks(audit).into_iter();
@@ -107,7 +105,7 @@ fn config_fact(config: &SopsConfig) -> String {
 }
 
 /// What is worth knowing, and no problem.
-pub(super) fn remarks(audit: &Audit, found: &Status) -> Vec<String> {
+pub(super) fn remarks(audit: &Audit, found: &Status, sops: &SopsCommand) -> Vec<String> {
     let copies = found.copies_unseen.then(|| {
         "kb may not list Secrets of other namespaces: of copies it sees those that Kustomizations name".to_owned()
     });
@@ -116,7 +114,13 @@ pub(super) fn remarks(audit: &Audit, found: &Status) -> Vec<String> {
         let path = one_line(path);
         format!("{path} is a Secret that is not encrypted, and no rule of .sops.yaml is for it")
     };
-    unruled.map(remark).chain(copies).collect()
+    let fields = finding::unknown_fields(audit);
+    let configs = sops.remarks(audit).into_iter();
+    fields
+        .chain(unruled.map(remark))
+        .chain(copies)
+        .chain(configs)
+        .collect()
 }
 
 /// What could not be looked at.

@@ -1,0 +1,122 @@
+//! What a rotation, or bringing files in line with their rules, leaves behind.
+
+use std::path::PathBuf;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Failure, Program};
+use crate::core::reencrypt::{AffectedFile, FileTrouble, Goal};
+
+/// What keeps a run from being all that was asked for.
+pub(super) struct LeftBehind {
+    goal: Goal,
+    dry_run: bool,
+    /// The files that stay as they are. Each was named in a warning.
+    files: Vec<PathBuf>,
+    for_other_rules: usize,
+    has_unread: bool,
+}
+
+impl LeftBehind {
+    /// Nothing is left of these `files` yet; `unread` could not be read.
+    pub(super) fn new(
+        goal: Goal,
+        dry_run: bool,
+        files: &[AffectedFile],
+        unread: &[PathBuf],
+    ) -> Self {
+        let others = files.iter();
+        let others = others.filter(|file| file.decision.other_rule.is_some());
+        Self {
+            goal,
+            dry_run,
+            files: Vec::new(),
+            for_other_rules: others.count(),
+            has_unread: !unread.is_empty(),
+        }
+    }
+
+    /// Warns of files that stay as they are, but for those that it has warned of.
+    pub(super) fn add<'t>(
+        &mut self,
+        context: &Context,
+        troubles: impl IntoIterator<Item = &'t FileTrouble>,
+    ) {
+        let troubles = troubles.into_iter();
+        let new: Vec<&FileTrouble> = troubles
+            .filter(|trouble| !self.files.contains(&trouble.path))
+            .collect();
+        if new.is_empty() {
+            return;
+        }
+        self.files
+            .extend(new.iter().map(|trouble| trouble.path.clone()));
+        let failure = Failure::new("these files stay as they are:").with_troubles(&new);
+        context.report.failure_as_warning(&failure);
+    }
+
+    /// The run is over, and these are all that it has left: someone may have repaired one
+    /// meanwhile, and damaged another.
+    pub(super) fn settle(&mut self, context: &Context, troubles: &[FileTrouble]) {
+        self.add(context, troubles);
+        let is_left = |path: &PathBuf| troubles.iter().any(|trouble| trouble.path == *path);
+        self.files.retain(is_left);
+    }
+
+    /// Whether that was all: exit code 1 where kb could not tell, 3 where something was
+    /// left behind.
+    pub(super) fn conclude(&self) -> Result<(), Failure> {
+        const AGAIN: &str = "k secrets init --use-existing";
+        let is_rotation = self.goal == Goal::ReplaceKey;
+        if self.has_unread {
+            let may = if is_rotation {
+                "may still be for the old key"
+            } else {
+                "may not match their rules"
+            };
+            let text = format!("not everything could be read: files there {may}");
+            return Err(Failure::new(text).hint(
+                "make it readable, and run it again; --skip PATH leaves out what need not be looked at",
+            ));
+        }
+        if !self.files.is_empty() {
+            let purpose = "when that is settled, for what is left:";
+            return Err(
+                Failure::found(Some(self.message(is_rotation))).hint_command(
+                    purpose,
+                    Program::Kb,
+                    AGAIN,
+                ),
+            );
+        }
+        if self.for_other_rules > 0 {
+            let text = match self.for_other_rules {
+                1 => {
+                    "1 file has a rule that does not name this cluster's key: see above".to_owned()
+                }
+                count => format!(
+                    "{count} files have rules that do not name this cluster's key: see above"
+                ),
+            };
+            return Err(Failure::found(Some(text)).hint_command(
+                "move such a file to its place, or change its rule; then:",
+                Program::Kb,
+                AGAIN,
+            ));
+        }
+        Ok(())
+    }
+
+    fn message(&self, is_rotation: bool) -> String {
+        let count = self.files.len();
+        let files = if count == 1 { "file" } else { "files" };
+        let what = match (is_rotation, self.dry_run, count) {
+            (true, true, _) => "would be left for the old key, which stays in the cluster",
+            (true, false, 1) => "was left for the old key, which stays in the cluster",
+            (true, false, _) => "were left for the old key, which stays in the cluster",
+            (false, true, _) => "would be left, and not match the rules",
+            (false, false, 1) => "still does not match its rule",
+            (false, false, _) => "still do not match their rules",
+        };
+        format!("{count} {files} {what}: see the warnings above")
+    }
+}

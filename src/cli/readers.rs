@@ -1,0 +1,152 @@
+//! Readers of files: the options that decide about them, and how they are shown.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::Args;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::report::one_line;
+use crate::core::audit::Mismatch;
+use crate::core::readers::Reader;
+use crate::core::reencrypt::{AffectedFile, Consent};
+
+/// So many files are named of each reader.
+const SHOWN: usize = 3;
+
+/// What decides about readers where rules alone do not.
+#[derive(Args, Debug)]
+pub struct ReaderOptions {
+    /// Let this reader lose files: a cluster's or recovery key that their rules do not name, or any reader of files without a rule (can be repeated)
+    #[arg(long, value_name = "READER", value_parser = parse_reader, requires = "moves", help_heading = "Readers")]
+    drop_reader: Vec<Reader>,
+
+    /// Let this reader keep files that no rule is for (can be repeated)
+    #[arg(long, value_name = "READER", value_parser = parse_reader, requires = "moves", help_heading = "Readers")]
+    keep_reader: Vec<Reader>,
+
+    /// Accept this reader, which only the working tree's .sops.yaml names, not the remote's default branch (can be repeated)
+    #[arg(long, value_name = "READER", value_parser = parse_reader, requires = "moves", help_heading = "Readers")]
+    accept_reader: Vec<Reader>,
+}
+
+impl ReaderOptions {
+    /// What was decided by options. `asks`: whether the plan is shown to someone who is
+    /// asked.
+    ///
+    /// # Errors
+    /// When the list of accepted key servers cannot be read.
+    pub fn consent(&self, context: &Context, asks: bool) -> Result<Consent, Failure> {
+        Ok(Consent {
+            drop: self.drop_reader.clone(),
+            keep: self.keep_reader.clone(),
+            accept: self.accept_reader.clone(),
+            asks,
+            servers: context.accepted_servers()?,
+        })
+    }
+}
+
+/// A key as people write it in `.sops.yaml`.
+fn parse_reader(text: &str) -> Result<Reader, String> {
+    Reader::parse(text).ok_or_else(|| {
+        "it is not an age recipient, an ssh or PGP key, or the address of a key on a server"
+            .to_owned()
+    })
+}
+
+/// What changes for readers, a line for each.
+pub fn change_lines(files: &[AffectedFile]) -> Vec<String> {
+    let lists = |pick: fn(&AffectedFile) -> &[Reader]| {
+        let mut by_reader: BTreeMap<&Reader, Vec<&Path>> = BTreeMap::new();
+        for file in files {
+            for reader in pick(file) {
+                by_reader.entry(reader).or_default().push(&file.path);
+            }
+        }
+        by_reader
+    };
+    let mut lines = Vec::new();
+    for (reader, paths) in lists(|file| &file.decision.leaving) {
+        lines.push(format!("{reader} can no longer read {}", names(&paths)));
+    }
+    for (reader, paths) in lists(|file| &file.decision.joining) {
+        lines.push(format!(
+            "{reader} will be able to read {}, which it cannot now",
+            names(&paths)
+        ));
+    }
+    for (reader, paths) in lists(|file| &file.decision.unreviewed) {
+        lines.push(format!(
+            "{reader} is not on the remote's default branch yet: only the working tree's rule names it, for {}",
+            names(&paths)
+        ));
+    }
+    for file in files {
+        if let Some(rule) = &file.decision.other_rule {
+            lines.push(format!(
+                "{}: its rule {rule} does not name this cluster's key",
+                one_line(&file.path)
+            ));
+        }
+    }
+    lines
+}
+
+fn names(paths: &[&Path]) -> String {
+    let shown: Vec<String> = paths
+        .iter()
+        .take(SHOWN)
+        .map(|path| one_line(path))
+        .collect();
+    let shown = shown.join(", ");
+    match paths.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// How a file differs from its rule.
+pub fn mismatch_words(found: &Mismatch) -> Vec<String> {
+    let list = |readers: &[Reader]| {
+        let texts: Vec<String> = readers.iter().map(ToString::to_string).collect();
+        texts.join(", ")
+    };
+    let (rule, readers) = (&found.rule, &found.readers);
+    let mut words = Vec::new();
+    if !readers.extra.is_empty() {
+        let extra = list(&readers.extra);
+        words.push(format!(
+            "it is encrypted for {extra}, which its rule {rule} does not name"
+        ));
+    }
+    if !readers.missing.is_empty() {
+        let missing = list(&readers.missing);
+        words.push(format!(
+            "it is not encrypted for {missing}, which its rule {rule} names"
+        ));
+    }
+    if readers.groups {
+        words.push(format!("its key groups are not those of its rule {rule}"));
+    }
+    if !readers.unclear.is_empty() {
+        let unclear = list(&readers.unclear);
+        words.push(format!(
+            "kb cannot tell whether its rule {rule} names {unclear}"
+        ));
+    }
+    if found.is_uncertain {
+        words.push(
+            "kb cannot tell for certain which keys sops would use: it holds characters or marks that other readers of its format take otherwise"
+                .to_owned(),
+        );
+    }
+    if let Some(selection) = &found.selection {
+        words.push(format!(
+            "it encrypts by \"{}\", and its rule {rule} by \"{}\"",
+            selection.file, selection.rule
+        ));
+    }
+    words
+}
