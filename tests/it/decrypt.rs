@@ -211,6 +211,24 @@ fn a_config_that_only_encryption_would_stumble_over_is_no_obstacle() {
     }
 }
 
+/// sops passes over it; whoever wrote it thinks otherwise.
+#[test]
+fn a_config_of_the_wrong_name_is_a_warning() {
+    let setup = Setup::initialized("misnamed");
+    setup.encrypt("my-secret.yaml", SECRET);
+    let config = setup.world.read(".sops.yaml");
+    std::fs::remove_file(setup.world.path(".sops.yaml")).expect("removed");
+    setup.world.write(".sops.yml", config);
+    let run = setup.decrypt(&["my-secret.yaml"]);
+    assert!(run.assert_code(0).out().contains(CANARY), "{}", run.out());
+    let warning = "warning: sops does not read .sops.yml: its config is called .sops.yaml";
+    assert!(
+        run.err().lines().any(|line| line == warning),
+        "{}",
+        run.err()
+    );
+}
+
 /// A post-quantum key in the cluster goes to sops as it is, and does not open
 /// the door for a person's own key.
 #[test]

@@ -352,6 +352,6 @@ fn sops_missing_or_too_old_is_told() {
     assert_fails(
         &setup.decrypt(&["my-secret.yaml"]),
         1,
-        &["version 3.8.1", "3.9.0 or newer"],
+        &["version 3.8.1", "3.9.1 or newer"],
     );
 }

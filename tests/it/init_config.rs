@@ -99,16 +99,37 @@ fn a_broken_config_is_placed_before_the_cluster_is_asked() {
     // Nobody listens there: a kb that asked first would say so.
     let nowhere = format!("https://127.0.0.1:{}", testkit::net::refused_port());
     setup.server(&nowhere);
-    let cases: [(&[u8], &str); 23] = [
+    let cases: [(&[u8], &str); 24] = [
         (
             b"creation_rules:\n  - path_regex: [a\n",
+            ":2:17: not YAML: unclosed bracket",
+        ),
+        (
+            b"creation_rules:\n  - path_regex: [a]\n",
             ":2:17: a text is expected",
         ),
         (
-            b"creation_rules:\n  - path_regex: a: b\n",
-            ":2:18: no YAML: ",
+            b"creation_rules:\n  - key_groups: {age: <key>}\n",
+            ":2:17: a list is expected",
         ),
-        (b"{\"creation_rules\": [}\n", ":1:20: no YAML: "),
+        (
+            b"creation_rules:\n  - mac_only_encrypted: 1\n",
+            ":2:25: true or false is expected",
+        ),
+        (
+            b"creation_rules:\n<<<<<<< ours\n  - age: <a>\n=======\n  - age: <b>\n>>>>>>> theirs\n",
+            ":2:1: conflict markers",
+        ),
+        (b"\xff\xfec\0r\0\xd8", ":1:3: it is not text in UTF-16"),
+        (
+            b"%YAML 1.2\n---\ncreation_rules: []\n",
+            ":1:1: sops reads %YAML 1.1",
+        ),
+        (
+            b"creation_rules:\n  - path_regex: a: b\n",
+            ":2:18: not YAML: ",
+        ),
+        (b"{\"creation_rules\": [}\n", ":1:20: not YAML: "),
         (b"creation_rules:\n\t- path_regex: a\n", ":2:1: a tab where"),
         (
             b"creation_rules:\n  - path_regex: a\n\tage: <k>\n",
@@ -125,40 +146,20 @@ fn a_broken_config_is_placed_before_the_cluster_is_asked() {
         ),
         (
             b"creation_rules:\n  - path_regex: a\n    path_regex: b\n",
-            ":3:5: \"path_regex\" stands here for the second time",
-        ),
-        (
-            b"creation_rules: []\n---\ncreation_rules: []\n",
-            ":3:1: a second document begins",
-        ),
-        (
-            b"creation_rules:\n  - age: {a: b}\n",
-            ":2:10: keys are expected",
+            ":3:5: duplicate key",
         ),
         (
             b"creation_rules:\n  - age: *nobody\n",
-            ":2:10: there is no anchor",
+            ":2:10: unknown anchor",
         ),
         (
             b"creation_rules: []\n# \xff\xfe\n",
-            ":2:3: it is no text in UTF-8",
+            ":2:3: it is not text in UTF-8",
         ),
-        (b"\x00\x01\x02\x03", ":1:1: no YAML: "),
+        (b"\x00\x01\x02\x03", ":1:1: not YAML: "),
         (
             b"creation_rules: []\n# a\xc2\x85b\n",
             ":2:4: a character that ends the line for sops",
-        ),
-        (
-            b"creation_rules:\n  - age: age1qqqq\n",
-            ":2:10: \"age1qqqq\" is no recipient",
-        ),
-        (
-            b"creation_rules:\n  - age:\n      - nonsense\n",
-            ":3:9: \"nonsense\" is no recipient",
-        ),
-        (
-            b"creation_rules:\n  - key_groups:\n      - age: [nonsense]\n",
-            ":3:15: \"nonsense\" is no recipient",
         ),
         (
             b"creation_rules:\n  - path_regex: a\n  - path_regex: '(b'\n",
@@ -177,6 +178,75 @@ fn a_broken_config_is_placed_before_the_cluster_is_asked() {
             assert!(!run.err().contains("127.0.0.1"), "{}", run.err());
             assert_eq!(setup.world.read_bytes(".sops.yaml"), config);
         }
+    }
+}
+
+/// Where kb has to look at all rules, a broken one stops it; a rule of its own does not
+/// depend on it.
+#[test]
+fn a_broken_rule_stops_only_what_depends_on_it() {
+    let setup = Setup::new("broken-rule");
+    let nowhere = format!("https://127.0.0.1:{}", testkit::net::refused_port());
+    setup.server(&nowhere);
+    let cases: [(&[u8], &str); 10] = [
+        (
+            b"creation_rules:\n  - pgp: [5]\n",
+            ":2:11: keys are expected",
+        ),
+        (
+            b"creation_rules:\n  - encrypted_regex: a\n    encrypted_suffix: b\n",
+            ":3:5: the rule has encrypted_regex and encrypted_suffix, and sops takes only one",
+        ),
+        (
+            b"creation_rules:\n  - hc_vault_transit_uri: vault.example.com/x\n",
+            ":2:27: \"vault.example.com/x\" is not a key for hc_vault",
+        ),
+        (
+            b"creation_rules:\n  - age: {a: b}\n",
+            ":2:10: keys are expected",
+        ),
+        (
+            b"creation_rules:\n  - age: age1qpzry\n",
+            ":2:10: \"age1qpzry\" is not a recipient",
+        ),
+        (
+            b"creation_rules:\n  - age:\n      - nonsense\n",
+            ":3:9: \"nonsense\" is not a recipient",
+        ),
+        (
+            b"creation_rules:\n  - key_groups:\n      - age: [nonsense]\n",
+            ":3:15: \"nonsense\" is not a recipient",
+        ),
+        (
+            b"creation_rules:\n  - age: <key>\n    path: ^a/\n",
+            ":3:5: unknown field path, which sops ignores; did you mean path_regex? As it is, the rule is for every path",
+        ),
+        (
+            b"creation_rules:\n  - age: <key>\n    path_regex: a\n    encryptedRegex: b\n",
+            ":4:5: unknown field encryptedRegex, which sops ignores; did you mean encrypted_regex?",
+        ),
+        (
+            b"creation_rules:\n  - key_groups:\n      - age: [<key>]\n      - age: []\n",
+            ":2:5: one of the key groups has no key",
+        ),
+    ];
+    for (config, place) in cases {
+        setup.world.write(".sops.yaml", config);
+        for options in [&[][..], &["--use-existing"]] {
+            let run = setup.init(options);
+            assert_fails(&run, 1, &[&format!("error: .sops.yaml{place}")]);
+            assert!(!run.err().contains("127.0.0.1"), "{}", run.err());
+        }
+        // The rules behind it depend on its paths.
+        let is_misspelled = place.contains("for every path");
+        let run = setup.init(&["--path-regex", "new"]);
+        let words = if is_misspelled {
+            "unknown field"
+        } else {
+            "127.0.0.1"
+        };
+        assert_fails(&run, 1, &[words]);
+        assert_eq!(setup.world.read_bytes(".sops.yaml"), config);
     }
 }
 
@@ -219,4 +289,52 @@ fn a_named_config_is_changed_wherever_it_is() {
     let run = setup.secrets(&["init", "--config", "other.yaml", "--secret-name", "second"]);
     run.assert_code(0);
     assert!(setup.world.path("other.yaml").exists());
+}
+
+/// kb reads it as sops does, and writes none.
+#[test]
+fn a_config_in_utf_16_is_read_and_not_changed() {
+    let setup = Setup::new("utf-16");
+    setup.init(&[]).assert_code(0);
+    let utf_16 = |text: &str| {
+        let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        [&b"\xff\xfe"[..], &units].concat()
+    };
+    let named = utf_16(&setup.world.read(".sops.yaml"));
+    setup.world.write(".sops.yaml", &named);
+    setup.init(&[]).assert_code(0);
+    setup.encrypt("my-secret.yaml", crate::SECRET);
+    let config = utf_16("creation_rules:\n  - path_regex: a\n    age: <key>\n");
+    setup.world.write(".sops.yaml", &config);
+    let run = setup.init(&["--use-existing"]);
+    let words = [
+        ".sops.yaml is in UTF-16",
+        "hint: save it as UTF-8: iconv -f UTF-16 -t UTF-8 .sops.yaml > .sops.yaml.utf8 && mv .sops.yaml.utf8 .sops.yaml",
+    ];
+    assert_fails(&run, 1, &words);
+    assert_eq!(setup.world.read_bytes(".sops.yaml"), config);
+    let script =
+        "iconv -f UTF-16 -t UTF-8 .sops.yaml > .sops.yaml.utf8 && mv .sops.yaml.utf8 .sops.yaml";
+    setup.world.tool("sh", ["-c", script]).assert_code(0);
+    setup.init(&["--use-existing"]).assert_code(0);
+    assert!(setup.world.read(".sops.yaml").contains("age: age1"));
+}
+
+/// A key for other paths does not depend on a rule that is broken behind them.
+#[test]
+fn a_key_gets_its_rule_beside_one_that_is_broken() {
+    let setup = Setup::new("beside-broken");
+    let text = "creation_rules:\n  - path_regex: ^a/\n    age: <key>\n  - path_regex: ^b/\n    age: nonsense\n---\n- [\n";
+    setup.world.write(".sops.yaml", text);
+    setup.init(&["--path-regex", "^a/"]).assert_code(0);
+    let after = setup.world.read(".sops.yaml");
+    assert!(after.contains("path_regex: ^a/\n    age: age1"), "{after}");
+    assert!(after.ends_with("    age: nonsense\n---\n- [\n"), "{after}");
+    setup.init(&["--path-regex", "^c/"]).assert_code(0);
+    let after = setup.world.read(".sops.yaml");
+    assert!(
+        after.contains("    age: nonsense\n  - path_regex: ^c/"),
+        "{after}"
+    );
+    assert!(after.ends_with("---\n- [\n"), "{after}");
 }

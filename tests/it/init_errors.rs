@@ -107,7 +107,7 @@ fn sops_missing_or_too_old_is_told_before_anything_is_done() {
     assert_fails(
         &setup.init(&[]),
         1,
-        &["sops is version 3.8.1", "needs 3.9.0 or newer"],
+        &["sops is version 3.8.1", "needs 3.9.1 or newer"],
     );
     assert_eq!(setup.entry("age.agekey"), None);
     assert!(!setup.world.path(".sops.yaml").exists());

@@ -89,6 +89,9 @@ fn every_command_and_option_is_described() {
           --config <FILE>
               The .sops.yaml to use, instead of $SOPS_CONFIG or the nearest one upward
 
+          --allow-server <URL>
+              Use this key server that a rule of .sops.yaml names, without asking; may be repeated
+
     Output:
       -q, --quiet
               Say only what went wrong
@@ -132,7 +135,7 @@ fn every_command_and_option_is_described() {
       edit     Create or edit an encrypted file
       decrypt  Print the plaintext of an encrypted file
       status   Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
-      check    Look for plaintext that must not get into Git; needs no cluster
+      check    Look for plaintext and wrong readers that must not get into Git; needs no cluster
       exec     Run a command with the cluster's key in SOPS_AGE_KEY
       key      Print the cluster's private keys, for SOPS_AGE_KEY_CMD
       prune    Drop retired keys from the cluster, once nothing needs them
@@ -211,7 +214,7 @@ fn every_command_and_option_is_described() {
 
               Possible values:
               - auto:   kb itself, and sops for the files that kb leaves to it
-              - native: kb itself; a file that it would leave to sops stops it
+              - native: kb itself; files that it would leave to sops stay as they are
               - sops:   sops, one process for each file
               
               [default: auto]
@@ -227,6 +230,18 @@ fn every_command_and_option_is_described() {
 
               Possible values:
               - json: JSON
+
+    Readers:
+          --drop-reader <READER>
+              Let this reader lose files: a cluster's or recovery key that their rules do not name, or
+              any reader of files without a rule (can be repeated)
+
+          --keep-reader <READER>
+              Let this reader keep files that no rule is for (can be repeated)
+
+          --accept-reader <READER>
+              Accept this reader, which only the working tree's .sops.yaml names, not the remote's
+              default branch (can be repeated)
     ");
     insta::assert_snapshot!(own_help(&["k", "secrets", "edit"]), @"
     Create or edit an encrypted file
@@ -240,6 +255,9 @@ fn every_command_and_option_is_described() {
     Options:
           --ignore-mac
               Open it even if the MAC does not match; saving it mends that
+
+          --keep-readers
+              Edit a file whose readers are not those of its rule, and leave them as they are
 
           --resume
               Go on with the text that could not be saved
@@ -315,7 +333,7 @@ fn every_command_and_option_is_described() {
               Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(own_help(&["k", "secrets", "check"]), @"
-    Look for plaintext that must not get into Git; needs no cluster
+    Look for plaintext and wrong readers that must not get into Git; needs no cluster
 
     Usage: kb k secrets check [OPTIONS] [PATH]...
 

@@ -291,24 +291,27 @@ fn an_editor_draws_on_the_terminal_also_if_stdout_is_a_file() {
     editing.assert_no_trace();
 }
 
-/// sops asks for the passphrase of a person's own key, when it decrypts and when
-/// it encrypts again.
+/// sops asks for the passphrase of a person's own key, when it decrypts and when it
+/// encrypts again; once more for a new data key, where the file was not reviewed.
 #[test]
 fn a_key_with_a_passphrase_can_be_used() {
     let mut editing = Editing::new("phrase");
     let public = crate::ssh_key(&editing, "dev", "open sesame");
     editing.encrypt_for(&public, "s.yaml", &editing.secret());
-    editing.editor("sed -i s/admin/owner/ \"$1\"");
-    let mut terminal = Terminal::start(&editing, "edit s.yaml");
-    for _ in 0..2 {
-        terminal.wait_for("passphrase");
-        std::thread::sleep(Duration::from_millis(300));
-        terminal.type_text("open sesame\r");
+    for (user, prompts) in [("owner", 3), ("viewer", 2)] {
+        editing.editor(&format!("sed -i 's/user: .*/user: {user}/' \"$1\""));
+        let mut terminal = Terminal::start(&editing, "edit s.yaml");
+        for _ in 0..prompts {
+            terminal.wait_for("passphrase");
+            std::thread::sleep(Duration::from_millis(300));
+            terminal.type_text("open sesame\r");
+        }
+        let (code, screen) = terminal.end();
+        assert_eq!(code, Some(0), "{screen}");
+        assert!(screen.contains("Saved s.yaml"), "{screen}");
+        editing.assert_no_trace();
+        editing.commit();
     }
-    let (code, screen) = terminal.end();
-    assert_eq!(code, Some(0), "{screen}");
-    assert!(screen.contains("Saved s.yaml"), "{screen}");
-    editing.assert_no_trace();
 }
 
 /// The reason stands at the top, and the rest of the text below.

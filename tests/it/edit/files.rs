@@ -84,6 +84,8 @@ fn in_every_format_what_did_not_change_keeps_its_ciphertext() {
         ),
     ] {
         editing.encrypt(name, &text);
+        // Else it would get a new data key.
+        editing.commit();
         let before = editing.world.read(name);
         editing.editor("sed -i 's/admin/owner/' \"$1\"");
         let run = editing.edit(&[name]);

@@ -58,6 +58,19 @@ impl Editing {
         self
     }
 
+    /// Commits all files: their data keys are known from now on.
+    fn commit(&self) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", "x"]);
+    }
+
+    fn git(&self, args: &[&str]) -> Run {
+        let name = ["-c", "user.name=x", "-c", "user.email=x@example.org"];
+        let run = self.world.tool("git", [&name, args].concat());
+        run.assert_code(0);
+        run
+    }
+
     /// The editor is a shell script from now on; `$1` is the text.
     fn editor(&mut self, script: &str) -> &mut Self {
         let path = self

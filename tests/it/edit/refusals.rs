@@ -87,6 +87,55 @@ fn a_rule_that_is_not_for_this_cluster_is_refused() {
     assert_refused(&editing, &["a-secret.yaml"], &[".sops.yaml:", "age1oops"]);
 }
 
+/// What is wrong with another rule is no obstacle, unless sops reads nothing of the file.
+#[test]
+fn only_what_the_files_rule_depends_on_stops_an_edit() {
+    let editing = watched("broken");
+    let config = editing.world.read(".sops.yaml");
+    let refuse = |text: &str, words: &[&str]| {
+        editing.world.write(".sops.yaml", text);
+        assert_refused(&editing, &["a-secret.yaml"], words);
+    };
+    let rule = config.replace("creation_rules:\n", "");
+    refuse(
+        &format!("creation_rules:\n  - path_regex: 'b('\n    age: <key>\n{rule}"),
+        &[".sops.yaml:2:17", "does not compile"],
+    );
+    refuse(
+        &format!("{config}  - path_regex: [b]\n"),
+        &["a text is expected here"],
+    );
+    refuse(
+        &format!("{config}<<<<<<< ours\n"),
+        &["conflict markers", "git status"],
+    );
+    refuse(
+        &config.replace("path_regex:", "path:"),
+        &[
+            ".sops.yaml:2:5: unknown field path",
+            "did you mean path_regex?",
+            "the rule is for every path",
+            "hint: write path_regex instead of path",
+        ],
+    );
+    refuse(
+        &config.replace("encrypted_regex:", "encrypted_regexp:"),
+        &["did you mean encrypted_regex?", "whole manifests"],
+    );
+}
+
+#[test]
+fn a_config_of_the_wrong_name_is_refused() {
+    let editing = watched("yml");
+    let config = editing.world.read(".sops.yaml");
+    editing.world.write("apps/.sops.yml", &config);
+    let words = ["sops does not read", "apps/.sops.yml", "hint: git mv"];
+    assert_refused(&editing, &["apps/a-secret.yaml"], &words);
+    std::fs::remove_file(editing.world.path(".sops.yaml")).expect("remove");
+    editing.world.write(".sops.yml", &config);
+    assert_refused(&editing, &["a-secret.yaml"], &["sops does not read"]);
+}
+
 #[test]
 fn nothing_is_written_to_a_retired_key() {
     let editing = watched("retired");

@@ -8,10 +8,11 @@ use crate::{assert_fails, ssh_key};
 const DB: &str = "apps/db-secret.yaml";
 const SSH: &str = "apps/with-ssh.yaml";
 
-/// With one more file, which is for a person's ssh key as well.
+/// With one more file, which is for a person's ssh key as well, as its rule says.
 fn with_ssh(prefix: &str) -> Rotating {
     let mut rotating = Rotating::new(prefix);
     let person = ssh_key(&rotating.setup, "dev@example.org", "");
+    rotating.add_rule("with-ssh", &[&rotating.old, &person]);
     let recipients = format!("{},{person}", rotating.old);
     let text = "a: b\n";
     rotating.setup.encrypt_for(&recipients, SSH, text);
@@ -46,19 +47,22 @@ fn what_kb_leaves_to_sops_is_counted_and_named() {
 }
 
 #[test]
-fn native_stops_where_kb_would_leave_a_file_to_sops() {
-    let rotating = with_ssh("nativestops");
+fn native_leaves_behind_what_kb_would_leave_to_sops() {
+    let rotating = with_ssh("nativeleaves");
+    let before = rotating.world.read_bytes(SSH);
     let run = rotating.force(&["--engine", "native"]);
-    let words = [
-        "a file cannot be re-encrypted",
+    for words in [
         "apps/with-ssh.yaml: a recipient of it is no X25519 key",
         "without --engine native",
-    ];
-    assert_fails(&run, 1, &words);
-    rotating.assert_untouched();
-    let run = rotating.force(&["--engine", "native", "--skip", SSH]);
+    ] {
+        assert!(run.err().contains(words), "{}", run.err());
+    }
+    rotating.assert_left(&run, &[(SSH, &before)]);
+    rotating.assert_finishes(&["--engine", "auto"]);
+    let skipping = with_ssh("nativeskips");
+    let run = skipping.force(&["--engine", "native", "--skip", SSH]);
     run.assert_code(0);
-    assert!(!rotating.world.read(DB).contains(&rotating.old));
+    assert!(!skipping.world.read(DB).contains(&skipping.old));
 }
 
 #[test]
@@ -100,68 +104,75 @@ fn tampered(text: &str, line_starts: &str) -> String {
     text.replace(line, &changed)
 }
 
-#[test]
-fn a_tampered_value_stops_it_and_is_named_by_its_place() {
-    let rotating = Rotating::new("tampered");
+/// A rotation of a file that was changed leaves it, as `words` say, and moves it when it
+/// is as it was.
+#[track_caller]
+fn assert_left_until_restored(engine: &str, change: impl Fn(&str) -> String, words: &[&str]) {
+    let rotating = Rotating::new("restored");
     let before = rotating.world.read(DB);
+    let changed = change(&before);
+    assert_ne!(changed, before);
+    rotating.world.write(DB, &changed);
+    let run = rotating.force(&["--engine", engine]);
+    for words in words {
+        assert!(run.err().contains(words), "{engine}: {}", run.err());
+    }
+    rotating.assert_left(&run, &[(DB, changed.as_bytes())]);
+    rotating.world.write(DB, &before);
+    rotating.assert_finishes(&["--engine", engine]);
+}
+
+#[test]
+fn a_file_with_a_tampered_value_is_left_and_the_place_is_named() {
+    let place = format!("{DB}:7:11: the value of stringData.user is not authentic");
     for engine in ["auto", "native"] {
-        rotating.world.write(DB, tampered(&before, "user:"));
-        let run = rotating.force(&["--engine", engine]);
-        let place = format!("{DB}:7:11: the value of stringData.user is not authentic");
-        assert_fails(&run, 1, &[&place, "git log -p"]);
-        rotating.world.write(DB, &before);
-        rotating.assert_untouched();
+        let change = |before: &str| tampered(before, "user:");
+        assert_left_until_restored(engine, change, &[&place, "git log -p"]);
     }
 }
 
 /// sops takes such a comment for plaintext, and encrypts the ciphertext once more.
 #[test]
-fn a_tampered_comment_stops_it_unless_sops_is_asked_for() {
+fn a_file_with_a_tampered_comment_is_left_unless_sops_is_asked_for() {
+    let place = format!("{DB}:6:6: an encrypted comment is not authentic");
+    let change = |before: &str| tampered(before, "#ENC");
+    assert_left_until_restored("auto", change, &[&place, "--engine sops keeps it"]);
     let rotating = Rotating::new("tamperedcomment");
     let before = rotating.world.read(DB);
-    rotating.world.write(DB, tampered(&before, "#ENC"));
-    let run = rotating.force(&["--engine", "auto"]);
-    let place = format!("{DB}:6:6: an encrypted comment is not authentic");
-    assert_fails(&run, 1, &[&place, "--engine sops keeps it"]);
-    rotating.world.write(DB, &before);
-    rotating.assert_untouched();
     rotating.world.write(DB, tampered(&before, "#ENC"));
     rotating.force(&["--engine", "sops"]).assert_code(0);
 }
 
 /// The MAC would match: it is over the plaintexts.
 #[test]
-fn a_plaintext_in_the_place_of_a_value_is_not_taken() {
-    let rotating = Rotating::new("typedin");
-    let before = rotating.world.read(DB);
-    let line = before.lines().find(|line| line.trim().starts_with("user:"));
-    let typed = before.replace(line.expect("a line"), "    user: db");
+fn a_file_with_a_plaintext_in_the_place_of_a_value_is_left() {
     for engine in ["auto", "native"] {
-        rotating.world.write(DB, &typed);
-        let run = rotating.force(&["--engine", engine]);
-        assert_fails(&run, 1, &["a file cannot be re-encrypted", DB]);
-        rotating.world.write(DB, &before);
-        rotating.assert_untouched();
+        let change = |before: &str| {
+            let mut lines = before.lines();
+            let line = lines.find(|line| line.trim().starts_with("user:"));
+            before.replace(line.expect("a line"), "    user: db")
+        };
+        assert_left_until_restored(engine, change, &[DB]);
     }
 }
 
-#[test]
-fn a_mac_that_does_not_match_is_found_by_either_engine() {
-    let rotating = Rotating::new("mac");
-    let before = rotating.world.read(DB);
+/// A line that the MAC is over is gone.
+fn without_kind(before: &str) -> String {
     let kind = before.lines().find(|line| line.starts_with("kind:"));
-    let without = before.replace(&format!("{}\n", kind.expect("a line")), "");
+    before.replace(&format!("{}\n", kind.expect("a line")), "")
+}
+
+#[test]
+fn a_file_whose_mac_does_not_match_is_left_by_either_engine() {
     for (engine, words) in [
         ("auto", "the MAC of"),
         ("native", "its MAC does not match what kb computes"),
         ("sops", "the MAC of"),
     ] {
-        rotating.world.write(DB, &without);
-        let run = rotating.force(&["--engine", engine]);
-        assert_fails(&run, 1, &[words, DB]);
-        rotating.world.write(DB, &before);
-        rotating.assert_untouched();
+        assert_left_until_restored(engine, without_kind, &[words]);
     }
+    let rotating = Rotating::new("mac");
+    let without = without_kind(&rotating.world.read(DB));
     rotating.world.write(DB, &without);
     let run = rotating.force(&["--engine", "auto", "--ignore-mac"]);
     assert!(
@@ -179,22 +190,22 @@ fn a_mac_that_does_not_match_is_found_by_either_engine() {
 /// from its `#`: sops takes them for plaintext.
 #[test]
 fn a_ciphertext_in_a_comment_is_not_lost_unawares() {
-    let rotating = Rotating::new("commentedout");
-    let before = rotating.world.read(DB);
-    let line = before.lines().find(|line| line.trim().starts_with("user:"));
-    let line = line.expect("a line");
-    let tampered = tampered(&before, "#ENC");
-    for changed in [
-        before.replace(line, &format!("{line}\n    # old {}", line.trim())),
-        before.replace("#ENC[", "# ENC["),
-        // Left to sops for another reason, with a comment that is not authentic.
-        tampered.replacen(": ENC[", ": &here ENC[", 1),
-    ] {
-        rotating.world.write(DB, &changed);
-        let run = rotating.force(&["--engine", "auto"]);
-        let words = format!("{DB}: an encrypted value in a comment of it does not open");
-        assert_fails(&run, 1, &[&words, "--engine sops keeps it"]);
-        rotating.world.write(DB, &before);
-        rotating.assert_untouched();
-    }
+    let line_of = |before: &str| {
+        let mut lines = before.lines();
+        let line = lines.find(|line| line.trim().starts_with("user:"));
+        line.expect("a line").to_owned()
+    };
+    let words = format!("{DB}: an encrypted value in a comment of it does not open");
+    let words = [words.as_str(), "--engine sops keeps it"];
+    let commented_out = |before: &str| {
+        let line = line_of(before);
+        before.replace(&line, &format!("{line}\n    # old {}", line.trim()))
+    };
+    assert_left_until_restored("auto", commented_out, &words);
+    let moved = |before: &str| before.replace("#ENC[", "# ENC[");
+    assert_left_until_restored("auto", moved, &words);
+    // Left to sops for another reason, with a comment that is not authentic.
+    let left_to_sops =
+        |before: &str| tampered(before, "#ENC").replacen(": ENC[", ": &here ENC[", 1);
+    assert_left_until_restored("auto", left_to_sops, &words);
 }

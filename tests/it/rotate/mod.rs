@@ -90,6 +90,23 @@ impl Rotating {
         self.init(&[&["--force"], args].concat())
     }
 
+    /// Puts a rule for these recipients before the others of `.sops.yaml`.
+    fn add_rule(&self, path_regex: &str, recipients: &[&str]) {
+        let rule = format!(
+            "  - path_regex: '{path_regex}'\n    age: '{}'\n",
+            recipients.join(",")
+        );
+        self.add_rule_text(&rule);
+    }
+
+    /// Puts a rule before the others of `.sops.yaml`.
+    fn add_rule_text(&self, rule: &str) {
+        let config = self.world.read(".sops.yaml");
+        let first = config.find("  - ").expect("a rule");
+        let config = format!("{}{rule}{}", &config[..first], &config[first..]);
+        self.world.write(".sops.yaml", config);
+    }
+
     /// Encrypts a file with plain sops, by the rules of a config that is elsewhere.
     fn encrypt_by(&self, config: &str, name: &str) {
         let path = self.world.tmp().join("config.yaml");
@@ -176,20 +193,55 @@ impl Rotating {
     /// and nothing else is left. Returns the new recipient.
     #[track_caller]
     fn assert_rotated(&self, run: &Run) -> String {
-        let printed = run.assert_code(0).out().trim().to_owned();
+        run.assert_code(0);
+        self.assert_rotated_but(run, &[])
+    }
+
+    /// The same but for these files, which are byte for byte as they were: they are named
+    /// in a warning, the old key stays in the cluster for them and cannot be pruned, and
+    /// the exit code is 3.
+    #[track_caller]
+    fn assert_left(&self, run: &Run, left: &[(&str, &[u8])]) -> String {
+        run.assert_code(3);
+        let new = self.assert_rotated_but(run, left);
+        for (name, before) in left {
+            assert_eq!(self.world.read_bytes(name), *before, "{name}");
+            assert!(run.err().contains(name), "{name}: {}", run.err());
+        }
+        let count = match left.len() {
+            1 => "error: 1 file was left for the old key".to_owned(),
+            count => format!("error: {count} files were left for the old key"),
+        };
+        for words in ["these files stay as they are", &count, "--use-existing"] {
+            assert!(run.err().contains(words), "{words}: {}", run.err());
+        }
+        let held = self.keys();
+        let prune = self.secrets(&["prune"]);
+        assert_ne!(prune.code, Some(0), "{}", prune.err());
+        assert_eq!(self.keys(), held, "{}", prune.err());
+        new
+    }
+
+    #[track_caller]
+    fn assert_rotated_but(&self, run: &Run, left: &[(&str, &[u8])]) -> String {
+        let printed = run.out().trim().to_owned();
         let current = self.entry("age.agekey").expect("a current key");
         assert_eq!(current.lines().last(), Some(printed.as_str()));
         let new = recipient_of(&self.world, &printed);
         assert_eq!(self.entry("age.next.agekey"), None);
         let retired = self.entry("age.previous.agekey").expect("retired keys");
         assert!(!retired.contains(&printed), "{}", run.err());
+        assert!(retired.contains(&self.first_key), "{}", run.err());
         let retired = self.world.redact(&retired);
         assert!(retired.contains("[PRIVATE KEY]"), "{retired}");
-        self.assert_open_with(&printed);
-        for (name, _) in &self.files {
+        let is_left = |name: &str| left.iter().any(|(left, _)| *left == name);
+        for (name, text) in self.files.iter().filter(|(name, _)| !is_left(name)) {
+            let opened = self.plaintext(name, &printed);
+            assert_eq!(opened.assert_code(0).out(), text, "{name}");
             let text = self.world.read(name);
             assert!(!text.contains(&self.old), "{name} is for the old key");
         }
+        assert_eq!(self.world.read_bytes(OTHER_CLUSTERS), self.foreign);
         let config = self.world.read(".sops.yaml");
         assert!(
             config.contains(&new) && !config.contains(&self.old),
@@ -202,6 +254,20 @@ impl Rotating {
             assert_eq!(found, [] as [PathBuf; 0], "a private key");
         }
         new
+    }
+
+    /// `--use-existing` moves what a rotation has left, once that is settled; nothing is
+    /// for an old key then.
+    #[track_caller]
+    fn assert_finishes(&self, args: &[&str]) {
+        let run = self.init(&[&["--use-existing"], args].concat());
+        run.assert_code(0);
+        let current = self.entry("age.agekey").expect("a key");
+        self.assert_open_with(current.lines().last().expect("a line"));
+        for (name, _) in &self.files {
+            let text = self.world.read(name);
+            assert!(!text.contains(&self.old), "{name} is for the old key");
+        }
     }
 
     /// Nothing has changed, in the cluster and here.

@@ -118,20 +118,17 @@ fn a_run_that_fails_never_takes_the_key_out() {
     let starter = rotating.paused_at("begun", &[]);
     let next = rotating.entry("age.next.agekey").expect("the new key");
     let joiner = paused_in(&rotating, &clone, "replaced");
-    // The starter cannot go on: someone damages a file.
-    let damaged = rotating
-        .world
-        .read("apps/db-secret.yaml")
-        .replace("sops:", "sops: [");
-    let whole = rotating.world.read("apps/db-secret.yaml");
-    rotating.world.write("apps/db-secret.yaml", &damaged);
+    // The starter cannot go on: someone's merge leaves rules that cannot be read.
+    let whole = rotating.world.read(".sops.yaml");
+    let conflict = format!("<<<<<<< HEAD\n{whole}");
+    rotating.world.write(".sops.yaml", conflict);
     let failed = go_on(starter);
     assert_fails(
         &failed,
         1,
         &[
             "the rotation is not finished",
-            "apps/db-secret.yaml",
+            ".sops.yaml",
             "every file opens",
             "init --force",
         ],
@@ -139,14 +136,65 @@ fn a_run_that_fails_never_takes_the_key_out() {
     assert_eq!(rotating.entry("age.next.agekey"), Some(next.clone()));
     // Resumed, it fails again.
     let again = rotating.force(&[]);
-    assert_fails(&again, 1, &["apps/db-secret.yaml"]);
+    assert_fails(&again, 1, &[".sops.yaml"]);
     assert_eq!(rotating.entry("age.next.agekey"), Some(next));
     let run = go_on(joiner);
     run.assert_code(0);
-    rotating.world.write("apps/db-secret.yaml", whole);
+    rotating.world.write(".sops.yaml", whole);
     rotating.assert_all_open();
     // The first clone is behind, and is told how to follow.
     rotating.init(&["--use-existing"]).assert_code(0);
+    rotating.assert_rotated(&run);
+}
+
+/// What nobody knew when it was planned is left all the same, and said: whoever rotates,
+/// joins or resumes.
+#[test]
+fn a_file_that_is_damaged_meanwhile_is_left_and_named() {
+    const DB: &str = "apps/db-secret.yaml";
+    for point in ["planned", "prepared", "staged", "begun"] {
+        let rotating = Rotating::new("meanwhile");
+        let whole = rotating.world.read(DB);
+        let damaged = whole.replace("sops:", "sops: [");
+        let spawned = rotating.paused_at(point, &[]);
+        rotating.world.write(DB, &damaged);
+        let run = go_on(spawned);
+        rotating.assert_left(&run, &[(DB, damaged.as_bytes())]);
+        rotating.world.write(DB, &whole);
+        rotating.assert_finishes(&[]);
+    }
+    let rotating = Rotating::new("meanwhile");
+    let whole = rotating.world.read(DB);
+    let damaged = whole.replace("sops:", "sops: [");
+    let clone = clone(&rotating);
+    let joiner = rotating.paused_at("staged", &[]);
+    paused_in(&rotating, &clone, "begun").kill();
+    rotating.world.write(DB, &damaged);
+    let run = go_on(joiner);
+    rotating.assert_left(&run, &[(DB, damaged.as_bytes())]);
+
+    let rotating = Rotating::new("meanwhile");
+    rotating.paused_at("begun", &[]).kill();
+    rotating.world.write(DB, &damaged);
+    let damaged = rotating.world.read(DB).replace(
+        &damaged[damaged.find("age1").expect("a recipient")..][..62],
+        &rotating.old,
+    );
+    rotating.world.write(DB, &damaged);
+    let run = rotating.force(&[]);
+    rotating.assert_left(&run, &[(DB, damaged.as_bytes())]);
+}
+
+/// A file that was left when it was planned, and is whole again when it comes to it.
+#[test]
+fn a_file_that_is_repaired_meanwhile_is_moved() {
+    const DB: &str = "apps/db-secret.yaml";
+    let rotating = Rotating::new("repaired");
+    let whole = rotating.world.read(DB);
+    rotating.world.write(DB, whole.replace("sops:", "sops: ["));
+    let spawned = rotating.paused_at("begun", &[]);
+    rotating.world.write(DB, &whole);
+    let run = go_on(spawned);
     rotating.assert_rotated(&run);
 }
 

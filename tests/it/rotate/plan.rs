@@ -233,8 +233,9 @@ fn all_identities_of_the_current_entry_are_rotated_away_and_nothing_else_is_lost
         .push(("second.yaml".to_owned(), "a: b\n".to_owned()));
     rotating.encrypt_for(&other_recipient, "theirs.yaml", "a: b\n");
     let theirs = rotating.world.read("theirs.yaml");
-    // For both, and for a person: one of three goes, one comes, once.
+    // For both, and for a person, as its rule says: one of three goes, one comes, once.
     let (_, person) = keypair(&rotating.world);
+    rotating.add_rule("^all", &[&rotating.old, &second_recipient, &person]);
     let all = format!("{},{second_recipient},{person}", rotating.old);
     rotating.encrypt_for(&all, "all.yaml", "a: b\n");
     rotating

@@ -139,3 +139,60 @@ fn rules_of_a_config_elsewhere_are_for_whole_paths() {
     );
     in_line.assert_all_found(&["config-broken", "wrong-mac"], &[]);
 }
+
+/// A broken rule is a problem of its own; the files of the others are judged as ever.
+#[test]
+fn a_broken_rule_hides_nothing_of_the_others() {
+    let in_line = InLine::new("rule-broken");
+    let before = in_line.world.read(FILE);
+    let (_, other) = keypair(&in_line.world);
+    for broken in [
+        "  - path_regex: '^b(/'\n    age: <key>\n",
+        "  - path_regex: ^b/\n    age: age1oops\n",
+        "  - path_regex: ^b/\n    hc_vault_transit_uri: nonsense\n",
+    ] {
+        in_line.world.write(FILE, format!("{before}{broken}"));
+        in_line.assert_found("config-broken", &[".sops.yaml:"]);
+        let text = before.replace(&in_line.recipient(), &other);
+        in_line.world.write(FILE, format!("{text}{broken}"));
+        in_line.assert_all_found(&["config-broken", "other-recipients"], &[&other]);
+    }
+    in_line.world.write(FILE, &before);
+    in_line.assert_in_line();
+}
+
+#[test]
+fn a_config_of_the_wrong_name() {
+    let in_line = InLine::new("misnamed");
+    std::fs::rename(in_line.world.path(FILE), in_line.world.path(".sops.yml")).expect("renamed");
+    in_line.assert_all_found(
+        &["config-misnamed", "no-rule"],
+        &[
+            "sops does not read .sops.yml",
+            "git mv .sops.yml .sops.yaml",
+        ],
+    );
+}
+
+#[test]
+fn a_field_that_sops_ignores_is_a_remark() {
+    let in_line = InLine::new("unknown-field");
+    let text = in_line.world.read(FILE);
+    in_line
+        .world
+        .write(FILE, format!("{text}    descriptoin: ours\n"));
+    let run = in_line.kb(&["status"]);
+    let words = "unknown field descriptoin, which sops ignores";
+    assert!(run.assert_code(0).out().contains(words), "{}", run.out());
+}
+
+#[test]
+fn a_config_in_utf_16_counts_as_any_other() {
+    let in_line = InLine::new("utf-16");
+    let text = in_line.world.read(FILE);
+    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    in_line
+        .world
+        .write(FILE, [&b"\xff\xfe"[..], &units].concat());
+    in_line.assert_in_line();
+}

@@ -54,12 +54,24 @@ fn recipients_that_differ_from_the_rule() {
         ".sops.yaml",
         config.replace(&own, &format!("{own},{other}")),
     );
-    let screen = in_line.assert_found("other-recipients", &[&format!("it is not for {other}")]);
-    in_line.follow_with_stdin(&screen, "to give it those of its rule:", "y\n");
+    let screen = in_line.assert_found(
+        "other-recipients",
+        &[&format!("it is not encrypted for {other}, which its rule")],
+    );
+    in_line.follow(
+        &screen,
+        "if the rule is right, to re-encrypt the file for its readers:",
+    );
     in_line.assert_in_line();
     in_line.world.write(".sops.yaml", &config);
-    let screen = in_line.assert_found("other-recipients", &[&format!("it is for {other} as well")]);
-    in_line.follow_with_stdin(&screen, "to give it those of its rule:", "y\n");
+    let screen = in_line.assert_found(
+        "other-recipients",
+        &[&format!("it is encrypted for {other}, which its rule")],
+    );
+    in_line.follow(
+        &screen,
+        "if the rule is right, to re-encrypt the file for its readers:",
+    );
     in_line.assert_in_line();
 }
 
@@ -70,7 +82,7 @@ fn a_file_for_a_retired_key() {
     in_line.kb(&["init", "--force"]).assert_code(0);
     in_line.world.write(SECRET, before);
     let screen = in_line.assert_all_found(&["retired-key", "other-recipients"], &[]);
-    in_line.follow(&screen, "to move it to the current key:");
+    in_line.follow(&screen, "to re-encrypt it for the current key:");
     in_line.kb(&["prune"]).assert_code(0);
     in_line.assert_in_line();
 }
@@ -92,13 +104,10 @@ fn a_file_for_a_key_that_nobody_has() {
             "it is for {recipient}, which neither the cluster nor any rule has"
         )],
     );
-    assert!(
-        screen.contains("with that key in SOPS_AGE_KEY, sops updatekeys apps/their-secret.yaml"),
-        "{screen}"
-    );
-    let mut sops = in_line
-        .world
-        .tool_cmd("sops", ["updatekeys", "-y", "apps/their-secret.yaml"]);
+    let hint = "with that key in SOPS_AGE_KEY, to encrypt it for those of its rule: ";
+    let command = screen.split(hint).nth(1).expect(&screen);
+    let command = command.lines().next().expect("a command");
+    let mut sops = in_line.world.tool_cmd("sh", ["-c", command]);
     sops.env("SOPS_AGE_KEY", key);
     in_line.world.run(sops).assert_code(0);
     in_line.assert_in_line();
@@ -115,8 +124,8 @@ fn values_that_stand_unencrypted_in_an_encrypted_file() {
     );
     in_line.encrypt("apps/new-secret.yaml", MANIFEST);
     in_line.world.write(".sops.yaml", &config);
-    let screen = in_line.assert_found(
-        "values-not-encrypted",
+    let screen = in_line.assert_all_found(
+        &["values-not-encrypted", "other-selection"],
         &[
             "encrypted, but stringData.password stands in it in plaintext",
             "^(data|stringData)$",
@@ -160,8 +169,8 @@ fn metadata_that_is_encrypted() {
     );
     in_line.encrypt("apps/new-secret.yaml", MANIFEST);
     in_line.world.write(".sops.yaml", &config);
-    let screen = in_line.assert_found(
-        "head-encrypted",
+    let screen = in_line.assert_all_found(
+        &["head-encrypted", "other-selection"],
         &["apps/new-secret.yaml: apiVersion is encrypted, so Flux cannot apply it"],
     );
     in_line.follow(&screen, "to encrypt it anew by its rule:");

@@ -4,13 +4,15 @@ mod damage;
 mod fixtures;
 mod generate;
 mod generated;
+mod spell;
+mod spellings;
 
 use std::path::Path;
 
 use kb::core::data_key::{DataKey, Opener};
+use kb::core::encrypted::Format;
+use kb::core::encrypted::{OpenError, Recipients, Unsupported, Verified};
 use kb::core::identity::{Identity, Recipient};
-use kb::core::native::{NotNative, Recipients, Verified};
-use kb::core::sops_file::Format;
 use testkit::{Run, World};
 
 use crate::{bare_world, keypair};
@@ -50,8 +52,13 @@ impl Differential {
         std::fs::write(path, content).expect("write");
         let config = self.world.path("no-rules.yaml");
         let mut sops = self.world.tool_cmd("sops", ["--config"]);
-        sops.arg(config).args(["encrypt", "--age", recipients]);
-        sops.args(options).args(["--in-place", name]);
+        // It is an option of sops itself, not of the subcommand.
+        let is_global = |option: &&&str| **option == "--mac-only-encrypted";
+        sops.arg(config)
+            .args(options.iter().filter(is_global))
+            .args(["encrypt", "--age", recipients])
+            .args(options.iter().filter(|option| !is_global(option)))
+            .args(["--in-place", name]);
         self.world.run(sops)
     }
 
@@ -63,18 +70,20 @@ impl Differential {
     }
 
     /// What kb makes of a file's content.
-    fn reencrypted(&self, name: &str, content: &[u8]) -> Result<Vec<u8>, NotNative> {
+    fn reencrypted(&self, name: &str, content: &[u8]) -> Result<Vec<u8>, OpenError> {
         let identity: Identity = self.old.parse().expect("an identity");
         let opener = Opener::new([&identity]);
         let format = Format::of(Path::new(name));
         let (verified, _) = Verified::open(format, content, &opener)?;
         let recipient = |text: &str| text.parse::<Recipient>().expect("a recipient");
-        let recipients = Recipients {
-            old: &[recipient(&self.old_recipient)],
-            new: &recipient(&self.new_recipient),
-        };
+        let old = recipient(&self.old_recipient);
+        let stay = verified.recipients().filter(|name| *name != old.as_str());
+        // What is not a recipient would go with its entry, whatever it was before.
+        let stay: Result<Vec<Recipient>, _> = stay.map(str::parse).collect();
+        let mut recipients = stay.map_err(|_| OpenError::Unsupported(Unsupported::OtherKeys))?;
+        recipients.push(recipient(&self.new_recipient));
         let key = DataKey::generate().expect("randomness");
-        verified.reencrypted(&key, &recipients)
+        verified.reencrypted(&key, &Recipients(&recipients))
     }
 
     /// sops opens the result with the new key alone, to the same plaintext; its bytes

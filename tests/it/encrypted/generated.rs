@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use kb::core::native::NotNative;
+use kb::core::encrypted::OpenError;
 
 use super::Differential;
 use super::generate::{document, edited};
@@ -69,7 +69,9 @@ fn generated_documents_are_for_sops_what_they_were() {
         differential.world.write(&name, &edited.text);
         let plaintext = differential.decrypt(&name, &differential.old);
         let result = differential.reencrypted(&name, edited.text.as_bytes());
-        let inside = plain.inside && edited.inside;
+        // sops 3.13.3 writes a comment in a list as an item of it.
+        let is_item = |line: &str| line.contains(",type:comment]") && !line.contains("#ENC[");
+        let inside = plain.inside && edited.inside && !edited.text.lines().any(is_item);
         let mut counts = counts.lock().expect("counts");
         let count = counts.entry(plain.name).or_default();
         if plaintext.code != Some(0) {
@@ -89,7 +91,7 @@ fn generated_documents_are_for_sops_what_they_were() {
                 drop(counts);
                 differential.assert_reencrypted(&name, edited.text.as_bytes(), &after, &plaintext);
             }
-            Err(NotNative::Outside(why)) => {
+            Err(OpenError::Unsupported(why)) => {
                 *count.outside.entry(why.to_string()).or_default() += 1;
             }
             Err(error) => {
