@@ -4,6 +4,7 @@
 mod editors;
 mod files;
 mod memory;
+mod readers;
 mod refusals;
 mod rounds;
 mod signals;
