@@ -390,3 +390,26 @@ fn the_fast_and_the_whole_look_find_the_same() {
         assert_eq!(repository.problems(&[]), fast, "{variant}");
     }
 }
+
+/// A file that was moved out of its rule's paths is not overlooked.
+#[test]
+fn a_file_that_has_lost_its_rule_is_a_problem() {
+    let repository = Repository::for_paths("^apps/");
+    repository.encrypt("apps/db-secret.yaml", MANIFEST);
+    repository.commit_all();
+    repository
+        .git(&["remote", "add", "origin", "nowhere"])
+        .assert_code(0);
+    let origin = ["update-ref", "refs/remotes/origin/main", "HEAD"];
+    repository.git(&origin).assert_code(0);
+    assert_eq!(repository.problems(&[]), []);
+    repository.git(&["mv", "apps", "old"]).assert_code(0);
+    let lost = [("rule-lost".to_owned(), "old/db-secret.yaml".to_owned())];
+    for args in [&[][..], &["--staged"]] {
+        assert_eq!(repository.problems(args), lost, "{args:?}");
+    }
+    // What never had a rule is a file of someone who needs none.
+    repository.git(&["mv", "old", "apps"]).assert_code(0);
+    repository.encrypt_otherwise("other.yaml", MANIFEST, &["--age", &repository.stranger()]);
+    assert_eq!(repository.problems(&[]), []);
+}

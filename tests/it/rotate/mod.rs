@@ -6,6 +6,7 @@ mod kill;
 mod others;
 mod plan;
 mod prune;
+mod readers;
 mod refusals;
 mod retired;
 mod troubles;

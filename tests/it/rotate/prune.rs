@@ -10,14 +10,14 @@ impl Rotating {
         self.secrets(&[&["prune"], args].concat())
     }
 
-    fn git(&self, args: &[&str]) -> String {
+    pub(super) fn git(&self, args: &[&str]) -> String {
         let author = ["-c", "user.name=kb", "-c", "user.email=kb@example.org"];
         let run = self.world.tool("git", [&author, args].concat());
         run.assert_code(0).out().trim().to_owned()
     }
 
     /// Commits everything; the commit.
-    fn commit(&self, message: &str) -> String {
+    pub(super) fn commit(&self, message: &str) -> String {
         self.git(&["add", "--all", "--force"]);
         self.git(&["commit", "--quiet", "--message", message]);
         self.git(&["rev-parse", "HEAD"])

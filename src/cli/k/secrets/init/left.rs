@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program};
+use crate::cli::report::one_line;
 use crate::core::reencrypt::{AffectedFile, FileTrouble, Goal};
 
 /// What keeps a run from being all that was asked for.
@@ -13,7 +14,7 @@ pub(super) struct LeftBehind {
     /// The files that stay as they are. Each was named in a warning.
     files: Vec<PathBuf>,
     for_other_rules: usize,
-    has_unread: bool,
+    unread: Vec<PathBuf>,
 }
 
 impl LeftBehind {
@@ -31,7 +32,7 @@ impl LeftBehind {
             dry_run,
             files: Vec::new(),
             for_other_rules: others.count(),
-            has_unread: !unread.is_empty(),
+            unread: unread.to_vec(),
         }
     }
 
@@ -67,13 +68,15 @@ impl LeftBehind {
     pub(super) fn conclude(&self) -> Result<(), Failure> {
         const AGAIN: &str = "k secrets init --use-existing";
         let is_rotation = self.goal == Goal::ReplaceKey;
-        if self.has_unread {
+        if !self.unread.is_empty() {
             let may = if is_rotation {
                 "may still be for the old key"
             } else {
                 "may not match their rules"
             };
-            let text = format!("not everything could be read: files there {may}");
+            let line = |path: &PathBuf| format!("\n  {}", one_line(path));
+            let lines: String = self.unread.iter().map(line).collect();
+            let text = format!("not everything could be read: files there {may}:{lines}");
             return Err(Failure::new(text).hint(
                 "make it readable, and run it again; --skip PATH leaves out what need not be looked at",
             ));
