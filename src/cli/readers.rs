@@ -57,10 +57,11 @@ fn parse_reader(text: &str) -> Result<Reader, String> {
 }
 
 /// What changes for readers, a line for each.
-pub fn change_lines(files: &[AffectedFile]) -> Vec<String> {
+pub fn change_lines<'f>(files: impl IntoIterator<Item = &'f AffectedFile>) -> Vec<String> {
+    let files: Vec<&AffectedFile> = files.into_iter().collect();
     let lists = |pick: fn(&AffectedFile) -> &[Reader]| {
         let mut by_reader: BTreeMap<&Reader, Vec<&Path>> = BTreeMap::new();
-        for file in files {
+        for file in &files {
             for reader in pick(file) {
                 by_reader.entry(reader).or_default().push(&file.path);
             }
@@ -69,13 +70,10 @@ pub fn change_lines(files: &[AffectedFile]) -> Vec<String> {
     };
     let mut lines = Vec::new();
     for (reader, paths) in lists(|file| &file.decision.leaving) {
-        lines.push(format!("{reader} can no longer read {}", names(&paths)));
+        lines.push(format!("{reader} loses access to {}", names(&paths)));
     }
     for (reader, paths) in lists(|file| &file.decision.joining) {
-        lines.push(format!(
-            "{reader} will be able to read {}, which it cannot now",
-            names(&paths)
-        ));
+        lines.push(format!("{reader} gains access to {}", names(&paths)));
     }
     for (reader, paths) in lists(|file| &file.decision.unreviewed) {
         lines.push(format!(

@@ -60,6 +60,11 @@ impl Report {
         }
     }
 
+    /// Whether only warnings, errors and questions are shown.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether what is said stands on a terminal.
     pub fn reaches_a_person(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()

@@ -330,7 +330,8 @@ fn a_key_gets_its_rule_beside_one_that_is_broken() {
     let after = setup.world.read(".sops.yaml");
     assert!(after.contains("path_regex: ^a/\n    age: age1"), "{after}");
     assert!(after.ends_with("    age: nonsense\n---\n- [\n"), "{after}");
-    setup.init(&["--path-regex", "^c/"]).assert_code(0);
+    let run = setup.init(&["--use-existing", "--path-regex", "^c/"]);
+    run.assert_code(0);
     let after = setup.world.read(".sops.yaml");
     assert!(
         after.contains("    age: nonsense\n  - path_regex: ^c/"),

@@ -323,6 +323,8 @@ fn rule(path: &Path, rules: &Rules) -> Result<Rule, EditError> {
     };
     let config_path = found.config.path.clone();
     let rule = found.rule;
+    // Misspelled fields, too, without which it says too little.
+    found.config.check_rules(std::slice::from_ref(rule))?;
     if rule.has_no_key() {
         return Err(EditError::RuleWithoutKey {
             path: path(),

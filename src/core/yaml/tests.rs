@@ -128,3 +128,23 @@ fn both_of_two_equal_keys_are_in_the_tree() {
         (2, 1, Reason::DuplicateKey)
     );
 }
+
+/// Each level of nesting takes a part of the stack, of which a thread has 2 MiB.
+#[test]
+fn what_is_nested_too_deeply_is_refused() {
+    const LEVELS: usize = 60_000;
+    let repeated = |text: &str| text.repeat(LEVELS);
+    let blocks = (1..3000).map(|level| format!("{}a:\n", " ".repeat(level)));
+    for text in [
+        format!("b: {}x", repeated("- ")),
+        format!("b:\n  {}x", repeated("- ")),
+        format!("b:\n  {}x", repeated("? ")),
+        format!("b: {}{}", repeated("["), repeated("]")),
+        format!("b: {}{}", repeated("{a: "), repeated("}")),
+        format!("b:\n{}", blocks.collect::<String>()),
+    ] {
+        assert!(Stream::parse(&text).is_err());
+    }
+    let usual = format!("b: {}{}", "[".repeat(100), "]".repeat(100));
+    assert!(Stream::parse(&usual).is_ok());
+}

@@ -12,6 +12,10 @@ use super::{NotParsed, Reason};
 /// A mapping with more keys than this is searched for doubles by hashing.
 const FEW_KEYS: usize = 16;
 
+/// Collections are nested this deep at most, those in brackets and the others each: each
+/// level takes a part of the stack.
+const DEEPEST: usize = 128;
+
 /// A mapping is looked for through so many merge keys at most.
 const DEEPEST_MERGE: usize = 1000;
 
@@ -284,7 +288,11 @@ impl<'t> Stream<'t> {
     }
 
     fn read(text: &'t str, most_documents: usize) -> Result<Self, NotParsed> {
-        let options = granit_parser::options! { emit_anchor_events: true };
+        let options = granit_parser::options! {
+            emit_anchor_events: true,
+            flow_nesting_limit: DEEPEST,
+            block_nesting_limit: DEEPEST,
+        };
         let mut builder = Builder {
             text,
             parser: Parser::new_from_str_with_options(text, options),

@@ -93,7 +93,7 @@ fn one_who_has_left_the_rule_loses_the_file() {
     assert_eq!(step["joining"], serde_json::json!([]), "{plan:#}");
     let run = rotating.force(&[]);
     run.assert_code(0);
-    let words = format!("{ex} can no longer read {FILE}");
+    let words = format!("{ex} loses access to {FILE}");
     assert!(run.err().contains(&words), "{}", run.err());
     rotating.assert_readers(&[]);
 }
@@ -107,7 +107,7 @@ fn one_who_is_new_in_the_rule_joins_by_use_existing_alone() {
     rotating.force(&[]).assert_code(0);
     rotating.assert_readers(&[]);
     let run = rotating.init(&["--use-existing"]);
-    let words = format!("{dev} will be able to read {FILE}");
+    let words = format!("{dev} gains access to {FILE}");
     assert!(run.assert_code(0).err().contains(&words), "{}", run.err());
     rotating.assert_readers(&[&dev]);
 }

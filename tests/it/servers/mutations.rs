@@ -220,7 +220,7 @@ fn generated_pull_requests_add_no_reader_and_contact_no_server() {
                 check_plan(&plan, (!is_named).then_some(&attacker.recipient), &said);
             }
             if !is_named {
-                let joins = format!("{} will be able to read", attacker.recipient);
+                let joins = format!("{} gains access", attacker.recipient);
                 assert!(!run.err().contains(&joins), "{}", said());
             }
         }

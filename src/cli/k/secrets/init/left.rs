@@ -55,6 +55,15 @@ impl LeftBehind {
         context.report.failure_as_warning(&failure);
     }
 
+    /// Those of the files that are not left.
+    pub(super) fn moved<'f>(
+        &self,
+        files: &'f [AffectedFile],
+    ) -> impl Iterator<Item = &'f AffectedFile> {
+        let is_moved = |file: &&AffectedFile| !self.files.contains(&file.path);
+        files.iter().filter(is_moved)
+    }
+
     /// The run is over, and these are all that it has left: someone may have repaired one
     /// meanwhile, and damaged another.
     pub(super) fn settle(&mut self, context: &Context, troubles: &[FileTrouble]) {

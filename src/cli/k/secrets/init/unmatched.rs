@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::force::{by_whom, number_of_files};
+use super::force::{by_whom, listed, number_of_files};
 use super::left::LeftBehind;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -45,6 +45,7 @@ impl Rekey<'_> {
             report.say("Nothing was changed: this was a dry run.");
             return left.conclude();
         }
+        let planned = affected.files.clone();
         let progress = Progress::new(report, &|_, _| {});
         let secret = self.context.common.secret();
         let context = self.context;
@@ -68,9 +69,10 @@ impl Rekey<'_> {
             _ => " Commit them.",
         };
         report.say(&format!(
-            "Done: {} re-encrypted{}.{commit}",
+            "Done: {} re-encrypted{}.{commit}{}",
             number_of_files(done.files),
             by_whom(&done),
+            listed(&change_lines(left.moved(&planned))),
         ));
         left.conclude()
     }

@@ -9,7 +9,7 @@ use std::{panic, thread};
 
 use clap::{Args, ValueEnum};
 
-pub(super) use say::{by_whom, number_of_files};
+pub(super) use say::{by_whom, listed, number_of_files};
 
 use super::left::LeftBehind;
 use crate::cli::EXIT_USAGE;
@@ -17,7 +17,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program, show_key_arguments};
 use crate::cli::options::OutputFormat;
 use crate::cli::progress::Progress;
-use crate::cli::readers::ReaderOptions;
+use crate::cli::readers::{ReaderOptions, change_lines};
 use crate::cli::servers::ask_about;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::NEXT_ENTRY;
@@ -300,6 +300,7 @@ impl Task<'_> {
             &targets.unread,
         );
         left.add(context, plan.left.iter().chain(prepared.left()));
+        let changes = change_lines(left.moved(&targets.files));
         if self.dry_run {
             if self.options.output.is_some() {
                 let plan = json::plan(self.cluster, &prepared);
@@ -323,7 +324,7 @@ impl Task<'_> {
         context.environment.pause_at("shown");
         let done = unfinished.finish(self.cluster)?;
         left.settle(context, &done.replaced.left);
-        say::done(context, &done);
+        say::done(context, &done, &changes);
         left.conclude()
     }
 
@@ -338,9 +339,15 @@ impl Task<'_> {
             return true;
         }
         let files = plan.targets.files.len();
+        let report = &self.context.report;
         // With --quiet this is all that is said.
+        if report.is_quiet() {
+            for line in change_lines(&plan.targets.files) {
+                report.ask(&format!("{line}\n"));
+            }
+        }
         let context = &self.cluster.target().context;
-        self.context.report.ask(&format!(
+        report.ask(&format!(
             "Rotate the key of the cluster of context \"{context}\", and re-encrypt {}? [y/N] ",
             number_of_files(files)
         ));

@@ -140,7 +140,8 @@ fn paths(paths: &[PathBuf]) -> String {
     lines.collect()
 }
 
-pub(super) fn done(context: &Context, done: &Done) {
+/// `changes` are those of the readers.
+pub(super) fn done(context: &Context, done: &Done, changes: &[String]) {
     let config = match done.replaced.configs {
         0 => "",
         _ => ", and .sops.yaml names it",
@@ -158,15 +159,21 @@ pub(super) fn done(context: &Context, done: &Done) {
     };
     let report = &context.report;
     report.say(&format!(
-        "Done: {} re-encrypted for the new key{}{config}.{joined}{shown}\n\
+        "Done: {} re-encrypted for the new key{}{config}.{joined}{}{shown}\n\
          Commit and push. The old key stays in the cluster, so that Flux opens what is\n\
          deployed now; when the push is applied: {}\n\
          What was pushed before stays readable in the Git history with the old key: if that\n\
          has leaked, change the passwords themselves too.",
         number_of_files(done.replaced.files),
         by_whom(&done.replaced),
+        listed(changes),
         report.kb("k secrets prune")
     ));
+}
+
+/// Each in a line of its own, indented.
+pub(in super::super) fn listed(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {line}")).collect()
 }
 
 /// So many files.
