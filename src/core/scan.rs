@@ -19,7 +19,7 @@ use std::thread::available_parallelism;
 use aho_corasick::AhoCorasick;
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
-use super::encrypted::{Damage, EncryptedFile, FileError, Format, Metadata};
+use super::encrypted::{EncryptedFile, FileError, Format, Metadata};
 use super::identity::Recipient;
 use super::replace::is_temporary;
 use super::sops_config;
@@ -284,7 +284,7 @@ impl Looker<'_> {
         let file = match EncryptedFile::parse_as(format, path, content) {
             Ok(file) => Some(file),
             Err(FileError::Damaged { reason, .. })
-                if names_one || matches!(reason, Damage::NotParsed | Damage::Uncertain) =>
+                if names_one || reason.may_hide_keys() =>
             {
                 None
             }

@@ -1,6 +1,6 @@
 //! Finds the files and rules that a job is about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::rulebook::Rulebook;
@@ -206,8 +206,8 @@ fn edit(before: SopsConfig, swap: &Swap) -> Result<Option<ConfigEdit>, Reencrypt
 impl Affected {
     /// All but the files that could not be re-encrypted.
     pub(super) fn without(mut self, failed: &[FileTrouble]) -> Self {
-        let has_failed = |path: &Path| failed.iter().any(|failed| failed.path == path);
-        self.files.retain(|file| !has_failed(&file.path));
+        let failed: HashSet<&Path> = failed.iter().map(|failed| &*failed.path).collect();
+        self.files.retain(|file| !failed.contains(&*file.path));
         self
     }
 
@@ -251,14 +251,13 @@ pub fn configs(
     found: Vec<PathBuf>,
     recipients: &[Recipient],
 ) -> Result<Vec<SopsConfig>, ConfigError> {
-    let mut known = Vec::new();
+    let mut known = HashSet::new();
     let mut configs = Vec::new();
     for path in found.into_iter().chain([tree.config.clone()]) {
         let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-        if known.contains(&real) {
+        if !known.insert(real) {
             continue;
         }
-        known.push(real);
         match SopsConfig::load_or_empty(&path) {
             Ok(config) => configs.push(config),
             Err(error) if names_any(&path, recipients) => return Err(error),

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag};
+use serde_json::Value;
 
 use super::doubt::{Doubt, Doubts};
+use super::effort::Effort;
 use super::{NotParsed, Reason};
 
 /// A mapping with more keys than this is searched for doubles by hashing.
@@ -16,8 +18,8 @@ const FEW_KEYS: usize = 16;
 /// level takes a part of the stack.
 const DEEPEST: usize = 128;
 
-/// A mapping is looked for through so many merge keys at most.
-const DEEPEST_MERGE: usize = 1000;
+/// An entry is looked for in so many mappings at most, which are merged into each other.
+const MOST_MERGED: usize = 1000;
 
 /// The documents of a text.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Stream<'t> {
     pub doubts: Doubts,
     /// The byte behind the last of them.
     pub end: usize,
+    /// What is done with its nodes.
+    pub effort: Effort,
 }
 
 /// A YAML document whose aliases can be followed.
@@ -231,27 +235,27 @@ impl<'t> Document<'t> {
     /// The entry of this name in a mapping: its own, or one that is merged in
     /// with `<<`.
     pub fn pair<'n>(&'n self, mapping: &'n Node<'t>, name: &str) -> Option<&'n Pair<'t>> {
-        self.pair_within(mapping, name, DEEPEST_MERGE)
+        self.pair_within(mapping, name, &mut { MOST_MERGED })
     }
 
     fn pair_within<'n>(
         &'n self,
         mapping: &'n Node<'t>,
         name: &str,
-        depth: usize,
+        left: &mut usize,
     ) -> Option<&'n Pair<'t>> {
         let mapping = self.resolve(mapping);
         if let Some(pair) = mapping.own(name) {
             return Some(pair);
         }
-        // A mapping may be merged into itself.
-        let depth = depth.checked_sub(1)?;
+        // A mapping may be merged into itself, and one into another several times.
+        *left = left.checked_sub(1)?;
         let merged = self.resolve(&mapping.own("<<")?.value);
         match &merged.kind {
             Kind::Sequence { items, .. } => items
                 .iter()
-                .find_map(|item| self.pair_within(item, name, depth)),
-            _ => self.pair_within(merged, name, depth),
+                .find_map(|item| self.pair_within(item, name, left)),
+            _ => self.pair_within(merged, name, left),
         }
     }
 
@@ -343,7 +347,18 @@ impl<'t> Stream<'t> {
             doubts: Doubts::of_text(text, |at| takes_tab(&ranges, at)),
             documents,
             end,
+            effort: Effort::of_text(end),
         })
+    }
+
+    /// The documents as plain data; empty ones are null.
+    ///
+    /// # Errors
+    /// As for [`Document::to_value`].
+    pub fn values(&self) -> Result<Vec<Value>, NotParsed> {
+        let documents = self.documents.iter();
+        let values = documents.map(|document| document.to_value(&self.effort));
+        values.collect()
     }
 
     /// What makes the reading uncertain, of the text and of all nodes.
@@ -503,7 +518,8 @@ impl<'t> Builder<'t> {
                 let pairs = self.pairs()?;
                 self.document.container = outer;
                 self.doubt_collection(flow, pairs.is_empty(), node.tag.is_some());
-                if let (false, Some(first), Some(last)) = (flow, pairs.first(), pairs.last()) {
+                let in_braces = flow && self.is_in_braces(start, &pairs);
+                if let (false, Some(first), Some(last)) = (in_braces, pairs.first(), pairs.last()) {
                     node.start = first.key.start;
                     node.outer = property.unwrap_or(first.key.outer);
                     node.column = first.key.column;
@@ -643,6 +659,13 @@ impl<'t> Builder<'t> {
     /// A block scalar's range runs into the next line's indentation.
     fn trimmed(&self, start: usize, end: usize) -> usize {
         start + self.text[start..end].trim_end().len()
+    }
+
+    /// Whether a flow mapping has braces. An entry that is an item of a list, as in
+    /// `[a: b]`, has none: it begins where its key does.
+    fn is_in_braces(&self, start: usize, pairs: &[Pair<'_>]) -> bool {
+        let begins = |pair: &Pair<'_>| pair.key.start == start || pair.key.outer == start;
+        self.text[start..].starts_with('{') && !pairs.first().is_some_and(begins)
     }
 
     /// The byte after the bracket that closes a flow collection.

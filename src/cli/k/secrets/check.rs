@@ -245,7 +245,9 @@ impl Check {
         let rest = found.iter().filter(|finding| {
             let kind = (finding.kind, finding.is_fixable);
             let is_said = kinds.contains(&kind) || (finding.is_fixable && fixable > 1);
-            kinds.push(kind);
+            if !is_said {
+                kinds.push(kind);
+            }
             !is_said
         });
         let rest = rest.flat_map(|finding| finding.hints.clone());

@@ -156,8 +156,8 @@ fn keys_and_placeholders(lists: &[Vec<String>]) -> (Vec<String>, usize) {
 impl Reading {
     fn of(text: &str) -> Option<Self> {
         let stream = Stream::parse_first(text).ok()?;
-        let value = stream.documents.first().map(Document::to_value);
-        let mut rest = match value.transpose().ok()? {
+        let values = stream.values().ok()?;
+        let mut rest = match values.into_iter().next() {
             Some(Value::Null) | None => json!({}),
             Some(value) => value,
         };
