@@ -105,7 +105,9 @@ pub enum Damage {
     #[error("its sops metadata names more than {MOST_KEYS} keys, and kb does not read so many")]
     TooManyKeys,
     /// What it unfolds to is larger than kb follows.
-    #[error("it is nested too deeply, or aliases, merge keys or long keys make it too large to read")]
+    #[error(
+        "it is nested too deeply, or aliases, merge keys or long keys make it too large to read"
+    )]
     TooLarge,
     /// By its metadata, the values of an expression are encrypted that is too large to
     /// apply.

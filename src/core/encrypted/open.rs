@@ -172,7 +172,9 @@ impl Walk<'_> {
                 let mut opened = near.flat_map(and_around).find_map(open);
                 if opened.is_none() {
                     let places = places.get_or_insert_with(|| all_places(documents));
-                    let steps = places.iter().map(|place| TRY + token.length() + place.len());
+                    let steps = places
+                        .iter()
+                        .map(|place| TRY + token.length() + place.len());
                     if steps.sum::<usize>() > left.get() {
                         return Err(Unsupported::Values.into());
                     }

@@ -4,6 +4,9 @@
 //! where the alias stands; a merge key is a key like any other, but in the metadata, which
 //! older versions of sops decode with it.
 
+#[cfg(test)]
+mod growth;
+
 use serde::de::IgnoredAny;
 
 use super::contents::{Comment, Contents, Document, Path, SOPS, Scalar, Segment, Value};
@@ -150,7 +153,11 @@ impl<'d, 't> Walk<'d, 't> {
         let steps = NODE + self.path_cost + node.length();
         let spent = self.effort.spend(steps);
         let is_too_deep = self.depth > DEEPEST;
-        let spent = spent.and(if is_too_deep { Err(Reason::Repetition) } else { Ok(()) });
+        let spent = spent.and(if is_too_deep {
+            Err(Reason::Repetition)
+        } else {
+            Ok(())
+        });
         spent.map_err(|reason| NotParsed {
             line: node.line as u64,
             column: node.column as u64 + 1,

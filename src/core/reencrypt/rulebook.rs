@@ -82,6 +82,12 @@ impl Rulebook {
         })
     }
 
+    /// Whether the rule of a file surely names one of these keys.
+    pub(super) fn names_any(&self, file: &Path, is_one: impl Fn(&Recipient) -> bool) -> bool {
+        let rule = self.rules.of(file).usable();
+        rule.is_some_and(|rule| rule.rule.readers.recipients().any(is_one))
+    }
+
     /// The config whose rule a file has.
     pub(super) fn config_of(&self, file: &Path) -> Option<PathBuf> {
         let rule = self.rules.of(file).matching()?;

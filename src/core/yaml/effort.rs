@@ -8,8 +8,8 @@ use std::cell::Cell;
 
 use super::Reason;
 
-/// So many steps each text has, whatever its length: some 100,000 copies of short values.
-const FREE: u64 = 4 << 20;
+/// So many steps each text has, whatever its length: some 200,000 copies of short values.
+const FREE: u64 = 12 << 20;
 
 /// So many steps there are for each byte of a text. A text without aliases, whose values
 /// do not stand below many keys, takes about half of them at most.

@@ -75,7 +75,8 @@ pub struct Node<'t> {
     pub start: usize,
     /// First byte of its anchor or tag, if it has one, else of itself.
     pub outer: usize,
-    /// The byte after the last one, white space at the end not counted.
+    /// The byte after the last one, white space at the end not counted: a block scalar's
+    /// range runs into the next line's indentation.
     pub end: usize,
     /// The same, without taking off the white space at the end of a block scalar.
     pub untrimmed_end: usize,
@@ -300,6 +301,7 @@ impl<'t> Stream<'t> {
         let mut builder = Builder {
             text,
             parser: Parser::new_from_str_with_options(text, options),
+            effort: Effort::of_text(text.len()),
             ahead: None,
             document: Open::default(),
         };
@@ -347,7 +349,7 @@ impl<'t> Stream<'t> {
             doubts: Doubts::of_text(text, |at| takes_tab(&ranges, at)),
             documents,
             end,
-            effort: Effort::of_text(end),
+            effort: builder.effort,
         })
     }
 
@@ -405,6 +407,7 @@ struct Open<'t> {
 struct Builder<'t> {
     text: &'t str,
     parser: Parser<'t, StrInput<'t>>,
+    effort: Effort,
     ahead: Option<(Event<'t>, Span)>,
     document: Open<'t>,
 }
@@ -474,7 +477,7 @@ impl<'t> Builder<'t> {
             kind: Kind::Alias(0),
             start,
             outer: property.unwrap_or(start),
-            end: self.trimmed(start, end),
+            end: start + self.text[start..end].trim_end().len(),
             untrimmed_end: end,
             column: span.start.col(),
             line: span.start.line(),
@@ -506,7 +509,8 @@ impl<'t> Builder<'t> {
                     (node.start, node.end) = (first.start, last.end);
                     node.outer = property.unwrap_or(first.outer);
                 } else {
-                    node.end = self.closed_by(']', start, items.last().map(|item| item.end));
+                    let inner = items.last().map(|item| item.end);
+                    node.end = self.closed_by(']', &node, inner)?;
                 }
                 node.kind = Kind::Sequence { flow, items };
             }
@@ -527,7 +531,7 @@ impl<'t> Builder<'t> {
                     node.end = last.end();
                 } else {
                     let inner = pairs.last().map(Pair::end);
-                    node.end = self.closed_by('}', start, inner);
+                    node.end = self.closed_by('}', &node, inner)?;
                 }
                 node.kind = Kind::Mapping { flow, pairs };
             }
@@ -572,7 +576,7 @@ impl<'t> Builder<'t> {
             self.document.steps.push(2 * pairs.len() + 1);
             let mut value = self.node(event, span)?;
             self.document.steps.pop();
-            self.move_behind_colon(&key, &mut value);
+            self.move_behind_colon(&key, &mut value)?;
             pairs.push(Pair { key, value });
         }
         if has_double(&pairs) {
@@ -646,19 +650,25 @@ impl<'t> Builder<'t> {
     }
 
     /// The parser has nothing at the colon, or before it.
-    fn move_behind_colon(&self, key: &Node<'_>, value: &mut Node<'_>) {
+    fn move_behind_colon(&self, key: &Node<'_>, value: &mut Node<'_>) -> Result<(), NotParsed> {
+        if !value.is_nothing() {
+            return Ok(());
+        }
         let rest = &self.text[key.end..];
         let gap = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        self.spend(key, gap)?;
         let colon = key.end + gap;
-        if value.is_nothing() && self.text[colon..].starts_with(':') && value.start <= colon {
+        if self.text[colon..].starts_with(':') && value.start <= colon {
             (value.start, value.end, value.outer) = (colon + 1, colon + 1, colon + 1);
             value.untrimmed_end = colon + 1;
         }
+        Ok(())
     }
 
-    /// A block scalar's range runs into the next line's indentation.
-    fn trimmed(&self, start: usize, end: usize) -> usize {
-        start + self.text[start..end].trim_end().len()
+    /// Counts bytes that are looked at for a node.
+    fn spend(&self, node: &Node<'_>, bytes: usize) -> Result<(), NotParsed> {
+        let spent = self.effort.spend(bytes);
+        spent.map_err(|reason| NotParsed::at(node, reason))
     }
 
     /// Whether a flow mapping has braces. An entry that is an item of a list, as in
@@ -669,20 +679,28 @@ impl<'t> Builder<'t> {
     }
 
     /// The byte after the bracket that closes a flow collection.
-    fn closed_by(&self, bracket: char, start: usize, inner: Option<usize>) -> usize {
-        let mut from = inner.unwrap_or(start + 1);
+    fn closed_by(
+        &self,
+        bracket: char,
+        node: &Node<'_>,
+        inner: Option<usize>,
+    ) -> Result<usize, NotParsed> {
+        let behind = inner.unwrap_or(node.start + 1);
+        let mut from = behind;
         // Between the last child and the bracket stand only commas, white
         // space and comments; a bracket in a comment is no bracket.
         while let Some(found) = self.text[from..].find(['#', bracket]) {
             from += found;
             if self.text[from..].starts_with(bracket) {
-                return from + bracket.len_utf8();
+                self.spend(node, from - behind)?;
+                return Ok(from + bracket.len_utf8());
             }
             from += self.text[from..]
                 .find('\n')
                 .unwrap_or(self.text.len() - from);
         }
-        self.text.len()
+        self.spend(node, self.text.len() - behind)?;
+        Ok(self.text.len())
     }
 }
 

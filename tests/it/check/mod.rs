@@ -1,5 +1,6 @@
 //! `check`: the guard against plaintext in Git, without any cluster.
 
+mod bounds;
 mod configs;
 mod content;
 mod fix;
@@ -81,7 +82,17 @@ impl Repository {
     #[track_caller]
     fn assert_found(&self, args: &[&str], lines: &[&str]) -> Run {
         let run = self.check(args);
-        crate::assert_fails(&run, 3, &["error: this must not be committed:"]);
+        let headings = [
+            "error: this must not be committed:",
+            "error: the readers of these files differ from their rules:",
+            "error: these files are not encrypted as their rules say:",
+            "error: no rule is for these files any more:",
+            "error: kb cannot read these files:",
+            "error: problems were found:",
+        ];
+        let is_known = |heading: &&&str| run.err().contains(**heading);
+        assert_eq!(headings.iter().filter(is_known).count(), 1, "{}", run.err());
+        crate::assert_fails(&run, 3, &[]);
         let found = run.err().lines().filter_map(|line| line.strip_prefix("  "));
         let found: Vec<&str> = found.collect();
         assert_eq!(found, lines, "{}", run.err());

@@ -6,7 +6,7 @@ use super::Place;
 use crate::core::identity::Recipient;
 use crate::core::sops_config::config::SECRET_VALUES;
 use crate::core::sops_config::placeholder::is_placeholder;
-use crate::core::yaml::{Document, Stream};
+use crate::core::yaml::Stream;
 
 /// A config, taken apart: the recipients of each list, and all else.
 struct Reading {

@@ -76,7 +76,8 @@ impl PathRegex {
 
     /// The memory that it takes, in bytes; as much as it may take if it is too large.
     pub(super) fn size(&self) -> usize {
-        self.automaton().map_or(SIZE_LIMIT, dense::DFA::memory_usage)
+        self.automaton()
+            .map_or(SIZE_LIMIT, dense::DFA::memory_usage)
     }
 
     fn automaton(&self) -> Option<&dense::DFA<Vec<u32>>> {

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use super::{Stop, of_type};
 use crate::core::sops_config::fault::Fault;
-use crate::core::yaml::scalar::Resolved;
 use crate::core::sops_config::path_regex::{PathRegex, RegexError};
+use crate::core::yaml::scalar::Resolved;
 use crate::core::yaml::{Document, Effort, Kind, NODE, Node, NotParsed, Reason, is_merge};
 
 /// So much memory the compiled expressions of a file may take, in bytes. Usual ones take
@@ -81,7 +81,9 @@ impl<'d> Source<'d> {
     /// Counts what was read from a field: so many items, of so many bytes together. The
     /// next mapping that is read is refused if it was too much.
     pub(super) fn spend(&self, items: usize, bytes: usize) {
-        let _ = self.effort.spend(items.saturating_mul(NODE).saturating_add(bytes));
+        let _ = self
+            .effort
+            .spend(items.saturating_mul(NODE).saturating_add(bytes));
     }
 
     /// Reads and compiles an expression.

@@ -3,11 +3,11 @@
 use super::fields::{Field, Source, boolean, integer, text};
 use super::keys::Keys;
 use super::{Stop, known, of_type};
+use crate::core::readers::MOST_KEYS;
 use crate::core::sops_config::fault::{Fault, FaultKind};
 use crate::core::sops_config::model::{CreationRule, Position, RulePaths};
 use crate::core::sops_config::path_regex::RegexError;
 use crate::core::sops_config::selection::{SELECTION_FIELDS, Selection};
-use crate::core::readers::MOST_KEYS;
 use crate::core::yaml::{Kind, Node};
 
 const EXPRESSION: &str =
