@@ -153,6 +153,11 @@ fn read_keys<'d>(
             position: rule.position,
             kind: FaultKind::Beyond(TOO_MANY_KEYS),
         });
+        let mut left = MOST_KEYS;
+        for group in &mut rule.readers.groups {
+            group.truncate(left);
+            left -= group.len();
+        }
     }
     rule.readers.threshold = u64::try_from(threshold)
         .ok()
