@@ -89,11 +89,12 @@ impl Selection {
         }
     }
 
-    /// Whether an expression that compiles is small enough to be applied.
-    pub fn is_decidable(&self) -> bool {
+    /// Whether to apply it takes time in proportion to the keys: a file can name any
+    /// expression, and many keys.
+    pub fn is_fast(&self) -> bool {
         match self {
             Self::EncryptedRegex(Some(regex)) | Self::UnencryptedRegex(Some(regex)) => {
-                regex.is_decidable()
+                regex.is_fast()
             }
             _ => true,
         }

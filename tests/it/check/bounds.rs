@@ -77,11 +77,11 @@ fn what_is_too_large_to_read_is_named_and_the_others_are_looked_at() {
 fn a_rule_whose_expression_is_too_complex_counts_as_broken() {
     for (rule, words) in [
         (
-            "path_regex: (a|b)*a(a|b){900}",
+            r"path_regex: .*(\pL{30}){30}",
             "it is too long or too complex for kb to tell what it matches",
         ),
         (
-            "encrypted_regex: (a|b)*a(a|b){900}",
+            r"encrypted_regex: .*(\pL{30}){30}",
             "too complex for kb to tell which values it selects",
         ),
     ] {

@@ -116,7 +116,7 @@ impl Content {
         };
         let documents = documents(format, bytes);
         match (EncryptedFile::parse_as(format, path, bytes), documents) {
-            (Ok(file), Ok(_)) if !file.metadata.selection.is_decidable() => {
+            (Ok(file), Ok(_)) if !file.metadata.selection.is_fast() => {
                 Self::Damaged(FileError::Damaged {
                     path: path.to_owned(),
                     line_column: None,

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use regex_automata::Input;
-use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
+use regex_automata::meta;
 use regex_automata::nfa::thompson;
 use regex_automata::util::syntax;
 
@@ -20,9 +21,11 @@ pub use language::Paths;
 pub(super) use language::{Characters, Language, Search, TooComplex};
 
 /// So much memory a compiled expression may take, in bytes: some fifty times what usual
-/// ones need. It is an automaton that looks at each byte of a path once; another way to
-/// match would take as much longer as the expression is longer.
+/// ones need. It is an automaton that looks at each byte of a path once.
 const SIZE_LIMIT: usize = 2 << 20;
+/// The same of an expression for which that is not enough, and which is matched in another
+/// way: the longer it is, the longer that takes.
+const SEARCH_LIMIT: usize = 256 << 10;
 
 /// A longer expression, in bytes, is not compiled: what it is parsed into may be a
 /// thousand times as large.
@@ -35,7 +38,7 @@ pub struct PathRegex {
     /// The same in Rust's syntax.
     pattern: go_syntax::Pattern,
     /// Compiled when it is first asked for; `None` if it is too large.
-    automaton: Arc<OnceLock<Option<dense::DFA<Vec<u32>>>>>,
+    automaton: Arc<OnceLock<Option<Automaton>>>,
 }
 
 impl PathRegex {
@@ -63,10 +66,14 @@ impl PathRegex {
     /// Whether the expression matches somewhere in the path. `None` if it is too large to
     /// be compiled.
     pub fn matches(&self, path: &Path) -> Option<bool> {
-        let automaton = self.automaton()?;
         let text = go_text(path);
-        let found = automaton.try_search_fwd(&Input::new(text.as_str()).earliest(true));
-        found.ok().map(|found| found.is_some())
+        match self.automaton()? {
+            Automaton::Table(table) => {
+                let found = table.try_search_fwd(&Input::new(text.as_str()).earliest(true));
+                found.ok().map(|found| found.is_some())
+            }
+            Automaton::Search(search) => Some(search.is_match(text.as_str())),
+        }
     }
 
     /// Whether it can be told what it matches.
@@ -74,33 +81,59 @@ impl PathRegex {
         self.automaton().is_some()
     }
 
-    /// The memory that it takes, in bytes; as much as it may take if it is too large.
-    pub(super) fn size(&self) -> usize {
-        self.automaton()
-            .map_or(SIZE_LIMIT, dense::DFA::memory_usage)
+    /// Whether to match takes time in proportion to the text alone.
+    pub fn is_fast(&self) -> bool {
+        matches!(self.automaton(), Some(Automaton::Table(_)))
     }
 
-    fn automaton(&self) -> Option<&dense::DFA<Vec<u32>>> {
+    /// The memory that it takes, in bytes; as much as it may take if it is large.
+    pub(super) fn size(&self) -> usize {
+        match self.automaton() {
+            Some(Automaton::Table(table)) => table.memory_usage(),
+            Some(Automaton::Search(_)) | None => SIZE_LIMIT,
+        }
+    }
+
+    fn automaton(&self) -> Option<&Automaton> {
         let compiled = self.automaton.get_or_init(|| {
             if self.expression.len() > LONGEST {
                 return None;
             }
-            let config = dense::Config::new()
-                .start_kind(StartKind::Unanchored)
-                .accelerate(false)
-                .dfa_size_limit(Some(SIZE_LIMIT))
-                .determinize_size_limit(Some(SIZE_LIMIT));
-            let nfa = thompson::Config::new()
-                .nfa_size_limit(Some(SIZE_LIMIT))
-                .which_captures(thompson::WhichCaptures::None);
-            let built = dense::Builder::new()
-                .configure(config)
-                .thompson(nfa)
-                .build(&self.pattern.text);
-            built.ok()
+            let pattern = &self.pattern.text;
+            table(pattern)
+                .map(Automaton::Table)
+                .or_else(|| search(pattern).map(Automaton::Search))
         });
         compiled.as_ref()
     }
+}
+
+/// A compiled expression.
+enum Automaton {
+    /// One that looks at each byte of a text once.
+    Table(dense::DFA<Vec<u32>>),
+    /// One that may look at each byte as often as the expression is long.
+    Search(meta::Regex),
+}
+
+fn table(pattern: &str) -> Option<dense::DFA<Vec<u32>>> {
+    let config = dense::Config::new()
+        .start_kind(StartKind::Unanchored)
+        .accelerate(false)
+        .dfa_size_limit(Some(SIZE_LIMIT))
+        .determinize_size_limit(Some(SIZE_LIMIT));
+    let nfa = thompson::Config::new()
+        .nfa_size_limit(Some(SIZE_LIMIT))
+        .which_captures(thompson::WhichCaptures::None);
+    let mut builder = dense::Builder::new();
+    builder.configure(config).thompson(nfa).build(pattern).ok()
+}
+
+fn search(pattern: &str) -> Option<meta::Regex> {
+    let config = meta::Config::new()
+        .nfa_size_limit(Some(SEARCH_LIMIT))
+        .which_captures(thompson::WhichCaptures::None);
+    meta::Builder::new().configure(config).build(pattern).ok()
 }
 
 impl fmt::Debug for PathRegex {
