@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::cluster::SecretName;
 use super::encrypted::{ENCRYPTED_VALUE, EncryptedFile};
 use super::identity::{Identity, Recipient};
-use super::yaml;
+use super::yaml::{self, Reason};
 
 /// The fields of a Secret that hold values.
 pub const SECTIONS: [&str; 2] = ["data", "stringData"];
@@ -79,8 +79,13 @@ pub fn held_by(
     let Ok(bytes) = std::fs::read(path) else {
         return HeldBy::Nobody;
     };
-    // What is no YAML, and so no JSON, is no manifest.
-    let documents = yaml::values(&bytes).unwrap_or_default();
+    let documents = match yaml::values(&bytes) {
+        Ok(documents) => documents,
+        // kubectl may read what is too large for kb.
+        Err(error) if error.reason == Reason::Repetition => return HeldBy::Unknown,
+        // What is no YAML, and so no JSON, is no manifest.
+        Err(_) => return HeldBy::Nobody,
+    };
     let manifests = documents.iter().flat_map(with_items);
     let mut named = manifests.filter(|found| is_named(found, secret)).peekable();
     if named.peek().is_none() {

@@ -19,7 +19,7 @@ use std::thread::available_parallelism;
 use aho_corasick::AhoCorasick;
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
-use super::encrypted::{Damage, EncryptedFile, FileError, Format, Metadata};
+use super::encrypted::{ENCRYPTED_VALUE, EncryptedFile, FileError, Format, Metadata};
 use super::identity::Recipient;
 use super::replace::is_temporary;
 use super::sops_config;
@@ -40,6 +40,8 @@ pub struct Search<'a> {
     pub recipients: &'a [Recipient],
     /// A text: files that hold it are wanted as well.
     pub text: Option<&'a str>,
+    /// Whether the encrypted files for none of the recipients are wanted as well.
+    pub others: bool,
     /// Files and directories that are passed over; beginning with the root that
     /// they are in.
     pub skip: &'a [PathBuf],
@@ -50,6 +52,9 @@ pub struct Search<'a> {
 pub struct Scan {
     /// The encrypted files.
     pub files: Vec<Found>,
+    /// The encrypted files for none of the recipients, and whom they name; those in other
+    /// people's repositories are not among them.
+    pub others: Vec<(PathBuf, Vec<Recipient>)>,
     /// The files with the text; those in other people's repositories are not among
     /// them.
     pub with_text: Vec<PathBuf>,
@@ -79,6 +84,7 @@ pub struct Found {
 /// One thing that was found.
 enum Hit {
     File(Box<Found>),
+    Other(PathBuf, Vec<Recipient>),
     WithText(PathBuf),
     Config(PathBuf),
     Temporary(PathBuf),
@@ -94,6 +100,8 @@ impl Search<'_> {
             self.walk(root, &needles, &mut scan);
         }
         scan.files.sort_by(|a, b| a.path.cmp(&b.path));
+        scan.others.sort();
+        scan.others.dedup();
         let lists = [
             &mut scan.with_text,
             &mut scan.configs,
@@ -135,6 +143,7 @@ impl Search<'_> {
         for hit in hits {
             match hit {
                 Hit::File(found) => scan.files.push(*found),
+                Hit::Other(path, named) => scan.others.push((path, named)),
                 Hit::WithText(path) => scan.with_text.push(path),
                 Hit::Config(path) => scan.configs.push(path),
                 Hit::Temporary(path) => scan.temporary.push(path),
@@ -164,7 +173,12 @@ impl Needles {
         let text: Vec<Vec<u8>> = search.text.map(|text| text.into()).into_iter().collect();
         let hiding = HIDING.iter().map(|text| text.as_bytes().to_vec());
         let hiding: Vec<Vec<u8>> = hiding.collect();
-        let all = [recipients.as_slice(), &text, &hiding].concat();
+        let encrypted: &[Vec<u8>] = if search.others {
+            &[ENCRYPTED_VALUE.into()]
+        } else {
+            &[]
+        };
+        let all = [recipients.as_slice(), &text, &hiding, encrypted].concat();
         Self {
             all: finder(&all),
             recipients: finder(&recipients),
@@ -276,18 +290,15 @@ impl Looker<'_> {
             self.hit(Hit::WithText(path.to_owned()));
         }
         let names_one = has(&needles.recipients, content);
-        if self.search.recipients.is_empty() || !names_one && !can_hide(path, content) {
+        let is_looked_at = names_one || self.search.others || can_hide(path, content);
+        if self.search.recipients.is_empty() || !is_looked_at {
             return Ok(());
         }
         let wanted = self.search.recipients;
         let format = Format::of_encrypted(path, content);
         let file = match EncryptedFile::parse_as(format, path, content) {
             Ok(file) => Some(file),
-            Err(FileError::Damaged { reason, .. })
-                if names_one || matches!(reason, Damage::NotParsed | Damage::Uncertain) =>
-            {
-                None
-            }
+            Err(FileError::Damaged { reason, .. }) if names_one || reason.may_hide_keys() => None,
             Err(_) => return Ok(()),
         };
         let named: Vec<Recipient> = match &file {
@@ -306,6 +317,9 @@ impl Looker<'_> {
             None => wanted.to_vec(),
         };
         if !named.iter().any(|key| wanted.contains(key)) {
+            if self.search.others && foreign.is_none() {
+                self.hit(Hit::Other(path.to_owned(), named));
+            }
             return Ok(());
         }
         self.hit(Hit::File(Box::new(Found {

@@ -311,6 +311,9 @@ fn hint_of(why: &Why) -> Hint {
         }
         Why::Replace(error) => return Hint::Text(replace_hint(error).to_string()),
         Why::File(_) | Why::Unclear => "git log -p shows how the file was before",
+        Why::NotForCluster => {
+            "git log -p shows whether the key was removed from its metadata; else one who can read it has to add this cluster's key"
+        }
         Why::Changed => "run it again",
         Why::Unsure(_) => {
             "git log -p shows how the file was before; sops itself writes no such file"

@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 use super::kubeconfig::Target;
 use super::user::bearer;
+use crate::core::yaml;
 
 /// Why a plugin gave no credentials. What it printed on stdout is never shown:
 /// it may hold a token.
@@ -146,8 +147,39 @@ fn run(
     if !output.status.success() {
         return Err(PluginError::Failed(output.status));
     }
-    // YAML, because client-go's codec takes it too and some plugins print it.
-    let credential: ExecCredential =
-        serde_saphyr::from_slice(&output.stdout).map_err(|_| PluginError::Answer)?;
+    let credential = parse(&output.stdout).ok_or(PluginError::Answer)?;
     credential.status.ok_or(PluginError::Answer)
+}
+
+/// Reads an answer: JSON, or the first document of YAML, which client-go's codec takes too
+/// (`UniversalDecoder`) and some plugins print.
+fn parse(answer: &[u8]) -> Option<ExecCredential> {
+    if let Ok(credential) = serde_json::from_slice(answer) {
+        return Some(credential);
+    }
+    let first = yaml::values(answer).ok()?.into_iter().next()?;
+    serde_json::from_value(first).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_in_json_and_in_yaml() {
+        let token = |answer: &str| {
+            let token = parse(answer.as_bytes())?.status?.token?;
+            Some(token.expose_secret().to_owned())
+        };
+        for answer in [
+            r#"{"kind": "ExecCredential", "status": {"token": "t"}}"#,
+            "kind: ExecCredential\nstatus:\n  token: t\n",
+            "# cached\n---\nstatus: {token: t}\n---\nstatus: {token: other}\n",
+        ] {
+            assert_eq!(token(answer).as_deref(), Some("t"), "{answer}");
+        }
+        for answer in ["", "error", "[]", "status: {token: [t]}", "status: {"] {
+            assert_eq!(token(answer), None, "{answer}");
+        }
+    }
 }

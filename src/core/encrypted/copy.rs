@@ -6,7 +6,7 @@
 //! from memory; where it differs from the file, its metadata is written by kb alone.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path as FilePath;
 
 use serde_json::{Map, Value as Json};
@@ -41,7 +41,8 @@ pub fn stripped<'b>(
     let metadata = Metadata::of(first);
     let kept = metadata.groups.iter().flatten().filter(|entry| keep(entry));
     let kept: Vec<&Entry> = kept.collect();
-    let is_kept = |entry: &Entry| kept.iter().any(|kept| kept.path == entry.path);
+    let kept_paths: HashSet<&Path> = kept.iter().map(|entry| &entry.path).collect();
+    let is_kept = |entry: &Entry| kept_paths.contains(&entry.path);
     let left_out: Vec<Entry> = metadata
         .entries()
         .filter(|entry| !is_kept(entry))
@@ -50,15 +51,14 @@ pub fn stripped<'b>(
     if left_out.is_empty() {
         return Ok((Cow::Borrowed(bytes), left_out));
     }
-    let left: Vec<&Value<'_>> = first
-        .metadata
-        .iter()
-        .filter(|value| {
-            !left_out
-                .iter()
-                .any(|out| starts_with(&value.path, &out.path))
-        })
-        .collect();
+    let paths: HashSet<&[Segment]> = left_out.iter().map(|entry| &*entry.path.0).collect();
+    let longest = paths.iter().map(|path| path.len()).max().unwrap_or(0);
+    let is_left = |value: &&Value<'_>| {
+        let path = &value.path.0;
+        let mut lengths = 0..=longest.min(path.len());
+        !lengths.any(|length| paths.contains(&path[..length]))
+    };
+    let left: Vec<&Value<'_>> = first.metadata.iter().filter(is_left).collect();
     let tree = Tree::of(&left).ok_or(Unsupported::Metadata)?;
     let copy = match format {
         Format::Yaml | Format::Json | Format::Binary => in_braces(text, first, &tree)?,
@@ -67,10 +67,6 @@ pub fn stripped<'b>(
     };
     verify(format, &copy, &contents, &kept)?;
     Ok((Cow::Owned(copy.into_bytes()), left_out))
-}
-
-fn starts_with(path: &Path, beginning: &Path) -> bool {
-    path.0.starts_with(&beginning.0)
 }
 
 /// Reads the copy again: it must have the same values, and no other keys.

@@ -4,12 +4,14 @@
 //! the metadata as a mapping under `sops`, of several YAML documents the first
 //! counts; binary files are JSON; dotenv and ini hold it flattened.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::contents::{Contents, Document};
 use super::{ENCRYPTED_VALUE, Format, Metadata};
-use crate::core::yaml::{self, Decoded, Encoding, NotParsed};
+use crate::core::readers::{MOST_KEYS, Reader};
+use crate::core::yaml::{self, Decoded, Encoding, NotParsed, Reason};
 
 /// Why a file cannot be taken for an encrypted one.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +101,32 @@ pub enum Damage {
     /// There is metadata with no key in it.
     #[error("its sops metadata names no key")]
     NoKey,
+    /// There are more keys in it than kb compares with a rule.
+    #[error("its sops metadata names more than {MOST_KEYS} keys, and kb does not read so many")]
+    TooManyKeys,
+    /// What it unfolds to is larger than kb follows.
+    #[error(
+        "it is nested too deeply, or aliases, merge keys or long keys make it too large to read"
+    )]
+    TooLarge,
+    /// By its metadata, the values of an expression are encrypted that is too large to
+    /// apply.
+    #[error("the expression in its sops metadata is too complex for kb to tell what is encrypted")]
+    Expression,
+}
+
+impl Damage {
+    /// Whether the file may name keys that kb does not see.
+    pub fn may_hide_keys(self) -> bool {
+        match self {
+            Self::NotParsed
+            | Self::Uncertain
+            | Self::TooManyKeys
+            | Self::TooLarge
+            | Self::Expression => true,
+            Self::NoMetadata | Self::NoKey => false,
+        }
+    }
 }
 
 /// An encrypted file: its format, and who can open it.
@@ -144,26 +172,41 @@ impl EncryptedFile {
         }
         let (found, may_be_encrypted) = Self::found(format, bytes);
         let (line_column, reason) = match found {
+            Ok(Found::Encrypted(file)) if file.has_too_many_keys() => (None, Damage::TooManyKeys),
             Ok(Found::Encrypted(file)) if !file.metadata.is_keyless() => return Ok(*file),
             Ok(Found::Encrypted(file)) if !file.is_uncertain => (None, Damage::NoKey),
             Ok(Found::Encrypted(_) | Found::Uncertain) => (None, Damage::Uncertain),
             Ok(Found::Nothing) => (None, Damage::NoMetadata),
             // What is not JSON is any binary file.
             Err(_) if format == Format::Binary => (None, Damage::NoMetadata),
+            Err(error) if error.reason == Reason::Repetition => {
+                (Some((error.line, error.column)), Damage::TooLarge)
+            }
             Err(error) => (Some((error.line, error.column)), Damage::NotParsed),
         };
         let path = path.to_owned();
-        Err(if may_be_encrypted {
+        Err(if may_be_encrypted || reason == Damage::TooManyKeys {
             FileError::Damaged {
                 path,
                 line_column,
                 reason,
             }
-        } else if reason == Damage::NotParsed {
+        } else if matches!(reason, Damage::NotParsed | Damage::TooLarge) {
             FileError::NotParsed { path, line_column }
         } else {
             FileError::Plaintext { path }
         })
+    }
+
+    /// Whether there are more keys in a document, or more different ones in all of them,
+    /// than can be compared with those of a rule: each is compared with each.
+    fn has_too_many_keys(&self) -> bool {
+        let all = || [&self.metadata].into_iter().chain(&self.others);
+        let different: HashSet<&Reader> = all()
+            .flat_map(Metadata::entries)
+            .map(|entry| &entry.reader)
+            .collect();
+        different.len() > MOST_KEYS || all().any(|it| it.entries().nth(MOST_KEYS).is_some())
     }
 
     /// What is found, and whether there is an encrypted value: every encrypted file has
@@ -296,7 +339,6 @@ fn place(line_column: &Option<(u64, u64)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::readers::Reader;
 
     const SSH: &str = "ssh-ed25519 AAAAC3Nz dev@example.org";
 

@@ -13,12 +13,15 @@ use super::contents::{Comment, Contents, Document, Path, SOPS, Scalar, Segment, 
 
 /// What the metadata's keys begin with in dotenv.
 pub(super) const SOPS_PREFIX: &str = "sops_";
+/// A flattened key has so many steps at most; sops's own have seven.
+const DEEPEST: usize = 128;
 /// The section of ini that values before the first one belong to.
 const DEFAULT_SECTION: &str = "DEFAULT";
 
 /// Reads a dotenv file.
 pub(super) fn read_dotenv(text: &str) -> Contents<'_> {
     let mut doubt = text.contains('\r').then_some(Unsupported::Syntax);
+    let mut may_split_readers = false;
     let mut document = Document {
         containers: vec![Path::default()],
         ..Document::default()
@@ -48,7 +51,11 @@ pub(super) fn read_dotenv(text: &str) -> Contents<'_> {
                 document.has_metadata = true;
                 let end = (range.end + 1).min(text.len());
                 document.metadata_range.push(range.start..end);
-                (&mut document.metadata, unflattened(flat, &mut doubt))
+                let Some(path) = unflattened(flat, &mut doubt) else {
+                    may_split_readers = true;
+                    continue;
+                };
+                (&mut document.metadata, path)
             }
             None => (
                 &mut document.values,
@@ -65,7 +72,7 @@ pub(super) fn read_dotenv(text: &str) -> Contents<'_> {
         text,
         documents: vec![document],
         doubt,
-        may_split_readers: false,
+        may_split_readers,
     }
 }
 
@@ -78,7 +85,9 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
         containers: vec![section_path(DEFAULT_SECTION)],
         ..Document::default()
     };
+    let mut may_split_readers = false;
     let mut section = DEFAULT_SECTION;
+    let mut sections = HashSet::from([section]);
     let mut seen = HashSet::new();
     let mut at = text.len() - body.len();
     while at < text.len() {
@@ -91,19 +100,19 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
             let name = name.rsplit_once(']');
             let (name, behind) = name.unwrap_or((trimmed, "no end"));
             section = name;
-            let path = section_path(section);
             if !behind.is_empty()
                 || section.is_empty()
                 || section != section.trim()
                 || section.contains(['[', ']', '"', '\'', '`', ';', '#'])
-                || document.containers.contains(&path)
+                || !sections.insert(section)
             {
                 doubt.get_or_insert(Unsupported::Syntax);
             }
             document.has_doubled_metadata |= section == SOPS && document.has_metadata;
             document.has_metadata |= section == SOPS;
-            document.containers.push(path);
-            seen.clear();
+            document.containers.push(section_path(section));
+            // To clear a set takes as long as it was large once.
+            seen = HashSet::new();
             continue;
         }
         if trimmed.is_empty() {
@@ -128,11 +137,14 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
                 doubt.get_or_insert(Unsupported::Syntax);
             }
             if section == SOPS {
-                document.metadata.push(Value {
-                    path: unflattened(key, &mut doubt),
-                    range: value.range,
-                    scalar: with_line_ends(value.text),
-                });
+                match unflattened(key, &mut doubt) {
+                    Some(path) => document.metadata.push(Value {
+                        path,
+                        range: value.range,
+                        scalar: with_line_ends(value.text),
+                    }),
+                    None => may_split_readers = true,
+                }
             } else {
                 document.values.push(Value {
                     path: Path(vec![
@@ -154,7 +166,7 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
         text,
         documents: vec![document],
         doubt,
-        may_split_readers: false,
+        may_split_readers,
     }
 }
 
@@ -268,18 +280,19 @@ fn with_line_ends<'t>(value: impl Into<Cow<'t, str>>) -> Scalar<'t> {
 }
 
 /// `age__list_0__map_enc` is the `enc` of the first item of `age`. As `tokenize` in
-/// sops's `stores/flatten.go` takes it: what is no number counts as 0.
-fn unflattened(flat: &str, doubt: &mut Option<Unsupported>) -> Path {
+/// sops's `stores/flatten.go` takes it: what is no number counts as 0. `None` if it has
+/// more steps than kb follows.
+fn unflattened(flat: &str, doubt: &mut Option<Unsupported>) -> Option<Path> {
     const MAP: &str = "__map_";
     const LIST: &str = "__list_";
     let mut segments = Vec::new();
     let mut rest = flat;
     let mut is_list = false;
     loop {
-        let next = [rest.find(MAP), rest.find(LIST)]
-            .into_iter()
-            .flatten()
-            .min();
+        // One search for both: the rest is not to be searched to its end at each step.
+        let mut places = rest.match_indices('_').map(|(at, _)| at);
+        let is_sign = |at: &usize| rest[*at..].starts_with(MAP) || rest[*at..].starts_with(LIST);
+        let next = places.find(is_sign);
         let (part, behind) = rest.split_at(next.unwrap_or(rest.len()));
         segments.push(if is_list {
             Segment::Index(part.parse().unwrap_or_else(|_| {
@@ -296,7 +309,11 @@ fn unflattened(flat: &str, doubt: &mut Option<Unsupported>) -> Path {
         let sign = if is_list { LIST } else { MAP };
         match behind.strip_prefix(sign) {
             Some(behind) => rest = behind,
-            None => return Path(segments),
+            None => return Some(Path(segments)),
+        }
+        if segments.len() > DEEPEST {
+            doubt.get_or_insert(Unsupported::Metadata);
+            return None;
         }
     }
 }
@@ -338,7 +355,7 @@ mod tests {
 
     #[test]
     fn flattened_keys_are_taken_apart_as_sops_does() {
-        let read = |flat: &str| format!("{:?}", unflattened(flat, &mut None).0);
+        let read = |flat: &str| format!("{:?}", unflattened(flat, &mut None).expect("short").0);
         for (flat, path) in [
             ("mac", r#"[Key("mac")]"#),
             (
@@ -347,6 +364,7 @@ mod tests {
             ),
             ("a__map_b__c", r#"[Key("a"), Key("b__c")]"#),
             ("age__list_x", r#"[Key("age"), Index(0)]"#),
+            ("a___map_b", r#"[Key("a_"), Key("b")]"#),
         ] {
             assert_eq!(read(flat), path, "{flat}");
         }

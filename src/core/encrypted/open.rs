@@ -1,5 +1,6 @@
 //! Opens every value of a file, and verifies its MAC.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -21,9 +22,10 @@ const ENCRYPTED_ONLY: [u8; 32] = [
     0x0b, 0x97, 0x5b, 0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,
 ];
 
-/// So often a comment is tried in places where it hardly is, in one file: a second's
-/// work.
-const MOST_TRIES: usize = 1_000_000;
+/// So many bytes are read to find the places of comments, in one file: a second's work.
+const MOST_TRIED: usize = 256 << 20;
+/// To try a comment in a place takes as long as to read so many bytes, whatever its length.
+const TRY: usize = 256;
 
 /// An encrypted value that is authentic.
 pub(super) struct Opened {
@@ -149,7 +151,7 @@ impl Walk<'_> {
     /// and lists before and behind it, around those, then anywhere.
     fn comments(&mut self, documents: &[Document<'_>]) -> Result<(), OpenError> {
         let mut places: Option<BTreeSet<String>> = None;
-        let mut tries = MOST_TRIES;
+        let left = Cell::new(MOST_TRIED);
         for document in documents {
             for comment in &document.comments {
                 if !comment.text.starts_with(ENCRYPTED_VALUE) {
@@ -157,7 +159,12 @@ impl Walk<'_> {
                 }
                 let token = Token::parse(comment.text).filter(|it| it.kind == Kind::Comment);
                 let token = token.ok_or(Unsupported::Values)?;
-                let open = |place| self.open(vec![comment.range.clone()], &token, place);
+                let open = |place: String| {
+                    let steps = TRY + token.length() + place.len();
+                    // With nothing left, it is not found.
+                    left.set(left.get().checked_sub(steps)?);
+                    self.open(vec![comment.range.clone()], &token, place)
+                };
                 let (here, next) = (comment.container, comment.next);
                 let near = [Some(here), Some(next), next.checked_sub(1)];
                 let near = near.into_iter().flatten();
@@ -165,7 +172,12 @@ impl Walk<'_> {
                 let mut opened = near.flat_map(and_around).find_map(open);
                 if opened.is_none() {
                     let places = places.get_or_insert_with(|| all_places(documents));
-                    tries = tries.checked_sub(places.len()).ok_or(Unsupported::Values)?;
+                    let steps = places
+                        .iter()
+                        .map(|place| TRY + token.length() + place.len());
+                    if steps.sum::<usize>() > left.get() {
+                        return Err(Unsupported::Values.into());
+                    }
                     opened = places.iter().cloned().find_map(open);
                 }
                 let opened = opened.ok_or_else(|| Tampered::Comment {

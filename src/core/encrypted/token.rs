@@ -76,6 +76,13 @@ impl Token {
     }
 }
 
+impl Token {
+    /// The length of what is encrypted, in bytes.
+    pub(super) fn length(&self) -> usize {
+        self.sealed.len()
+    }
+}
+
 impl Kind {
     fn parse(text: &str) -> Option<Self> {
         let found = KINDS.iter().find(|(_, written)| *written == text);

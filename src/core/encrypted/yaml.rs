@@ -4,16 +4,19 @@
 //! where the alias stands; a merge key is a key like any other, but in the metadata, which
 //! older versions of sops decode with it.
 
+#[cfg(test)]
+mod growth;
+
 use serde::de::IgnoredAny;
 
 use super::contents::{Comment, Contents, Document, Path, SOPS, Scalar, Segment, Value};
 use super::{Unsupported, scalar};
-use crate::core::yaml::{self, Doubt, Doubts, Kind, Node, NotParsed, Reason, Stream};
+use crate::core::yaml::{self, Doubt, Doubts, Effort, Kind, NODE, Node, NotParsed, Reason, Stream};
 
-/// So many nodes are reached through aliases at most, in one file.
-const MOST_COPIES: usize = 100_000;
 /// Collections are followed into each other this deep.
 const DEEPEST: usize = 1_000;
+/// A step of a path takes so many steps to copy, and one more for each byte of a key.
+const SEGMENT: usize = 16;
 
 /// The documents of a YAML file.
 ///
@@ -97,12 +100,12 @@ fn contents<'t>(
     for document in &stream.documents {
         let mut walk = Walk {
             source: document,
+            effort: &stream.effort,
             is_json,
             document: Document::default(),
             path: Path::default(),
-            copies: 0,
+            path_cost: 0,
             depth: 0,
-            inside_alias: false,
             doubt: None,
         };
         let root = document.root.as_ref().map(|root| document.resolve(root));
@@ -133,27 +136,47 @@ fn contents<'t>(
 /// A walk over the nodes of a document.
 struct Walk<'d, 't> {
     source: &'d yaml::Document<'t>,
+    effort: &'d Effort,
     is_json: bool,
     document: Document<'t>,
     path: Path,
-    copies: usize,
+    /// How many steps it takes to copy the path.
+    path_cost: usize,
     depth: usize,
-    inside_alias: bool,
     doubt: Option<Unsupported>,
 }
 
 impl<'d, 't> Walk<'d, 't> {
-    /// Goes one step into a node.
+    /// Goes one step into a node, which is noted with the path to it.
     fn deeper(&mut self, node: &Node<'_>) -> Result<(), NotParsed> {
         self.depth += 1;
-        self.copies += usize::from(self.inside_alias);
-        if self.depth > DEEPEST || self.copies > MOST_COPIES {
-            return Err(NotParsed {
-                line: node.line as u64,
-                column: node.column as u64 + 1,
-                reason: Reason::Repetition,
-            });
-        }
+        let steps = NODE + self.path_cost + node.length();
+        let spent = self.effort.spend(steps);
+        let is_too_deep = self.depth > DEEPEST;
+        let spent = spent.and(if is_too_deep {
+            Err(Reason::Repetition)
+        } else {
+            Ok(())
+        });
+        spent.map_err(|reason| NotParsed {
+            line: node.line as u64,
+            column: node.column as u64 + 1,
+            reason,
+        })
+    }
+
+    /// What lies one step further on the path.
+    fn at(&mut self, segment: Segment, node: &'d Node<'t>) -> Result<(), NotParsed> {
+        let cost = SEGMENT
+            + match &segment {
+                Segment::Key(key) => key.len(),
+                Segment::Index(_) => 0,
+            };
+        self.path.0.push(segment);
+        self.path_cost += cost;
+        self.node(node)?;
+        self.path.0.pop();
+        self.path_cost -= cost;
         Ok(())
     }
 
@@ -164,23 +187,21 @@ impl<'d, 't> Walk<'d, 't> {
             Kind::Sequence { items, .. } => {
                 self.document.containers.push(self.path.clone());
                 for (index, item) in items.iter().enumerate() {
-                    self.path.0.push(Segment::Index(index));
                     if self.is_in_metadata() {
-                        let path = Path(self.path.0[1..].to_vec());
-                        self.document.items.push((path, item.start..item.end));
+                        let mut path = self.path.0[1..].to_vec();
+                        path.push(Segment::Index(index));
+                        let range = item.start..item.end;
+                        self.document.items.push((Path(path), range));
                     }
-                    self.node(item)?;
-                    self.path.0.pop();
+                    self.at(Segment::Index(index), item)?;
                 }
             }
             Kind::Mapping { .. } => self.mapping(node)?,
             Kind::Alias(_) => {
                 let target = self.source.resolve(node);
-                let outer = std::mem::replace(&mut self.inside_alias, true);
                 if !matches!(target.kind, Kind::Alias(_)) {
                     self.node(target)?;
                 }
-                self.inside_alias = outer;
             }
         }
         self.depth -= 1;
@@ -199,9 +220,7 @@ impl<'d, 't> Walk<'d, 't> {
             if is_metadata {
                 self.metadata(&pair.key, &pair.value);
             }
-            self.path.0.push(Segment::Key(text.into_owned()));
-            self.node(&pair.value)?;
-            self.path.0.pop();
+            self.at(Segment::Key(text.into_owned()), &pair.value)?;
             if yaml::is_merge(key) && self.is_in_metadata() {
                 self.merged(&pair.value)?;
             } else if yaml::is_merge(key) && self.path.0.is_empty() {
@@ -218,7 +237,6 @@ impl<'d, 't> Walk<'d, 't> {
     /// The metadata in what is merged into the document: older versions of sops read it.
     fn merged_metadata(&mut self, value: &'d Node<'t>) -> Result<(), NotParsed> {
         self.deeper(value)?;
-        let outer = std::mem::replace(&mut self.inside_alias, true);
         let value = self.source.resolve(value);
         for item in value.items() {
             self.merged_metadata(item)?;
@@ -230,13 +248,10 @@ impl<'d, 't> Walk<'d, 't> {
                     self.merged_metadata(&pair.value)?;
                 } else if key.text().is_some_and(|text| text == SOPS) {
                     self.metadata(&pair.key, &pair.value);
-                    self.path.0.push(Segment::Key(SOPS.to_owned()));
-                    self.node(&pair.value)?;
-                    self.path.0.pop();
+                    self.at(Segment::Key(SOPS.to_owned()), &pair.value)?;
                 }
             }
         }
-        self.inside_alias = outer;
         self.depth -= 1;
         Ok(())
     }
@@ -244,7 +259,6 @@ impl<'d, 't> Walk<'d, 't> {
     /// The entries of what is merged into a mapping of the metadata.
     fn merged(&mut self, value: &'d Node<'t>) -> Result<(), NotParsed> {
         let value = self.source.resolve(value);
-        let outer = std::mem::replace(&mut self.inside_alias, true);
         match &value.kind {
             Kind::Mapping { .. } => self.node(value)?,
             Kind::Sequence { items, .. } => {
@@ -254,7 +268,6 @@ impl<'d, 't> Walk<'d, 't> {
             }
             _ => {}
         }
-        self.inside_alias = outer;
         Ok(())
     }
 

@@ -19,8 +19,12 @@ use super::identity::Recipient;
 
 pub use compare::{Difference, Sameness};
 
+/// A file or a rule names so many keys at most; kb reads no more. Each key of a file is
+/// compared with each of its rule.
+pub const MOST_KEYS: usize = 1_000;
+
 /// A key that a file can be encrypted for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reader {
     /// An age recipient: X25519, post-quantum, a plugin's, or an ssh key.
     Age(Recipient),

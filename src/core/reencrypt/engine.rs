@@ -1,5 +1,7 @@
 //! Re-encrypts one file.
 
+use std::collections::HashSet;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{AffectedFile, Why};
@@ -131,10 +133,9 @@ impl SopsEngine<'_> {
                 .is_some_and(|key| self.held.contains(key))
         };
         // sops takes out only one of two equal ones.
-        let mut seen: Vec<Reader> = Vec::new();
+        let mut seen: HashSet<Reader> = HashSet::new();
         let (copy, _) = stripped(file.format, content, |entry| {
-            let is_first = !seen.contains(&entry.reader);
-            seen.push(entry.reader.clone());
+            let is_first = seen.insert(entry.reader.clone());
             is_first && (decision.after.names(&entry.reader) || is_held(&entry.reader))
         })
         .map_err(Why::Unsure)?;

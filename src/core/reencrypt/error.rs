@@ -29,6 +29,10 @@ pub enum Why {
     /// It is not whole, or in UTF-16.
     #[error("it names the key, and kb cannot read its sops metadata")]
     Unclear,
+    /// Its rule names the cluster's key, and the file does not: someone may have taken it
+    /// out of the metadata, which nothing authenticates.
+    #[error("its rule names this cluster's key, and it is not encrypted for it")]
+    NotForCluster,
     /// Someone has to decide about its readers.
     #[error(transparent)]
     Undecided(#[from] Undecided),
@@ -86,6 +90,7 @@ impl Why {
             Self::File(error) => matches!(error, FileError::Read { .. }),
             Self::Open(_)
             | Self::Unclear
+            | Self::NotForCluster
             | Self::Undecided(_)
             | Self::Changed
             | Self::Unsure(_)

@@ -1,6 +1,6 @@
 //! Finds the files and rules that a job is about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::rulebook::Rulebook;
@@ -85,6 +85,7 @@ impl Job<'_> {
             roots: &self.tree.roots,
             recipients: &recipients,
             text,
+            others: true,
             skip: &self.tree.skip,
         };
         let scan = search.run();
@@ -95,10 +96,12 @@ impl Job<'_> {
             ..Affected::default()
         };
         // A repository that was moved away has no files, and Git cannot look into it.
-        if !scan.files.is_empty() {
-            for (found, judged) in self.judge_all(scan.files, &recipients)? {
+        if !scan.files.is_empty() || !scan.others.is_empty() {
+            let (judged, others) = self.judge_all(scan.files, scan.others, &recipients)?;
+            for (found, judged) in judged {
                 affected.add(found, judged);
             }
+            affected.left.extend(others);
         }
         for config in configs(self.tree, scan.configs, &recipients)? {
             let known = recipients.iter().filter(|key| config.mentions(key));
@@ -120,9 +123,11 @@ impl Job<'_> {
     fn judge_all(
         &self,
         files: Vec<scan::Found>,
+        others: Vec<(PathBuf, Vec<Recipient>)>,
         held: &[Recipient],
-    ) -> Result<Vec<(scan::Found, Judged)>, ReencryptError> {
+    ) -> Result<(Vec<(scan::Found, Judged)>, Vec<FileTrouble>), ReencryptError> {
         let paths = files.iter().map(|found| found.path.as_path());
+        let paths = paths.chain(others.iter().map(|(path, _)| path.as_path()));
         let rulebook = Rulebook::new(self.tree, paths)?;
         let policy = ReaderPolicy {
             goal: self.goal,
@@ -133,8 +138,18 @@ impl Job<'_> {
             recovery: &rulebook.recovery,
             consent: self.consent,
         };
+        let is_ours = |key: &Recipient| *key == self.swap.new || held.contains(key);
+        let is_missed = |(path, named): &(PathBuf, Vec<Recipient>)| {
+            !named.iter().any(is_ours) && rulebook.names_any(path, is_ours)
+        };
+        let missed = others.into_iter().filter(is_missed);
+        let missed = missed.map(|(path, _)| FileTrouble {
+            path,
+            why: Why::NotForCluster,
+        });
+        let missed = missed.collect();
         let judged = parallel::map_owned(files, |found| self.judge(found, &rulebook, &policy));
-        Ok(judged)
+        Ok((judged, missed))
     }
 
     fn judge(
@@ -206,8 +221,8 @@ fn edit(before: SopsConfig, swap: &Swap) -> Result<Option<ConfigEdit>, Reencrypt
 impl Affected {
     /// All but the files that could not be re-encrypted.
     pub(super) fn without(mut self, failed: &[FileTrouble]) -> Self {
-        let has_failed = |path: &Path| failed.iter().any(|failed| failed.path == path);
-        self.files.retain(|file| !has_failed(&file.path));
+        let failed: HashSet<&Path> = failed.iter().map(|failed| &*failed.path).collect();
+        self.files.retain(|file| !failed.contains(&*file.path));
         self
     }
 
@@ -251,14 +266,13 @@ pub fn configs(
     found: Vec<PathBuf>,
     recipients: &[Recipient],
 ) -> Result<Vec<SopsConfig>, ConfigError> {
-    let mut known = Vec::new();
+    let mut known = HashSet::new();
     let mut configs = Vec::new();
     for path in found.into_iter().chain([tree.config.clone()]) {
         let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-        if known.contains(&real) {
+        if !known.insert(real) {
             continue;
         }
-        known.push(real);
         match SopsConfig::load_or_empty(&path) {
             Ok(config) => configs.push(config),
             Err(error) if names_any(&path, recipients) => return Err(error),

@@ -1,5 +1,6 @@
 //! The rules of files: those of the working tree, and those that were reviewed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::decide::Undecided;
@@ -41,17 +42,13 @@ impl Rulebook {
         let reviewed = reviewed.map(|reviewed| reviewed.rules(directories(), tree.named.as_ref()));
         let trusted = reviewed.as_ref().unwrap_or(&rules);
         let all = || trusted.configs().flat_map(|config| &config.rules);
-        let mut known: Vec<Reader> = Vec::new();
-        for reader in all().flat_map(|rule: &CreationRule| rule.readers.all()) {
-            if !known.contains(reader) {
-                known.push(reader.clone());
-            }
-        }
+        let known = all().flat_map(|rule: &CreationRule| rule.readers.all());
+        let known: BTreeSet<&Reader> = known.collect();
         let recovery = all().flat_map(|rule| rule.recovery.iter().cloned());
         let own = rules.configs().flat_map(|config| &config.rules);
         let recovery = recovery.chain(own.flat_map(|rule| rule.recovery.iter().cloned()));
         Ok(Self {
-            known,
+            known: known.into_iter().cloned().collect(),
             recovery: recovery.collect(),
             rules,
             reviewed,
@@ -83,6 +80,12 @@ impl Rulebook {
             place: place.as_deref(),
             reviewed,
         })
+    }
+
+    /// Whether the rule of a file surely names one of these keys.
+    pub(super) fn names_any(&self, file: &Path, is_one: impl Fn(&Recipient) -> bool) -> bool {
+        let rule = self.rules.of(file).usable();
+        rule.is_some_and(|rule| rule.rule.readers.recipients().any(is_one))
     }
 
     /// The config whose rule a file has.

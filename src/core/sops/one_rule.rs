@@ -17,7 +17,7 @@ use crate::core::yaml;
 pub fn stores_of(config: &[u8]) -> Option<Value> {
     let decoded = yaml::decode(config).ok()?;
     let stream = yaml::Stream::parse(&decoded.text).ok()?;
-    let first = stream.documents.first()?.to_value().ok()?;
+    let first = stream.documents.first()?.to_value(&stream.effort).ok()?;
     first.get("stores").filter(|it| it.is_object()).cloned()
 }
 

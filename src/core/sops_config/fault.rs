@@ -30,6 +30,8 @@ pub(super) enum FaultKind {
     Selections(Vec<&'static str>),
     /// Key groups that no file can be encrypted for.
     Groups(&'static str),
+    /// More than kb reads.
+    Beyond(&'static str),
     /// A value of another type.
     Type {
         expected: &'static str,
@@ -76,7 +78,7 @@ impl Fault {
                 place,
                 fields: fields.clone(),
             },
-            FaultKind::Groups(reason) => ConfigError::Parse {
+            FaultKind::Groups(reason) | FaultKind::Beyond(reason) => ConfigError::Parse {
                 place,
                 reason: (*reason).to_owned(),
             },

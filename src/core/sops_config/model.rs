@@ -278,7 +278,7 @@ impl CreationRule {
         match &self.path_regex {
             _ if self.paths_unknown => None,
             None => Some(true),
-            Some(paths) => paths.regex.as_ref().ok().map(|regex| regex.matches(path)),
+            Some(paths) => paths.regex.as_ref().ok()?.matches(path),
         }
     }
 

@@ -89,20 +89,43 @@ impl Selection {
         }
     }
 
+    /// Whether to apply it takes time in proportion to the keys: a file can name any
+    /// expression, and many keys.
+    pub fn is_fast(&self) -> bool {
+        match self {
+            Self::EncryptedRegex(Some(regex)) | Self::UnencryptedRegex(Some(regex)) => {
+                regex.is_fast()
+            }
+            _ => true,
+        }
+    }
+
     /// Whether a value that stands behind these keys is encrypted. Where comments
     /// decide, it may be.
     pub fn selects(&self, keys: &[&str]) -> bool {
-        let ends = |suffix: &str| keys.iter().any(|key| key.ends_with(suffix));
-        let matches = |regex: &Option<PathRegex>| {
-            let matches = |regex: &PathRegex| keys.iter().any(|key| regex.matches(key.as_ref()));
-            regex.as_ref().is_some_and(matches)
-        };
+        self.selects_behind(keys.iter().any(|key| self.names(key)))
+    }
+
+    /// Whether a key is one that decides about all values behind it.
+    fn names(&self, key: &str) -> bool {
         match self {
-            Self::Unsaid => !ends(DEFAULT_UNENCRYPTED_SUFFIX),
-            Self::EncryptedSuffix(suffix) => ends(suffix),
-            Self::UnencryptedSuffix(suffix) => !ends(suffix),
-            Self::EncryptedRegex(regex) => matches(regex),
-            Self::UnencryptedRegex(regex) => !matches(regex),
+            Self::Unsaid => key.ends_with(DEFAULT_UNENCRYPTED_SUFFIX),
+            Self::EncryptedSuffix(suffix) | Self::UnencryptedSuffix(suffix) => {
+                key.ends_with(suffix)
+            }
+            Self::EncryptedRegex(regex) | Self::UnencryptedRegex(regex) => regex
+                .as_ref()
+                .is_some_and(|regex| regex.matches(key.as_ref()) == Some(true)),
+            Self::ByComment => false,
+        }
+    }
+
+    /// Whether a value is encrypted. `is_named`: whether it stands behind a key that
+    /// decides.
+    fn selects_behind(&self, is_named: bool) -> bool {
+        match self {
+            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) => is_named,
+            Self::Unsaid | Self::UnencryptedSuffix(_) | Self::UnencryptedRegex(_) => !is_named,
             Self::ByComment => true,
         }
     }
@@ -128,20 +151,33 @@ impl Selection {
         keys: &mut Vec<&'v str>,
         each: &mut impl FnMut(&[&str], &Value),
     ) {
+        let is_named = keys.iter().any(|key| self.names(key));
+        self.each_behind(is_named, value, keys, each);
+    }
+
+    /// The same. Each key is looked at once, however many values stand behind it.
+    fn each_behind<'v>(
+        &self,
+        is_named: bool,
+        value: &'v Value,
+        keys: &mut Vec<&'v str>,
+        each: &mut impl FnMut(&[&str], &Value),
+    ) {
         match value {
             Value::Null => {}
             Value::String(text) if text.is_empty() => {}
             Value::Array(values) => values
                 .iter()
-                .for_each(|value| self.each_selected(value, keys, each)),
+                .for_each(|value| self.each_behind(is_named, value, keys, each)),
             Value::Object(values) => {
                 for (key, value) in values {
                     keys.push(key);
-                    self.each_selected(value, keys, each);
+                    self.each_behind(is_named || self.names(key), value, keys, each);
                     keys.pop();
                 }
             }
-            _ if self.surely_selects(keys) => each(keys, value),
+            _ if matches!(self, Self::ByComment) => {}
+            _ if self.selects_behind(is_named) => each(keys, value),
             _ => {}
         }
     }

@@ -7,8 +7,9 @@
 //! reading without doubts, and a guard looks all the same. JSON is read as the YAML that
 //! it is.
 //!
-//! Reading takes time and memory in proportion to the text. Following aliases and merge
-//! keys is bounded: what it would unfold to may be far larger.
+//! Reading takes time and memory in proportion to the text. What aliases and merge keys
+//! unfold to may be far larger: that is counted for a whole text ([`Effort`]), and a text
+//! that takes too much is refused.
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -17,9 +18,11 @@
 //! | `scalar` | what a scalar without quotes stands for |
 //! | `value` | the plain data in a tree |
 //! | `doubt` | what makes a reading uncertain |
+//! | `effort` | how much is done for one text at most |
 
 mod decode;
 mod doubt;
+mod effort;
 pub mod scalar;
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,7 @@ use serde_json::Value;
 
 pub use decode::{Decoded, Encoding, NotText, decode};
 pub use doubt::{Doubt, Doubts};
+pub use effort::{Effort, NODE};
 pub use tree::{Comment, Document, Kind, Node, Pair, Stream};
 pub use value::is_merge;
 
@@ -58,7 +62,7 @@ pub enum Reason {
     DuplicateKey,
     /// An alias names an anchor that is not there.
     UnknownAnchor,
-    /// Aliases or merge keys unfold to more than kb follows.
+    /// It is nested more deeply, or unfolds to more, than kb follows.
     Repetition,
 }
 
@@ -119,6 +123,5 @@ impl From<NotText> for NotParsed {
 /// [`NotParsed`]
 pub fn values(bytes: &[u8]) -> Result<Vec<Value>, NotParsed> {
     let decoded = decode(bytes)?;
-    let stream = Stream::parse(&decoded.text)?;
-    stream.documents.iter().map(Document::to_value).collect()
+    Stream::parse(&decoded.text)?.values()
 }

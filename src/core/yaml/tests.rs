@@ -148,3 +148,18 @@ fn what_is_nested_too_deeply_is_refused() {
     let usual = format!("b: {}{}", "[".repeat(100), "]".repeat(100));
     assert!(Stream::parse(&usual).is_ok());
 }
+
+/// An entry that is an item of a list in brackets is a mapping that no brace closes.
+#[test]
+fn a_mapping_without_braces_ends_with_its_value() {
+    let text = "a: [b: c, {d: e}: f, {g: h}, {}, ? i : j, : k]\nl: {m: n}\n";
+    let stream = parsed(text);
+    let document = &stream.documents[0];
+    let items = document.top_list("a").iter();
+    let items: Vec<&str> = items.map(|item| &text[item.start..item.end]).collect();
+    let expected = ["b: c", "{d: e}: f", "{g: h}", "{}", "? i : j", ": k"];
+    for (item, expected) in items.iter().zip(expected) {
+        assert!(expected.ends_with(item), "{item:?} of {expected:?}");
+    }
+    assert_eq!(items.len(), expected.len());
+}

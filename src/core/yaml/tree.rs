@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag};
+use serde_json::Value;
 
 use super::doubt::{Doubt, Doubts};
+use super::effort::Effort;
 use super::{NotParsed, Reason};
 
 /// A mapping with more keys than this is searched for doubles by hashing.
@@ -16,8 +18,8 @@ const FEW_KEYS: usize = 16;
 /// level takes a part of the stack.
 const DEEPEST: usize = 128;
 
-/// A mapping is looked for through so many merge keys at most.
-const DEEPEST_MERGE: usize = 1000;
+/// An entry is looked for in so many mappings at most, which are merged into each other.
+const MOST_MERGED: usize = 1000;
 
 /// The documents of a text.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Stream<'t> {
     pub doubts: Doubts,
     /// The byte behind the last of them.
     pub end: usize,
+    /// What is done with its nodes.
+    pub effort: Effort,
 }
 
 /// A YAML document whose aliases can be followed.
@@ -71,7 +75,8 @@ pub struct Node<'t> {
     pub start: usize,
     /// First byte of its anchor or tag, if it has one, else of itself.
     pub outer: usize,
-    /// The byte after the last one, white space at the end not counted.
+    /// The byte after the last one, white space at the end not counted: a block scalar's
+    /// range runs into the next line's indentation.
     pub end: usize,
     /// The same, without taking off the white space at the end of a block scalar.
     pub untrimmed_end: usize,
@@ -231,27 +236,27 @@ impl<'t> Document<'t> {
     /// The entry of this name in a mapping: its own, or one that is merged in
     /// with `<<`.
     pub fn pair<'n>(&'n self, mapping: &'n Node<'t>, name: &str) -> Option<&'n Pair<'t>> {
-        self.pair_within(mapping, name, DEEPEST_MERGE)
+        self.pair_within(mapping, name, &mut { MOST_MERGED })
     }
 
     fn pair_within<'n>(
         &'n self,
         mapping: &'n Node<'t>,
         name: &str,
-        depth: usize,
+        left: &mut usize,
     ) -> Option<&'n Pair<'t>> {
         let mapping = self.resolve(mapping);
         if let Some(pair) = mapping.own(name) {
             return Some(pair);
         }
-        // A mapping may be merged into itself.
-        let depth = depth.checked_sub(1)?;
+        // A mapping may be merged into itself, and one into another several times.
+        *left = left.checked_sub(1)?;
         let merged = self.resolve(&mapping.own("<<")?.value);
         match &merged.kind {
             Kind::Sequence { items, .. } => items
                 .iter()
-                .find_map(|item| self.pair_within(item, name, depth)),
-            _ => self.pair_within(merged, name, depth),
+                .find_map(|item| self.pair_within(item, name, left)),
+            _ => self.pair_within(merged, name, left),
         }
     }
 
@@ -296,6 +301,7 @@ impl<'t> Stream<'t> {
         let mut builder = Builder {
             text,
             parser: Parser::new_from_str_with_options(text, options),
+            effort: Effort::of_text(text.len()),
             ahead: None,
             document: Open::default(),
         };
@@ -343,7 +349,18 @@ impl<'t> Stream<'t> {
             doubts: Doubts::of_text(text, |at| takes_tab(&ranges, at)),
             documents,
             end,
+            effort: builder.effort,
         })
+    }
+
+    /// The documents as plain data; empty ones are null.
+    ///
+    /// # Errors
+    /// As for [`Document::to_value`].
+    pub fn values(&self) -> Result<Vec<Value>, NotParsed> {
+        let documents = self.documents.iter();
+        let values = documents.map(|document| document.to_value(&self.effort));
+        values.collect()
     }
 
     /// What makes the reading uncertain, of the text and of all nodes.
@@ -390,6 +407,7 @@ struct Open<'t> {
 struct Builder<'t> {
     text: &'t str,
     parser: Parser<'t, StrInput<'t>>,
+    effort: Effort,
     ahead: Option<(Event<'t>, Span)>,
     document: Open<'t>,
 }
@@ -459,7 +477,7 @@ impl<'t> Builder<'t> {
             kind: Kind::Alias(0),
             start,
             outer: property.unwrap_or(start),
-            end: self.trimmed(start, end),
+            end: start + self.text[start..end].trim_end().len(),
             untrimmed_end: end,
             column: span.start.col(),
             line: span.start.line(),
@@ -491,7 +509,8 @@ impl<'t> Builder<'t> {
                     (node.start, node.end) = (first.start, last.end);
                     node.outer = property.unwrap_or(first.outer);
                 } else {
-                    node.end = self.closed_by(']', start, items.last().map(|item| item.end));
+                    let inner = items.last().map(|item| item.end);
+                    node.end = self.closed_by(']', &node, inner)?;
                 }
                 node.kind = Kind::Sequence { flow, items };
             }
@@ -503,7 +522,8 @@ impl<'t> Builder<'t> {
                 let pairs = self.pairs()?;
                 self.document.container = outer;
                 self.doubt_collection(flow, pairs.is_empty(), node.tag.is_some());
-                if let (false, Some(first), Some(last)) = (flow, pairs.first(), pairs.last()) {
+                let in_braces = flow && self.is_in_braces(start, &pairs);
+                if let (false, Some(first), Some(last)) = (in_braces, pairs.first(), pairs.last()) {
                     node.start = first.key.start;
                     node.outer = property.unwrap_or(first.key.outer);
                     node.column = first.key.column;
@@ -511,7 +531,7 @@ impl<'t> Builder<'t> {
                     node.end = last.end();
                 } else {
                     let inner = pairs.last().map(Pair::end);
-                    node.end = self.closed_by('}', start, inner);
+                    node.end = self.closed_by('}', &node, inner)?;
                 }
                 node.kind = Kind::Mapping { flow, pairs };
             }
@@ -556,7 +576,7 @@ impl<'t> Builder<'t> {
             self.document.steps.push(2 * pairs.len() + 1);
             let mut value = self.node(event, span)?;
             self.document.steps.pop();
-            self.move_behind_colon(&key, &mut value);
+            self.move_behind_colon(&key, &mut value)?;
             pairs.push(Pair { key, value });
         }
         if has_double(&pairs) {
@@ -630,36 +650,57 @@ impl<'t> Builder<'t> {
     }
 
     /// The parser has nothing at the colon, or before it.
-    fn move_behind_colon(&self, key: &Node<'_>, value: &mut Node<'_>) {
+    fn move_behind_colon(&self, key: &Node<'_>, value: &mut Node<'_>) -> Result<(), NotParsed> {
+        if !value.is_nothing() {
+            return Ok(());
+        }
         let rest = &self.text[key.end..];
         let gap = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        self.spend(key, gap)?;
         let colon = key.end + gap;
-        if value.is_nothing() && self.text[colon..].starts_with(':') && value.start <= colon {
+        if self.text[colon..].starts_with(':') && value.start <= colon {
             (value.start, value.end, value.outer) = (colon + 1, colon + 1, colon + 1);
             value.untrimmed_end = colon + 1;
         }
+        Ok(())
     }
 
-    /// A block scalar's range runs into the next line's indentation.
-    fn trimmed(&self, start: usize, end: usize) -> usize {
-        start + self.text[start..end].trim_end().len()
+    /// Counts bytes that are looked at for a node.
+    fn spend(&self, node: &Node<'_>, bytes: usize) -> Result<(), NotParsed> {
+        let spent = self.effort.spend(bytes);
+        spent.map_err(|reason| NotParsed::at(node, reason))
+    }
+
+    /// Whether a flow mapping has braces. An entry that is an item of a list, as in
+    /// `[a: b]`, has none: it begins where its key does.
+    fn is_in_braces(&self, start: usize, pairs: &[Pair<'_>]) -> bool {
+        let begins = |pair: &Pair<'_>| pair.key.start == start || pair.key.outer == start;
+        self.text[start..].starts_with('{') && !pairs.first().is_some_and(begins)
     }
 
     /// The byte after the bracket that closes a flow collection.
-    fn closed_by(&self, bracket: char, start: usize, inner: Option<usize>) -> usize {
-        let mut from = inner.unwrap_or(start + 1);
+    fn closed_by(
+        &self,
+        bracket: char,
+        node: &Node<'_>,
+        inner: Option<usize>,
+    ) -> Result<usize, NotParsed> {
+        let behind = inner.unwrap_or(node.start + 1);
+        let mut from = behind;
         // Between the last child and the bracket stand only commas, white
         // space and comments; a bracket in a comment is no bracket.
         while let Some(found) = self.text[from..].find(['#', bracket]) {
             from += found;
             if self.text[from..].starts_with(bracket) {
-                return from + bracket.len_utf8();
+                self.spend(node, from - behind)?;
+                return Ok(from + bracket.len_utf8());
             }
             from += self.text[from..]
                 .find('\n')
                 .unwrap_or(self.text.len() - from);
         }
-        self.text.len()
+        self.spend(node, self.text.len() - behind)?;
+        Ok(self.text.len())
     }
 }
 

@@ -10,13 +10,10 @@ use serde_json::{Map, Number, Value};
 
 use super::scalar::{self, Resolved};
 use super::tree::{Document, Kind, Node};
-use super::{NotParsed, Reason};
+use super::{Effort, NODE, NotParsed, Reason};
 
-/// So many nodes are copied at most by following aliases and merge keys, in one
-/// document: what a chain or a tree of them unfolds to may be far larger than its text.
-const MOST_COPIES: usize = 250_000;
-/// Collections are followed into each other this deep. The parser takes 255 levels, and
-/// each alias could add as many.
+/// Collections are followed into each other this deep. The parser has a limit of its own,
+/// and each alias could add as many levels.
 const DEEPEST: usize = 1_000;
 
 /// As go-yaml decodes `!!binary`.
@@ -43,6 +40,14 @@ impl<'t> Node<'t> {
             (None, ScalarStyle::Plain) if self.tag.is_none() => scalar::resolve(value),
             (None, _) => Resolved::Text,
         })
+    }
+
+    /// The length of a scalar's text, in bytes; 0 of anything else.
+    pub fn length(&self) -> usize {
+        match &self.kind {
+            Kind::Scalar { value, .. } => value.len(),
+            _ => 0,
+        }
     }
 
     /// The text of a scalar, whatever it stands for; that of `!!binary` decoded.
@@ -72,12 +77,11 @@ impl<'t> Document<'t> {
     /// # Errors
     /// [`Reason::DuplicateKey`], [`Reason::Repetition`]; [`Reason::Syntax`] for a key that is
     /// a mapping or a list.
-    pub fn to_value(&self) -> Result<Value, NotParsed> {
+    pub fn to_value(&self, effort: &Effort) -> Result<Value, NotParsed> {
         let mut unfolding = Unfolding {
             document: self,
-            copies: 0,
+            effort,
             depth: 0,
-            inside_alias: false,
         };
         match &self.root {
             Some(root) => unfolding.value(root),
@@ -89,18 +93,13 @@ impl<'t> Document<'t> {
 /// Plain data that is being made of a document.
 struct Unfolding<'d, 't> {
     document: &'d Document<'t>,
-    copies: usize,
+    effort: &'d Effort,
     depth: usize,
-    inside_alias: bool,
 }
 
 impl<'d, 't> Unfolding<'d, 't> {
     fn value(&mut self, node: &'d Node<'t>) -> Result<Value, NotParsed> {
-        self.depth += 1;
-        self.copies += usize::from(self.inside_alias);
-        if self.depth > DEEPEST || self.copies > MOST_COPIES {
-            return Err(NotParsed::at(node, Reason::Repetition));
-        }
+        self.deeper(node)?;
         let value = match &node.kind {
             Kind::Scalar { .. } => scalar_value(node),
             Kind::Sequence { items, .. } => {
@@ -127,10 +126,22 @@ impl<'d, 't> Unfolding<'d, 't> {
         if matches!(target.kind, Kind::Alias(_)) {
             return Err(NotParsed::at(alias, Reason::Syntax));
         }
-        let outer = std::mem::replace(&mut self.inside_alias, true);
-        let read = read(self, target);
-        self.inside_alias = outer;
-        read
+        read(self, target)
+    }
+
+    /// Goes one step into a node.
+    fn deeper(&mut self, node: &Node<'_>) -> Result<(), NotParsed> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(NotParsed::at(node, Reason::Repetition));
+        }
+        self.spend(node, node.length())
+    }
+
+    /// Counts a node, and the bytes that are copied with it.
+    fn spend(&self, node: &Node<'_>, bytes: usize) -> Result<(), NotParsed> {
+        let spent = self.effort.spend(NODE + bytes);
+        spent.map_err(|reason| NotParsed::at(node, reason))
     }
 
     /// Adds the entries of a mapping: its own, then those that are merged into it and
@@ -140,10 +151,7 @@ impl<'d, 't> Unfolding<'d, 't> {
         node: &'d Node<'t>,
         map: &mut Map<String, Value>,
     ) -> Result<(), NotParsed> {
-        self.depth += 1;
-        if self.depth > DEEPEST {
-            return Err(NotParsed::at(node, Reason::Repetition));
-        }
+        self.deeper(node)?;
         let Kind::Mapping { pairs, .. } = &node.kind else {
             return Err(NotParsed::at(node, Reason::Syntax));
         };
@@ -159,9 +167,9 @@ impl<'d, 't> Unfolding<'d, 't> {
             let Some(name) = key.text() else {
                 return Err(NotParsed::at(&pair.key, Reason::Syntax));
             };
+            self.spend(&pair.key, key.length())?;
             // What a mapping has already hides what is merged into it.
             if map.contains_key(&*name) {
-                self.copies += 1;
                 continue;
             }
             let value = self.value(&pair.value)?;
@@ -182,15 +190,18 @@ impl<'d, 't> Unfolding<'d, 't> {
         value: &'d Node<'t>,
         map: &mut Map<String, Value>,
     ) -> Result<(), NotParsed> {
-        if self.copies > MOST_COPIES {
-            return Err(NotParsed::at(value, Reason::Repetition));
-        }
+        // A list may be merged into itself.
+        self.deeper(value)?;
         match &value.kind {
-            Kind::Alias(_) => self.behind_alias(value, |this, target| this.merge(target, map)),
-            Kind::Sequence { items, .. } => items.iter().try_for_each(|item| self.merge(item, map)),
-            Kind::Mapping { .. } => self.mapping(value, map),
-            Kind::Scalar { .. } => Err(NotParsed::at(value, Reason::Syntax)),
+            Kind::Alias(_) => self.behind_alias(value, |this, target| this.merge(target, map))?,
+            Kind::Sequence { items, .. } => {
+                items.iter().try_for_each(|item| self.merge(item, map))?;
+            }
+            Kind::Mapping { .. } => self.mapping(value, map)?,
+            Kind::Scalar { .. } => return Err(NotParsed::at(value, Reason::Syntax)),
         }
+        self.depth -= 1;
+        Ok(())
     }
 }
 

@@ -109,6 +109,31 @@ fn a_reader_too_many_or_too_few_is_found_in_every_format() {
 }
 
 #[test]
+fn the_heading_says_what_is_wrong() {
+    let repository = Repository::for_paths("^app\\.");
+    let stranger = repository.stranger();
+    repository.encrypt_otherwise("app.yaml", "a: b\n", &["--age", &stranger]);
+    let run = repository.check(&[]);
+    assert_words(
+        &run,
+        &["error: the readers of these files differ from their rules:\n  app.yaml"],
+    );
+    assert!(
+        !run.err().contains("must not be committed"),
+        "{}",
+        run.err()
+    );
+    repository.world.write("app.json", "{\"a\": 1}\n");
+    assert_words(&repository.check(&[]), &["error: problems were found:\n"]);
+    repository.git(&["rm", "-qf", "--ignore-unmatch", "app.yaml"]);
+    std::fs::remove_file(repository.world.path("app.yaml")).expect("removed");
+    assert_words(
+        &repository.check(&[]),
+        &["error: this must not be committed:\n  app.json"],
+    );
+}
+
+#[test]
 fn a_file_copied_under_another_rule_is_found() {
     let repository = Repository::new();
     let (own, dev) = (repository.recipient.clone(), repository.stranger());

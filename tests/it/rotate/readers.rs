@@ -238,3 +238,57 @@ fn a_directory_that_cannot_be_read_is_not_exit_code_0() {
     }
     mode(0o755);
 }
+
+/// A pull request removes the cluster's key from a file's metadata: no key of the cluster
+/// opens the file, and its rule still names the cluster.
+#[test]
+fn a_file_whose_metadata_lost_the_key_is_named_and_is_not_exit_code_0() {
+    let setup = Rotating::new("lost-key");
+    let (_, stranger) = keypair(&setup.world);
+    let rotating = Rotating::with_file_for("lost-key", &[&stranger]);
+    rotating.add_rule("^team/", &[&rotating.old, &stranger]);
+    let whole = rotating.world.read(FILE);
+    rotating.encrypt_for(&stranger, FILE, TEXT);
+    let lost = rotating.world.read(FILE);
+    let words = [
+        "these files stay as they are:",
+        FILE,
+        "its rule names this cluster's key, and it is not encrypted for it",
+        "1 file is not encrypted for this cluster, though its rule names it",
+        "k secrets init --use-existing",
+    ];
+    let run = rotating.force(&["--dry-run", "-o", "json"]);
+    run.assert_code(3);
+    let plan: Value = serde_json::from_slice(&run.stdout).expect("a plan");
+    let left = plan["left"].as_array().expect("a list");
+    assert_eq!(left.len(), 1, "{plan:#}");
+    assert!(
+        left[0]["path"]
+            .as_str()
+            .is_some_and(|path| path.ends_with(FILE))
+    );
+    // The others are rotated.
+    let before = rotating.current();
+    assert_said(&rotating.force(&[]), 3, &words);
+    assert_ne!(rotating.current(), before);
+    assert_eq!(rotating.world.read(FILE), lost);
+    assert_said(&rotating.init(&["--use-existing"]), 3, &words[..3]);
+    // Put back, it is for a key that the cluster has retired, and is finished.
+    rotating.world.write(FILE, whole);
+    rotating.init(&["--use-existing"]).assert_code(0);
+    rotating.assert_readers(&[&stranger]);
+}
+
+/// A file whose rule is for other clusters is none of this one's business.
+#[test]
+fn a_file_of_another_cluster_is_not_left_behind() {
+    let setup = Rotating::new("other-cluster");
+    let (_, other) = keypair(&setup.world);
+    let rotating = Rotating::with_file_for("other-cluster", &[]);
+    rotating.add_rule("^team/", &[&other]);
+    rotating.encrypt_for(&other, FILE, TEXT);
+    let before = rotating.world.read(FILE);
+    let run = rotating.force(&[]);
+    assert!(!run.assert_code(0).err().contains(FILE), "{}", run.err());
+    assert_eq!(rotating.world.read(FILE), before);
+}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kb::core::repository::{absolute, find_config};
-use kb::core::sops_config::{RuleMatch, SopsConfig};
+use kb::core::sops_config::{ConfigError, RuleMatch, SopsConfig};
 use testkit::World;
 
 use expressions::{EXPRESSIONS, PARTS, PATHS};
@@ -197,6 +197,17 @@ fn compare(
     let text = format!("{rules}  - age: {all}\n");
     let path = world.write(format!("{folder}/.sops.yaml"), text);
     let config = SopsConfig::load_or_empty(&path).expect("a config");
+    // Only repetitions in each other make an automaton that kb refuses, and says so.
+    let is_too_large = |rule| {
+        let error = config.error_of(rule);
+        matches!(error, Some(ConfigError::PathRegex { source, .. })
+            if source.to_string().contains("too complex"))
+    };
+    if config.rules.iter().any(is_too_large) {
+        let mut expressions = expressions.iter();
+        assert!(expressions.any(|expression| expression.matches('{').count() > 1));
+        return;
+    }
     let directory = world.path(folder);
     // sops compiles each expression when it comes to the rule.
     let is_last = |path: &&&str| {

@@ -46,6 +46,8 @@ fn whatever_a_file_says_the_other_thousand_are_rotated() {
         let below = level - 1;
         format!("{text}a{level}: &a{level} [*a{below}, *a{below}, *a{below}]\n")
     });
+    let stranger = age_entry(&attacker).replace("    age:\n", "");
+    let strangers = stranger.repeat(1001);
     let nested = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     let mut utf16 = vec![0xff, 0xfe];
     utf16.extend(good.encode_utf16().flat_map(u16::to_le_bytes));
@@ -118,6 +120,32 @@ fn whatever_a_file_says_the_other_thousand_are_rotated() {
         (
             "many",
             good.replace("sops:\n", &format!("sops:\n{many}")).into(),
+        ),
+        // What each of them unfolds to is small, and all of it together is not.
+        (
+            "documents",
+            format!(
+                "{good}{}",
+                "---\na: &a [1, 1, 1, 1, 1, 1, 1, 1]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a]\nc: [*b, *b, *b, *b, *b, *b, *b, *b]\n"
+                    .repeat(2000)
+            )
+            .into(),
+        ),
+        (
+            "long-alias",
+            format!("t: &t {}\nl: [{}]\n{good}", "x".repeat(9999), "*t, ".repeat(9999)).into(),
+        ),
+        (
+            "recipients",
+            good.replace("    age:\n", &format!("    age:\n{strangers}")).into(),
+        ),
+        (
+            "expression",
+            good.replace(
+                "encrypted_regex: ^(data|stringData)$",
+                "encrypted_regex: (a|b)*a(a|b){900}",
+            )
+            .into(),
         ),
         // Not even YAML, or cut off.
         ("tab", good.replace("    age:\n", "\tage:\n").into()),

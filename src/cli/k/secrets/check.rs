@@ -216,7 +216,8 @@ impl Check {
             "" => format!("\n  {}", finding.words),
             subject => format!("\n  {subject}: {}", finding.words),
         });
-        let message = format!("this must not be committed:{}", lines.collect::<String>());
+        let heading = heading(found);
+        let message = format!("{heading}:{}", lines.collect::<String>());
         let failure = Failure::found(Some(message)).hints_of(self.hints(found));
         match self.staged {
             true => failure.hint("the index holds it until you git add what you have mended"),
@@ -245,10 +246,37 @@ impl Check {
         let rest = found.iter().filter(|finding| {
             let kind = (finding.kind, finding.is_fixable);
             let is_said = kinds.contains(&kind) || (finding.is_fixable && fixable > 1);
-            kinds.push(kind);
+            if !is_said {
+                kinds.push(kind);
+            }
             !is_said
         });
         let rest = rest.flat_map(|finding| finding.hints.clone());
         several.into_iter().chain(rest).collect()
+    }
+}
+
+/// What was found, in a few words: only plaintext and private keys are to stay out of Git;
+/// of the rest, what is wrong with it may be in Git already.
+fn heading(found: &[Finding]) -> &'static str {
+    let all = |kinds: &[&str]| found.iter().all(|finding| kinds.contains(&finding.kind));
+    let plain = [
+        "private-key",
+        "not-encrypted",
+        "not-parsed",
+        "values-not-encrypted",
+    ];
+    if all(&plain) {
+        "this must not be committed"
+    } else if all(&["other-recipients"]) {
+        "the readers of these files differ from their rules"
+    } else if all(&["rule-lost"]) {
+        "no rule is for these files any more"
+    } else if all(&["damaged"]) {
+        "kb cannot read these files"
+    } else if all(&["other-selection"]) {
+        "these files are not encrypted as their rules say"
+    } else {
+        "problems were found"
     }
 }

@@ -15,6 +15,9 @@ use crate::core::encrypted::FileError;
 use crate::core::repository;
 use crate::core::sops_config::{ConfigError, SopsConfig};
 
+/// So many values of a file are named.
+const SHOWN: usize = 20;
+
 /// A problem, as it is said.
 #[derive(Debug)]
 pub(super) struct Finding {
@@ -300,7 +303,11 @@ fn not_encrypted(
 fn plain_values(path: &Path, values: &[PlainValue], sops: &str) -> Finding {
     let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
     let stand = if names.len() == 1 { "stands" } else { "stand" };
-    let names = names.join(", ");
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    let names = match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    };
     let words = format!("encrypted, but {names} {stand} in it in plaintext");
     let finding = Finding::new("values-not-encrypted", one_line(path), words);
     let edit = format!("k secrets edit {}", word(path));

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::core::encrypted::Format;
-use crate::core::yaml;
+use crate::core::encrypted::{Damage, Format};
+use crate::core::yaml::{self, Reason};
 
 /// A line and a column, from 1.
 pub(super) type Place = (u64, u64);
@@ -11,14 +11,23 @@ pub(super) type Place = (u64, u64);
 /// The documents of a file, as sops sees them.
 ///
 /// # Errors
-/// Where it does not parse.
-pub(super) fn documents(format: Format, bytes: &[u8]) -> Result<Vec<Value>, Place> {
+/// Where it does not parse, or is too large.
+pub(super) fn documents(format: Format, bytes: &[u8]) -> Result<Vec<Value>, (Place, Damage)> {
     let text = || String::from_utf8_lossy(bytes);
     match format {
-        Format::Yaml => yaml::values(bytes).map_err(|error| (error.line, error.column)),
+        Format::Yaml => yaml::values(bytes).map_err(|error| {
+            let damage = match error.reason {
+                Reason::Repetition => Damage::TooLarge,
+                _ => Damage::NotParsed,
+            };
+            ((error.line, error.column), damage)
+        }),
         Format::Json => match serde_json::from_slice(bytes) {
             Ok(value) => Ok(vec![value]),
-            Err(error) => Err((error.line() as u64, error.column() as u64)),
+            Err(error) => {
+                let place = (error.line() as u64, error.column() as u64);
+                Err((place, Damage::NotParsed))
+            }
         },
         Format::Dotenv => Ok(vec![Value::Object(pairs(text().lines(), &['=']))]),
         Format::Ini => Ok(vec![Value::Object(sections(&text()))]),

@@ -116,6 +116,13 @@ impl Content {
         };
         let documents = documents(format, bytes);
         match (EncryptedFile::parse_as(format, path, bytes), documents) {
+            (Ok(file), Ok(_)) if !file.metadata.selection.is_fast() => {
+                Self::Damaged(FileError::Damaged {
+                    path: path.to_owned(),
+                    line_column: None,
+                    reason: Damage::Expression,
+                })
+            }
             (Ok(file), Ok(documents)) => Self::Encrypted(Box::new(Encrypted {
                 plain_values: plain_values(format, &documents, &file.metadata.selection),
                 file,
@@ -128,23 +135,22 @@ impl Content {
                 Self::Other
             }
             // What kb cannot read, nobody has looked at.
-            (Ok(_), Err(place)) => Self::Damaged(FileError::Damaged {
-                path: path.to_owned(),
-                line_column: Some(place),
-                reason: Damage::NotParsed,
-            }),
+            (Ok(_), Err((place, reason))) | (Err(_), Err((place, reason @ Damage::TooLarge))) => {
+                Self::Damaged(FileError::Damaged {
+                    path: path.to_owned(),
+                    line_column: Some(place),
+                    reason,
+                })
+            }
             (Err(damaged @ FileError::Damaged { reason, .. }), _)
-                if has_mac || reason == Damage::Uncertain =>
+                if has_mac || matches!(reason, Damage::Uncertain | Damage::TooManyKeys) =>
             {
                 Self::Damaged(damaged)
-            }
-            (Err(FileError::NotParsed { line_column, .. }), _) => {
-                not_parsed(path, bytes, line_column, rule)
             }
             (Err(_), Ok(documents)) => {
                 plaintext(path, format, &documents, rule).map_or(Self::Other, Self::Plaintext)
             }
-            (Err(_), Err(place)) => not_parsed(path, bytes, Some(place), rule),
+            (Err(_), Err((place, _))) => not_parsed(path, bytes, Some(place), rule),
         }
     }
 }
@@ -273,7 +279,7 @@ fn is_sound(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> bool {
     let [document] = stream.documents.as_slice() else {
         return false;
     };
-    let value = document.to_value().ok();
+    let value = document.to_value(&stream.effort).ok();
     let Some(value) = value.filter(|_| !stream.all_doubts().may_split_readers()) else {
         return false;
     };

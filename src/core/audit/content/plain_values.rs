@@ -10,6 +10,11 @@ use crate::core::sops_config::Selection;
 const LAST_APPLIED: &str =
     "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
+/// So many values that were typed in are named, and so many characters of each name: all
+/// of them can be much longer than the text that they are from.
+const MOST_NAMED: usize = 1_000;
+const LONGEST_NAME: usize = 200;
+
 /// A value that is not encrypted, in a file that is.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PlainValue {
@@ -44,9 +49,9 @@ pub(super) fn plain_values(
         let own = document.as_object().into_iter().flatten();
         for (key, value) in own.filter(|(key, _)| !is_metadata(format, key)) {
             let mut typed_in = |keys: &[&str], value: &Value| {
-                if !is_encrypted(value) {
+                if !is_encrypted(value) && found.len() < MOST_NAMED {
                     found.push(PlainValue {
-                        name: keys.join("."),
+                        name: name(keys),
                         cause: Cause::TypedIn,
                     });
                 }
@@ -58,6 +63,18 @@ pub(super) fn plain_values(
         }
     }
     found
+}
+
+/// The keys with points between them.
+fn name(keys: &[&str]) -> String {
+    let dots = keys.iter().skip(1).map(|key| [".", key]);
+    let parts = keys.iter().take(1).copied().chain(dots.flatten());
+    let mut characters = parts.flat_map(str::chars);
+    let mut name: String = characters.by_ref().take(LONGEST_NAME).collect();
+    if characters.next().is_some() {
+        name.push('\u{2026}');
+    }
+    name
 }
 
 /// The values of a Secret that are not encrypted, and that the file's own rule is not

@@ -6,7 +6,7 @@ use super::Place;
 use crate::core::identity::Recipient;
 use crate::core::sops_config::config::SECRET_VALUES;
 use crate::core::sops_config::placeholder::is_placeholder;
-use crate::core::yaml::{Document, Stream};
+use crate::core::yaml::Stream;
 
 /// A config, taken apart: the recipients of each list, and all else.
 struct Reading {
@@ -156,8 +156,8 @@ fn keys_and_placeholders(lists: &[Vec<String>]) -> (Vec<String>, usize) {
 impl Reading {
     fn of(text: &str) -> Option<Self> {
         let stream = Stream::parse_first(text).ok()?;
-        let value = stream.documents.first().map(Document::to_value);
-        let mut rest = match value.transpose().ok()? {
+        let values = stream.values().ok()?;
+        let mut rest = match values.into_iter().next() {
             Some(Value::Null) | None => json!({}),
             Some(value) => value,
         };

@@ -63,6 +63,9 @@ impl Language {
         regex: Option<&PathRegex>,
         characters: Characters,
     ) -> Result<Self, TooComplex> {
+        if regex.is_some_and(|regex| !regex.is_decidable()) {
+            return Err(TooComplex);
+        }
         Self::build(regex.map_or("", |regex| &regex.pattern.text), characters)
     }
 

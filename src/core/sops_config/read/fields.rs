@@ -3,16 +3,18 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::ops::Range;
 
 use super::{Stop, of_type};
 use crate::core::sops_config::fault::Fault;
+use crate::core::sops_config::path_regex::{PathRegex, RegexError};
 use crate::core::yaml::scalar::Resolved;
-use crate::core::yaml::{Document, Kind, Node, NotParsed, Reason, is_merge};
+use crate::core::yaml::{Document, Effort, Kind, NODE, Node, NotParsed, Reason, is_merge};
 
-/// So many entries are looked at by following aliases and merge keys. A merge key
-/// repeats what it merges, and a chain of them repeats it again.
-const MOST_ENTRIES: usize = 250_000;
+/// So much memory the compiled expressions of a file may take, in bytes. Usual ones take
+/// some ten thousand each.
+const MOST_COMPILED: usize = 16 << 20;
 /// Mappings are merged into each other this deep.
 const DEEPEST_MERGE: usize = 1_000;
 
@@ -25,10 +27,11 @@ const NUMBER: &str = "a number is expected here";
 /// A document that rules are read from.
 pub(super) struct Source<'d> {
     pub(super) document: &'d Document<'d>,
-    /// Where the lines begin whose comment marks a key for recovery.
-    recovery_lines: HashSet<usize>,
-    /// So many entries may still be looked at.
-    left: Cell<usize>,
+    /// What stands on a line before a comment that marks a key for recovery, in order.
+    for_recovery: Vec<Range<usize>>,
+    effort: &'d Effort,
+    /// So much memory expressions may still take.
+    left_to_compile: Cell<usize>,
 }
 
 /// An entry of a mapping.
@@ -48,36 +51,59 @@ impl<'d> Field<'d> {
 }
 
 impl<'d> Source<'d> {
-    pub(super) fn new(document: &'d Document<'d>) -> Self {
+    pub(super) fn new(document: &'d Document<'d>, effort: &'d Effort) -> Self {
         let comments = document.comments.iter();
         let recovery = comments.filter(|comment| is_of_recovery(comment.text));
-        let lines = recovery.map(|comment| line_start(document.text, comment.range.start));
+        let before = recovery.map(|comment| {
+            let end = comment.range.start;
+            line_start(document.text, end)..end
+        });
         Self {
             document,
-            recovery_lines: lines.collect(),
-            left: Cell::new(MOST_ENTRIES),
+            for_recovery: before.collect(),
+            effort,
+            left_to_compile: Cell::new(MOST_COMPILED),
         }
     }
 
     /// Whether a comment on the line of this byte marks its key for recovery.
     pub(super) fn is_for_recovery(&self, at: usize) -> bool {
-        !self.recovery_lines.is_empty()
-            && self
-                .recovery_lines
-                .contains(&line_start(self.document.text, at))
+        let before = self.for_recovery.partition_point(|range| range.end <= at);
+        let range = self.for_recovery.get(before);
+        range.is_some_and(|range| range.contains(&at))
     }
 
     fn count(&self, node: &Node<'_>) -> Result<(), NotParsed> {
-        let left = self.left.get().checked_sub(1);
-        self.left
-            .set(left.ok_or_else(|| error(node, Reason::Repetition))?);
-        Ok(())
+        let spent = self.effort.spend(NODE + node.length());
+        spent.map_err(|reason| error(node, reason))
     }
 
-    /// Counts what was read from a field. The next mapping that is read is refused if it
-    /// was too much.
-    pub(super) fn spend(&self, count: usize) {
-        self.left.set(self.left.get().saturating_sub(count));
+    /// Counts what was read from a field: so many items, of so many bytes together. The
+    /// next mapping that is read is refused if it was too much.
+    pub(super) fn spend(&self, items: usize, bytes: usize) {
+        let _ = self
+            .effort
+            .spend(items.saturating_mul(NODE).saturating_add(bytes));
+    }
+
+    /// Reads and compiles an expression.
+    ///
+    /// # Errors
+    /// What is wrong with it; [`RegexError::TooLarge`] too where the expressions of the
+    /// file are too large together.
+    pub(super) fn expression(&self, text: &str) -> Result<PathRegex, RegexError> {
+        self.spend(1, text.len());
+        let regex = PathRegex::new(text)?;
+        let left = self.left_to_compile.get();
+        if left == 0 {
+            return Err(RegexError::TooLarge);
+        }
+        self.left_to_compile.set(left.saturating_sub(regex.size()));
+        if regex.is_decidable() {
+            Ok(regex)
+        } else {
+            Err(RegexError::TooLarge)
+        }
     }
 
     /// The entries of a mapping: its own, then those that are merged into it and that it
@@ -109,7 +135,7 @@ impl<'d> Source<'d> {
         let node = self.document.resolve(node);
         match &node.kind {
             Kind::Sequence { items, .. } => {
-                self.spend(items.len());
+                self.spend(items.len(), 0);
                 let items = items.iter().map(|item| self.document.resolve(item));
                 Ok(items
                     .enumerate()

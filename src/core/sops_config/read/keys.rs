@@ -267,7 +267,13 @@ impl<'s, 'd> Keys<'s, 'd> {
                 None => self.faults.push(of_type(item, "a text is expected here")),
             }
         }
+        self.spend(&entries);
         entries
+    }
+
+    fn spend(&self, entries: &[KeyEntry]) {
+        let bytes = entries.iter().map(|entry| entry.text.len()).sum();
+        self.source.spend(entries.len(), bytes);
     }
 
     /// Keys as text with commas between them, or as a list of texts, whose items sops
@@ -290,7 +296,7 @@ impl<'s, 'd> Keys<'s, 'd> {
                     .filter(|part| !part.is_empty());
                 let scalar = self.scalar(field, None, field.value);
                 let entries: Vec<KeyEntry> = parts.map(|part| scalar.entry(part)).collect();
-                self.source.spend(entries.len());
+                self.source.spend(entries.len(), text.len());
                 return entries;
             }
         };
@@ -303,7 +309,7 @@ impl<'s, 'd> Keys<'s, 'd> {
             }
         }
         let entries = split(entries, false);
-        self.source.spend(entries.len());
+        self.spend(&entries);
         entries
     }
 
@@ -317,7 +323,8 @@ impl<'s, 'd> Keys<'s, 'd> {
         let alias = is_marked(written.start);
         Scalar {
             node,
-            text: &self.source.document.text[node.start..node.end],
+            // No comment stands inside a scalar of several lines.
+            text: self.source.document.text[node.start..node.end].trim_end_matches(['"', '\'']),
             first: alias || is_marked(node.start),
             last: alias || is_marked(node.end),
         }
@@ -327,6 +334,7 @@ impl<'s, 'd> Keys<'s, 'd> {
 /// A scalar with keys in it.
 struct Scalar<'d> {
     node: &'d Node<'d>,
+    /// As it is written, without quotes at its end.
     text: &'d str,
     /// Whether a comment on its first line, and on its last one, marks a key.
     first: bool,
@@ -335,12 +343,10 @@ struct Scalar<'d> {
 
 impl Scalar<'_> {
     fn entry(&self, key: &str) -> KeyEntry {
-        // No comment stands inside a scalar of several lines.
-        let written = self.text.trim_end_matches(['"', '\'']);
         KeyEntry {
             text: key.trim().to_owned(),
             position: self.node.into(),
-            is_for_recovery: if written.ends_with(key.trim()) {
+            is_for_recovery: if self.text.ends_with(key.trim()) {
                 self.last
             } else {
                 self.first

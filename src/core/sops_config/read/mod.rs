@@ -39,7 +39,7 @@ pub(super) fn rules(path: &Path, text: &str) -> Result<Rules, ConfigError> {
         .documents
         .pop()
         .unwrap_or_else(|| Document::empty(text));
-    let source = Source::new(&document);
+    let source = Source::new(&document, &stream.effort);
     let read = || -> Result<Rules, Stop> {
         let mut rules = Rules::default();
         let Some(root) = &document.root else {

@@ -3,11 +3,17 @@
 use super::fields::{Field, Source, boolean, integer, text};
 use super::keys::Keys;
 use super::{Stop, known, of_type};
+use crate::core::readers::MOST_KEYS;
 use crate::core::sops_config::fault::{Fault, FaultKind};
 use crate::core::sops_config::model::{CreationRule, Position, RulePaths};
-use crate::core::sops_config::path_regex::PathRegex;
+use crate::core::sops_config::path_regex::RegexError;
 use crate::core::sops_config::selection::{SELECTION_FIELDS, Selection};
 use crate::core::yaml::{Kind, Node};
+
+const EXPRESSION: &str =
+    "the expression is too long or too complex for kb to tell which values it selects";
+
+const TOO_MANY_KEYS: &str = "the rule names more than 1,000 keys, and kb does not read so many";
 
 /// Reads the rule that is this item of its list.
 pub(super) fn read<'d>(
@@ -28,7 +34,7 @@ pub(super) fn read<'d>(
     let mut faults = Vec::new();
     let mut rule = CreationRule::empty(node.into(), item);
     rule.unknown_fields = known::unknown(&fields, known::RULE);
-    match path_regex(&fields) {
+    match path_regex(source, &fields) {
         Ok(paths) => rule.path_regex = paths,
         Err(fault) => {
             rule.paths_unknown = true;
@@ -47,7 +53,7 @@ pub(super) fn read<'d>(
             },
         });
     }
-    read_selection(&mut rule, &fields, &mut faults);
+    read_selection(source, &mut rule, &fields, &mut faults);
     rule.mac_only_encrypted = boolean(&fields, "mac_only_encrypted").unwrap_or_else(|fault| {
         faults.push(fault);
         false
@@ -58,21 +64,37 @@ pub(super) fn read<'d>(
 }
 
 /// The `path_regex`; an empty one is as good as none.
-fn path_regex(fields: &[Field<'_>]) -> Result<Option<RulePaths>, Fault> {
+fn path_regex(source: &Source<'_>, fields: &[Field<'_>]) -> Result<Option<RulePaths>, Fault> {
     let expression = text(fields, "path_regex")?;
     let field = Field::find(fields, "path_regex").filter(|_| !expression.is_empty());
     Ok(field.map(|field| RulePaths {
-        regex: PathRegex::new(&expression),
+        regex: source.expression(&expression),
         position: field.value.into(),
         text: expression,
     }))
 }
 
-fn read_selection(rule: &mut CreationRule, fields: &[Field<'_>], faults: &mut Vec<Fault>) {
+fn read_selection(
+    source: &Source<'_>,
+    rule: &mut CreationRule,
+    fields: &[Field<'_>],
+    faults: &mut Vec<Fault>,
+) {
     for name in SELECTION_FIELDS {
         match text(fields, name) {
             Ok(text) if text.is_empty() => {}
-            Ok(text) => rule.selection_fields.push((name, text)),
+            Ok(text) => {
+                // Of one that is not RE2 sops takes nothing for a match, and so does kb.
+                let is_regex = ["encrypted_regex", "unencrypted_regex"].contains(&name);
+                if is_regex && source.expression(&text).err() == Some(RegexError::TooLarge) {
+                    let field = Field::find(fields, name);
+                    faults.push(Fault {
+                        position: field.map_or(rule.position, |field| field.value.into()),
+                        kind: FaultKind::Beyond(EXPRESSION),
+                    });
+                }
+                rule.selection_fields.push((name, text));
+            }
             Err(fault) => faults.push(fault),
         }
     }
@@ -126,6 +148,17 @@ fn read_keys<'d>(
     }
     rule.unknown_fields.append(&mut keys.unknown_fields);
     rule.readers = keys.readers;
+    if rule.readers.all().nth(MOST_KEYS).is_some() {
+        faults.push(Fault {
+            position: rule.position,
+            kind: FaultKind::Beyond(TOO_MANY_KEYS),
+        });
+        let mut left = MOST_KEYS;
+        for group in &mut rule.readers.groups {
+            group.truncate(left);
+            left -= group.len();
+        }
+    }
     rule.readers.threshold = u64::try_from(threshold)
         .ok()
         .filter(|threshold| *threshold > 0);

@@ -1,18 +1,21 @@
 //! What a rotation, or bringing files in line with their rules, leaves behind.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program};
 use crate::cli::report::one_line;
-use crate::core::reencrypt::{AffectedFile, FileTrouble, Goal};
+use crate::core::reencrypt::{AffectedFile, FileTrouble, Goal, Why};
 
 /// What keeps a run from being all that was asked for.
 pub(super) struct LeftBehind {
     goal: Goal,
     dry_run: bool,
     /// The files that stay as they are. Each was named in a warning.
-    files: Vec<PathBuf>,
+    files: BTreeSet<PathBuf>,
+    /// Those that are not for the cluster, though their rules name it. They were named too.
+    not_for_cluster: BTreeSet<PathBuf>,
     for_other_rules: usize,
     unread: Vec<PathBuf>,
 }
@@ -30,7 +33,8 @@ impl LeftBehind {
         Self {
             goal,
             dry_run,
-            files: Vec::new(),
+            files: BTreeSet::new(),
+            not_for_cluster: BTreeSet::new(),
             for_other_rules: others.count(),
             unread: unread.to_vec(),
         }
@@ -44,15 +48,24 @@ impl LeftBehind {
     ) {
         let troubles = troubles.into_iter();
         let new: Vec<&FileTrouble> = troubles
-            .filter(|trouble| !self.files.contains(&trouble.path))
+            .filter(|trouble| !self.is_left(&trouble.path))
             .collect();
         if new.is_empty() {
             return;
         }
-        self.files
-            .extend(new.iter().map(|trouble| trouble.path.clone()));
+        for trouble in &new {
+            let list = match trouble.why {
+                Why::NotForCluster if self.goal == Goal::ReplaceKey => &mut self.not_for_cluster,
+                _ => &mut self.files,
+            };
+            list.insert(trouble.path.clone());
+        }
         let failure = Failure::new("these files stay as they are:").with_troubles(&new);
         context.report.failure_as_warning(&failure);
+    }
+
+    fn is_left(&self, path: &Path) -> bool {
+        self.files.contains(path) || self.not_for_cluster.contains(path)
     }
 
     /// Those of the files that are not left.
@@ -60,7 +73,7 @@ impl LeftBehind {
         &self,
         files: &'f [AffectedFile],
     ) -> impl Iterator<Item = &'f AffectedFile> {
-        let is_moved = |file: &&AffectedFile| !self.files.contains(&file.path);
+        let is_moved = |file: &&AffectedFile| !self.is_left(&file.path);
         files.iter().filter(is_moved)
     }
 
@@ -68,8 +81,9 @@ impl LeftBehind {
     /// meanwhile, and damaged another.
     pub(super) fn settle(&mut self, context: &Context, troubles: &[FileTrouble]) {
         self.add(context, troubles);
-        let is_left = |path: &PathBuf| troubles.iter().any(|trouble| trouble.path == *path);
-        self.files.retain(is_left);
+        let left: BTreeSet<&PathBuf> = troubles.iter().map(|trouble| &trouble.path).collect();
+        self.files.retain(|path| left.contains(path));
+        self.not_for_cluster.retain(|path| left.contains(path));
     }
 
     /// Whether that was all: exit code 1 where kb could not tell, 3 where something was
@@ -99,6 +113,17 @@ impl LeftBehind {
                     AGAIN,
                 ),
             );
+        }
+        if !self.not_for_cluster.is_empty() {
+            let text = match self.not_for_cluster.len() {
+                1 => "1 file is not encrypted for this cluster, though its rule names it: see the warnings above".to_owned(),
+                count => format!("{count} files are not encrypted for this cluster, though their rules name it: see the warnings above"),
+            };
+            return Err(Failure::found(Some(text)).hint_command(
+                "when each is encrypted for a key of this cluster again, for the new one:",
+                Program::Kb,
+                AGAIN,
+            ));
         }
         if self.for_other_rules > 0 {
             let text = match self.for_other_rules {

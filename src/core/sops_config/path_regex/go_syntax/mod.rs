@@ -29,6 +29,9 @@ pub enum RegexError {
     /// Groups stand in more groups than kb can read.
     #[error("too many groups stand in each other")]
     TooDeep,
+    /// It is longer, or what it compiles to is larger, than kb can apply.
+    #[error("it is too long or too complex for kb to tell what it matches")]
+    TooLarge,
 }
 
 const PAREN: &str = "missing closing )";
