@@ -18,7 +18,7 @@ const FILES: usize = 10_000;
 /// Turns of each competitor.
 const ROUNDS: usize = 9;
 /// The ratio that is allowed.
-const MOST: f64 = 4.0;
+const MOST: f64 = 1.4;
 
 fn main() -> Result<()> {
     println!("{FILES} staged files:");

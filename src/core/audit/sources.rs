@@ -13,7 +13,7 @@ use super::keys::KeyFinder;
 use super::lost::lost_rules;
 use super::rules::Rules;
 use super::{Audit, AuditError, Examined};
-use crate::core::git::{BlobError, Entry, Git, Staged, Which};
+use crate::core::git::{BlobError, Entry, Git};
 use crate::core::parallel;
 use crate::core::replace::is_temporary;
 use crate::core::repository::{self, FoundConfig, MISNAMED};
@@ -99,22 +99,30 @@ pub fn index(
     named: Option<&FoundConfig>,
 ) -> Result<Audit, AuditError> {
     let root = git.root();
-    let is_config = |path: &Path| path.file_name().is_some_and(|name| name == FILE_NAME);
-    let Staged {
-        mut entries,
-        removed,
-    } = git.staged()?;
-    let changed = entries.iter().map(|entry| &entry.path).chain(&removed);
-    if changed.into_iter().any(|path| is_config(path)) {
-        entries = git.index(&[Which::All])?;
-    }
+    let is_called = |path: &Path, called: &str| path.file_name().is_some_and(|name| name == called);
+    let (staged, all) = git.staged()?;
+    let named = named.map(|named| as_from(root, named));
+    let named_config = named.as_ref().map(|(named, _)| &named.path);
+    let configs: Vec<Entry> = all
+        .iter()
+        .filter(|entry| {
+            is_called(&entry.path, FILE_NAME)
+                || named_config.is_some_and(|named| *named == root.join(&entry.path))
+        })
+        .cloned()
+        .collect();
+    let misnamed = all.iter().filter(|entry| is_called(&entry.path, MISNAMED));
+    let misnamed: BTreeSet<PathBuf> = misnamed.map(|it| root.join(&it.path)).collect();
+    let mut configs = read_configs(git, configs)?;
+    let has_configs = !configs.is_empty();
+    let changed = staged.entries.iter().map(|entry| &entry.path);
+    let mut changed = changed.chain(&staged.removed);
+    let mut entries = match changed.any(|path| is_called(path, FILE_NAME)) {
+        true => all,
+        false => staged.entries,
+    };
     entries.retain(|entry| !entry.is_link && !is_skipped(&root.join(&entry.path), skip));
     let paths: Vec<PathBuf> = entries.iter().map(|entry| root.join(&entry.path)).collect();
-    let named = named.map(|named| as_from(root, named));
-    let mut configs = configs(git, named.as_ref().map(|(named, _)| named))?;
-    let has_configs = !configs.is_empty();
-    let misnamed = git.index(&[Which::Called(MISNAMED)])?;
-    let misnamed: BTreeSet<PathBuf> = misnamed.into_iter().map(|it| root.join(it.path)).collect();
     let load = |path: &Path| match configs.remove(path) {
         Some(Some(bytes)) => Some(SopsConfig::from_bytes(path, bytes)),
         // What a link leads to may be anywhere.
@@ -159,23 +167,19 @@ pub fn index(
         audit.files.extend(found);
         audit.unread.extend(unread);
     }
+    audit.files.sort_by(|a, b| a.path.cmp(&b.path));
     audit.lost_rules = lost_rules(&audit, git, true)?;
     Ok(audit)
 }
 
-/// The configs of the index, by their absolute paths; `None` for one that is a link.
-fn configs(
+/// These configs of the index, by their absolute paths; `None` for one that is a link.
+fn read_configs(
     git: &Git,
-    named: Option<&FoundConfig>,
+    configs: Vec<Entry>,
 ) -> Result<HashMap<PathBuf, Option<Vec<u8>>>, AuditError> {
     let root = git.root();
-    let mut which = vec![Which::Called(FILE_NAME)];
-    let named = named.and_then(|named| named.path.strip_prefix(root).ok());
-    which.extend(named.map(Which::Below));
-    let (links, files): (Vec<Entry>, Vec<Entry>) = git
-        .index(&which)?
-        .into_iter()
-        .partition(|entry| entry.is_link);
+    let (links, files): (Vec<Entry>, Vec<Entry>) =
+        configs.into_iter().partition(|entry| entry.is_link);
     let links = links.into_iter().map(|entry| (root.join(entry.path), None));
     let mut configs: HashMap<PathBuf, Option<Vec<u8>>> = links.collect();
     git.contents(&files, |path, _, content| {

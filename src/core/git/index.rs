@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::thread;
 
 use super::{Git, GitError, failed};
@@ -42,30 +42,11 @@ pub struct Staged {
     pub removed: Vec<PathBuf>,
 }
 
-/// Which files are meant.
-#[derive(Clone, Copy, Debug)]
-pub enum Which<'a> {
-    /// All.
-    All,
-    /// Those of this name, in whatever directory.
-    Called(&'a str),
-    /// The one at this path from the top, or those below it.
-    Below(&'a Path),
-}
-
-impl Which<'_> {
-    /// As git takes it (gitglossary(7)).
-    fn pathspec(&self) -> OsString {
-        match self {
-            Self::All => ":(top)".into(),
-            Self::Called(name) => format!(":(top,glob)**/{name}").into(),
-            Self::Below(path) => {
-                let mut spec = OsString::from(":(top,literal)");
-                spec.push(path);
-                spec
-            }
-        }
-    }
+/// The file at a path from the top, or those below it, as git takes it (gitglossary(7)).
+fn pathspec(below: &Path) -> OsString {
+    let mut spec = OsString::from(":(top,literal)");
+    spec.push(below);
+    spec
 }
 
 /// Why the content of files was not to be had.
@@ -86,11 +67,11 @@ pub enum BlobError {
 }
 
 impl Git {
-    /// What is another in the index than in the last commit.
+    /// What is another in the index than in the last commit; and all of the index.
     ///
     /// # Errors
     /// [`GitError`]
-    pub fn staged(&self) -> Result<Staged, GitError> {
+    pub fn staged(&self) -> Result<(Staged, Vec<Entry>), GitError> {
         let options = [
             "--cached",
             "--raw",
@@ -102,7 +83,13 @@ impl Git {
             "--ignore-submodules=all",
             "--diff-filter=AMTD",
         ];
-        let output = self.run("diff", &options)?;
+        // Both read the whole index, each on a core of its own.
+        let staged = self.start("diff", &options)?;
+        let index = self.start(
+            "ls-files",
+            &["-z", "--stage", "--full-name", "--", ":(top)"],
+        )?;
+        let output = staged.output()?;
         if !output.status.success() {
             return Err(failed("diff", &output));
         }
@@ -117,29 +104,7 @@ impl Git {
                 _ => staged.entries.extend(entry(mode, blob, path)),
             }
         }
-        Ok(staged)
-    }
-
-    /// The files and links of the index that are meant.
-    ///
-    /// # Errors
-    /// [`GitError`]
-    pub fn index(&self, which: &[Which<'_>]) -> Result<Vec<Entry>, GitError> {
-        let options = ["-z", "--stage", "--full-name", "--"];
-        let mut arguments: Vec<OsString> = options.iter().map(OsString::from).collect();
-        arguments.extend(which.iter().map(Which::pathspec));
-        let output = self.run("ls-files", &arguments)?;
-        if !output.status.success() {
-            return Err(failed("ls-files", &output));
-        }
-        // "MODE BLOB STAGE", a tab, the path, NUL (git-ls-files(1)).
-        let lines = output.stdout.split(|byte| *byte == 0);
-        let entries = lines.filter_map(|line| {
-            let tab = line.iter().position(|byte| *byte == b'\t')?;
-            let mut words = line[..tab].split(|byte| *byte == b' ');
-            entry(words.next(), words.next(), &line[tab + 1..])
-        });
-        Ok(entries.collect())
+        Ok((staged, entries(&index.output()?)?))
     }
 
     /// The files of the working tree that are or may be committed: tracked ones, and
@@ -151,7 +116,7 @@ impl Git {
     pub fn working_tree(&self, below: &[PathBuf]) -> Result<WorkingTree, GitError> {
         let options = ["-z", "--cached", "--others", "--exclude-standard", "--"];
         let mut arguments: Vec<OsString> = options.iter().map(OsString::from).collect();
-        arguments.extend(below.iter().map(|path| Which::Below(path).pathspec()));
+        arguments.extend(below.iter().map(|path| pathspec(path)));
         let output = self.run("ls-files", &arguments)?;
         if !output.status.success() {
             return Err(failed("ls-files", &output));
@@ -173,13 +138,35 @@ impl Git {
         })
     }
 
-    /// Hands over the content of files of the index, each with its size, in order.
+    /// Hands over the content of files of the index, each with its size, in any order.
     ///
     /// # Errors
     /// [`BlobError`]
     pub fn contents<'e>(
         &self,
         entries: &'e [Entry],
+        mut each: impl FnMut(&'e Path, u64, &mut dyn Read) -> io::Result<()>,
+    ) -> Result<(), BlobError> {
+        let mut others = Vec::new();
+        for entry in entries {
+            match self
+                .loose
+                .as_ref()
+                .and_then(|loose| loose.blob(&entry.blob))
+            {
+                Some(content) => each(&entry.path, content.len() as u64, &mut &content[..])?,
+                None => others.push(entry),
+            }
+        }
+        if others.is_empty() {
+            return Ok(());
+        }
+        self.contents_by_git(&others, each)
+    }
+
+    fn contents_by_git<'e>(
+        &self,
+        entries: &[&'e Entry],
         mut each: impl FnMut(&'e Path, u64, &mut dyn Read) -> io::Result<()>,
     ) -> Result<(), BlobError> {
         let mut command = self.command("cat-file");
@@ -243,6 +230,21 @@ fn next_size(stdout: &mut impl BufRead) -> Result<Option<u64>, BlobError> {
         (Some("missing"), _) => Ok(None),
         _ => Err(broken()),
     }
+}
+
+/// What `ls-files --stage -z` has printed: "MODE BLOB STAGE", a tab, the path, NUL
+/// (git-ls-files(1)).
+fn entries(output: &Output) -> Result<Vec<Entry>, GitError> {
+    if !output.status.success() {
+        return Err(failed("ls-files", output));
+    }
+    let lines = output.stdout.split(|byte| *byte == 0);
+    let entries = lines.filter_map(|line| {
+        let tab = memchr::memchr(b'\t', line)?;
+        let mut words = line[..tab].split(|byte| *byte == b' ');
+        entry(words.next(), words.next(), &line[tab + 1..])
+    });
+    Ok(entries.collect())
 }
 
 fn entry(mode: Option<&[u8]>, blob: Option<&[u8]>, path: &[u8]) -> Option<Entry> {

@@ -4,20 +4,23 @@
 //! | --- | --- |
 //! | `history` | what stands in commits |
 //! | `index` | what stands in the index, and which files there are |
+//! | `loose` | objects that lie in a file each |
 
 #![expect(clippy::disallowed_methods, reason = "this is what runs git")]
 
 mod history;
 mod index;
+mod loose;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 pub use history::{Branch, commit_of};
-pub use index::{BlobError, Entry, Staged, Which, WorkingTree};
+pub use index::{BlobError, Entry, Staged, WorkingTree};
+use loose::Loose;
 
 /// Variables by which git would look at another repository than the one it is
 /// told: they are set where kb runs in a hook.
@@ -47,6 +50,7 @@ pub struct Git {
     /// Where git is started: what the environment names may be named from there.
     directory: PathBuf,
     root: PathBuf,
+    loose: Option<Loose>,
 }
 
 impl Git {
@@ -61,6 +65,7 @@ impl Git {
             environment,
             directory: root.clone(),
             root,
+            loose: None,
         }
     }
 
@@ -78,7 +83,20 @@ impl Git {
             environment,
             root: PathBuf::new(),
             directory,
+            loose: None,
         };
+        let output = git.run("rev-parse", &["--show-toplevel", "--git-path", "objects"])?;
+        let lines: Vec<&[u8]> = output.stdout.split(|byte| *byte == b'\n').collect();
+        match lines.as_slice() {
+            [top, objects, b""] if output.status.success() && !top.is_empty() => {
+                git.root = PathBuf::from(OsStr::from_bytes(top));
+                git.loose = Some(Loose::new(git.directory.join(OsStr::from_bytes(objects))));
+                return Ok(git);
+            }
+            // A directory has a line end in its name, and no telling which one.
+            [_, _, _, ..] if output.status.success() => {}
+            _ => return Err(failed("rev-parse", &output)),
+        }
         let output = git.run("rev-parse", &["--show-toplevel"])?;
         let top = output.stdout.strip_suffix(b"\n");
         match top.filter(|top| output.status.success() && !top.is_empty()) {
@@ -98,9 +116,22 @@ impl Git {
         task: &'static str,
         arguments: &[A],
     ) -> Result<Output, GitError> {
+        self.start(task, arguments)?.output()
+    }
+
+    /// Starts a git whose output is wanted later.
+    fn start<A: AsRef<OsStr>>(
+        &self,
+        task: &'static str,
+        arguments: &[A],
+    ) -> Result<Running, GitError> {
         let mut command = self.command(task);
-        command.args(arguments).stdin(Stdio::null());
-        command.output().map_err(GitError::Start)
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().map(Running).map_err(GitError::Start)
     }
 
     fn command(&self, task: &'static str) -> Command {
@@ -122,6 +153,15 @@ impl Git {
             .args(["--no-pager", "-c", "color.ui=false"])
             .args(["-c", "color.grep=false", task]);
         command
+    }
+}
+
+/// A git that was started.
+struct Running(Child);
+
+impl Running {
+    fn output(self) -> Result<Output, GitError> {
+        self.0.wait_with_output().map_err(GitError::Start)
     }
 }
 

@@ -4,6 +4,8 @@
 //! to a value; the places in a list count for nothing. In a binary file all is
 //! encrypted.
 
+use std::cell::RefCell;
+
 use serde_json::Value;
 
 use super::config::SECRET_VALUES;
@@ -48,11 +50,10 @@ impl Selection {
     /// field of this name.
     pub fn new(text: impl Fn(&str) -> Option<String>) -> Self {
         let said = |field: &str| text(field).filter(|text| !text.is_empty());
-        let regex = |text: String| PathRegex::new(&text).ok();
         if let Some(text) = said("encrypted_regex") {
-            Self::EncryptedRegex(regex(text))
+            Self::EncryptedRegex(regex(&text))
         } else if let Some(text) = said("unencrypted_regex") {
-            Self::UnencryptedRegex(regex(text))
+            Self::UnencryptedRegex(regex(&text))
         } else if let Some(suffix) = said("encrypted_suffix") {
             Self::EncryptedSuffix(suffix)
         } else if let Some(suffix) = said("unencrypted_suffix") {
@@ -66,7 +67,7 @@ impl Selection {
 
     /// As kb writes it for Secrets: their values.
     pub fn of_secrets() -> Self {
-        Self::EncryptedRegex(PathRegex::new(SECRET_VALUES).ok())
+        Self::EncryptedRegex(regex(SECRET_VALUES))
     }
 
     /// As the metadata of an encrypted file says it: the value of `sops` in it.
@@ -181,6 +182,21 @@ impl Selection {
             _ => {}
         }
     }
+}
+
+thread_local! {
+    /// The expression that was read last: most files of a repository have the same, and
+    /// to compile it takes longer than to read a file.
+    static LAST: RefCell<Option<PathRegex>> = const { RefCell::new(None) };
+}
+
+fn regex(text: &str) -> Option<PathRegex> {
+    LAST.with_borrow_mut(|last| {
+        if last.as_ref().is_none_or(|last| last.as_str() != text) {
+            *last = PathRegex::new(text).ok();
+        }
+        last.clone()
+    })
 }
 
 #[cfg(test)]
