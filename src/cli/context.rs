@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::environment::Environment;
+use super::environment::{Environment, SOPS_CONFIG};
 use super::failure::{Failure, Hint, Program, edit_arguments};
 use super::options::CommonOptions;
+use super::origin::Sourced;
 use super::report::Report;
 use super::stdout::Stdout;
 use crate::core::cluster::{Cluster, kubeconfig};
 use crate::core::encrypted::FileError;
 use crate::core::flux_secret::BadLine;
 use crate::core::git::Git;
-use crate::core::repository::{self, FoundConfig};
+use crate::core::repository::{self, ConfigLocation, FoundConfig};
 use crate::core::sops::Sops;
 
 /// The process around a command, resolved into plain values.
@@ -67,8 +68,20 @@ impl Context {
 
     /// The `.sops.yaml` that was named, by `--config` or `SOPS_CONFIG`.
     pub fn named_config(&self) -> Option<PathBuf> {
-        let option = self.common.config.clone();
-        option.or_else(|| self.environment.named_config())
+        self.sourced_config().map(|named| named.value)
+    }
+
+    /// The same, with what named it.
+    pub fn sourced_config(&self) -> Option<Sourced<PathBuf>> {
+        Sourced::named(
+            ("--config", self.common.config.clone()),
+            (SOPS_CONFIG, self.environment.named_config()),
+        )
+    }
+
+    /// Where the config is that commands change.
+    pub fn config_location(&self) -> ConfigLocation {
+        repository::locate(&self.directory, self.named_config().as_deref())
     }
 
     /// The same, as sops takes it.

@@ -148,17 +148,23 @@ impl Environment {
     #[cfg(not(debug_assertions))]
     pub fn pause_at(&self, _point: &str) {}
 
+    /// Whether [`KUBECONFIG`] names any file.
+    pub fn names_kubeconfigs(&self) -> bool {
+        !self.listed_kubeconfigs().is_empty()
+    }
+
+    fn listed_kubeconfigs(&self) -> Vec<PathBuf> {
+        let list = self.get(KUBECONFIG).unwrap_or_default();
+        let paths = std::env::split_paths(list);
+        paths.filter(|path| !path.as_os_str().is_empty()).collect()
+    }
+
     /// Where to look for the cluster; `named` is a kubeconfig, and `context` one in it.
     pub fn kubeconfig(
         &self,
         named: Option<&PathBuf>,
         context: Option<&String>,
     ) -> KubeconfigSource {
-        let listed = || {
-            let list = self.get(KUBECONFIG).unwrap_or_default();
-            let paths = std::env::split_paths(list);
-            paths.filter(|path| !path.as_os_str().is_empty()).collect()
-        };
         let pod = |name| {
             self.get(name)
                 .map(|value| value.to_string_lossy().into_owned())
@@ -166,7 +172,7 @@ impl Environment {
         KubeconfigSource {
             named: match named {
                 Some(path) => vec![path.clone()],
-                None => listed(),
+                None => self.listed_kubeconfigs(),
             },
             must_exist: named.is_some(),
             default: self

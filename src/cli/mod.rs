@@ -9,6 +9,7 @@
 //! | [`context`] | what every command gets beside its own arguments |
 //! | [`environment`] | reads the variables that kb knows |
 //! | [`options`] | the options that every command takes |
+//! | [`origin`] | says where context, namespace, Secret and config came from |
 //! | [`progress`] | shows on a terminal how far it is |
 //! | [`private_key`] | takes a private key from stdin or a hidden prompt |
 //! | [`readers`] | options that decide about readers of files |
@@ -25,6 +26,7 @@ pub mod failure;
 pub mod k;
 pub mod man;
 pub mod options;
+pub mod origin;
 pub mod private_key;
 pub mod progress;
 pub mod readers;

@@ -46,10 +46,23 @@ pub struct KubeconfigSource {
     pub environment: Vec<(OsString, OsString)>,
 }
 
+/// Why a context is the one that is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContextChoice {
+    /// It was asked for by name.
+    Named,
+    /// It is the kubeconfig's `current-context`.
+    Current,
+    /// There is no kubeconfig, and kb runs in a pod.
+    Pod,
+}
+
 /// One cluster, chosen: its context, its server, and how to connect.
 pub struct Target {
     /// The context's name; `in-cluster` for a pod's own credentials.
     pub context: String,
+    /// Why it is this one.
+    pub choice: ContextChoice,
     pub(super) config: Config,
     pub(super) terminal: bool,
     pub(super) environment: Vec<(OsString, OsString)>,
@@ -327,6 +340,10 @@ fn from_kubeconfig(
     }
     Ok(Target {
         context: name,
+        choice: match source.context {
+            Some(_) => ContextChoice::Named,
+            None => ContextChoice::Current,
+        },
         config,
         terminal: source.terminal,
         environment: source.environment.clone(),
@@ -358,6 +375,7 @@ fn in_cluster(host: &str, port: &str) -> Result<Target, KubeconfigError> {
         })?;
     Ok(Target {
         context: context.to_owned(),
+        choice: ContextChoice::Pod,
         config,
         // There is no plugin to run.
         terminal: false,

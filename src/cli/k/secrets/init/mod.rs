@@ -20,7 +20,6 @@ use crate::core::flux_secret::CURRENT_ENTRY;
 use crate::core::identity::{Identity, Recipient, RecipientError};
 use crate::core::init::{self, ChangePlan, KeySource, Outcome, Plan};
 use crate::core::replace;
-use crate::core::repository;
 use crate::core::signals;
 use crate::core::sops_config::{self, ConfigError, PathRegex, SopsConfig, Target};
 
@@ -91,8 +90,7 @@ impl Init {
             let (stdout, report) = (&context.stdout, &context.report);
             stdout.check_for_secret("the private key", self.allow_disk, report)?;
         }
-        let named = context.named_config();
-        let location = repository::locate(&context.directory, named.as_deref());
+        let location = context.config_location();
         if let Some(path) = &location.misnamed {
             return Err(ConfigError::Misnamed { path: path.clone() }.into());
         }
@@ -112,6 +110,7 @@ impl Init {
             _ => KeySource::Generate,
         };
         let cluster = context.connect()?;
+        let sources = context.sources(&cluster, &location);
         let key = match self.force.is_asked_for() {
             false => key,
             true => {
@@ -119,6 +118,7 @@ impl Init {
                     context,
                     cluster: &cluster,
                     location: &location,
+                    sources: &sources,
                     config: &config,
                     options: &self.force,
                     sops: sops.as_ref(),
@@ -183,7 +183,7 @@ impl Init {
             Plan::Change(plan) => plan,
             Plan::InLine(in_line) => {
                 if let Some(rekey) = unmatched(&in_line.recipient)? {
-                    return rekey.run(self.dry_run);
+                    return rekey.run(self.dry_run, Some(&sources));
                 }
                 say::in_line(context, &location.path, &in_line);
                 return Ok(());
@@ -198,11 +198,11 @@ impl Init {
             context.report.warning(&text, None);
         }
         let rekey = unmatched(&plan.recipient)?;
-        say::plan(context, &cluster, &plan);
+        say::plan(context, &cluster, &sources, &plan);
         if self.dry_run {
             say::difference(context, &plan);
             if let Some(rekey) = rekey {
-                return rekey.run(self.dry_run);
+                return rekey.run(self.dry_run, None);
             }
             let report = &context.report;
             report.say("Nothing was changed: this was a dry run.");
@@ -212,7 +212,7 @@ impl Init {
         execute(context, &cluster, *plan)?;
         // .sops.yaml is another one by now.
         match unmatched(&recipient)? {
-            Some(rekey) => rekey.run(self.dry_run),
+            Some(rekey) => rekey.run(self.dry_run, None),
             None => Ok(()),
         }
     }
@@ -263,7 +263,7 @@ fn execute(context: &Context, cluster: &Cluster, plan: ChangePlan) -> Result<(),
         }
         Err(error) => {
             if new_namespace {
-                let namespace = &context.common.namespace;
+                let namespace = context.common.secret().namespace;
                 let text = format!("the namespace {namespace} may have been created, and stays");
                 context.report.warning(&text, None);
             }

@@ -16,6 +16,7 @@ use crate::cli::EXIT_USAGE;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program, show_key_arguments};
 use crate::cli::options::OutputFormat;
+use crate::cli::origin::Sources;
 use crate::cli::progress::Progress;
 use crate::cli::readers::{ReaderOptions, change_lines};
 use crate::cli::servers::ask_about;
@@ -176,6 +177,7 @@ pub(super) struct Task<'a> {
     pub(super) context: &'a Context,
     pub(super) cluster: &'a Cluster,
     pub(super) location: &'a ConfigLocation,
+    pub(super) sources: &'a Sources,
     pub(super) config: &'a SopsConfig,
     pub(super) options: &'a Force,
     pub(super) sops: Option<&'a Sops>,
@@ -276,7 +278,7 @@ impl Task<'_> {
             }
         };
         plan.try_out(self.cluster)?;
-        say::plan(context, self.cluster, &plan, self.dry_run);
+        say::plan(context, self.cluster, self.sources, &plan, self.dry_run);
         if !self.dry_run && !self.is_confirmed(&plan) {
             return Err(Failure::new("nothing was changed").hint("--yes goes on without asking"));
         }
@@ -303,7 +305,7 @@ impl Task<'_> {
         let changes = change_lines(left.moved(&targets.files));
         if self.dry_run {
             if self.options.output.is_some() {
-                let plan = json::plan(self.cluster, &prepared);
+                let plan = json::plan(self.cluster, self.sources, &prepared);
                 context.stdout.write_json("the plan", &plan)?;
             }
             context
