@@ -40,6 +40,10 @@ pub const TMPDIR: &str = "TMPDIR";
 
 /// The name of the shell that asks for completions.
 pub const KB_COMPLETE: &str = "KB_COMPLETE";
+/// Which word is to be completed: of kb's own script, and of clap's.
+pub const KB_COMPLETE_INDEX: &str = "KB_COMPLETE_INDEX";
+/// See [`KB_COMPLETE_INDEX`].
+pub const CLAP_COMPLETE_INDEX: &str = "_CLAP_COMPLETE_INDEX";
 
 /// A point of a rotation at which a debug build stops itself, for the tests.
 #[cfg(debug_assertions)]
@@ -90,6 +94,13 @@ impl Environment {
     /// The shell that asks for completions.
     pub fn shell_that_completes(&self) -> Option<String> {
         Some(self.get(KB_COMPLETE)?.to_string_lossy().into_owned())
+    }
+
+    /// Which of the words is to be completed, where the shell says it.
+    pub fn word_to_complete(&self) -> Option<usize> {
+        let index = self.get(KB_COMPLETE_INDEX);
+        let index = index.or_else(|| self.get(CLAP_COMPLETE_INDEX));
+        index?.to_str()?.parse().ok()
     }
 
     fn text(&self, name: &str) -> String {

@@ -133,7 +133,8 @@ fn run(process: Process) -> u8 {
     let directory = process.directory.map(|real| environment.spelled(real));
     if let Some(shell) = completions::asking_shell(&environment) {
         let directory = directory.unwrap_or_default();
-        completions::answer(&shell, process.arguments, &environment, &directory);
+        let stdout = Stdout::new(process.stdout_was_closed);
+        completions::answer(shell, process.arguments, &environment, &directory, &stdout);
         return EXIT_DONE;
     }
     let cli = match Cli::try_parse_from(process.arguments) {
