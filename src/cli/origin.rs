@@ -99,6 +99,12 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// Whether the context was named on the command line. A variable of the shell is no
+    /// sign that anyone thought of it.
+    pub fn has_typed_context(&self) -> bool {
+        matches!(self.context.origin, Origin::Option(_))
+    }
+
     /// The lines of a plan, each indented and without a line end behind the last.
     pub fn lines(&self) -> String {
         let kubeconfig = match self.kubeconfig {

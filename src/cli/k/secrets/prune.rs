@@ -35,7 +35,8 @@ pub struct Prune {
 
 impl Prune {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let location = context.config_location();
+        let named = context.named_config();
+        let location = repository::locate(&context.directory, named.as_deref());
         let secret = context.common.secret();
         let git = repository::git_root(&context.directory);
         let skip = context.skipped(&self.skip, &location.roots)?;

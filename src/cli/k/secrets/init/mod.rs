@@ -63,11 +63,19 @@ pub struct Init {
     add: bool,
 
     /// Put the key wherever this recipient stands, because its cluster was rebuilt
-    #[arg(long, value_name = "RECIPIENT", value_parser = parse_recipient, conflicts_with = "path_regex", group = "asks")]
+    #[arg(long, value_name = "RECIPIENT", value_parser = parse_recipient, conflicts_with = "path_regex")]
     replace: Option<Recipient>,
 
-    /// With --force: do not ask; with --replace: go on although only the replaced key opens some files
-    #[arg(long, requires = "asks")]
+    /// Go on although only the replaced key opens some files
+    #[arg(long, requires = "replace")]
+    accept_loss: bool,
+
+    /// Do not ask
+    ///
+    /// It answers questions, and overrides nothing. Without a terminal only --force
+    /// needs it, and only where .sops.yaml names several clusters and --context is not
+    /// given.
+    #[arg(long)]
     yes: bool,
 
     /// Create the namespace of the Secret if it is missing
@@ -142,7 +150,7 @@ impl Init {
             files: init::Files {
                 paths: location.paths,
                 roots: location.roots.clone(),
-                accept_loss: self.yes,
+                accept_loss: self.accept_loss,
             },
             key,
             target: self.target(),
@@ -166,7 +174,7 @@ impl Init {
             {
                 let mut consent = consent.clone();
                 let left = &first.affected.left;
-                if ask_about(context, &mut consent.servers, left)? {
+                if !self.yes && ask_about(context, &mut consent.servers, left)? {
                     with_servers.get_or_init(|| consent);
                     found = find()?;
                 }
@@ -179,7 +187,7 @@ impl Init {
                 ignore_mac: self.force.ignore_mac,
             }))
         };
-        let plan = match decided(context, &cluster, init::plan(&cluster, request)?)? {
+        let plan = match self.decided(context, &cluster, init::plan(&cluster, request)?)? {
             Plan::Change(plan) => plan,
             Plan::InLine(in_line) => {
                 if let Some(rekey) = unmatched(&in_line.recipient)? {
@@ -217,6 +225,22 @@ impl Init {
         }
     }
 
+    /// Where the plan leaves a choice and someone is there, asks.
+    fn decided(&self, context: &Context, cluster: &Cluster, plan: Plan) -> Result<Plan, Failure> {
+        let report = &context.report;
+        let Plan::Choose(undecided) = plan else {
+            return Ok(plan);
+        };
+        if self.yes || !can_ask(report) {
+            return Ok(Plan::Choose(undecided));
+        }
+        let name = &cluster.target().context;
+        match rule_picker::pick(report, name, undecided.rules()) {
+            Some(target) => Ok(undecided.plan(cluster, &target)?),
+            None => Ok(Plan::Choose(undecided)),
+        }
+    }
+
     fn target(&self) -> Target {
         match (&self.path_regex, &self.replace) {
             (Some(regex), _) => Target::Paths {
@@ -226,22 +250,6 @@ impl Init {
             (None, Some(old)) => Target::InsteadOf(old.clone()),
             (None, None) => Target::Evident,
         }
-    }
-}
-
-/// Where the plan leaves a choice and someone is there, asks.
-fn decided(context: &Context, cluster: &Cluster, plan: Plan) -> Result<Plan, Failure> {
-    let report = &context.report;
-    let Plan::Choose(undecided) = plan else {
-        return Ok(plan);
-    };
-    if !can_ask(report) {
-        return Ok(Plan::Choose(undecided));
-    }
-    let name = &cluster.target().context;
-    match rule_picker::pick(report, name, undecided.rules()) {
-        Some(target) => Ok(undecided.plan(cluster, &target)?),
-        None => Ok(Plan::Choose(undecided)),
     }
 }
 
@@ -296,8 +304,7 @@ fn parse_recipient(text: &str) -> Result<Recipient, String> {
 /// gone loses nothing.
 fn show_key(context: &Context, identity: &Identity) -> Result<(), Failure> {
     let secret = context.common.secret();
-    let line = format!("{}\n", identity.key().expose());
-    context.stdout.write(line.as_bytes()).map_err(|error| {
+    context.stdout.write_key(identity.key().expose()).map_err(|error| {
         Failure::new(format!(
             "stdout did not take the private key: {error}; the cluster has it ({secret}), and .sops.yaml names it"
         ))

@@ -5,7 +5,7 @@ use std::path::Path;
 use similar::TextDiff;
 
 use crate::cli::context::Context;
-use crate::cli::failure::Hint;
+use crate::cli::failure::{Hint, file_list};
 use crate::cli::origin::Sources;
 use crate::core::cluster::Cluster;
 use crate::core::init::{ChangePlan, ConfigChange, InLine};
@@ -114,6 +114,11 @@ fn warn(context: &Context, change: &ConfigChange) {
     for warning in &change.warnings {
         let (text, hint) = warning_in_words(warning);
         report.warning(&text, Some(&Hint::Text(hint.to_owned())));
+    }
+    let lost = file_list("", &change.lost) + &file_list("cannot be read: ", &change.unread);
+    if !lost.is_empty() {
+        let text = format!("nobody can read these files any more, as far as kb can tell:{lost}");
+        report.warning(&text, None);
     }
     for path in &change.foreign {
         let text = format!(
