@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::environment::Environment;
-use super::failure::{Failure, Hint, Program, edit_arguments};
-use super::options::CommonOptions;
+use super::environment::{Environment, SOPS_CONFIG};
+use super::failure::{Failure, Hint, Program, remove_lines};
+use super::options::{CommonOptions, quoted};
+use super::origin::Sourced;
 use super::report::Report;
 use super::stdout::Stdout;
-use crate::core::cluster::{Cluster, kubeconfig};
+use crate::core::cluster::{Cluster, Exposure, Target, kubeconfig};
 use crate::core::encrypted::FileError;
 use crate::core::flux_secret::BadLine;
 use crate::core::git::Git;
-use crate::core::repository::{self, FoundConfig};
+use crate::core::repository::{self, ConfigLocation, FoundConfig};
 use crate::core::sops::Sops;
 
 /// The process around a command, resolved into plain values.
@@ -42,7 +43,43 @@ impl Context {
         self.report.detail(&format!(
             "asking the API server {server} (context \"{name}\")"
         ));
+        self.warn_of_exposure(&target);
         Ok(Cluster::connect(target, self.common.request_timeout.0)?)
+    }
+
+    /// Before anything is sent.
+    fn warn_of_exposure(&self, target: &Target) {
+        let (server, context) = (target.server(), &target.context);
+        let cluster = quoted(&target.cluster);
+        let (text, hint) = match target.exposure() {
+            None => return,
+            Some(Exposure::Unverified) => (
+                format!(
+                    "the certificate of the API server {server} is not verified (insecure-skip-tls-verify, \
+                     context \"{context}\"): whoever answers at this address gets your credentials, and can \
+                     read and replace the private key"
+                ),
+                Hint::command(
+                    "to have it verified:",
+                    Program::Kubectl,
+                    format!(
+                        "config set-cluster {cluster} --embed-certs --certificate-authority=FILE"
+                    ),
+                ),
+            ),
+            Some(Exposure::Unencrypted) => (
+                format!(
+                    "the API server {server} is reached without TLS (context \"{context}\"): whoever is on the \
+                     way there gets your credentials, and can read and replace the private key"
+                ),
+                Hint::command(
+                    "if it has an https:// address:",
+                    Program::Kubectl,
+                    format!("config set-cluster {cluster} --server=https://HOST:PORT"),
+                ),
+            ),
+        };
+        self.report.warning(&text, Some(&hint));
     }
 
     /// The absolute path of a file that was named, as sops is to get it.
@@ -67,8 +104,20 @@ impl Context {
 
     /// The `.sops.yaml` that was named, by `--config` or `SOPS_CONFIG`.
     pub fn named_config(&self) -> Option<PathBuf> {
-        let option = self.common.config.clone();
-        option.or_else(|| self.environment.named_config())
+        self.sourced_config().map(|named| named.value)
+    }
+
+    /// The same, with what named it.
+    pub fn sourced_config(&self) -> Option<Sourced<PathBuf>> {
+        Sourced::named(
+            ("--config", self.common.config.clone()),
+            (SOPS_CONFIG, self.environment.named_config()),
+        )
+    }
+
+    /// Where the config is that commands change.
+    pub fn config_location(&self) -> ConfigLocation {
+        repository::locate(&self.directory, self.named_config().as_deref())
     }
 
     /// The same, as sops takes it.
@@ -132,16 +181,13 @@ impl Context {
                 0 => String::new(),
                 more => format!(" (and {more} more such lines)"),
             };
+            let hints = remove_lines(&secret, bad_lines);
             self.report.warning(
                 &format!(
                     "the Secret {secret}, {}, line {}: {}{more}; Flux refuses the whole Secret for it",
                     bad.entry, bad.line, bad.reason
                 ),
-                Some(&Hint::command(
-                    "to take the line out (the entry is base64):",
-                    Program::Kubectl,
-                    edit_arguments(&secret),
-                )),
+                hints.first(),
             );
         }
     }

@@ -40,6 +40,10 @@ pub const TMPDIR: &str = "TMPDIR";
 
 /// The name of the shell that asks for completions.
 pub const KB_COMPLETE: &str = "KB_COMPLETE";
+/// Which word is to be completed: of kb's own script, and of clap's.
+pub const KB_COMPLETE_INDEX: &str = "KB_COMPLETE_INDEX";
+/// See [`KB_COMPLETE_INDEX`].
+pub const CLAP_COMPLETE_INDEX: &str = "_CLAP_COMPLETE_INDEX";
 
 /// A point of a rotation at which a debug build stops itself, for the tests.
 #[cfg(debug_assertions)]
@@ -90,6 +94,13 @@ impl Environment {
     /// The shell that asks for completions.
     pub fn shell_that_completes(&self) -> Option<String> {
         Some(self.get(KB_COMPLETE)?.to_string_lossy().into_owned())
+    }
+
+    /// Which of the words is to be completed, where the shell says it.
+    pub fn word_to_complete(&self) -> Option<usize> {
+        let index = self.get(KB_COMPLETE_INDEX);
+        let index = index.or_else(|| self.get(CLAP_COMPLETE_INDEX));
+        index?.to_str()?.parse().ok()
     }
 
     fn text(&self, name: &str) -> String {
@@ -148,17 +159,23 @@ impl Environment {
     #[cfg(not(debug_assertions))]
     pub fn pause_at(&self, _point: &str) {}
 
+    /// Whether [`KUBECONFIG`] names any file.
+    pub fn names_kubeconfigs(&self) -> bool {
+        !self.listed_kubeconfigs().is_empty()
+    }
+
+    fn listed_kubeconfigs(&self) -> Vec<PathBuf> {
+        let list = self.get(KUBECONFIG).unwrap_or_default();
+        let paths = std::env::split_paths(list);
+        paths.filter(|path| !path.as_os_str().is_empty()).collect()
+    }
+
     /// Where to look for the cluster; `named` is a kubeconfig, and `context` one in it.
     pub fn kubeconfig(
         &self,
         named: Option<&PathBuf>,
         context: Option<&String>,
     ) -> KubeconfigSource {
-        let listed = || {
-            let list = self.get(KUBECONFIG).unwrap_or_default();
-            let paths = std::env::split_paths(list);
-            paths.filter(|path| !path.as_os_str().is_empty()).collect()
-        };
         let pod = |name| {
             self.get(name)
                 .map(|value| value.to_string_lossy().into_owned())
@@ -166,7 +183,7 @@ impl Environment {
         KubeconfigSource {
             named: match named {
                 Some(path) => vec![path.clone()],
-                None => listed(),
+                None => self.listed_kubeconfigs(),
             },
             must_exist: named.is_some(),
             default: self

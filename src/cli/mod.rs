@@ -9,6 +9,7 @@
 //! | [`context`] | what every command gets beside its own arguments |
 //! | [`environment`] | reads the variables that kb knows |
 //! | [`options`] | the options that every command takes |
+//! | [`origin`] | says where context, namespace, Secret and config came from |
 //! | [`progress`] | shows on a terminal how far it is |
 //! | [`private_key`] | takes a private key from stdin or a hidden prompt |
 //! | [`readers`] | options that decide about readers of files |
@@ -25,6 +26,7 @@ pub mod failure;
 pub mod k;
 pub mod man;
 pub mod options;
+pub mod origin;
 pub mod private_key;
 pub mod progress;
 pub mod readers;
@@ -131,7 +133,8 @@ fn run(process: Process) -> u8 {
     let directory = process.directory.map(|real| environment.spelled(real));
     if let Some(shell) = completions::asking_shell(&environment) {
         let directory = directory.unwrap_or_default();
-        completions::answer(&shell, process.arguments, &environment, &directory);
+        let stdout = Stdout::new(process.stdout_was_closed);
+        completions::answer(shell, process.arguments, &environment, &directory, &stdout);
         return EXIT_DONE;
     }
     let cli = match Cli::try_parse_from(process.arguments) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ColorChoice, ValueEnum};
 
+use super::origin::Sourced;
 use crate::core::cluster::SecretName;
 
 /// Where Flux's own documentation puts the Secret.
@@ -23,28 +24,26 @@ pub struct CommonOptions {
     #[arg(long, global = true, value_name = "FILE", help_heading = "Cluster")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Namespace of the Secret that holds the cluster's key
+    /// Namespace of the Secret that holds the cluster's key [default: flux-system]
     #[arg(
         short,
         long,
         global = true,
         value_name = "NAMESPACE",
-        default_value = DEFAULT_NAMESPACE,
         value_parser = parse_name,
         help_heading = "Cluster"
     )]
-    pub namespace: String,
+    pub namespace: Option<String>,
 
-    /// Name of the Secret that holds the cluster's key
+    /// Name of the Secret that holds the cluster's key [default: sops-age]
     #[arg(
         long,
         global = true,
         value_name = "NAME",
-        default_value = DEFAULT_SECRET_NAME,
         value_parser = parse_name,
         help_heading = "Cluster"
     )]
-    pub secret_name: String,
+    pub secret_name: Option<String>,
 
     /// Longest time to wait for one answer of the API server, such as 5s or 1m; 0 waits forever
     #[arg(
@@ -95,14 +94,22 @@ pub struct CommonOptions {
 impl CommonOptions {
     /// The Secret that holds the cluster's key.
     pub fn secret(&self) -> SecretName {
+        let (namespace, name) = self.sourced_secret();
         SecretName {
-            namespace: self.namespace.clone(),
-            name: self.secret_name.clone(),
+            namespace: namespace.value,
+            name: name.value,
         }
     }
-}
 
-impl CommonOptions {
+    /// Its namespace and its name, and where they came from.
+    pub fn sourced_secret(&self) -> (Sourced<String>, Sourced<String>) {
+        let (namespace, name) = (self.namespace.clone(), self.secret_name.clone());
+        (
+            Sourced::or_default(("--namespace", namespace), DEFAULT_NAMESPACE.to_owned()),
+            Sourced::or_default(("--secret-name", name), DEFAULT_SECRET_NAME.to_owned()),
+        )
+    }
+
     /// The options with which kubectl goes where this command line goes, each
     /// after a space; empty where none was given.
     pub fn same_context(&self) -> String {
@@ -123,11 +130,12 @@ impl CommonOptions {
     /// the config.
     pub fn same_cluster(&self) -> String {
         let mut options = self.same_context();
-        if self.namespace != DEFAULT_NAMESPACE {
-            options.push_str(&format!(" -n {}", quoted(&self.namespace)));
+        let secret = self.secret();
+        if secret.namespace != DEFAULT_NAMESPACE {
+            options.push_str(&format!(" -n {}", quoted(&secret.namespace)));
         }
-        if self.secret_name != DEFAULT_SECRET_NAME {
-            options.push_str(&format!(" --secret-name {}", quoted(&self.secret_name)));
+        if secret.name != DEFAULT_SECRET_NAME {
+            options.push_str(&format!(" --secret-name {}", quoted(&secret.name)));
         }
         if let Some(path) = &self.config {
             options.push_str(&format!(" --config {}", quoted(&path.to_string_lossy())));

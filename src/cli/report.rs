@@ -153,7 +153,11 @@ impl Report {
                 arguments,
             } => match program {
                 Program::Kb => format!("{purpose} {}", self.kb(arguments)),
-                Program::Kubectl => format!("{purpose} kubectl{} {arguments}", self.same_context),
+                Program::Kubectl => {
+                    let kubectl = format!("kubectl{} ", self.same_context);
+                    let arguments = arguments.replace("| kubectl ", &format!("| {kubectl}"));
+                    format!("{purpose} {kubectl}{arguments}")
+                }
             },
         }
     }

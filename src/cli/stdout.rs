@@ -128,6 +128,15 @@ impl Stdout {
         }
     }
 
+    /// Writes a private key, and a line end behind it: no copy of the key is made.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn write_key(&self, key: &str) -> io::Result<()> {
+        self.write(key.as_bytes())?;
+        self.write(b"\n")
+    }
+
     /// Writes all of it.
     ///
     /// # Errors

@@ -117,11 +117,14 @@ fn with_items(document: &Value) -> Vec<&Value> {
 }
 
 /// Whether it is this Secret. Kustomize may give the namespace, so a manifest without one
-/// may be it.
+/// may be it; so may one whose author forgot the apiVersion. A kind of the same name in
+/// another API group is not.
 fn is_named(manifest: &Value, secret: &SecretName) -> bool {
     let metadata = &manifest["metadata"];
     let namespace = &metadata["namespace"];
+    let version = &manifest["apiVersion"];
     manifest["kind"] == "Secret"
+        && (version.is_null() || *version == "v1")
         && metadata["name"] == *secret.name
         && (namespace.is_null() || *namespace == *secret.namespace)
 }

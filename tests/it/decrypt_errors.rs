@@ -304,13 +304,13 @@ fn a_secret_without_a_usable_key_is_told() {
     let (key, recipient) = keypair(&setup.world);
     setup.encrypt_for(&recipient, "s.yaml", SECRET);
     setup.put_key(&[("age.key", &key)]);
-    insta::assert_snapshot!(setup.decrypt(&["s.yaml"]).snapshot(), @"
+    insta::assert_snapshot!(setup.decrypt(&["s.yaml"]).snapshot(), @r#"
     exit code: 1
     ----- stdout -----
     ----- stderr -----
     error: the Secret [NS]/sops-age holds its key as age.key, which Flux does not read
-    hint: to rename the entry to age.agekey: kubectl -n [NS] edit secret sops-age
-    ");
+    hint: to rename age.key to age.agekey: kubectl -n [NS] patch secret sops-age --type=json -p '[{"op":"move","from":"/data/age.key","path":"/data/age.agekey"}]'
+    "#);
     setup.put_key(&[("age.agekey", &recipient)]);
     assert_fails(
         &setup.decrypt(&["s.yaml"]),

@@ -16,8 +16,12 @@ fn the_cluster_and_the_config_get_the_two_halves_of_one_key() {
     ----- stderr -----
     A new age key for the cluster of context "test" (https://127.0.0.1:[PORT]):
       public key  [RECIPIENT]
-      Secret      [NS]/sops-age, new
-      config      .sops.yaml: a new file, with a rule for files named *secret*.yaml
+      context     test (current-context, default kubeconfig)
+      namespace   [NS] (from --namespace)
+      Secret      sops-age (default)
+      config      .sops.yaml (at the top of the repository)
+      to create   the Secret
+      to change   a new file, with a rule for files named *secret*.yaml
     Done. The private key was shown this once: keep it in your password manager.
     Commit .sops.yaml. By its rules, sops now encrypts for this cluster.
     "#);
@@ -147,8 +151,12 @@ fn a_dry_run_shows_the_change_and_makes_none() {
     ----- stderr -----
     A new age key for the cluster of context "test" (https://127.0.0.1:[PORT]):
       public key  [RECIPIENT]
-      Secret      [NS]/sops-age, new
-      config      .sops.yaml: the rule in line 3: x
+      context     test (current-context, default kubeconfig)
+      namespace   [NS] (from --namespace)
+      Secret      sops-age (default)
+      config      .sops.yaml (at the top of the repository)
+      to create   the Secret
+      to change   the rule in line 3: x
     warning: the rule has no encrypted_regex: all of a file such as x.yaml would be encrypted, and Flux could not apply it
     hint: add to the rule: encrypted_regex: ^(data|stringData)$
     warning: the rule matches x/kustomization.yaml too, which kustomize cannot read encrypted

@@ -174,8 +174,12 @@ fn a_config_written_by_someone_else_meanwhile_takes_the_secret_back() {
     ----- stderr -----
     A new age key for the cluster of context "test" (https://127.0.0.1:[PORT]):
       public key  [RECIPIENT]
-      Secret      [NS]/sops-age, new
-      config      .sops.yaml: a new file, with a rule for files named *secret*.yaml
+      context     test (current-context, default kubeconfig)
+      namespace   [NS] (from --namespace)
+      Secret      sops-age (default)
+      config      .sops.yaml (at the top of the repository)
+      to create   the Secret
+      to change   a new file, with a rule for files named *secret*.yaml
     error: the new Secret [NS]/sops-age was taken back, because .sops.yaml was not written: .sops.yaml was changed by someone else meanwhile
     hint: look at .sops.yaml, and run it again
     "#);

@@ -28,8 +28,12 @@ fn an_imported_key_is_in_the_cluster_and_the_config_and_is_not_printed() {
     ----- stderr -----
     This age key for the cluster of context "test" (https://127.0.0.1:[PORT]):
       public key  [RECIPIENT]
-      Secret      [NS]/sops-age, new
-      config      .sops.yaml: a new file, with a rule for files named *secret*.yaml
+      context     test (current-context, default kubeconfig)
+      namespace   [NS] (from --namespace)
+      Secret      sops-age (default)
+      config      .sops.yaml (at the top of the repository)
+      to create   the Secret
+      to change   a new file, with a rule for files named *secret*.yaml
     Done. Commit .sops.yaml if it was changed.
     "#);
     let entry = setup.entry("age.agekey").expect("the entry");
@@ -156,8 +160,12 @@ fn the_clusters_own_key_comes_into_the_config() {
     ----- stderr -----
     The age key for the cluster of context "test" (https://127.0.0.1:[PORT]):
       public key  [RECIPIENT]
-      Secret      [NS]/sops-age, there already
-      config      .sops.yaml: a new file, with a rule for files named *secret*.yaml
+      context     test (current-context, default kubeconfig)
+      namespace   [NS] (from --namespace)
+      Secret      sops-age (default)
+      config      .sops.yaml (at the top of the repository)
+      to create   nothing: the Secret exists
+      to change   a new file, with a rule for files named *secret*.yaml
     Done. Commit .sops.yaml if it was changed.
     "#);
     assert!(setup.world.read(".sops.yaml").contains(&recipient));

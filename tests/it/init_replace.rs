@@ -53,7 +53,7 @@ fn files_that_only_the_replaced_key_opens_stop_it() {
         "ignored/app.env",
         "ignored/blob",
         "--import",
-        "--yes",
+        "--accept-loss",
     ];
     assert_fails(&run, 1, &words);
     for not_named in ["shared.yaml", "vendor/clone", "README"] {
@@ -61,7 +61,17 @@ fn files_that_only_the_replaced_key_opens_stop_it() {
     }
     assert_eq!(setup.entry("age.agekey"), None);
     assert_eq!(setup.world.read(".sops.yaml"), config);
-    setup.init(&["--replace", &old, "--yes"]).assert_code(0);
+    // It is not answered by "do not ask".
+    assert_fails(&setup.init(&["--replace", &old, "--yes"]), 1, &words);
+    assert_eq!(setup.world.read(".sops.yaml"), config);
+    let run = setup.init(&["--replace", &old, "--accept-loss"]);
+    for lost in [
+        "nobody can read these files any more",
+        "deep/er/x.yaml",
+        "ignored/blob",
+    ] {
+        assert!(run.assert_code(0).err().contains(lost), "{}", run.err());
+    }
     assert_eq!(
         setup.world.read(".sops.yaml"),
         config.replace(&old, &setup.recipient())

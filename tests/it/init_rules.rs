@@ -311,7 +311,7 @@ fn options_that_make_no_sense_are_wrong_usage() {
     let (key, recipient) = keypair(&setup.world);
     let cases: [(&[&str], &str); 9] = [
         (&["--add"], "--path-regex"),
-        (&["--yes"], "--replace"),
+        (&["--accept-loss"], "--replace"),
         (&["--path-regex", "["], "missing closing ]"),
         (
             &["--path-regex", "x**"],

@@ -1,7 +1,8 @@
 //! What shells and packagers get: completions, and man pages.
 
-use testkit::Run;
+use testkit::{Run, World};
 
+use crate::terminal::Terminal;
 use crate::{Setup, assert_fails, bare_world};
 
 /// What a shell would be told for these words; the last one is being typed.
@@ -69,7 +70,7 @@ fn only_a_shell_that_is_known_gets_completions_instead_of_the_command() {
 }
 
 #[test]
-fn every_shell_gets_a_script_and_bash_takes_it() {
+fn every_shell_gets_a_script() {
     let world = bare_world();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let run = world.kb(["completions", shell]);
@@ -81,30 +82,118 @@ fn every_shell_gets_a_script_and_bash_takes_it() {
         assert_eq!(run.err(), "");
     }
     world.kb(["completions", "tcsh"]).assert_code(2);
-    let link = world.bin().join("kb");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kb"), link).expect("a link");
-    let script = "eval \"$(kb completions bash)\"; COMP_WORDS=(kb k secrets de); COMP_CWORD=3; \
-                  _clap_complete_kb kb de secrets; echo \"${COMPREPLY[@]}\"";
-    let run = world.tool("bash", ["-c", script]);
-    assert_eq!(run.assert_code(0).out().trim(), "decrypt", "{}", run.err());
-    // bash takes what is completed as words of its own.
-    world.write(
-        ".sops.yaml",
-        "creation_rules:\n- path_regex: (^|/)a b$\n  age: <key>\n",
+}
+
+/// File names that a shell would take for something else, were they inserted as they are.
+const NAMES: [&str; 22] = [
+    "db-$(touch PWNED)secret.yaml",
+    "`touch PWNED`.yaml",
+    "a;touch PWNED;.yaml",
+    "a&touch PWNED&.yaml",
+    "a|touch PWNED",
+    "a>PWNED",
+    "(touch PWNED)",
+    "a b  c.yaml",
+    "it's.yaml",
+    "\"quoted\".yaml",
+    "$HOME.yaml",
+    "*.yaml",
+    "[ab]?.yaml",
+    "~",
+    "{a,b}",
+    "ex!!cl",
+    r"back\slash",
+    r"\$(touch PWNED)'",
+    "#hash",
+    "a:b=c@d.yaml",
+    "-x",
+    "Ünï.yaml",
+];
+
+/// Names that no shell is told of.
+const NOT_COMPLETED: [&str; 3] = ["a\nb", "a\tb", "a\u{1b}[2Jb"];
+
+/// In an interactive shell, types the name of a directory behind `kb k secrets decrypt` and
+/// each of these quotes, then Tab and Enter: kb gets the file in it, and nothing else is
+/// run.
+#[track_caller]
+fn assert_files_are_quoted(command: &str, enter: &str, quotes: &[&str], world: &World) {
+    let prompt = "ready> ";
+    let kb = env!("CARGO_BIN_EXE_kb");
+    world.script(
+        "kb",
+        &format!(
+            "#!/bin/sh\nif [ -n \"$KB_COMPLETE\" ] || [ \"$1\" = completions ]; then exec '{kb}' \"$@\"; fi\n\
+             for word; do printf '%s\\0' \"$word\" >>\"$HOME/words\"; done\nprintf '\\0' >>\"$HOME/words\"\necho it-ran\n"
+        ),
     );
-    for typed in ["", "("] {
-        let script = format!(
-            "eval \"$(kb completions bash)\"; COMP_WORDS=(kb k secrets init --path-regex {typed:?}); COMP_CWORD=5; \
-             _clap_complete_kb kb {typed:?} --path-regex; echo \"${{COMPREPLY[@]}}\""
-        );
-        let run = world.tool("bash", ["-c", &script]);
-        assert_eq!(
-            run.assert_code(0).out().trim(),
-            "'(^|/)a b$'",
-            "{typed} {}",
-            run.err()
-        );
+    let mut terminal = Terminal::run_in(world, command);
+    terminal.wait_for(prompt);
+    let mut expected = Vec::new();
+    for (number, name) in NAMES.iter().chain(&NOT_COMPLETED).enumerate() {
+        let directory = format!("d{number}/");
+        world.write(format!("{directory}{name}"), "x");
+        for quote in quotes {
+            let is_completed = !NOT_COMPLETED.contains(name);
+            // An open quote would wait for its end.
+            if !is_completed && !quote.is_empty() {
+                continue;
+            }
+            let file = if is_completed { *name } else { "" };
+            expected.push(format!("k\0secrets\0decrypt\0{directory}{file}\0\0"));
+            terminal.type_text(&format!("kb k secrets decrypt {quote}{directory}\t"));
+            terminal.type_text(enter);
+            terminal.wait_for("it-ran").wait_for(prompt);
+        }
     }
+    terminal.type_text("exit\r");
+    terminal.end();
+    let words = std::fs::read_to_string(world.home().join("words")).expect("words");
+    for (words, expected) in words.split_inclusive("\0\0").zip(&expected) {
+        assert_eq!(words, expected, "{command}");
+    }
+    assert_eq!(words, expected.concat());
+    let found = world.tool("find", [".", "-name", "PWNED*"]);
+    assert_eq!(found.out(), "");
+}
+
+#[test]
+fn bash_completes_file_names_as_quoted_words() {
+    let world = bare_world();
+    world.write_home("rc", "source <(kb completions bash)\nPS1='ready> '\n");
+    let bash = "exec bash --noprofile --rcfile ~/rc -i";
+    assert_files_are_quoted(bash, "\r", &["", "'", "\""], &world);
+}
+
+#[test]
+fn zsh_completes_file_names_as_quoted_words() {
+    let world = bare_world();
+    world.write_home(
+        ".zshrc",
+        "autoload -U compinit; compinit -u -D\nsource <(kb completions zsh)\nPS1='ready> '\nunsetopt PROMPT_SP BANG_HIST\n",
+    );
+    assert_files_are_quoted("exec zsh -i", "\r", &["", "'", "\""], &world);
+}
+
+#[test]
+fn fish_completes_file_names_as_quoted_words() {
+    let world = bare_world();
+    world.write_home(
+        ".config/fish/config.fish",
+        "kb completions fish | source\nfunction fish_prompt; echo 'ready> '; end\n",
+    );
+    assert_files_are_quoted("exec fish -i", "\r", &["", "'", "\""], &world);
+}
+
+#[test]
+fn elvish_completes_file_names_as_quoted_words() {
+    let world = bare_world();
+    world.write_home(
+        "rc.elv",
+        "eval (kb completions elvish | slurp)\nset edit:prompt = { put 'ready> ' }\nset edit:rprompt = { put '' }\n",
+    );
+    // The first Enter takes the candidate.
+    assert_files_are_quoted("exec elvish -rc ~/rc.elv", "\r\r", &[""], &world);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
+use testkit::World;
+
 use crate::Setup;
 
 /// How long kb may be silent before it counts as hanging.
@@ -33,9 +35,14 @@ impl Terminal {
 
     /// Starts a command line in the setup's repository.
     pub(crate) fn run(setup: &Setup, line: &str) -> Self {
+        Self::run_in(&setup.world, line)
+    }
+
+    /// Starts a command line in the world's repository.
+    pub(crate) fn run_in(world: &World, line: &str) -> Self {
         let line = format!("stty rows 24 cols 100; {line}");
         let options = ["--quiet", "--return", "--flush", "--command", &line];
-        let mut command = setup.world.tool_cmd("script", options);
+        let mut command = world.tool_cmd("script", options);
         command.arg("/dev/null").stdin(Stdio::piped());
         let mut child = command.spawn().expect("script");
         let stdout = child.stdout.take().expect("stdout");

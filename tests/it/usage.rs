@@ -71,14 +71,10 @@ fn every_command_and_option_is_described() {
               Kubeconfig file to use, instead of $KUBECONFIG or ~/.kube/config
 
       -n, --namespace <NAMESPACE>
-              Namespace of the Secret that holds the cluster's key
-              
-              [default: flux-system]
+              Namespace of the Secret that holds the cluster's key [default: flux-system]
 
           --secret-name <NAME>
-              Name of the Secret that holds the cluster's key
-              
-              [default: sops-age]
+              Name of the Secret that holds the cluster's key [default: sops-age]
 
           --request-timeout <TIME>
               Longest time to wait for one answer of the API server, such as 5s or 1m; 0 waits forever
@@ -177,9 +173,14 @@ fn every_command_and_option_is_described() {
           --replace <RECIPIENT>
               Put the key wherever this recipient stands, because its cluster was rebuilt
 
+          --accept-loss
+              Go on although only the replaced key opens some files
+
           --yes
-              With --force: do not ask; with --replace: go on although only the replaced key opens some
-              files
+              Do not ask
+              
+              It answers questions, and overrides nothing. Without a terminal only --force needs it, and
+              only where .sops.yaml names several clusters and --context is not given.
 
           --create-namespace
               Create the namespace of the Secret if it is missing

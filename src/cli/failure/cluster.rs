@@ -1,6 +1,7 @@
 //! Hints for what goes wrong between kb and the API server.
 
 use super::{Failure, Program};
+use crate::cli::options::quoted;
 use crate::core::cluster::{ClusterError, KubeconfigError, PluginError, PluginFailure, Request};
 
 const LOG_IN_AGAIN: &str = "log in again with the tool that wrote the kubeconfig";
@@ -18,6 +19,14 @@ impl From<KubeconfigError> for Failure {
             KubeconfigError::UnknownContext { contexts, .. } => {
                 failure.hint(one_of("the contexts there are:", &contexts))
             }
+            KubeconfigError::InsecureWithAuthority { cluster, .. } => failure.hint_command(
+                "to have it verified by that authority:",
+                Program::Kubectl,
+                format!(
+                    "config set-cluster {} --insecure-skip-tls-verify=false",
+                    quoted(&cluster)
+                ),
+            ),
             KubeconfigError::Parse { .. }
             | KubeconfigError::Merge { .. }
             | KubeconfigError::NoServer { .. }

@@ -1,7 +1,7 @@
 //! Hints for the errors of whole commands.
 
 use super::secret::show_key_arguments;
-use super::{Failure, Program, file_list};
+use super::{Failure, Program, TYPE_KEY, file_list};
 use crate::cli::options::quoted;
 use crate::core::decrypt::DecryptError;
 use crate::core::flux_secret::CURRENT_ENTRY;
@@ -121,8 +121,12 @@ impl From<InitError> for Failure {
                 .detail(&file_list("", &files))
                 .detail(&file_list("cannot be read: ", &unread))
                 .hint("if you have that key still, a cluster without one takes it: init --import")
-                .hint("else move the files first: sops rotate -i --add-age, with that key in SOPS_AGE_KEY")
-                .hint(format!("--replace {old} --yes goes on if it is lost for good")),
+                .hint(format!("else move the files first: {TYPE_KEY}; sops rotate --in-place --add-age NEW FILE"))
+                .hint_command(
+                    "if that key is lost for good, with the same options:",
+                    Program::Kb,
+                    format!("k secrets init --replace {old} --accept-loss"),
+                ),
             InitError::NamespaceMissing { .. } => failure
                 .hint("--create-namespace creates it; flux bootstrap does too")
                 .hint("--context chooses another cluster, if this is the wrong one"),

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use super::report::one_line;
 use super::{EXIT_FAILED, EXIT_FOUND};
 
-pub use secret::{edit_arguments, show_key_arguments};
+pub use secret::{put_key_back, remove_entry, remove_lines, rename_entry, show_key_arguments};
 
 /// What to type next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,10 @@ pub enum Program {
     /// kubectl.
     Kubectl,
 }
+
+/// Shell words that take a private key from the keyboard, or from what is pasted: it is not
+/// shown, and no history keeps it.
+pub const TYPE_KEY: &str = "read -rs SOPS_AGE_KEY; export SOPS_AGE_KEY";
 
 /// What is said when kb gives up.
 #[derive(Debug)]
@@ -183,7 +187,7 @@ impl Failure {
 }
 
 /// The first files, each in a line.
-fn file_list(what: &str, files: &[PathBuf]) -> String {
+pub(super) fn file_list(what: &str, files: &[PathBuf]) -> String {
     const SHOWN: usize = 10;
     let line = |path: &PathBuf| format!("\n  {what}{}", one_line(path));
     let mut text: String = files.iter().take(SHOWN).map(line).collect();

@@ -1,13 +1,13 @@
 //! Hints for what stops a rotation.
 
 use super::config::replace_hint;
-use super::secret::edit_arguments;
+use super::secret::{remove_entry, remove_lines};
 use super::{Failure, Hint, Program, file_list};
 use crate::cli::options::quoted;
 use crate::cli::report::one_line;
 use crate::core::cluster::SecretName;
 use crate::core::encrypted::{OpenError, Tampered, Unsupported};
-use crate::core::flux_secret::{JournalError, SecretCopy};
+use crate::core::flux_secret::{JournalError, NEXT_ENTRY, SecretCopy};
 use crate::core::readers::Reader;
 use crate::core::reencrypt::{FileTrouble, ReencryptError, Undecided, Why};
 use crate::core::rotate::{BadKeys, Refusal, RotateError};
@@ -177,11 +177,18 @@ impl From<Refusal> for Failure {
                 secret,
                 is_copy: true,
             } => failure.hint_copy(&secret),
-            Refusal::Immutable { secret, .. } => failure.hint_command(
-                "an immutable Secret can only be made anew; to save it first:",
-                Program::Kubectl,
-                format!("-n {} get secret {} -o yaml", secret.namespace, secret.name),
-            ),
+            Refusal::Immutable { secret, .. } => failure
+                .hint_command(
+                    "an immutable Secret can only be made anew; to show its keys, for your password manager:",
+                    Program::Kb,
+                    "k secrets key",
+                )
+                .hint_command(
+                    "then:",
+                    Program::Kubectl,
+                    format!("-n {} delete secret {}", secret.namespace, secret.name),
+                )
+                .hint_command("and with the current key on stdin:", Program::Kb, "k secrets init --import"),
             Refusal::Files(troubles) => failure
                 .with_troubles(&troubles.iter().collect::<Vec<_>>())
                 .hint("--skip PATH leaves a file for the old key, which stays in the cluster until it is pruned")
@@ -220,32 +227,31 @@ impl From<BadKeys> for Failure {
         let failure = Self::from_error(&error);
         match error {
             BadKeys::Lines { secret, lines } => {
+                let hints = remove_lines(&secret, &lines);
                 let lines = lines
                     .iter()
                     .map(|bad| format!("\n  {}, line {}: {}", bad.entry, bad.line, bad.reason));
                 failure
                     .detail(&lines.collect::<String>())
-                    .hint_command(
-                        "they would be lost; to take them out (the entries are base64):",
-                        Program::Kubectl,
-                        edit_arguments(&secret),
-                    )
+                    .hint("a rotation would lose them")
+                    .hints_of(hints)
             }
-            BadKeys::UnknownRecipient => failure.hint(
-                "sops rotate --add-age and --rm-age, with the key in SOPS_AGE_KEY, move its files by hand",
-            ),
-            BadKeys::NewUnknown => failure
-                .hint("make an X25519 key: age-keygen | kb k secrets init --force --import"),
-            BadKeys::NextUnknown(secret) => failure.hint_command(
-                "if no file is for it, to take the entry out:",
-                Program::Kubectl,
-                edit_arguments(&secret),
-            ),
-            BadKeys::OtherUnderWay(_) => failure.hint_command(
-                "to finish that one first:",
+            BadKeys::UnknownRecipient => failure.hint_command(
+                "to move its files by hand:",
                 Program::Kb,
-                GO_ON,
+                "k secrets exec -- sops rotate --in-place --add-age NEW --rm-age OLD FILE",
             ),
+            BadKeys::NewUnknown => {
+                failure.hint("make an X25519 key: age-keygen | kb k secrets init --force --import")
+            }
+            BadKeys::NextUnknown(secret) => failure.hints_of(vec![remove_entry(
+                "if no file is for it, to remove the entry:",
+                &secret,
+                NEXT_ENTRY,
+            )]),
+            BadKeys::OtherUnderWay(_) => {
+                failure.hint_command("to finish that one first:", Program::Kb, GO_ON)
+            }
             BadKeys::Same(_) => failure.hint_command(
                 "to bring this repository in line with it:",
                 Program::Kb,

@@ -46,17 +46,51 @@ pub struct KubeconfigSource {
     pub environment: Vec<(OsString, OsString)>,
 }
 
+/// Why a context is the one that is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContextChoice {
+    /// It was asked for by name.
+    Named,
+    /// It is the kubeconfig's `current-context`.
+    Current,
+    /// There is no kubeconfig, and kb runs in a pod.
+    Pod,
+}
+
 /// One cluster, chosen: its context, its server, and how to connect.
 pub struct Target {
     /// The context's name; `in-cluster` for a pod's own credentials.
     pub context: String,
+    /// Why it is this one.
+    pub choice: ContextChoice,
+    /// The kubeconfig's name of its cluster; empty in a pod.
+    pub cluster: String,
     pub(super) config: Config,
     pub(super) terminal: bool,
     pub(super) environment: Vec<(OsString, OsString)>,
 }
 
+/// Why others may read, or answer, what kb sends to an API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposure {
+    /// Its certificate is not verified, by `insecure-skip-tls-verify`.
+    Unverified,
+    /// It is reached without TLS, and not on this machine (`kubectl proxy`).
+    Unencrypted,
+}
+
 impl Target {
-    /// The API server's URL, without a path's final slash.
+    /// Whether others may read, or answer, what kb sends to the server.
+    pub fn exposure(&self) -> Option<Exposure> {
+        let config = &self.config;
+        let is_near = proxy::is_loopback(&config.cluster_url) && config.proxy_url.is_none();
+        match config.cluster_url.scheme_str() {
+            Some("http") => (!is_near).then_some(Exposure::Unencrypted),
+            _ => config.accept_invalid_certs.then_some(Exposure::Unverified),
+        }
+    }
+
+    /// The API server's URL, without a path's final slash. It contains no password.
     pub fn server(&self) -> String {
         self.config
             .cluster_url
@@ -146,6 +180,18 @@ pub enum KubeconfigError {
         /// Why.
         #[source]
         source: TokenError,
+    },
+    /// The kubeconfig names a certificate authority, and says not to verify. client-go
+    /// refuses it in the same words.
+    #[error(
+        "the cluster \"{cluster}\" of context \"{context}\" has insecure-skip-tls-verify beside a certificate authority: \
+         specifying a root certificates file with the insecure flag is not allowed"
+    )]
+    InsecureWithAuthority {
+        /// The context.
+        context: String,
+        /// The cluster that it names.
+        cluster: String,
     },
     /// The certificate authority does not load.
     #[error("the certificate authority of context \"{context}\" does not load: {reason}")]
@@ -302,9 +348,17 @@ fn from_kubeconfig(
             }
         },
     };
-    let mut config = Config::new(url("the server in the kubeconfig", SERVER_SCHEMES, server)?);
+    let is_insecure = cluster.insecure_skip_tls_verify.unwrap_or(false);
+    if is_insecure && names_authority(cluster) {
+        return Err(KubeconfigError::InsecureWithAuthority {
+            context: name,
+            cluster: context.cluster.clone(),
+        });
+    }
+    let server = url("the server in the kubeconfig", SERVER_SCHEMES, server)?;
+    let mut config = Config::new(without_secrets(server)?);
     config.root_cert = certificate_authority(&name, cluster)?;
-    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
+    config.accept_invalid_certs = is_insecure;
     config.tls_server_name = cluster
         .tls_server_name
         .clone()
@@ -327,6 +381,11 @@ fn from_kubeconfig(
     }
     Ok(Target {
         context: name,
+        choice: match source.context {
+            Some(_) => ContextChoice::Named,
+            None => ContextChoice::Current,
+        },
+        cluster: context.cluster.clone(),
         config,
         terminal: source.terminal,
         environment: source.environment.clone(),
@@ -358,6 +417,8 @@ fn in_cluster(host: &str, port: &str) -> Result<Target, KubeconfigError> {
         })?;
     Ok(Target {
         context: context.to_owned(),
+        choice: ContextChoice::Pod,
+        cluster: String::new(),
         config,
         // There is no plugin to run.
         terminal: false,
@@ -379,6 +440,32 @@ fn url(
     };
     uri.filter(known)
         .ok_or(KubeconfigError::Url { what, schemes })
+}
+
+/// A server's URL with scheme, host, port and path alone. A user, a password or a token in
+/// it are not sent, so no error of any library can show them.
+fn without_secrets(server: http::Uri) -> Result<http::Uri, KubeconfigError> {
+    let mut parts = server.into_parts();
+    let host = parts.authority.take().and_then(|authority| {
+        let text = authority.as_str();
+        let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+        host.parse().ok()
+    });
+    let path = parts.path_and_query.take();
+    let path = path.map_or_else(|| "/".to_owned(), |both| both.path().to_owned());
+    parts.authority = host;
+    parts.path_and_query = path.parse().ok();
+    http::Uri::from_parts(parts).map_err(|_| KubeconfigError::Url {
+        what: "the server in the kubeconfig",
+        schemes: SERVER_SCHEMES,
+    })
+}
+
+/// Whether the kubeconfig has an authority for this cluster, as data or as a file.
+fn names_authority(cluster: &Cluster) -> bool {
+    let data = cluster.certificate_authority_data.as_deref();
+    let file = cluster.certificate_authority.as_deref();
+    data.is_some_and(|data| !data.is_empty()) || file.is_some_and(names_a_file)
 }
 
 fn certificate_authority(

@@ -24,7 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{ClusterError, Request};
 pub use exec_plugin::{PluginError, PluginFailure};
-pub use kubeconfig::{KubeconfigError, KubeconfigSource, Target};
+pub use kubeconfig::{ContextChoice, Exposure, KubeconfigError, KubeconfigSource, Target};
 pub use kustomization::{Kustomization, Source};
 pub use proxy::ProxyVariables;
 pub use stored_secret::StoredSecret;

@@ -18,6 +18,12 @@ pub struct ProxyVariables {
     pub no: String,
 }
 
+/// Whether the server is on this machine.
+pub(super) fn is_loopback(server: &http::Uri) -> bool {
+    let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 /// The proxy's URL and where it stands, as kubectl chooses it: the kubeconfig's
 /// `proxy-url` always, else the environment's, from which loopback and
 /// `NO_PROXY` hosts are excepted. `None` is a direct connection.
@@ -29,8 +35,7 @@ pub(super) fn choose(
     if let Some(url) = in_kubeconfig.filter(|url| !url.is_empty()) {
         return Some(("the proxy-url in the kubeconfig", url.to_owned()));
     }
-    let host = server.host()?.trim_matches(['[', ']']);
-    if host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+    if is_loopback(server) {
         return None;
     }
     let (what, url) = match server.scheme_str() {

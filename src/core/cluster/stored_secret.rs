@@ -36,6 +36,12 @@ impl StoredSecret {
         self.0.metadata.uid.as_deref().unwrap_or_default()
     }
 
+    /// `metadata.resourceVersion`: it changes with every update.
+    pub fn version(&self) -> &str {
+        let version = self.0.metadata.resource_version.as_deref();
+        version.unwrap_or_default()
+    }
+
     /// Its data, decoded, ordered by the entries' names.
     pub fn data(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let data = self.0.data.iter().flatten();

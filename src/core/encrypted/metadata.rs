@@ -538,15 +538,21 @@ fn selection(fields: &[(&'static str, String)]) -> Selection {
     type Known = Vec<(Vec<(&'static str, String)>, Selection)>;
     static KNOWN: Mutex<Known> = Mutex::new(Vec::new());
     // What was cut short by a panic elsewhere is still only what was compiled.
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, selection)) = known.iter().find(|(known, _)| known == fields) {
-        return selection.clone();
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let find = |known: &Known| {
+        let found = known.iter().find(|(known, _)| known == fields);
+        found.map(|(_, selection)| selection.clone())
+    };
+    if let Some(selection) = find(&known()) {
+        return selection;
     }
+    // Meanwhile other files wait for nothing.
     let selection = Selection::new(|wanted| {
         let found = fields.iter().find(|(name, _)| *name == wanted);
         found.map(|(_, text)| text.clone())
     });
-    if known.len() < MOST {
+    let mut known = known();
+    if known.len() < MOST && find(&known).is_none() {
         known.push((fields.to_vec(), selection.clone()));
     }
     selection

@@ -57,6 +57,10 @@ pub struct BadLine {
     pub line: usize,
     /// What is wrong with it.
     pub reason: IdentityError,
+    /// Whether the entry contains no key beside such lines.
+    pub is_all: bool,
+    /// The `resourceVersion` of the Secret in which it is this line.
+    pub version: String,
 }
 
 /// The keys that a cluster holds: all identities of all `.agekey` entries.
@@ -78,11 +82,15 @@ pub enum KeysError {
         /// The entries that are there instead.
         entries: Vec<String>,
     },
-    /// The entry that holds the key is called `age.key`, which Flux ignores.
-    #[error("the Secret {secret} holds its key as {MISNAMED_ENTRY}, which Flux does not read")]
+    /// The entry that holds the key has a name that Flux ignores, most often `age.key`.
+    #[error("the Secret {secret} holds its key as {entry}, which Flux does not read")]
     Misnamed {
         /// The Secret.
         secret: SecretName,
+        /// The entry.
+        entry: String,
+        /// A name that Flux reads, and that no other entry has.
+        right: String,
     },
     /// There are such entries, and no identity in any of them.
     #[error("the Secret {secret} holds no usable key: {}", first_reason(.bad_lines, .entries))]
@@ -116,10 +124,13 @@ impl ClusterKeys {
             .filter(|(name, _)| name.ends_with(ENTRY_ENDING));
         for (entry, bytes) in read {
             let file = KeyFile::parse(bytes);
+            let is_all = file.identities.is_empty();
             bad_lines.extend(file.bad_lines.into_iter().map(|(line, reason)| BadLine {
                 entry: entry.to_owned(),
                 line,
                 reason,
+                is_all,
+                version: stored.version().to_owned(),
             }));
             entries.insert(entry.to_owned(), file.identities);
         }
@@ -127,11 +138,14 @@ impl ClusterKeys {
         if entries.values().any(|identities| !identities.is_empty()) {
             return Ok(Self { entries, bad_lines });
         }
-        let misnamed = stored
-            .entry(MISNAMED_ENTRY)
-            .is_some_and(|bytes| !KeyFile::parse(bytes).identities.is_empty());
-        if misnamed {
-            return Err(KeysError::Misnamed { secret: secret() });
+        let unread = unread_entries(stored);
+        let most_common = unread.iter().find(|entry| **entry == MISNAMED_ENTRY);
+        if let Some(entry) = most_common.or(unread.first()) {
+            return Err(KeysError::Misnamed {
+                secret: secret(),
+                entry: (*entry).to_owned(),
+                right: right_name(stored, entry),
+            });
         }
         if entries.is_empty() {
             return Err(KeysError::NoEntry {
@@ -277,6 +291,19 @@ pub fn unread_entries(stored: &StoredSecret) -> Vec<&str> {
     with_key.map(|(name, _)| name).collect()
 }
 
+/// A name for such an entry that Flux reads, and that no entry with content has.
+pub fn right_name(stored: &StoredSecret, entry: &str) -> String {
+    let is_free = |name: &str| stored.entry(name).is_none_or(<[u8]>::is_empty);
+    if is_free(CURRENT_ENTRY) {
+        return CURRENT_ENTRY.to_owned();
+    }
+    let mut name = format!("{entry}{ENTRY_ENDING}");
+    while !is_free(&name) {
+        name.insert_str(entry.len(), ".old");
+    }
+    name
+}
+
 /// The entries that Flux reads, and that hold nothing.
 pub fn empty_entries(stored: &StoredSecret) -> Vec<&str> {
     let entries = stored
@@ -382,7 +409,24 @@ mod tests {
     fn the_misnamed_entry_is_named_only_if_it_holds_a_key() {
         let key = Identity::generate().0;
         let misnamed = ClusterKeys::read(&name(), &data(&[("age.key", key.key().expose())]));
-        assert_eq!(misnamed.err(), Some(KeysError::Misnamed { secret: name() }));
+        let expected = |entry: &str, right: &str| KeysError::Misnamed {
+            secret: name(),
+            entry: entry.to_owned(),
+            right: right.to_owned(),
+        };
+        assert_eq!(misnamed.err(), Some(expected("age.key", "age.agekey")));
+        // Nothing in the way is overwritten.
+        let key = key.key().expose();
+        let taken = data(&[
+            ("keys.txt", key),
+            ("age.agekey", "x"),
+            ("keys.txt.agekey", "y"),
+        ]);
+        let taken = ClusterKeys::read(&name(), &taken);
+        assert_eq!(
+            taken.err(),
+            Some(expected("keys.txt", "keys.txt.old.agekey"))
+        );
         let other = ClusterKeys::read(&name(), &data(&[("age.key", "x"), ("b", "y")]));
         assert!(
             matches!(other, Err(KeysError::NoEntry { entries, .. }) if entries == ["age.key", "b"])

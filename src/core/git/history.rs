@@ -1,11 +1,11 @@
 //! What stands in commits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Git, GitError, failed};
+use super::{Git, GitError, failed, output};
 
 /// A branch, local or remote-tracking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +123,7 @@ impl Git {
         commit: &str,
         in_index: bool,
     ) -> Result<HashMap<PathBuf, PathBuf>, GitError> {
+        const TASK: &str = "diff-index";
         let mut options = vec![
             "--name-status",
             "-z",
@@ -132,13 +133,17 @@ impl Git {
             "--no-ext-diff",
             "--ignore-submodules=all",
         ];
+        let mut command = self.program();
         if in_index {
             options.push("--cached");
+        } else {
+            command.args(self.filters_off()?);
         }
         options.extend([commit, "--"]);
-        let output = self.run("diff", &options)?;
+        command.arg(TASK).args(options);
+        let output = output(&mut command)?;
         if !output.status.success() {
-            return Err(failed("diff", &output));
+            return Err(failed(TASK, &output));
         }
         let mut parts = output.stdout.split(|byte| *byte == 0);
         let mut renamed = HashMap::new();
@@ -148,6 +153,37 @@ impl Git {
             renamed.insert(path(new), path(old));
         }
         Ok(renamed)
+    }
+
+    /// Options with which git reads files of the working tree as they are. Otherwise the
+    /// repository's configuration names a program, as for git-lfs, through which it sends
+    /// their content before it compares them.
+    fn filters_off(&self) -> Result<Vec<String>, GitError> {
+        const TASK: &str = "config";
+        let arguments = ["--null", "--name-only", "--get-regexp", r"^filter\."];
+        let output = self.run(TASK, &arguments)?;
+        match output.status.code() {
+            Some(0) => {}
+            // There is none.
+            Some(1) if output.stderr.is_empty() => return Ok(Vec::new()),
+            _ => return Err(failed(TASK, &output)),
+        }
+        let names = String::from_utf8_lossy(&output.stdout);
+        let filters = names
+            .split('\0')
+            .filter_map(|name| Some(name.rsplit_once('.')?.0));
+        let mut options = Vec::new();
+        for filter in filters.collect::<BTreeSet<&str>>() {
+            // git would take such a name for another setting.
+            if filter.contains(['=', '\u{fffd}']) {
+                let filter = filter.to_owned();
+                return Err(GitError::Filter { filter });
+            }
+            for off in ["clean=", "smudge=", "process=", "required=false"] {
+                options.extend(["-c".to_owned(), format!("{filter}.{off}")]);
+            }
+        }
+        Ok(options)
     }
 
     /// The files of a commit with this name, in whatever directory.

@@ -1,13 +1,17 @@
-//! The `git` process. Nothing is fetched and nothing is changed.
+//! The `git` process. Nothing is fetched and nothing is changed, and git starts no program
+//! that a repository names: its configuration can be part of an archive, and a whole
+//! bare repository part of a pull request.
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | `environment` | what git gets of kb's environment |
 //! | `history` | what stands in commits |
 //! | `index` | what stands in the index, and which files there are |
 //! | `loose` | objects that lie in a file each |
 
 #![expect(clippy::disallowed_methods, reason = "this is what runs git")]
 
+mod environment;
 mod history;
 mod index;
 mod loose;
@@ -22,11 +26,18 @@ pub use history::{Branch, commit_of};
 pub use index::{BlobError, Entry, Staged, WorkingTree};
 use loose::Loose;
 
-/// Variables by which git would look at another repository than the one it is
-/// told: they are set where kb runs in a hook.
-const ELSEWHERE: &str = "GIT_";
-/// Those that say how, not where.
-const CONFIGURATION: &str = "GIT_CONFIG";
+/// Settings that would start a program, or change what git prints for one; git takes them
+/// before those of any file.
+const SETTINGS: [&str; 5] = [
+    // No program: before 2.36 it was always a path, and `false` would be one.
+    "core.fsmonitor=",
+    // There is none: git would run post-index-change.
+    "core.hooksPath=/dev/null",
+    // A directory that looks like a bare repository is one only if GIT_DIR says so.
+    "safe.bareRepository=explicit",
+    "color.ui=false",
+    "color.grep=false",
+];
 
 /// Why git did not tell.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +53,14 @@ pub enum GitError {
         /// The last line of its stderr.
         said: String,
     },
+    /// A program that the repository names cannot be turned off.
+    #[error(
+        "the name of {filter} in git's configuration contains a character that kb cannot pass on to git"
+    )]
+    Filter {
+        /// The section of the configuration.
+        filter: String,
+    },
 }
 
 /// A repository.
@@ -54,15 +73,11 @@ pub struct Git {
 }
 
 impl Git {
-    /// The repository of the working tree at `root`; git gets the `environment`, but
-    /// for what would lead it elsewhere.
-    pub fn new(root: PathBuf, mut environment: Vec<(OsString, OsString)>) -> Self {
-        environment.retain(|(name, _)| {
-            let starts = |prefix: &str| name.as_encoded_bytes().starts_with(prefix.as_bytes());
-            !starts(ELSEWHERE) || starts(CONFIGURATION)
-        });
+    /// The repository of the working tree at `root`; git gets what it needs of the
+    /// `environment`, and nothing that would lead it elsewhere.
+    pub fn new(root: PathBuf, environment: Vec<(OsString, OsString)>) -> Self {
         Self {
-            environment,
+            environment: environment::without_place(environment),
             directory: root.clone(),
             root,
             loose: None,
@@ -80,7 +95,7 @@ impl Git {
         environment: Vec<(OsString, OsString)>,
     ) -> Result<Self, GitError> {
         let mut git = Self {
-            environment,
+            environment: environment::with_place(environment),
             root: PathBuf::new(),
             directory,
             loose: None,
@@ -116,7 +131,7 @@ impl Git {
         task: &'static str,
         arguments: &[A],
     ) -> Result<Output, GitError> {
-        self.start(task, arguments)?.output()
+        output(self.command(task).args(arguments))
     }
 
     /// Starts a git whose output is wanted later.
@@ -135,12 +150,21 @@ impl Git {
     }
 
     fn command(&self, task: &'static str) -> Command {
+        let mut command = self.program();
+        command.arg(task);
+        command
+    }
+
+    /// git with its settings, and without a subcommand.
+    fn program(&self) -> Command {
         let mut command = Command::new("git");
         command
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            // A partial clone would fetch what it lacks.
+            // A partial clone would fetch what it lacks; versions that do not know the
+            // first variable mind the second, which allows no way to fetch.
             .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_ALLOW_PROTOCOL", "none")
             // What Flux has deployed is not replaced.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("LC_ALL", "C")
@@ -150,8 +174,10 @@ impl Git {
             .env_remove("GIT_ICASE_PATHSPECS")
             .arg("-C")
             .arg(&self.directory)
-            .args(["--no-pager", "-c", "color.ui=false"])
-            .args(["-c", "color.grep=false", task]);
+            .arg("--no-pager");
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
         command
     }
 }
@@ -163,6 +189,13 @@ impl Running {
     fn output(self) -> Result<Output, GitError> {
         self.0.wait_with_output().map_err(GitError::Start)
     }
+}
+
+fn output(command: &mut Command) -> Result<Output, GitError> {
+    command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(GitError::Start)
 }
 
 fn failed(task: &'static str, output: &Output) -> GitError {

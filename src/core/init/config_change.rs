@@ -19,6 +19,11 @@ pub struct ConfigChange {
     /// Other people's repositories in this one that hold files which only the
     /// replaced key opens.
     pub foreign: Vec<PathBuf>,
+    /// Files that nobody can read any more: only the replaced key opens them. The loss was
+    /// accepted.
+    pub lost: Vec<PathBuf>,
+    /// What could not be read, and may hold more of them.
+    pub unread: Vec<PathBuf>,
 }
 
 /// What is asked of `.sops.yaml`.
@@ -66,6 +71,8 @@ impl Goal<'_> {
             after: config.clone(),
             warnings: Vec::new(),
             foreign: Vec::new(),
+            lost: Vec::new(),
+            unread: Vec::new(),
         };
         for old in self.retired {
             if change.after.mentions(old) {
@@ -75,7 +82,7 @@ impl Goal<'_> {
         if !self.is_named(&change.after) {
             let choice = choose(&change.after, self.target, files.paths)?;
             if let Place::InsteadOf(old) = &choice.place {
-                change.foreign = check_loss(old, files)?;
+                change.check_loss(old, files)?;
             }
             change.put(choice.place, self.recipient)?;
             change.warnings = choice.warnings;
@@ -90,42 +97,44 @@ impl ConfigChange {
         self.places.push(place);
         Ok(())
     }
-}
 
-/// A recipient that is replaced takes with it what only its key opens. Returns
-/// other people's repositories that hold such files.
-fn check_loss(old: &Recipient, files: &Files) -> Result<Vec<PathBuf>, InitError> {
-    if files.accept_loss {
-        return Ok(Vec::new());
-    }
-    let search = Search {
-        roots: &files.roots,
-        recipients: std::slice::from_ref(old),
-        ..Search::default()
-    };
-    let scan = search.run();
-    let only = |found: &Found| match &found.file {
-        Some(file) => {
-            let recipients = file.metadata.recipients();
-            let mut others = recipients.iter().filter(|key| *key != old);
-            let has_others = others.next().is_some() || file.metadata.has_other_keys();
-            file.metadata.is_split() || !has_others
+    /// A recipient that is replaced takes with it what only its key opens: notes it.
+    ///
+    /// # Errors
+    /// [`InitError::StillNeeded`], where the loss was not accepted.
+    fn check_loss(&mut self, old: &Recipient, files: &Files) -> Result<(), InitError> {
+        let search = Search {
+            roots: &files.roots,
+            recipients: std::slice::from_ref(old),
+            ..Search::default()
+        };
+        let scan = search.run();
+        let only = |found: &Found| match &found.file {
+            Some(file) => {
+                let recipients = file.metadata.recipients();
+                let mut others = recipients.iter().filter(|key| *key != old);
+                let has_others = others.next().is_some() || file.metadata.has_other_keys();
+                file.metadata.is_split() || !has_others
+            }
+            None => true,
+        };
+        let lost = scan.files.into_iter().filter(only);
+        let (foreign, ours): (Vec<Found>, Vec<Found>) =
+            lost.partition(|file| file.foreign.is_some());
+        self.lost = ours.into_iter().map(|file| file.path).collect();
+        self.unread = scan.unread;
+        if !(files.accept_loss || self.lost.is_empty() && self.unread.is_empty()) {
+            return Err(InitError::StillNeeded {
+                old: old.clone(),
+                files: std::mem::take(&mut self.lost),
+                unread: std::mem::take(&mut self.unread),
+            });
         }
-        None => true,
-    };
-    let lost = scan.files.into_iter().filter(only);
-    let (foreign, ours): (Vec<Found>, Vec<Found>) = lost.partition(|file| file.foreign.is_some());
-    if !(ours.is_empty() && scan.unread.is_empty()) {
-        return Err(InitError::StillNeeded {
-            old: old.clone(),
-            files: ours.into_iter().map(|file| file.path).collect(),
-            unread: scan.unread,
-        });
+        self.foreign = foreign
+            .into_iter()
+            .filter_map(|file| file.foreign)
+            .collect();
+        self.foreign.dedup();
+        Ok(())
     }
-    let mut foreign: Vec<PathBuf> = foreign
-        .into_iter()
-        .filter_map(|file| file.foreign)
-        .collect();
-    foreign.dedup();
-    Ok(foreign)
 }

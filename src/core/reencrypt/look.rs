@@ -27,6 +27,8 @@ pub struct Affected {
     /// The recipients that a rule names, of those that were asked for, and all of the
     /// files that were found.
     pub named: BTreeSet<Recipient>,
+    /// The keys of other clusters in the configs.
+    pub other_clusters: OtherClusters,
     /// Other people's repositories in this one that hold files for an old
     /// recipient.
     pub foreign: BTreeSet<PathBuf>,
@@ -49,6 +51,15 @@ pub struct AffectedFile {
     pub config: Option<PathBuf>,
     /// Who can read it now and then.
     pub decision: Decision,
+}
+
+/// Other clusters than the one of the job, as the configs of the repository name them.
+#[derive(Debug, Default)]
+pub struct OtherClusters {
+    /// Recipients that may be another cluster's.
+    pub keys: BTreeSet<Recipient>,
+    /// Configs that do not parse: they may name more.
+    pub unread: Vec<PathBuf>,
 }
 
 /// A `.sops.yaml` before and after.
@@ -103,7 +114,12 @@ impl Job<'_> {
             }
             affected.left.extend(others);
         }
-        for config in configs(self.tree, scan.configs, &recipients)? {
+        let (configs, broken) = load_configs(self.tree, scan.configs, &recipients)?;
+        affected.other_clusters.unread = broken;
+        for config in configs {
+            affected.other_clusters.add(&config, |key| {
+                recipients.contains(key) || self.swap.new == *key
+            });
             let known = recipients.iter().filter(|key| config.mentions(key));
             affected.named.extend(known.cloned());
             let Some(edit) = edit(config, &self.swap)? else {
@@ -256,6 +272,24 @@ impl Affected {
     }
 }
 
+impl OtherClusters {
+    /// Whether no config names another cluster's key, as far as kb can tell.
+    pub fn is_none(&self) -> bool {
+        self.keys.is_empty() && self.unread.is_empty()
+    }
+
+    /// A person's age key looks like a cluster's. It counts as one, unless a comment marks
+    /// it as a recovery key.
+    fn add(&mut self, config: &SopsConfig, is_own: impl Fn(&Recipient) -> bool) {
+        for rule in config.rules.iter().chain(&config.recreation_rules) {
+            let keys = rule.recipients();
+            self.keys.extend(keys.filter(|key| {
+                key.may_be_a_clusters() && !is_own(key) && !rule.recovery.contains(key)
+            }));
+        }
+    }
+}
+
 /// The configs that were `found` in the tree, and the one that applies if it is
 /// elsewhere; each once, links or not. One that does not parse is passed over.
 ///
@@ -266,7 +300,18 @@ pub fn configs(
     found: Vec<PathBuf>,
     recipients: &[Recipient],
 ) -> Result<Vec<SopsConfig>, ConfigError> {
+    let (configs, _) = load_configs(tree, found, recipients)?;
+    Ok(configs)
+}
+
+/// The same, and those that were passed over.
+fn load_configs(
+    tree: &Tree,
+    found: Vec<PathBuf>,
+    recipients: &[Recipient],
+) -> Result<(Vec<SopsConfig>, Vec<PathBuf>), ConfigError> {
     let mut known = HashSet::new();
+    let mut broken = Vec::new();
     let mut configs = Vec::new();
     for path in found.into_iter().chain([tree.config.clone()]) {
         let real = path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -276,10 +321,10 @@ pub fn configs(
         match SopsConfig::load_or_empty(&path) {
             Ok(config) => configs.push(config),
             Err(error) if names_any(&path, recipients) => return Err(error),
-            Err(_) => {}
+            Err(_) => broken.push(path),
         }
     }
-    Ok(configs)
+    Ok((configs, broken))
 }
 
 /// Whether the text of a file that does not parse names one of the recipients.

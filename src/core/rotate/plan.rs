@@ -8,7 +8,7 @@ use super::{CopyPolicy, Refusal, Request, Step, UnfitCopy};
 use crate::core::cluster::SecretName;
 use crate::core::flux_secret::{BadLine, Journal, SecretCopy};
 use crate::core::identity::{Identity, Recipient};
-use crate::core::reencrypt::{Affected, FileTrouble, Targets};
+use crate::core::reencrypt::{Affected, FileTrouble, OtherClusters, Targets};
 
 /// What a rotation will do.
 pub struct Plan {
@@ -39,6 +39,8 @@ pub struct Remarks {
     pub similar: Vec<PathBuf>,
     /// Lines in other entries of the Secret that are no identity.
     pub bad_lines: Vec<BadLine>,
+    /// The other clusters that the configs of the repository name.
+    pub other_clusters: OtherClusters,
 }
 
 /// Decides what to do in a situation.
@@ -77,6 +79,7 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
         foreign: affected.foreign,
         similar,
         bad_lines: journal.keys.bad_lines.clone(),
+        other_clusters: affected.other_clusters,
         ..Remarks::default()
     };
     let mut rotated = Vec::new();

@@ -9,7 +9,7 @@ use crate::core::audit::Content;
 use crate::core::cluster::{Cluster, ClusterError, SecretName, StoredSecret};
 use crate::core::flux_secret::{
     BadLine, ClusterKeys, KeysError, MISNAMED_ENTRY, Manager, RETIRED_ENTRY, empty_entries,
-    managers, unread_entries,
+    managers, right_name, unread_entries,
 };
 use crate::core::identity::{Identity, Recipient};
 use crate::core::manifest::{self, HeldBy};
@@ -30,6 +30,8 @@ pub enum SecretProblem {
     NotRead {
         /// The entry.
         entry: String,
+        /// A name that Flux reads, and that no other entry has.
+        right: String,
     },
     /// A line of an entry is no key, for which Flux refuses the whole Secret.
     BadLine(BadLine),
@@ -91,10 +93,14 @@ pub(super) fn look(
             return Ok(None);
         }
     };
-    problems.extend(unread_entries(stored).into_iter().map(|entry| {
-        let entry = entry.to_owned();
-        SecretProblem::NotRead { entry }
-    }));
+    problems.extend(
+        unread_entries(stored)
+            .into_iter()
+            .map(|entry| SecretProblem::NotRead {
+                entry: entry.to_owned(),
+                right: right_name(stored, entry),
+            }),
+    );
     problems.extend(empty_entries(stored).into_iter().map(|entry| {
         let entry = entry.to_owned();
         SecretProblem::Empty { entry }

@@ -119,6 +119,24 @@ fn a_fix_that_would_not_be_one_changes_nothing() {
     }
 }
 
+/// Rules of another place than the top of the repository are named.
+#[test]
+fn a_fix_names_a_config_that_is_not_the_repositorys() {
+    let repository = Repository::new();
+    repository
+        .world
+        .write("apps/.sops.yaml", repository.world.read(".sops.yaml"));
+    repository.world.write("apps/db-secret.yaml", MANIFEST);
+    repository.world.write("db-secret.yaml", MANIFEST);
+    let run = repository.check(&["--fix"]);
+    let said = run.assert_code(0).err();
+    assert!(
+        said.contains("Encrypted: apps/db-secret.yaml, by apps/.sops.yaml\n"),
+        "{said}"
+    );
+    assert!(said.contains("Encrypted: db-secret.yaml\n"), "{said}");
+}
+
 #[test]
 fn a_fix_of_what_is_staged_leaves_the_index_to_the_person() {
     let repository = Repository::new();

@@ -44,7 +44,8 @@ fn copies_are_named_and_rotated_only_when_asked() {
     let run = rotating.force(&["--all-copies"]);
     rotating.assert_rotated(&run);
     assert!(
-        run.err().contains(&format!("sops-age, {copy}/sops-age")),
+        run.err()
+            .contains(&format!("  copies      {copy}/sops-age\n")),
         "{}",
         run.err()
     );

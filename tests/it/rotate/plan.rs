@@ -47,6 +47,10 @@ fn dry_run_says_it_all_and_changes_nothing() {
     assert_eq!(json["version"], 1);
     assert_eq!(json["old"], serde_json::json!([rotating.old]));
     assert_eq!(json["new"], Value::Null);
+    assert_eq!(
+        json["sources"]["context"],
+        serde_json::json!({"value": "test", "from": "current-context"})
+    );
     let steps = json["steps"].as_array().expect("steps");
     let names: Vec<&str> = steps
         .iter()
@@ -87,7 +91,6 @@ fn options_that_do_not_go_together_are_wrong_usage() {
         &["--force", "--all-copies", "--only-this"],
         &["--ignore-mac"],
         &["--skip", "x"],
-        &["--yes"],
     ] {
         setup.init(arguments).assert_code(2);
     }
@@ -161,7 +164,7 @@ fn every_config_of_the_repository_is_brought_in_line() {
     std::os::unix::fs::symlink("../shared/config.yaml", &link).expect("symlink");
     let elsewhere = rotating.world.write_home("elsewhere.yaml", &simple);
     let named = elsewhere.to_str().expect("UTF-8");
-    let spawned = rotating.paused_at("planned", &["--config", named]);
+    let spawned = rotating.paused_at("planned", &["--yes", "--config", named]);
     rotating.world.write("late/.sops.yaml", &simple);
     let run = super::go_on(spawned);
     let new = rotating.assert_rotated(&run);
@@ -241,7 +244,7 @@ fn all_identities_of_the_current_entry_are_rotated_away_and_nothing_else_is_lost
     rotating
         .files
         .push(("all.yaml".to_owned(), "a: b\n".to_owned()));
-    let run = rotating.force(&[]);
+    let run = rotating.force(&["--yes"]);
     let new = rotating.assert_rotated(&run);
     assert_eq!(rotating.entry("other.agekey"), Some(other));
     assert_eq!(rotating.entry("note").as_deref(), Some("theirs"));

@@ -51,7 +51,7 @@ impl Rotating {
     #[track_caller]
     fn assert_file_left(&self, args: &[&str], words: &[&str]) {
         let before = self.world.read_bytes(FILE);
-        let run = self.force(args);
+        let run = self.force(&[&["--yes"], args].concat());
         assert_said(
             &run,
             3,
@@ -104,7 +104,7 @@ fn one_who_is_new_in_the_rule_joins_by_use_existing_alone() {
     let rotating = Rotating::with_file_for("new-in-rule", &[]);
     let (_, dev) = keypair(&rotating.world);
     rotating.add_rule("^team/", &[&rotating.old, &dev]);
-    rotating.force(&[]).assert_code(0);
+    rotating.force(&["--yes"]).assert_code(0);
     rotating.assert_readers(&[]);
     let run = rotating.init(&["--use-existing"]);
     let words = format!("{dev} gains access to {FILE}");

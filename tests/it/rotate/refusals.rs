@@ -178,6 +178,13 @@ fn a_repository_that_holds_the_very_secret_is_refused() {
         "infra/key.yaml",
         manifest(&format!("stringData:\n  age.agekey: {other}\n")),
     );
+    // An object of somebody's own kind of that name, whose values this cluster opens.
+    let custom = manifest("stringData:\n  a: b\n").replace(
+        "apiVersion: v1\nkind: Secret",
+        "apiVersion: example.org/v1\nkind: Secret",
+    );
+    rotating.world.write("infra/custom.yaml", &custom);
+    rotating.encrypt_by(&config, "infra/custom.yaml");
     rotating.world.write(
         "infra/flux.yaml",
         "kind: Kustomization\nspec:\n  decryption:\n    secretRef:\n      name: sops-age\n",
@@ -197,6 +204,8 @@ fn a_repository_that_holds_the_very_secret_is_refused() {
         "{}",
         run.err()
     );
+    let custom = rotating.world.read("infra/custom.yaml");
+    assert!(!custom.contains(&rotating.old), "{custom}");
 }
 
 #[test]

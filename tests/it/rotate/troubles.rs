@@ -507,7 +507,7 @@ fn a_recipient_that_is_named_twice_is_named_once_afterwards() {
     for name in ["others.yaml", "twice.yaml"] {
         rotating.files.push((name.to_owned(), "a: b\n".to_owned()));
     }
-    let run = rotating.force(&[]);
+    let run = rotating.force(&["--yes"]);
     let new = rotating.assert_rotated(&run);
     let count = |name: &str, key: &str| rotating.world.read(name).matches(key).count();
     assert_eq!(count("others.yaml", &other), 1);

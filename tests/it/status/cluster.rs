@@ -28,15 +28,35 @@ fn an_entry_that_flux_does_not_read() {
     let words = "age.key holds a key, and Flux does not read it: it should be called age.agekey";
     in_line.put(&[("age.key", &key)]);
     let screen = in_line.assert_all_found(&["entry-not-read", "key-not-named"], &[words]);
-    assert!(screen.contains("kubectl -n "), "{screen}");
-    in_line.put(&[("age.agekey", &key)]);
+    in_line.follow(&screen, "to rename age.key to age.agekey:");
     in_line.assert_in_line();
+    in_line.assert_no_key_on_disk(&key);
     // Also where another entry holds the key.
     let (other, _) = keypair(&in_line.world);
     for name in ["age.key", "age.agekey.previous"] {
-        in_line.put(&[("age.agekey", &key), (name, &other)]);
-        in_line.assert_found("entry-not-read", &[&format!("{name} holds a key")]);
+        let put = || {
+            in_line.put(&[("age.agekey", &key), (name, &other)]);
+            in_line.assert_found("entry-not-read", &[&format!("{name} holds a key")])
+        };
+        let screen = put();
+        in_line.follow(&screen, &format!("to rename {name} to {name}.agekey:"));
+        in_line.assert_in_line();
+        assert_eq!(
+            in_line.entry(&format!("{name}.agekey")),
+            Some(other.clone())
+        );
+        let screen = put();
+        in_line.follow(&screen, "if nothing is for its key, to remove it:");
+        in_line.assert_in_line();
+        assert_eq!(in_line.entry(name), None);
+        assert_eq!(in_line.entry("age.agekey").as_ref(), Some(&key));
     }
+    // Where the name that Flux reads is taken.
+    in_line.put(&[("age.agekey", "oops"), ("keys.txt", &key)]);
+    let screen = in_line.assert_all_found(&["entry-not-read", "key-not-named"], &[]);
+    in_line.follow(&screen, "to rename keys.txt to keys.txt.agekey:");
+    assert_eq!(in_line.entry("age.agekey").as_deref(), Some("oops"));
+    in_line.assert_no_key_on_disk(&key);
     // What other kinds of decryption use is none of it.
     in_line.put(&[
         ("age.agekey", &key),
@@ -50,25 +70,55 @@ fn an_entry_that_flux_does_not_read() {
 fn an_entry_that_is_no_key() {
     let in_line = InLine::new("no-key");
     let key = in_line.key();
-    in_line.put(&[("age.agekey", &format!("{key}oops\n"))]);
-    in_line.assert_found(
+    in_line.put(&[("age.agekey", &format!("{key}oops\n# a comment\n"))]);
+    let screen = in_line.assert_found(
         "entry-no-key",
         &["age.agekey, line 3", "Flux refuses the whole Secret"],
     );
+    // The line may be another one by now: a key, for instance.
+    in_line.put(&[("age.agekey", &format!("# new\n{key}oops\n"))]);
+    let line = "to remove line 3 of age.agekey:";
+    let run = in_line.try_to_follow(&screen, line, "");
+    assert!(
+        run.code != Some(0) && run.err().contains("the object has been modified"),
+        "{}",
+        run.err()
+    );
+    let changed = in_line.entry("age.agekey").expect("the entry");
+    assert_eq!(changed, format!("# new\n{key}oops\n"));
+    let screen = in_line.assert_found("entry-no-key", &["age.agekey, line 4"]);
+    in_line.follow(&screen, "to remove line 4 of age.agekey:");
+    in_line.assert_in_line();
+    let kept = in_line.entry("age.agekey").expect("the entry");
+    assert_eq!(kept, format!("# new\n{key}"));
+    // Nothing else in the entry, or nothing at all.
+    in_line.put(&[("age.agekey", &key), ("team.agekey", "oops\n")]);
+    let screen = in_line.assert_found("entry-no-key", &["team.agekey, line 1"]);
+    in_line.follow(&screen, "to remove team.agekey:");
+    in_line.assert_in_line();
     in_line.put(&[("age.agekey", &key), ("team.agekey", "")]);
-    in_line.assert_found("entry-no-key", &["team.agekey holds no key"]);
+    let screen = in_line.assert_found("entry-no-key", &["team.agekey holds no key"]);
+    in_line.follow(&screen, "to remove it:");
+    in_line.assert_in_line();
+    // The key comes from a password manager, which prints it.
+    in_line.world.script("pass", "#!/bin/sh\nexec cat\n");
+    let put_back = "to put it back from your password manager, such as:";
     in_line.put(&[("age.agekey", "oops")]);
-    in_line.assert_all_found(
+    let screen = in_line.assert_all_found(
         &["no-key", "key-not-named"],
         &["it holds no usable key: age.agekey, line 1"],
     );
+    in_line.follow_with_stdin(&screen, put_back, &key);
+    in_line.assert_in_line();
     in_line.put(&[("other", "x")]);
-    in_line.assert_all_found(
+    let screen = in_line.assert_all_found(
         &["no-key", "key-not-named"],
         &["it holds other, and no key"],
     );
-    in_line.put(&[("age.agekey", &key)]);
+    in_line.follow_with_stdin(&screen, put_back, &key);
     in_line.assert_in_line();
+    assert_eq!(in_line.entry("other").as_deref(), Some("x"));
+    in_line.assert_no_key_on_disk(&key);
 }
 
 /// kb cannot compute the recipient of such a key.

@@ -54,6 +54,8 @@ impl InLine {
         // Hints are typed into a shell.
         let link = this.world.bin().join("kb");
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kb"), link).expect("a link");
+        let kubectl = testkit::Tools::get().kubectl();
+        std::os::unix::fs::symlink(kubectl, this.world.bin().join("kubectl")).expect("a link");
         this.kb(&["init"]).assert_code(0);
         this.encrypt("apps/db-secret.yaml", MANIFEST);
         this.world.write("README.md", "A repository.\n");
@@ -150,6 +152,18 @@ impl InLine {
         screen.to_owned()
     }
 
+    /// No private key is on a disk, as it is or as the cluster's Secret has it.
+    #[track_caller]
+    fn assert_no_key_on_disk(&self, key: &str) {
+        use base64::Engine as _;
+        let private = key.lines().find(|line| line.starts_with("AGE-SECRET"));
+        let encoded = base64::engine::general_purpose::STANDARD.encode(key);
+        for text in [private.expect("a key"), &encoded[..60]] {
+            let found = self.world.files_containing(text.as_bytes());
+            assert_eq!(found, [] as [std::path::PathBuf; 0]);
+        }
+    }
+
     /// Types what the hint for this purpose says into a shell.
     #[track_caller]
     fn follow(&self, screen: &str, purpose: &str) -> Run {
@@ -158,15 +172,20 @@ impl InLine {
 
     #[track_caller]
     fn follow_with_stdin(&self, screen: &str, purpose: &str, stdin: &str) -> Run {
+        let run = self.try_to_follow(screen, purpose, stdin);
+        run.assert_code(0);
+        run
+    }
+
+    #[track_caller]
+    fn try_to_follow(&self, screen: &str, purpose: &str, stdin: &str) -> Run {
         let mut hints = screen
             .lines()
             .filter_map(|line| line.trim().strip_prefix("hint: "));
         let hint = hints.find_map(|hint| hint.strip_prefix(purpose));
         let command = hint.unwrap_or_else(|| panic!("no hint {purpose:?} in:\n{screen}"));
-        let shell = self.world.tool_cmd("sh", ["-ec", command.trim()]);
-        let run = self.world.run_with_stdin(shell, stdin.as_bytes());
-        run.assert_code(0);
-        run
+        let shell = self.world.tool_cmd("bash", ["-ec", command.trim()]);
+        self.world.run_with_stdin(shell, stdin.as_bytes())
     }
 }
 

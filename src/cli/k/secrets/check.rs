@@ -202,13 +202,23 @@ impl Check {
                 Ok(Fixed::Encrypted) => {
                     any = true;
                     let path = one_line(&file.path);
-                    context.report.say(&format!("Encrypted: {path}"));
+                    let by = self.config_words(context, &rule.config.path);
+                    context.report.say(&format!("Encrypted: {path}{by}"));
                 }
                 Ok(Fixed::NotMeant) => {}
                 Err(error) => drop(context.report.failure(&error.into())),
             }
         }
         Ok(any)
+    }
+
+    /// Names the config, if it is not the one at the top of the repository.
+    fn config_words(&self, context: &Context, config: &Path) -> String {
+        let (root, _) = context.repository();
+        match config.parent() == Some(&root) {
+            true => String::new(),
+            false => format!(", by {}", one_line(config)),
+        }
     }
 
     fn failure(&self, found: &[Finding]) -> Failure {

@@ -72,6 +72,11 @@ impl Finding {
         self
     }
 
+    pub(super) fn hints_of(mut self, hints: impl IntoIterator<Item = Hint>) -> Self {
+        self.hints.extend(hints);
+        self
+    }
+
     /// A command of kb's that goes to the same cluster.
     pub(super) fn hint_kb(self, purpose: &str, arguments: impl Into<String>) -> Self {
         self.hint_command(purpose, Program::Kb, arguments)

@@ -49,8 +49,7 @@ impl Key {
                 Failure::new(text).hint("--context chooses another cluster")
             })?,
         };
-        let written = context.stdout.write(text.expose_secret().as_bytes());
-        let written = written.and_then(|()| context.stdout.write(b"\n"));
+        let written = context.stdout.write_key(text.expose_secret());
         written.map_err(|error| Failure::stdout(WHAT, &error))
     }
 }

@@ -20,7 +20,6 @@ use crate::core::flux_secret::CURRENT_ENTRY;
 use crate::core::identity::{Identity, Recipient, RecipientError};
 use crate::core::init::{self, ChangePlan, KeySource, Outcome, Plan};
 use crate::core::replace;
-use crate::core::repository;
 use crate::core::signals;
 use crate::core::sops_config::{self, ConfigError, PathRegex, SopsConfig, Target};
 
@@ -64,11 +63,19 @@ pub struct Init {
     add: bool,
 
     /// Put the key wherever this recipient stands, because its cluster was rebuilt
-    #[arg(long, value_name = "RECIPIENT", value_parser = parse_recipient, conflicts_with = "path_regex", group = "asks")]
+    #[arg(long, value_name = "RECIPIENT", value_parser = parse_recipient, conflicts_with = "path_regex")]
     replace: Option<Recipient>,
 
-    /// With --force: do not ask; with --replace: go on although only the replaced key opens some files
-    #[arg(long, requires = "asks")]
+    /// Go on although only the replaced key opens some files
+    #[arg(long, requires = "replace")]
+    accept_loss: bool,
+
+    /// Do not ask
+    ///
+    /// It answers questions, and overrides nothing. Without a terminal only --force
+    /// needs it, and only where .sops.yaml names several clusters and --context is not
+    /// given.
+    #[arg(long)]
     yes: bool,
 
     /// Create the namespace of the Secret if it is missing
@@ -91,8 +98,7 @@ impl Init {
             let (stdout, report) = (&context.stdout, &context.report);
             stdout.check_for_secret("the private key", self.allow_disk, report)?;
         }
-        let named = context.named_config();
-        let location = repository::locate(&context.directory, named.as_deref());
+        let location = context.config_location();
         if let Some(path) = &location.misnamed {
             return Err(ConfigError::Misnamed { path: path.clone() }.into());
         }
@@ -112,6 +118,7 @@ impl Init {
             _ => KeySource::Generate,
         };
         let cluster = context.connect()?;
+        let sources = context.sources(&cluster, &location);
         let key = match self.force.is_asked_for() {
             false => key,
             true => {
@@ -119,6 +126,7 @@ impl Init {
                     context,
                     cluster: &cluster,
                     location: &location,
+                    sources: &sources,
                     config: &config,
                     options: &self.force,
                     sops: sops.as_ref(),
@@ -142,7 +150,7 @@ impl Init {
             files: init::Files {
                 paths: location.paths,
                 roots: location.roots.clone(),
-                accept_loss: self.yes,
+                accept_loss: self.accept_loss,
             },
             key,
             target: self.target(),
@@ -166,7 +174,7 @@ impl Init {
             {
                 let mut consent = consent.clone();
                 let left = &first.affected.left;
-                if ask_about(context, &mut consent.servers, left)? {
+                if !self.yes && ask_about(context, &mut consent.servers, left)? {
                     with_servers.get_or_init(|| consent);
                     found = find()?;
                 }
@@ -179,11 +187,11 @@ impl Init {
                 ignore_mac: self.force.ignore_mac,
             }))
         };
-        let plan = match decided(context, &cluster, init::plan(&cluster, request)?)? {
+        let plan = match self.decided(context, &cluster, init::plan(&cluster, request)?)? {
             Plan::Change(plan) => plan,
             Plan::InLine(in_line) => {
                 if let Some(rekey) = unmatched(&in_line.recipient)? {
-                    return rekey.run(self.dry_run);
+                    return rekey.run(self.dry_run, Some(&sources));
                 }
                 say::in_line(context, &location.path, &in_line);
                 return Ok(());
@@ -198,11 +206,11 @@ impl Init {
             context.report.warning(&text, None);
         }
         let rekey = unmatched(&plan.recipient)?;
-        say::plan(context, &cluster, &plan);
+        say::plan(context, &cluster, &sources, &plan);
         if self.dry_run {
             say::difference(context, &plan);
             if let Some(rekey) = rekey {
-                return rekey.run(self.dry_run);
+                return rekey.run(self.dry_run, None);
             }
             let report = &context.report;
             report.say("Nothing was changed: this was a dry run.");
@@ -212,8 +220,24 @@ impl Init {
         execute(context, &cluster, *plan)?;
         // .sops.yaml is another one by now.
         match unmatched(&recipient)? {
-            Some(rekey) => rekey.run(self.dry_run),
+            Some(rekey) => rekey.run(self.dry_run, None),
             None => Ok(()),
+        }
+    }
+
+    /// Where the plan leaves a choice and someone is there, asks.
+    fn decided(&self, context: &Context, cluster: &Cluster, plan: Plan) -> Result<Plan, Failure> {
+        let report = &context.report;
+        let Plan::Choose(undecided) = plan else {
+            return Ok(plan);
+        };
+        if self.yes || !can_ask(report) {
+            return Ok(Plan::Choose(undecided));
+        }
+        let name = &cluster.target().context;
+        match rule_picker::pick(report, name, undecided.rules()) {
+            Some(target) => Ok(undecided.plan(cluster, &target)?),
+            None => Ok(Plan::Choose(undecided)),
         }
     }
 
@@ -226,22 +250,6 @@ impl Init {
             (None, Some(old)) => Target::InsteadOf(old.clone()),
             (None, None) => Target::Evident,
         }
-    }
-}
-
-/// Where the plan leaves a choice and someone is there, asks.
-fn decided(context: &Context, cluster: &Cluster, plan: Plan) -> Result<Plan, Failure> {
-    let report = &context.report;
-    let Plan::Choose(undecided) = plan else {
-        return Ok(plan);
-    };
-    if !can_ask(report) {
-        return Ok(Plan::Choose(undecided));
-    }
-    let name = &cluster.target().context;
-    match rule_picker::pick(report, name, undecided.rules()) {
-        Some(target) => Ok(undecided.plan(cluster, &target)?),
-        None => Ok(Plan::Choose(undecided)),
     }
 }
 
@@ -263,7 +271,7 @@ fn execute(context: &Context, cluster: &Cluster, plan: ChangePlan) -> Result<(),
         }
         Err(error) => {
             if new_namespace {
-                let namespace = &context.common.namespace;
+                let namespace = context.common.secret().namespace;
                 let text = format!("the namespace {namespace} may have been created, and stays");
                 context.report.warning(&text, None);
             }
@@ -296,8 +304,7 @@ fn parse_recipient(text: &str) -> Result<Recipient, String> {
 /// gone loses nothing.
 fn show_key(context: &Context, identity: &Identity) -> Result<(), Failure> {
     let secret = context.common.secret();
-    let line = format!("{}\n", identity.key().expose());
-    context.stdout.write(line.as_bytes()).map_err(|error| {
+    context.stdout.write_key(identity.key().expose()).map_err(|error| {
         Failure::new(format!(
             "stdout did not take the private key: {error}; the cluster has it ({secret}), and .sops.yaml names it"
         ))

@@ -5,7 +5,8 @@ use std::path::Path;
 use similar::TextDiff;
 
 use crate::cli::context::Context;
-use crate::cli::failure::Hint;
+use crate::cli::failure::{Hint, file_list};
+use crate::cli::origin::Sources;
 use crate::core::cluster::Cluster;
 use crate::core::init::{ChangePlan, ConfigChange, InLine};
 use crate::core::sops_config::{DEFAULT_PATH_REGEX, Place, RuleWarning, SopsConfig};
@@ -20,18 +21,18 @@ pub(super) fn in_line(context: &Context, config: &Path, in_line: &InLine) {
     context.warn_of_bad_lines(&in_line.bad_lines);
 }
 
-pub(super) fn plan(context: &Context, cluster: &Cluster, plan: &ChangePlan) {
+pub(super) fn plan(context: &Context, cluster: &Cluster, sources: &Sources, plan: &ChangePlan) {
     let target = cluster.target();
     let config = &plan.config;
     let places = match &plan.config_change {
-        None => "names the key already".to_owned(),
+        None => "nothing: the config names the key already".to_owned(),
         Some(change) => {
             let places = change.places.iter().map(|place| in_words(config, place));
             places.collect::<Vec<_>>().join(", ")
         }
     };
-    let (what, state) = match &plan.new_secret {
-        None => ("The age key", "there already"),
+    let (what, new) = match &plan.new_secret {
+        None => ("The age key", "nothing: the Secret exists"),
         Some(new) => (
             if new.generated {
                 "A new age key"
@@ -39,22 +40,22 @@ pub(super) fn plan(context: &Context, cluster: &Cluster, plan: &ChangePlan) {
                 "This age key"
             },
             if new.new_namespace {
-                "new, in a new namespace"
+                "the namespace and the Secret"
             } else {
-                "new"
+                "the Secret"
             },
         ),
     };
     context.report.say(&format!(
         "{what} for the cluster of context \"{}\" ({}):\n  \
-         public key  {}\n  \
-         Secret      {}, {state}\n  \
-         config      {}: {places}",
+         public key  {}\n\
+         {}\n  \
+         to create   {new}\n  \
+         to change   {places}",
         target.context,
         target.server(),
         plan.recipient,
-        plan.secret,
-        config.path.display(),
+        sources.lines(),
     ));
     if let Some(change) = &plan.config_change {
         warn(context, change);
@@ -113,6 +114,11 @@ fn warn(context: &Context, change: &ConfigChange) {
     for warning in &change.warnings {
         let (text, hint) = warning_in_words(warning);
         report.warning(&text, Some(&Hint::Text(hint.to_owned())));
+    }
+    let lost = file_list("", &change.lost) + &file_list("cannot be read: ", &change.unread);
+    if !lost.is_empty() {
+        let text = format!("nobody can read these files any more, as far as kb can tell:{lost}");
+        report.warning(&text, None);
     }
     for path in &change.foreign {
         let text = format!(

@@ -6,6 +6,7 @@ use super::force::{by_whom, listed, number_of_files};
 use super::left::LeftBehind;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::origin::Sources;
 use crate::cli::progress::Progress;
 use crate::cli::readers::change_lines;
 use crate::cli::report::one_line;
@@ -23,13 +24,23 @@ pub(super) struct Rekey<'a> {
 }
 
 impl Rekey<'_> {
-    pub(super) fn run(self, dry_run: bool) -> Result<(), Failure> {
+    /// `sources` are to be shown, if no other plan of this run has shown them.
+    pub(super) fn run(self, dry_run: bool, sources: Option<&Sources>) -> Result<(), Failure> {
         let report = &self.context.report;
         let affected = &self.found.affected;
         let files = affected.files.iter().map(|file| &*file.path);
         let configs = affected.configs.iter().map(|edit| &*edit.before.path);
         let line = |path: &Path| format!("\n  {}", one_line(path));
         let lines: String = files.chain(configs).map(line).collect();
+        if let Some(sources) = sources {
+            let target = self.cluster.target();
+            report.say(&format!(
+                "Bringing files in line with their rules, with the key of the cluster of context \"{}\" ({}):\n{}",
+                target.context,
+                target.server(),
+                sources.lines()
+            ));
+        }
         if !lines.is_empty() {
             report.say(&format!(
                 "To be re-encrypted for the readers that their rules name:{lines}"

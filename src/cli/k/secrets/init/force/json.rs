@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::cli::origin::Sources;
 use crate::core::cluster::Cluster;
 use crate::core::reencrypt::By;
 use crate::core::rotate::{Prepared, Step};
@@ -18,6 +19,8 @@ struct PlanAsJson<'a> {
     version: u32,
     context: &'a str,
     server: String,
+    /// Where context, namespace, Secret and config came from.
+    sources: &'a Sources,
     /// Whether a rotation is under way, and this goes on with it.
     resumed: bool,
     /// The recipients that go.
@@ -80,7 +83,11 @@ enum StepAsJson {
 }
 
 /// The plan, to be printed.
-pub(super) fn plan<'a>(cluster: &'a Cluster, prepared: &'a Prepared) -> impl Serialize + 'a {
+pub(super) fn plan<'a>(
+    cluster: &'a Cluster,
+    sources: &'a Sources,
+    prepared: &'a Prepared,
+) -> impl Serialize + 'a {
     let plan = prepared.plan();
     let made_by: HashMap<&Path, By> = prepared.made_by().collect();
     let step = |step| StepAsJson::new(step, &made_by);
@@ -91,6 +98,7 @@ pub(super) fn plan<'a>(cluster: &'a Cluster, prepared: &'a Prepared) -> impl Ser
         version: VERSION,
         context: &target.context,
         server: target.server(),
+        sources,
         resumed: plan.is_resumed(),
         old: plan.old().iter().map(|key| key.as_str()).collect(),
         new: is_known.then(|| plan.new_recipient().as_str()),

@@ -15,9 +15,11 @@ use super::left::LeftBehind;
 use crate::cli::EXIT_USAGE;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Program, show_key_arguments};
-use crate::cli::options::OutputFormat;
+use crate::cli::options::{OutputFormat, quoted};
+use crate::cli::origin::Sources;
 use crate::cli::progress::Progress;
 use crate::cli::readers::{ReaderOptions, change_lines};
+use crate::cli::report::one_line;
 use crate::cli::servers::ask_about;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::NEXT_ENTRY;
@@ -42,7 +44,7 @@ pub(super) struct Force {
     /// revision that is deployed now. It can be interrupted at any moment: run it
     /// again, and it goes on with the same new key. With --import, the new key is
     /// read from stdin.
-    #[arg(long, conflicts_with_all = ["use_existing", "path_regex", "replace"], groups = ["asks", "moves"], help_heading = "Rotation")]
+    #[arg(long, conflicts_with_all = ["use_existing", "path_regex", "replace"], group = "moves", help_heading = "Rotation")]
     force: bool,
 
     /// Leave this file or directory for the old key; may be repeated
@@ -176,6 +178,7 @@ pub(super) struct Task<'a> {
     pub(super) context: &'a Context,
     pub(super) cluster: &'a Cluster,
     pub(super) location: &'a ConfigLocation,
+    pub(super) sources: &'a Sources,
     pub(super) config: &'a SopsConfig,
     pub(super) options: &'a Force,
     pub(super) sops: Option<&'a Sops>,
@@ -275,8 +278,9 @@ impl Task<'_> {
                 context.environment.pause_at(&format!("replacing-{done}"));
             }
         };
+        self.check_cluster_is_meant(&plan)?;
         plan.try_out(self.cluster)?;
-        say::plan(context, self.cluster, &plan, self.dry_run);
+        say::plan(context, self.cluster, self.sources, &plan, self.dry_run);
         if !self.dry_run && !self.is_confirmed(&plan) {
             return Err(Failure::new("nothing was changed").hint("--yes goes on without asking"));
         }
@@ -303,7 +307,7 @@ impl Task<'_> {
         let changes = change_lines(left.moved(&targets.files));
         if self.dry_run {
             if self.options.output.is_some() {
-                let plan = json::plan(self.cluster, &prepared);
+                let plan = json::plan(self.cluster, self.sources, &prepared);
                 context.stdout.write_json("the plan", &plan)?;
             }
             context
@@ -331,6 +335,28 @@ impl Task<'_> {
     /// Whether someone is there to be asked.
     fn asks(&self) -> bool {
         !self.yes && io::stdin().is_terminal()
+    }
+
+    /// Where nobody is there to be asked, and the configs name several clusters, makes sure
+    /// that this one is meant: the current context is what some other program has left.
+    fn check_cluster_is_meant(&self, plan: &Plan) -> Result<(), Failure> {
+        let others = &plan.remarks.other_clusters;
+        let can_tell = self.dry_run || self.yes || self.asks() || self.sources.has_typed_context();
+        if can_tell || others.is_none() {
+            return Ok(());
+        }
+        let name = &self.cluster.target().context;
+        let keys = others.keys.iter().map(|key| format!("\n  names {key}"));
+        let unread = others.unread.iter();
+        let unread = unread.map(|path| format!("\n  {} cannot be read", one_line(path)));
+        let list: String = keys.chain(unread).collect();
+        let context = format!("k secrets init --force --context {}", quoted(name));
+        Err(Failure::new(format!(
+            "the key of the cluster of context \"{name}\" was not rotated: .sops.yaml may name \
+             other clusters, no --context says which one is meant, and stdin is not a terminal:{list}"
+        ))
+        .hint_command("if this one is meant, with the same options:", Program::Kb, context)
+        .hint("--yes rotates the key of whichever context is current; \"# recovery\" on its line in .sops.yaml marks a key that is not a cluster's"))
     }
 
     /// Where nobody is there to ask, the option was the answer.
@@ -362,8 +388,7 @@ impl Task<'_> {
         let Some(new) = unfinished.new_key() else {
             return Ok(());
         };
-        let line = format!("{}\n", new.key().expose());
-        let written = self.context.stdout.write(line.as_bytes());
+        let written = self.context.stdout.write_key(new.key().expose());
         written.map_err(|error| {
             let secret = self.context.common.secret();
             Failure::new(format!(

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Hint, Program};
+use crate::cli::origin::Sources;
 use crate::cli::readers::change_lines;
 use crate::cli::report::one_line;
 use crate::core::cluster::Cluster;
@@ -14,9 +15,20 @@ use crate::core::rotate::{Done, Plan};
 /// So many files are named, unless `--verbose`.
 const SHOWN: usize = 10;
 
-pub(super) fn plan(context: &Context, cluster: &Cluster, plan: &Plan, dry_run: bool) {
+pub(super) fn plan(
+    context: &Context,
+    cluster: &Cluster,
+    sources: &Sources,
+    plan: &Plan,
+    dry_run: bool,
+) {
     let target = cluster.target();
-    let secrets: Vec<String> = plan.secrets().map(ToString::to_string).collect();
+    // The first is the one that was named.
+    let copies: Vec<String> = plan.secrets().skip(1).map(ToString::to_string).collect();
+    let copies = match copies.as_slice() {
+        [] => String::new(),
+        copies => format!("\n  copies      {}", copies.join(", ")),
+    };
     let old: Vec<&str> = plan.old().iter().map(|key| key.as_str()).collect();
     let configs: Vec<String> = plan
         .targets
@@ -38,22 +50,22 @@ pub(super) fn plan(context: &Context, cluster: &Cluster, plan: &Plan, dry_run: b
         false => "Rotating",
     };
     context.report.say(&format!(
-        "{what} the key of the cluster of context \"{}\" ({}):\n  \
-         Secret      {}\n  \
+        "{what} the key of the cluster of context \"{}\" ({}):\n\
+         {}{copies}\n  \
          old key     {}\n  \
          new key     {new}\n  \
-         config      {}\n  \
+         to change   {}\n  \
          files       {}",
         target.context,
         target.server(),
-        secrets.join(", "),
+        sources.lines(),
         if old.is_empty() {
             "none".to_owned()
         } else {
             old.join(", ")
         },
         if configs.is_empty() {
-            "nothing to change".to_owned()
+            "nothing in the config".to_owned()
         } else {
             configs.join(", ")
         },

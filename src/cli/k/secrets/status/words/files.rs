@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cli::failure::TYPE_KEY;
 use crate::cli::k::secrets::finding::{self, Finding, word};
 use crate::cli::options::quoted;
 use crate::cli::report::one_line;
@@ -48,7 +49,7 @@ pub(super) fn of_file(path: &Path, problem: FileProblem, sops: &str) -> Finding 
             ),
         )
         .hint(format!(
-            "with that key in SOPS_AGE_KEY, to encrypt it for those of its rule: sops decrypt {file} | {sops} encrypt --filename-override {file} --output {file} /dev/stdin"
+            "with that key, to encrypt it for those of its rule: {TYPE_KEY}; sops decrypt {file} | {sops} encrypt --filename-override {file} --output {file} /dev/stdin"
         ))
         .hint(format!(
             "if that key is lost, so is the file: git rm {file}"

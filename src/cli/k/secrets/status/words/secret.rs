@@ -1,19 +1,16 @@
 //! What is said of the cluster's Secret.
 
 use super::OTHER_CLUSTER;
-use crate::cli::failure::{Program, edit_arguments};
+use crate::cli::failure::{Program, put_key_back, remove_entry, remove_lines, rename_entry};
 use crate::cli::k::secrets::finding::{Finding, word};
 use crate::cli::report::one_line;
 use crate::core::cluster::SecretName;
-use crate::core::flux_secret::{CURRENT_ENTRY, ENTRY_ENDING, KeysError, MISNAMED_ENTRY, Manager};
+use crate::core::flux_secret::{CURRENT_ENTRY, ENTRY_ENDING, KeysError, Manager};
 use crate::core::identity::Recipient;
 use crate::core::status::SecretProblem;
 
 pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding {
     let finding = |kind, words: String| Finding::new(kind, secret.to_string(), words);
-    let edit = |finding: Finding, purpose: &str| {
-        finding.hint_command(purpose, Program::Kubectl, edit_arguments(secret))
-    };
     match problem {
         SecretProblem::Missing { namespace_exists } => {
             let words = match namespace_exists {
@@ -26,29 +23,23 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
                 .hint(OTHER_CLUSTER)
         }
         SecretProblem::NoKey(error) => match error {
-            KeysError::Misnamed { .. } => edit(
-                finding("entry-not-read", not_read(MISNAMED_ENTRY)),
-                &format!("to rename it to {CURRENT_ENTRY}:"),
-            ),
-            KeysError::NoEntry { entries, .. } => edit(
-                finding(
-                    "no-key",
-                    match entries.is_empty() {
-                        true => "it holds nothing".to_owned(),
-                        false => format!("it holds {}, and no key", entries.join(", ")),
-                    },
-                ),
-                &format!("the key belongs in {CURRENT_ENTRY}:"),
-            ),
+            KeysError::Misnamed { entry, right, .. } => finding("entry-not-read", not_read(entry))
+                .hints_of([rename_entry(secret, entry, right)]),
+            KeysError::NoEntry { entries, .. } => finding(
+                "no-key",
+                match entries.is_empty() {
+                    true => "it holds nothing".to_owned(),
+                    false => format!("it holds {}, and no key", entries.join(", ")),
+                },
+            )
+            .hints_of([put_key_back(secret)]),
             KeysError::NoIdentity { bad_lines, .. } => {
                 let reason = match bad_lines.first() {
                     Some(bad) => format!("{}, line {}: {}", bad.entry, bad.line, bad.reason),
                     None => "its entries are empty".to_owned(),
                 };
-                edit(
-                    finding("no-key", format!("it holds no usable key: {reason}")),
-                    "to put it back from your password manager:",
-                )
+                finding("no-key", format!("it holds no usable key: {reason}"))
+                    .hints_of([put_key_back(secret)])
             }
         },
         SecretProblem::OnlyRetired => finding(
@@ -56,24 +47,26 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
             "it holds no other keys than retired ones".to_owned(),
         )
         .hint_kb("to give the cluster a new key:", "k secrets init --force"),
-        SecretProblem::NotRead { entry } => edit(
-            finding("entry-not-read", not_read(entry)),
-            "to rename it, or to take it out:",
-        ),
-        SecretProblem::BadLine(bad) => edit(
-            finding(
-                "entry-no-key",
-                format!(
-                    "{}, line {}: {}; Flux refuses the whole Secret for it",
-                    bad.entry, bad.line, bad.reason
-                ),
+        SecretProblem::NotRead { entry, right } => finding("entry-not-read", not_read(entry))
+            .hints_of([
+                rename_entry(secret, entry, right),
+                remove_entry("if nothing is for its key, to remove it:", secret, entry),
+            ]),
+        SecretProblem::BadLine(bad) => finding(
+            "entry-no-key",
+            format!(
+                "{}, line {}: {}; Flux refuses the whole Secret for it",
+                bad.entry, bad.line, bad.reason
             ),
-            "to take the line out (the entry is base64):",
-        ),
-        SecretProblem::Empty { entry } => edit(
-            finding("entry-no-key", format!("{entry} holds no key")),
-            "to take it out:",
-        ),
+        )
+        .hints_of(remove_lines(secret, std::slice::from_ref(bad))),
+        SecretProblem::Empty { entry } => {
+            finding("entry-no-key", format!("{entry} holds no key")).hints_of([remove_entry(
+                "to remove it:",
+                secret,
+                entry,
+            )])
+        }
         SecretProblem::Managed(manager) => {
             let finding = finding(
                 "secret-managed",
