@@ -27,6 +27,9 @@ use super::sops_config;
 /// Files of up to so many bytes are read before they are searched, larger ones meanwhile.
 const READ_WHOLE: u64 = 1 << 20;
 
+/// Files of more bytes are not read whole: no encrypted file is that large.
+pub const LARGEST: u64 = 64 << 20;
+
 /// What can hide a text from a search: escapes of YAML and JSON, and tags. Nothing else
 /// makes letters of other characters.
 const HIDING: [&str; 8] = ["\\x", "\\u", "\\U", "\\\n", "\\\r", "!!", "!<", "%TAG"];
@@ -40,6 +43,8 @@ pub struct Search<'a> {
     pub recipients: &'a [Recipient],
     /// A text: files that hold it are wanted as well.
     pub text: Option<&'a str>,
+    /// Whether all files are wanted that may hold an age file, for whomever.
+    pub age_files: bool,
     /// Files and directories that are passed over; beginning with the root that
     /// they are in.
     pub skip: &'a [PathBuf],
@@ -53,6 +58,9 @@ pub struct Scan {
     /// The files with the text; those in other people's repositories are not among
     /// them.
     pub with_text: Vec<PathBuf>,
+    /// The files that may hold an age file, if those are wanted; those in other people's
+    /// repositories too.
+    pub with_age_file: Vec<PathBuf>,
     /// The `.sops.yaml` files, without those in other people's repositories.
     pub configs: Vec<PathBuf>,
     /// Temporary files of kb's own, of a run that lives or was killed.
@@ -80,6 +88,7 @@ pub struct Found {
 enum Hit {
     File(Box<Found>),
     WithText(PathBuf),
+    WithAgeFile(PathBuf),
     Config(PathBuf),
     Temporary(PathBuf),
     Unread(PathBuf),
@@ -96,6 +105,7 @@ impl Search<'_> {
         scan.files.sort_by(|a, b| a.path.cmp(&b.path));
         let lists = [
             &mut scan.with_text,
+            &mut scan.with_age_file,
             &mut scan.configs,
             &mut scan.temporary,
             &mut scan.unread,
@@ -136,6 +146,7 @@ impl Search<'_> {
             match hit {
                 Hit::File(found) => scan.files.push(*found),
                 Hit::WithText(path) => scan.with_text.push(path),
+                Hit::WithAgeFile(path) => scan.with_age_file.push(path),
                 Hit::Config(path) => scan.configs.push(path),
                 Hit::Temporary(path) => scan.temporary.push(path),
                 Hit::Unread(path) => scan.unread.push(path),
@@ -164,12 +175,70 @@ impl Needles {
         let text: Vec<Vec<u8>> = search.text.map(|text| text.into()).into_iter().collect();
         let hiding = HIDING.iter().map(|text| text.as_bytes().to_vec());
         let hiding: Vec<Vec<u8>> = hiding.collect();
-        let all = [recipients.as_slice(), &text, &hiding].concat();
+        let age_files = if search.age_files {
+            age_file_needles()
+        } else {
+            Vec::new()
+        };
+        let all = [recipients.as_slice(), &text, &hiding, &age_files].concat();
         Self {
             all: finder(&all),
             recipients: finder(&recipients),
             text: finder(&text),
         }
+    }
+}
+
+/// What stands in every file that holds an age file, if nothing hides it: one word of its
+/// armor, which may be folded between words, or a Secret, whose data are Base64.
+fn age_file_needles() -> Vec<Vec<u8>> {
+    let words = ["ENCRYPTED", "Secret"];
+    let plain = words.map(|word| word.as_bytes().to_vec());
+    let wide = words.into_iter().flat_map(in_utf16);
+    plain.into_iter().chain(wide).collect()
+}
+
+/// Whether the content of a file may hold an age file, or name one of the recipients,
+/// however it is written. Most files do not.
+pub struct Prefilter {
+    all: Option<AhoCorasick>,
+    /// Without what can hide a text.
+    plain: Option<AhoCorasick>,
+}
+
+impl Prefilter {
+    /// For these recipients.
+    pub fn new(recipients: &[Recipient]) -> Self {
+        let search = Search {
+            recipients,
+            age_files: true,
+            ..Search::default()
+        };
+        let needles = Needles::new(&search);
+        let plain = recipients
+            .iter()
+            .map(|key| key.as_str().as_bytes().to_vec());
+        let plain: Vec<Vec<u8>> = plain.chain(age_file_needles()).collect();
+        Self {
+            all: needles.all,
+            plain: AhoCorasick::new(plain).ok(),
+        }
+    }
+
+    /// Whether a text of any length has plain traces of an age file or recipient.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn is_traced_in(&self, reader: impl Read) -> io::Result<bool> {
+        let Some(plain) = &self.plain else {
+            return Ok(true);
+        };
+        Ok(plain.stream_find_iter(reader).next().transpose()?.is_some())
+    }
+
+    /// Whether it may, by its whole content.
+    pub fn matches(&self, path: &Path, content: &[u8]) -> bool {
+        is_never_searched(path, content) || has(&self.all, content)
     }
 }
 
@@ -274,6 +343,10 @@ impl Looker<'_> {
         let foreign = self.foreign(path);
         if needles.text.is_some() && has(&needles.text, content) && foreign.is_none() {
             self.hit(Hit::WithText(path.to_owned()));
+        }
+        if self.search.age_files {
+            self.hit(Hit::WithAgeFile(path.to_owned()));
+            return Ok(());
         }
         let names_one = has(&needles.recipients, content);
         if self.search.recipients.is_empty() || !names_one && !can_hide(path, content) {

@@ -4,11 +4,15 @@
 //! | --- | --- |
 //! | `history` | what stands in commits |
 //! | `index` | what stands in the index, and which files there are |
+//! | `objects` | trees and blobs, one after the other |
+//! | `refs` | what names commits |
 
 #![expect(clippy::disallowed_methods, reason = "this is what runs git")]
 
 mod history;
 mod index;
+mod objects;
+mod refs;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -18,6 +22,8 @@ use std::process::{Command, Output, Stdio};
 
 pub use history::{Branch, commit_of};
 pub use index::{BlobError, Entry, Staged, Which, WorkingTree};
+pub use objects::{EntryKind, Objects, Tree, TreeEntry};
+pub use refs::{Upstream, Worktree};
 
 /// Variables by which git would look at another repository than the one it is
 /// told: they are set where kb runs in a hook.

@@ -85,6 +85,7 @@ impl Job<'_> {
             roots: &self.tree.roots,
             recipients: &recipients,
             text,
+            age_files: false,
             skip: &self.tree.skip,
         };
         let scan = search.run();
