@@ -180,14 +180,14 @@ fn flux_reads_what_kb_writes_before_during_and_after_a_rotation() {
 
     // After it, before and after the re-encrypted files are pushed.
     fleet.assert_decrypts_to("second-password");
-    let before_push = fleet.kb(&["prune"]);
+    let before_push = fleet.kb(&["prune", "--yes"]);
     before_push.assert_code(1);
     let third = fleet.push();
     fleet.flux.wait_until_applied("apps", &third);
     fleet.assert_decrypts_to("second-password");
 
     // And when the old key is gone.
-    fleet.kb(&["prune"]).assert_code(0);
+    fleet.kb(&["prune", "--yes"]).assert_code(0);
     let entries = cluster
         .secret("flux-system", "sops-age")
         .expect("the Secret");

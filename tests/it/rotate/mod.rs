@@ -5,7 +5,6 @@ mod engines;
 mod kill;
 mod others;
 mod plan;
-mod prune;
 mod readers;
 mod refusals;
 mod retired;
@@ -89,6 +88,18 @@ impl Rotating {
 
     fn force(&self, args: &[&str]) -> Run {
         self.init(&[&["--force"], args].concat())
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        let run = self.world.tool("git", args);
+        run.assert_code(0).out().trim().to_owned()
+    }
+
+    /// Commits everything; the commit.
+    fn commit(&self, message: &str) -> String {
+        self.git(&["add", "--all", "--force"]);
+        self.git(&["commit", "--quiet", "--message", message]);
+        self.git(&["rev-parse", "HEAD"])
     }
 
     /// Puts a rule for these recipients before the others of `.sops.yaml`.
@@ -217,7 +228,7 @@ impl Rotating {
             assert!(run.err().contains(words), "{words}: {}", run.err());
         }
         let held = self.keys();
-        let prune = self.secrets(&["prune"]);
+        let prune = self.secrets(&["prune", "--yes"]);
         assert_ne!(prune.code, Some(0), "{}", prune.err());
         assert_eq!(self.keys(), held, "{}", prune.err());
         new

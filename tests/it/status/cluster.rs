@@ -101,7 +101,7 @@ fn keys_that_were_all_retired() {
         &["it holds no other keys than retired ones"],
     );
     in_line.follow(&screen, "to give the cluster a new key:");
-    in_line.kb(&["prune"]).assert_code(0);
+    in_line.kb(&["prune", "--yes"]).assert_code(0);
     in_line.assert_in_line();
 }
 
