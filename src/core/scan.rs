@@ -189,10 +189,11 @@ impl Needles {
     }
 }
 
-/// What stands in every file that holds an age file, if nothing hides it: one word of its
-/// armor, which may be folded between words, or a Secret, whose data are Base64.
+/// What stands in every encrypted file for an age key, if nothing hides it: the key of the
+/// metadata, and one word of the armor, which may be folded between words. Or a Secret is
+/// in it, whose data are Base64.
 fn age_file_needles() -> Vec<Vec<u8>> {
-    let words = ["ENCRYPTED", "Secret"];
+    let words = ["sops", "ENCRYPTED", "Secret"];
     let plain = words.map(|word| word.as_bytes().to_vec());
     let wide = words.into_iter().flat_map(in_utf16);
     plain.into_iter().chain(wide).collect()

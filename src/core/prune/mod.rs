@@ -169,7 +169,12 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
         });
     }
     // The retired ones first: they are judged by their number.
-    let retired: Vec<&Identity> = journal.keys.retired_keys().collect();
+    let mut retired: Vec<&Identity> = Vec::new();
+    for key in journal.keys.retired_keys() {
+        if !retired.iter().any(|known| known.is_same(key)) {
+            retired.push(key);
+        }
+    }
     let held: Vec<&Identity> = retired
         .iter()
         .copied()

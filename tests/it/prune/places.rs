@@ -235,7 +235,7 @@ fn what_cannot_be_read_keeps_the_key_and_skip_holds_for_commits() {
 #[test]
 fn a_page_that_shows_an_encrypted_file_of_somebody_keeps_no_key() {
     let pruning = Pruning::new("page");
-    pruning.encrypt_for(&crate::keypair(&pruning.world).1, "x.yaml", SECRET_TEXT);
+    pruning.encrypt_for(&crate::keypair(&pruning.world).1, "x.yaml", super::SECRET);
     let shown = pruning.world.read("x.yaml");
     let page = format!("# Secrets\n\n- [x](y): z\n\n```yaml\n{shown}```\n\n\\x61 !!binary\n");
     pruning.world.write("docs/secrets.md", &page);
@@ -248,8 +248,6 @@ fn a_page_that_shows_an_encrypted_file_of_somebody_keeps_no_key() {
     assert_eq!(pruning.kept_by(&[]), ["unreadable"]);
     assert_eq!(pruning.kept_by(&["--skip", "docs"]), [] as [&str; 0]);
 }
-
-const SECRET_TEXT: &str = super::SECRET;
 
 #[test]
 fn a_directory_that_cannot_be_read_keeps_the_key_unless_it_is_skipped() {
@@ -366,7 +364,11 @@ fn an_empty_git_directory_hides_no_repository() {
         pruning.world.run(command)
     };
     let run = prune(pruning.world.path("sub"));
-    assert_fails(&run, 1, &["sub/.git is not a Git repository"]);
+    assert_fails(
+        &run,
+        1,
+        &[".git is not a Git repository", "git reads the one of"],
+    );
     assert!(pruning.retired_entry().is_some());
     // Nor one that is no directory of git's, where there is nothing above it.
     let alone = pruning.world.tmp().join("alone");

@@ -233,7 +233,10 @@ fn spellings_of_yaml_and_json_hide_nothing() {
                 .into(),
         ),
         ("ends", lying.replace('\n', "\r\n").into()),
-        ("documents", format!("{lying}---\nb: c\n").into()),
+        (
+            "documents",
+            format!("{lying}---\nb_unencrypted: c\n").into(),
+        ),
         (
             "groups",
             lying
@@ -275,6 +278,30 @@ fn spellings_of_yaml_and_json_hide_nothing() {
             }
         }
     }
+    let keys = pruning.old_key.clone();
+    assert_all_keep_the_key(&pruning, &cases, &keys);
+}
+
+/// ini goes on in the next line behind a backslash, even inside of a word.
+#[test]
+fn lines_that_go_on_in_ini_hide_nothing() {
+    let pruning = Pruning::new("inilines");
+    let ini = encrypted(&pruning, "ini", "[a]\nb = c\n", &pruning.old);
+    let (_, other) = keypair(&pruning.world);
+    let ini = ini.replace(&pruning.old, &other);
+    let cases = [
+        ("plain", ini.clone()),
+        ("split", ini.replace("AGE ENCRYPTED", "AGE ENCRY\\\nPTED")),
+        (
+            "spaced",
+            ini.replace("AGE ENCRYPTED", "AGE ENCRY\\ \n  PTED"),
+        ),
+    ];
+    let cases = cases.map(|(what, text)| Case {
+        name: format!("{what}.conf"),
+        format: "ini",
+        content: text.into_bytes(),
+    });
     let keys = pruning.old_key.clone();
     assert_all_keep_the_key(&pruning, &cases, &keys);
 }

@@ -194,7 +194,7 @@ fn a_linked_config_is_brought_in_line_and_keeps_a_retired_key_from_being_pruned(
     assert_fails(
         &run,
         1,
-        &["may still be needed", "working-tree", "config.yaml"],
+        &["may still be needed", "working-tree", ".sops.yaml"],
     );
 }
 

@@ -171,7 +171,6 @@ impl Prune {
 
     fn confirm(&self, context: &Context, cluster: &Cluster, plan: &Plan) -> Result<(), Failure> {
         let name = &cluster.target().context;
-        let count = say::number_of_keys(plan.keys.iter().filter(|key| !key.is_needed()).count());
         if self.yes {
             return Ok(());
         }
@@ -180,8 +179,9 @@ impl Prune {
             return Err(Failure::new(text).hint("--yes goes on without asking"));
         }
         let report = &context.report;
+        let what = say::what_goes(plan);
         report.ask(&format!(
-            "Drop {count} from the cluster of context \"{name}\"? [y/N] "
+            "Drop {what} from the cluster of context \"{name}\"? [y/N] "
         ));
         let mut answer = String::new();
         let read = io::stdin().read_line(&mut answer);

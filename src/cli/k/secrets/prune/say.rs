@@ -222,7 +222,15 @@ fn warn(context: &Context, remarks: &Remarks) {
     }
 }
 
-pub(super) fn number_of_keys(count: usize) -> String {
+/// What is dropped, in a question.
+pub(super) fn what_goes(plan: &Plan) -> String {
+    if plan.keys.is_empty() {
+        return "lines that repeat keys in use".to_owned();
+    }
+    number_of_keys(plan.keys.iter().filter(|key| !key.is_needed()).count())
+}
+
+fn number_of_keys(count: usize) -> String {
     match count {
         1 => "1 retired key".to_owned(),
         count => format!("{count} retired keys"),
