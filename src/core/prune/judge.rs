@@ -110,7 +110,8 @@ impl Judge {
         let mut verdict = Verdict::default();
         let may_hold_age_file = traces.may_hold_age_file();
         let names_one = || self.keys.iter().any(|key| key.is_named_in(&traces));
-        if !may_hold_age_file && !(traces.has_encrypted_value() && names_one()) {
+        let is_encrypted = may_hold_age_file || traces.has_encrypted_value() && names_one();
+        if !is_encrypted {
             return verdict;
         }
         for file in traces.age_files() {

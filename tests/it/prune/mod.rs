@@ -3,6 +3,7 @@
 mod consent;
 mod deployed;
 mod generated;
+mod keys;
 mod places;
 mod restore;
 mod submodules;
