@@ -149,18 +149,36 @@ impl Context {
     /// # Errors
     /// When one is not there, or not below a root.
     pub fn skipped(&self, paths: &[PathBuf], roots: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-        let skip = paths.iter().map(|path| {
+        let (skip, gone) = self.skipped_or_gone(paths, roots)?;
+        match gone.into_iter().next() {
+            None => Ok(skip),
+            Some(path) => Err(FileError::Missing { path }.into()),
+        }
+    }
+
+    /// The same, and those that are not there but may be in a commit.
+    ///
+    /// # Errors
+    /// When one is not below a root.
+    pub fn skipped_or_gone(
+        &self,
+        paths: &[PathBuf],
+        roots: &[PathBuf],
+    ) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
+        let (mut skip, mut gone) = (Vec::new(), Vec::new());
+        for path in paths {
             let path = repository::absolute(&self.directory, path);
             if path.symlink_metadata().is_err() {
-                return Err(FileError::Missing { path }.into());
+                gone.push(path);
+                continue;
             }
             let below = repository::below(roots, &path);
-            below.ok_or_else(|| {
+            skip.push(below.ok_or_else(|| {
                 let text = format!("{} is not in this repository", path.display());
                 Failure::new(text).hint("--skip names what is to be left in it")
-            })
-        });
-        skip.collect()
+            })?);
+        }
+        Ok((skip, gone))
     }
 
     /// Finds sops on the `PATH`. A config that `--config` names is passed on.

@@ -17,6 +17,14 @@ const LONGEST: u64 = 64 * 1024;
 /// # Errors
 /// When it is not exactly one identity.
 pub fn read() -> Result<Identity, Failure> {
+    only_one(read_several()?)
+}
+
+/// Reads one or more identities from stdin.
+///
+/// # Errors
+/// When a line is not an identity, or there is none.
+pub fn read_several() -> Result<Vec<Identity>, Failure> {
     let stdin = io::stdin();
     let text = if stdin.is_terminal() {
         // rpassword asks first and hides afterwards: what is typed in between
@@ -65,21 +73,27 @@ fn unreadable(error: &io::Error) -> Failure {
 
 const HOW: &str = "pipe it in: pass show prod/age | kb k secrets init --import";
 
-fn parse(bytes: &[u8]) -> Result<Identity, Failure> {
+fn parse(bytes: &[u8]) -> Result<Vec<Identity>, Failure> {
     if bytes.len() as u64 > LONGEST {
         return Err(Failure::new("stdin holds more than a key file does").hint(HOW));
     }
-    let mut file = KeyFile::parse(bytes);
+    let file = KeyFile::parse(bytes);
     if let Some((line, reason)) = file.bad_lines.first() {
         return Err(Failure::new(format!("stdin, line {line}: {reason}")).hint(HOW));
     }
-    match (file.identities.pop(), file.identities.len()) {
+    match file.identities.is_empty() {
+        true => Err(Failure::new("stdin holds no private key").hint(HOW)),
+        false => Ok(file.identities),
+    }
+}
+
+fn only_one(mut identities: Vec<Identity>) -> Result<Identity, Failure> {
+    match (identities.pop(), identities.len()) {
         (Some(identity), 0) => Ok(identity),
-        (Some(_), more) => Err(Failure::new(format!(
+        (_, others) => Err(Failure::new(format!(
             "stdin holds {} private keys, and a cluster is given one",
-            more + 1
+            others + 1
         ))
         .hint("pipe in the line of the one that is meant")),
-        (None, _) => Err(Failure::new("stdin holds no private key").hint(HOW)),
     }
 }

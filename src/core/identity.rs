@@ -146,6 +146,11 @@ impl Identity {
         (pair, recipient)
     }
 
+    /// Whether it is the same private key.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key.expose() == other.key.expose()
+    }
+
     /// The private key.
     pub fn key(&self) -> &PrivateKey {
         &self.key

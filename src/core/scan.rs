@@ -27,6 +27,9 @@ use super::sops_config;
 /// Files of up to so many bytes are read before they are searched, larger ones meanwhile.
 const READ_WHOLE: u64 = 1 << 20;
 
+/// Files of more bytes are not read whole: no encrypted file is that large.
+pub const LARGEST: u64 = 64 << 20;
+
 /// What can hide a text from a search: escapes of YAML and JSON, and tags. Nothing else
 /// makes letters of other characters.
 const HIDING: [&str; 8] = ["\\x", "\\u", "\\U", "\\\n", "\\\r", "!!", "!<", "%TAG"];
@@ -42,6 +45,8 @@ pub struct Search<'a> {
     pub text: Option<&'a str>,
     /// Whether the encrypted files for none of the recipients are wanted as well.
     pub others: bool,
+    /// Whether all files are wanted that may hold an age file, for whomever.
+    pub age_files: bool,
     /// Files and directories that are passed over; beginning with the root that
     /// they are in.
     pub skip: &'a [PathBuf],
@@ -58,6 +63,9 @@ pub struct Scan {
     /// The files with the text; those in other people's repositories are not among
     /// them.
     pub with_text: Vec<PathBuf>,
+    /// The files that may hold an age file, if those are wanted; those in other people's
+    /// repositories too.
+    pub with_age_file: Vec<PathBuf>,
     /// The `.sops.yaml` files, without those in other people's repositories.
     pub configs: Vec<PathBuf>,
     /// Temporary files of kb's own, of a run that lives or was killed.
@@ -86,6 +94,7 @@ enum Hit {
     File(Box<Found>),
     Other(PathBuf, Vec<Recipient>),
     WithText(PathBuf),
+    WithAgeFile(PathBuf),
     Config(PathBuf),
     Temporary(PathBuf),
     Unread(PathBuf),
@@ -104,6 +113,7 @@ impl Search<'_> {
         scan.others.dedup();
         let lists = [
             &mut scan.with_text,
+            &mut scan.with_age_file,
             &mut scan.configs,
             &mut scan.temporary,
             &mut scan.unread,
@@ -145,6 +155,7 @@ impl Search<'_> {
                 Hit::File(found) => scan.files.push(*found),
                 Hit::Other(path, named) => scan.others.push((path, named)),
                 Hit::WithText(path) => scan.with_text.push(path),
+                Hit::WithAgeFile(path) => scan.with_age_file.push(path),
                 Hit::Config(path) => scan.configs.push(path),
                 Hit::Temporary(path) => scan.temporary.push(path),
                 Hit::Unread(path) => scan.unread.push(path),
@@ -178,12 +189,71 @@ impl Needles {
         } else {
             &[]
         };
-        let all = [recipients.as_slice(), &text, &hiding, encrypted].concat();
+        let age_files = if search.age_files {
+            age_file_needles()
+        } else {
+            Vec::new()
+        };
+        let all = [recipients.as_slice(), &text, &hiding, encrypted, &age_files].concat();
         Self {
             all: finder(&all),
             recipients: finder(&recipients),
             text: finder(&text),
         }
+    }
+}
+
+/// What stands in every encrypted file for an age key, if nothing hides it: the key of the
+/// metadata, and one word of the armor, which may be folded between words. Or a Secret is
+/// in it, whose data are Base64.
+fn age_file_needles() -> Vec<Vec<u8>> {
+    let words = ["sops", "ENCRYPTED", "Secret"];
+    let plain = words.map(|word| word.as_bytes().to_vec());
+    let wide = words.into_iter().flat_map(in_utf16);
+    plain.into_iter().chain(wide).collect()
+}
+
+/// Whether the content of a file may hold an age file, or name one of the recipients,
+/// however it is written. Most files do not.
+pub struct Prefilter {
+    all: Option<AhoCorasick>,
+    /// Without what can hide a text.
+    plain: Option<AhoCorasick>,
+}
+
+impl Prefilter {
+    /// For these recipients.
+    pub fn new(recipients: &[Recipient]) -> Self {
+        let search = Search {
+            recipients,
+            age_files: true,
+            ..Search::default()
+        };
+        let needles = Needles::new(&search);
+        let plain = recipients
+            .iter()
+            .map(|key| key.as_str().as_bytes().to_vec());
+        let plain: Vec<Vec<u8>> = plain.chain(age_file_needles()).collect();
+        Self {
+            all: needles.all,
+            plain: AhoCorasick::new(plain).ok(),
+        }
+    }
+
+    /// Whether a text of any length has plain traces of an age file or recipient.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn is_traced_in(&self, reader: impl Read) -> io::Result<bool> {
+        let Some(plain) = &self.plain else {
+            return Ok(true);
+        };
+        Ok(plain.stream_find_iter(reader).next().transpose()?.is_some())
+    }
+
+    /// Whether it may, by its whole content.
+    pub fn matches(&self, path: &Path, content: &[u8]) -> bool {
+        is_never_searched(path, content) || has(&self.all, content)
     }
 }
 
@@ -288,6 +358,10 @@ impl Looker<'_> {
         let foreign = self.foreign(path);
         if needles.text.is_some() && has(&needles.text, content) && foreign.is_none() {
             self.hit(Hit::WithText(path.to_owned()));
+        }
+        if self.search.age_files {
+            self.hit(Hit::WithAgeFile(path.to_owned()));
+            return Ok(());
         }
         let names_one = has(&needles.recipients, content);
         let is_looked_at = names_one || self.search.others || can_hide(path, content);

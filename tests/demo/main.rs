@@ -160,7 +160,7 @@ impl Demo {
         self.type_in(&format!("{show} && kb k secrets decrypt deployed.yaml"))?;
         say("When it is pushed and applied, the old key can go.");
         self.type_in("rm deployed.yaml && git commit -q -a -m 'rotated'")?;
-        self.type_in("kb k secrets prune")?;
+        self.type_in("kb k secrets prune --yes > /dev/null")?;
         let plaintext = self.type_in("kb k secrets decrypt apps/db-secret.yaml")?;
         ensure!(plaintext.contains(CANARY), "the new key does not open it");
         Ok(())

@@ -180,14 +180,14 @@ fn flux_reads_what_kb_writes_before_during_and_after_a_rotation() {
 
     // After it, before and after the re-encrypted files are pushed.
     fleet.assert_decrypts_to("second-password");
-    let before_push = fleet.kb(&["prune"]);
+    let before_push = fleet.kb(&["prune", "--yes"]);
     before_push.assert_code(1);
     let third = fleet.push();
     fleet.flux.wait_until_applied("apps", &third);
     fleet.assert_decrypts_to("second-password");
 
     // And when the old key is gone.
-    fleet.kb(&["prune"]).assert_code(0);
+    fleet.kb(&["prune", "--yes"]).assert_code(0);
     let entries = cluster
         .secret("flux-system", "sops-age")
         .expect("the Secret");
@@ -266,4 +266,104 @@ fn flux_reads_what_kb_writes_before_during_and_after_a_rotation() {
     fleet.assert_in_line();
     let recipient = recipient_of(&fleet.world, &right);
     assert!(fleet.kb(&["status"]).out().contains(&recipient));
+}
+
+/// What kustomize-controller decrypts in ways that no file name tells, keeps the key.
+#[test]
+fn prune_keeps_the_key_for_whatever_flux_decrypts_with_it() {
+    let cluster = Cluster::start();
+    let fleet = Fleet::new(&cluster);
+    let decryption = json!({"provider": "sops", "secretRef": {"name": "sops-age"}});
+    fleet.kb(&["init"]).assert_code(0);
+    let old = cluster.secret("flux-system", "sops-age").expect("a Secret");
+    let old = String::from_utf8(old["age.agekey"].clone()).expect("text");
+    let old_key = old.lines().last().expect("a key").to_owned();
+    let recipient = recipient_of(&fleet.world, &old_key);
+
+    let encrypted = |format: &str, selection: &[&str], plaintext: &str| {
+        let config = fleet.world.tmp().join("no-rules.yaml");
+        std::fs::write(&config, "{}").expect("write");
+        let mut sops = fleet.world.tool_cmd("sops", ["--config"]);
+        sops.arg(config).args(["encrypt", "--age", &recipient]);
+        sops.args(selection).args(["--filename-override", "x"]);
+        sops.args(["--input-type", format, "--output-type", format]);
+        let run = fleet.world.run_with_stdin(sops, plaintext.as_bytes());
+        run.assert_code(0).out().to_owned()
+    };
+    let data = ["--encrypted-regex", "^(data|stringData)$"];
+    let manifest = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n    name: {name}\nstringData:\n    password: {CANARY}\n"
+        )
+    };
+    // A generator takes `envs` of any name for dotenv, and a file for what its key says.
+    let env = encrypted("dotenv", &[], &format!("password={CANARY}\n"));
+    fleet.world.write("apps/db.conf", env);
+    let inner = encrypted("yaml", &[], &format!("password: {CANARY}\n"));
+    fleet.world.write("apps/plain.txt", inner);
+    // An item of a list, and a document behind one that is not encrypted.
+    let item = encrypted("yaml", &data, &manifest("item"));
+    let item = item.trim_end().replace('\n', "\n    ");
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n  - {item}\n");
+    fleet.world.write("apps/list.yaml", list);
+    let second = encrypted("yaml", &data, &manifest("second"));
+    let config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n    name: first\n";
+    let documents = format!("{config_map}---\n{second}");
+    fleet.world.write("apps/documents.yaml", documents);
+    // A file in the data of a Secret.
+    let nested = encrypted("yaml", &[], &format!("password: {CANARY}\n"));
+    let nested = STANDARD.encode(nested);
+    let nested = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n    name: nested\ndata:\n    x.yaml: {nested}\n"
+    );
+    fleet.world.write("apps/nested.yaml", nested);
+    let kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: apps\nresources: [list.yaml, documents.yaml, nested.yaml]\ngeneratorOptions: {disableNameSuffixHash: true}\nsecretGenerator:\n- name: env\n  envs: [db.conf]\n- name: generated\n  files: [x.yaml=plain.txt]\n";
+    fleet.world.write("apps/kustomization.yaml", kustomization);
+    let revision = fleet.push();
+    fleet
+        .flux
+        .kustomization("apps", "fleet", "./apps", decryption);
+    fleet.flux.wait_until_applied("apps", &revision);
+    for (name, entry) in [
+        ("env", "password"),
+        ("generated", "x.yaml"),
+        ("item", "password"),
+        ("second", "password"),
+        ("nested", "x.yaml"),
+    ] {
+        let secret = cluster.secret("apps", name).expect(name);
+        let text = String::from_utf8_lossy(&secret[entry]);
+        assert!(
+            text.contains(CANARY),
+            "Flux has not decrypted {name}: {text}"
+        );
+    }
+
+    // It is retired, and only what is deployed needs it.
+    let (new_key, new) = keypair(&fleet.world);
+    fleet.set_entries(&[
+        ("age.agekey", Some(&new_key)),
+        ("age.previous.agekey", Some(&old_key)),
+    ]);
+    fleet.git(&["rm", "-q", "-r", "apps"]);
+    let config = fleet.world.read(".sops.yaml").replace(&recipient, &new);
+    fleet.world.write(".sops.yaml", config);
+    fleet.git(&["add", "--all"]);
+    fleet.git(&["commit", "-q", "-m", "not applied yet"]);
+    let run = fleet.kb(&["prune", "--dry-run", "-o", "json"]);
+    run.assert_code(1);
+    let verdicts: Value = serde_json::from_str(run.out()).expect("JSON");
+    let needs = verdicts["keys"][0]["needs"].as_array().expect("needs");
+    assert_eq!(needs.len(), 1, "{verdicts:#}");
+    assert_eq!(needs[0]["check"], "deployed");
+    assert_eq!(
+        needs[0]["files"],
+        json!([
+            "apps/db.conf",
+            "apps/documents.yaml",
+            "apps/list.yaml",
+            "apps/nested.yaml",
+            "apps/plain.txt",
+        ])
+    );
 }

@@ -29,6 +29,7 @@ mod init_picker;
 mod init_replace;
 mod init_rules;
 mod programs;
+mod prune;
 mod rotate;
 mod rule_matching;
 mod rule_readers;

@@ -154,6 +154,12 @@ fn every_command_and_option_is_described() {
               showing it. For a key made by hand, or a cluster that was rebuilt and gets its old key
               back.
 
+          --retired
+              With --import: put the key back among the retired ones, as before prune
+              
+              The cluster's current key and .sops.yaml stay as they are. stdin may hold several keys. A
+              key that the Secret holds already is refused.
+
           --use-existing
               Bring this repository in line with the key that the cluster has; make none
               
@@ -279,13 +285,32 @@ fn every_command_and_option_is_described() {
 
     Options:
           --yes
-              Drop them although something still needs them
+              Do not ask
+
+          --despite <CHECK>
+              Drop keys although this check would keep them; may be repeated
+              
+              [possible values: working-tree, head, upstream, default-branch, worktrees, deployed,
+              unreadable, flux-unseen]
+
+          --deployed <[NAMESPACE/NAME=]COMMIT>
+              This commit is deployed, for Kustomizations whose revision is not a commit; may be
+              repeated
+              
+              The full name of a commit, for one Kustomization or for all whose revision does not name a
+              commit. It never replaces a commit that the cluster names.
 
           --skip <PATH>
-              Leave this file or directory out of the search; may be repeated
+              Leave this file or directory out of the search, in commits too; may be repeated
 
           --dry-run
               Show what would be done, and do nothing
+
+      -o, --output <FORMAT>
+              Print the verdicts to stdout in this form
+
+              Possible values:
+              - json: JSON
 
       -h, --help
               Print help (see a summary with '-h')

@@ -1,7 +1,9 @@
-//! Hints for what stops `prune`.
+//! Hints for what stops `prune`, and the way back.
 
-use super::{Failure, Program, file_list};
-use crate::core::prune::{Deployed, Needs, PruneError, State};
+use super::{Failure, Program};
+use crate::core::prune::{PruneError, RestoreError, SaidError};
+
+const FORCE: &str = "k secrets init --force";
 
 impl From<PruneError> for Failure {
     fn from(error: PruneError) -> Self {
@@ -10,80 +12,51 @@ impl From<PruneError> for Failure {
             PruneError::SecretMissing { .. } => failure
                 .hint("--context chooses another cluster, -n and --secret-name another Secret"),
             PruneError::UnderWay { .. } => {
-                failure.hint_command("to finish it:", Program::Kb, "k secrets init --force")
+                failure.hint_command("to finish it:", Program::Kb, FORCE)
             }
-            PruneError::OnlyRetired { .. } => failure.hint_command(
-                "to give the cluster a new key:",
-                Program::Kb,
-                "k secrets init --force",
-            ),
-            PruneError::StrangeRepository { .. } => failure
-                .hint("cd to the repository of the cluster; --context chooses another cluster")
-                .hint("--yes drops the keys all the same"),
-            PruneError::Config(error) => error.into(),
-            PruneError::Needed { needs, .. } => failure.with_needs(&needs),
+            PruneError::OnlyRetired { .. } => {
+                failure.hint_command("to give the cluster a new key:", Program::Kb, FORCE)
+            }
+            PruneError::NotARepository { top, .. } => failure.hint(format!(
+                "remove it if it is empty, or run prune in the repository: cd {}",
+                top.display()
+            )),
+            PruneError::SkipsNothing { .. } => {
+                failure.hint("--skip takes a path from the working directory")
+            }
+            PruneError::Said(SaidError::Unknown(_)) => {
+                failure.hint("kubectl get kustomizations -A")
+            }
+            PruneError::Said(SaidError::Known { .. } | SaidError::NotNeeded) => {
+                failure.hint("without --deployed, kb searches that commit; git fetch gets it")
+            }
+            PruneError::Git(_) => failure.hint("nothing was changed: git status says more"),
             PruneError::Fetch(error) => error.into(),
             PruneError::Journal(error) => error.into(),
         }
     }
 }
 
-impl Failure {
-    fn with_needs(self, needs: &Needs) -> Self {
-        let foreign: Vec<_> = needs.foreign.iter().cloned().collect();
-        let deployed: String = needs.deployed.iter().map(in_words).collect();
-        let mut failure = self
-            .detail(&file_list("", &needs.files))
-            .detail(&file_list("", &needs.configs))
-            .detail(&file_list("has its own .git, and files for it: ", &foreign))
-            .detail(&file_list("cannot be read: ", &needs.unread))
-            .detail(&deployed);
-        if needs.flux_forbidden {
-            failure = failure
-                .detail("\n  what is deployed cannot be told: kb may not list Kustomizations")
-                .hint("ask for a ClusterRole with the verb list on kustomizations.kustomize.toolkit.fluxcd.io");
-        }
-        if needs.unknown_keys {
-            failure = failure
-                .detail("\n  not all recipients can be told: age.previous.agekey holds a post-quantum key, or a line that is no key")
-                .hint("look yourself which files are for it: grep -rl age1pq");
-        }
-        if !(needs.files.is_empty() && needs.configs.is_empty() && foreign.is_empty()) {
-            failure = failure.hint_command(
-                "to move files and rules to the current key:",
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        let failure = Self::from_error(&error);
+        match error {
+            RestoreError::SecretMissing { .. } => failure.hint_command(
+                "to give the cluster this key as its current one:",
                 Program::Kb,
-                "k secrets init --use-existing",
-            );
+                "k secrets init --import",
+            ),
+            RestoreError::UnderWay { .. } => {
+                failure.hint_command("to finish it:", Program::Kb, FORCE)
+            }
+            RestoreError::AlreadyThere { .. } => {
+                failure.hint("nothing was changed: files that are encrypted for it open already")
+            }
+            RestoreError::UnknownRecipient => {
+                failure.hint("an older Flux stops decrypting with such a key in the Secret")
+            }
+            RestoreError::Fetch(error) => error.into(),
+            RestoreError::Journal(error) => error.into(),
         }
-        if !needs.unread.is_empty() {
-            failure = failure.hint("--skip PATH leaves out what holds no file of the cluster");
-        }
-        let mut states = needs.deployed.iter().map(|deployed| &deployed.state);
-        if states.clone().any(|state| matches!(state, State::Needs(_))) {
-            failure = failure.hint(
-                "commit and push, and wait until Flux has applied it: flux get kustomizations -A",
-            );
-        }
-        if states.any(|state| *state == State::NotHere) {
-            failure = failure.hint("git fetch, so that kb can look what is in that revision");
-        }
-        failure.hint("--yes drops the keys all the same: what is for them can then be opened only with a copy from your password manager")
-    }
-}
-
-fn in_words(deployed: &Deployed) -> String {
-    let users = deployed.used_by.join(", ");
-    let revision = &deployed.revision;
-    match &deployed.state {
-        State::Needs(files) => format!(
-            "\n  deployed by the Kustomization {users}: {revision}, with{}",
-            file_list("  ", files)
-        ),
-        State::Failed(reason) => {
-            format!("\n  deployed by the Kustomization {users}: {revision}; {reason}")
-        }
-        State::NotHere => format!(
-            "\n  deployed by the Kustomization {users}: {revision}, which is not in this clone"
-        ),
     }
 }

@@ -100,7 +100,7 @@ pub fn index(
 ) -> Result<Audit, AuditError> {
     let root = git.root();
     let is_called = |path: &Path, called: &str| path.file_name().is_some_and(|name| name == called);
-    let (staged, all) = git.staged()?;
+    let (staged, all) = git.staged_and_index()?;
     let named = named.map(|named| as_from(root, named));
     let named_config = named.as_ref().map(|(named, _)| &named.path);
     let configs: Vec<Entry> = all

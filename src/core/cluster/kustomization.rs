@@ -12,7 +12,7 @@ pub(super) const RESOURCE: &str = "kustomizations";
 /// The name of its Git sources in the API.
 pub(super) const SOURCE_RESOURCE: &str = "gitrepositories";
 /// The kind of a Git source.
-pub(super) const GIT_SOURCE: &str = "GitRepository";
+pub const GIT_SOURCE: &str = "GitRepository";
 /// The versions of it, the one of Flux 2.0 and newer first. What kb reads is the
 /// same in both.
 pub(super) const VERSIONS: [&str; 2] = ["v1", "v1beta2"];
@@ -31,6 +31,9 @@ pub struct Kustomization {
     pub secret: Option<SecretName>,
     /// The revision that it has applied, as in `main@sha1:…`.
     pub applied_revision: Option<String>,
+    /// The revision of the source code that the applied one was made of: of an OCI
+    /// artifact or a bucket, what whoever pushed it says.
+    pub applied_origin: Option<String>,
     /// The one that it has tried to apply last.
     pub attempted_revision: Option<String>,
     /// The directory of its source that it applies.
@@ -109,6 +112,7 @@ impl Kustomization {
                 name,
             }),
             applied_revision: text("/status/lastAppliedRevision"),
+            applied_origin: text("/status/lastAppliedOriginRevision"),
             attempted_revision: text("/status/lastAttemptedRevision"),
             path: text("/spec/path").unwrap_or_default(),
             components: texts(object, "/spec/components"),

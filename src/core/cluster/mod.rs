@@ -25,7 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use error::{ClusterError, Request};
 pub use exec_plugin::{PluginError, PluginFailure};
 pub use kubeconfig::{ContextChoice, Exposure, KubeconfigError, KubeconfigSource, Target};
-pub use kustomization::{Kustomization, Source};
+pub use kustomization::{GIT_SOURCE, Kustomization, Source};
 pub use proxy::ProxyVariables;
 pub use stored_secret::StoredSecret;
 pub use user::TokenError;

@@ -89,6 +89,14 @@ impl Opener {
         wrapped_keys.find_map(|wrapped| self.open(wrapped.as_ref()).ok())
     }
 
+    /// Whether one of them opens an age file, which is not armored. Its content may be a
+    /// part of a data key that is split among key groups.
+    pub fn opens(&self, age_file: &[u8]) -> bool {
+        let identities = self.0.iter().map(|identity| identity as &dyn age::Identity);
+        let decryptor = Decryptor::new_buffered(age_file);
+        decryptor.is_ok_and(|decryptor| decryptor.decrypt(identities).is_ok())
+    }
+
     fn open(&self, wrapped: &str) -> Result<DataKey, DecryptError> {
         let decryptor = Decryptor::new_buffered(ArmoredReader::new(wrapped.as_bytes()))?;
         let identities = self.0.iter().map(|identity| identity as &dyn age::Identity);

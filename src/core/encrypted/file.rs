@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::contents::{Contents, Document};
-use super::{ENCRYPTED_VALUE, Format, Metadata};
+use super::{ENCRYPTED_VALUE, Format, Metadata, Traces};
 use crate::core::readers::{MOST_KEYS, Reader};
 use crate::core::yaml::{self, Decoded, Encoding, NotParsed, Reason};
 
@@ -228,7 +228,7 @@ impl EncryptedFile {
         let contents = match Contents::read(format, text) {
             Ok(contents) => contents,
             Err(error) => {
-                let is_hidden = || has_encrypted_value(unescaped(text).as_bytes());
+                let is_hidden = || Traces::of(bytes).has_encrypted_value();
                 let has_one = has_encrypted_value(text.as_bytes()) || is_hidden();
                 return (Err(error), has_one);
             }
@@ -242,7 +242,7 @@ impl EncryptedFile {
         let is_uncertain = contents.may_split_readers;
         let may_be_encrypted = has_encrypted_value(text.as_bytes())
             || contents.documents.iter().any(holds_value)
-            || is_uncertain && has_encrypted_value(unescaped(text).as_bytes());
+            || is_uncertain && Traces::of(bytes).has_encrypted_value();
         let metadata =
             |document: &Document<'_>| document.has_metadata.then(|| Metadata::of(document));
         let mut documents = contents.documents.iter();
@@ -272,39 +272,6 @@ enum Found {
 
 fn has_encrypted_value(text: &[u8]) -> bool {
     memchr::memmem::find(text, ENCRYPTED_VALUE.as_bytes()).is_some()
-}
-
-/// A text without white space, and with what its escapes and Base64 stand for: only to
-/// search in where it cannot be parsed.
-fn unescaped(text: &str) -> String {
-    /// `ENC[AES256_GCM,`
-    const IN_BASE64: &str = "RU5DW0FFUzI1Nl9HQ00s";
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
-        let length = match rest.as_bytes() {
-            [b'\\', b'x', ..] => 2,
-            [b'\\', b'u', ..] => 4,
-            [b'\\', b'U', ..] => 8,
-            _ => 0,
-        };
-        let digits = rest.get(2..2 + length).filter(|_| length > 0);
-        let escaped = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        if let Some(escaped) = escaped.and_then(char::from_u32) {
-            plain.push(escaped);
-            rest = &rest[2 + length..];
-            continue;
-        }
-        let is_line_end = letter == '\\' && rest[1..].starts_with(['\n', '\r']);
-        if !letter.is_whitespace() && !is_line_end {
-            plain.push(letter);
-        }
-        rest = &rest[letter.len_utf8()..];
-    }
-    if plain.contains(IN_BASE64) {
-        plain.push_str(ENCRYPTED_VALUE);
-    }
-    plain
 }
 
 /// The content of a file, which may be encrypted or not.

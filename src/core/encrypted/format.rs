@@ -5,7 +5,7 @@ use std::path::Path;
 use memchr::memmem;
 
 /// The formats that sops tells apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// `.yaml`, `.yml`
     Yaml,
@@ -20,6 +20,15 @@ pub enum Format {
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Yaml,
+        Self::Json,
+        Self::Dotenv,
+        Self::Ini,
+        Self::Binary,
+    ];
+
     /// The format that an encrypted file has: what its metadata shows, and where that
     /// tells nothing, what its name says. sops can be told another format than the name's
     /// (`--input-type`), and Flux takes `envs` of any ending for dotenv.

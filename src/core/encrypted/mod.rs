@@ -24,6 +24,7 @@
 //! | `contents` | what stands in a file, and where |
 //! | `yaml` | takes YAML and JSON apart |
 //! | `lines` | takes dotenv and ini apart |
+//! | `traces` | what shows that a text is encrypted, whether it parses or not |
 //! | `metadata` | who can open a file, and which of its values are encrypted |
 //! | `copy` | a copy for sops, without the keys that it must not use |
 //! | `scalar` | what a number or a truth value goes into the MAC as |
@@ -45,6 +46,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 mod token;
+mod traces;
 mod yaml;
 
 use memchr::memmem;
@@ -63,6 +65,7 @@ pub use format::Format;
 pub use metadata::{Entry, Metadata};
 pub use openable::{KeyPolicy, Openable};
 pub use rewrite::Recipients;
+pub use traces::{Traces, in_base64};
 
 /// What begins each encrypted value.
 pub const ENCRYPTED_VALUE: &str = "ENC[AES256_GCM,";

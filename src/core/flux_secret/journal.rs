@@ -1,9 +1,12 @@
 //! The Secret as the journal of a rotation.
 //!
 //! [`Journal::begin`] puts the new key beside the old one, [`Journal::finish`]
-//! puts it into the old one's place, [`Journal::prune`] drops the old one. Each
+//! puts it into the old one's place, [`Journal::prune`] drops the old one, and
+//! [`Journal::restore`] puts it back. Each
 //! is one update of the Secret as it was read, so that two people cannot rotate
 //! past each other; what kb does not know of in the Secret stays.
+
+use std::cell::Cell;
 
 #[cfg(test)]
 use super::KeysError;
@@ -37,6 +40,15 @@ pub enum Begun {
     Own,
     /// That of someone who was faster.
     Joined(Identity),
+}
+
+/// Which lines of the entry of retired keys go.
+#[derive(Default)]
+pub struct Dropped {
+    /// These keys.
+    pub keys: Vec<Identity>,
+    /// The lines that are no keys.
+    pub bad_lines: bool,
 }
 
 /// What became of an update.
@@ -183,7 +195,7 @@ impl Journal {
                 return Err(self.overtaken());
             }
             let changed = match is_past {
-                true => self.with_retired(new),
+                true => self.with_retired(std::slice::from_ref(new)),
                 false => self.promoted(new),
             };
             match self.update(cluster, &changed, Mode::Persist)? {
@@ -218,26 +230,87 @@ impl Journal {
         Err(self.given_up(lost))
     }
 
-    /// Takes the retired keys out.
+    /// Drops retired keys, and lines that repeat a key which is in use.
     ///
     /// # Errors
     /// As [`Self::begin`].
-    pub fn prune(&mut self, cluster: &Cluster, mode: Mode) -> Result<(), JournalError> {
+    pub fn prune(
+        &mut self,
+        cluster: &Cluster,
+        dropped: &Dropped,
+        mode: Mode,
+    ) -> Result<(), JournalError> {
         let mut lost = None;
         for _ in 0..TRIES {
-            let mut changed = self.stored.clone();
-            changed.set(RETIRED_ENTRY, None);
+            let Some(changed) = self.without(dropped) else {
+                return Ok(());
+            };
             match self.update(cluster, &changed, mode)? {
                 Updated::Done => return Ok(()),
-                Updated::Again { .. } if !self.has_retired_entry() => return Ok(()),
                 Updated::Again {
                     keys: Keys::Same,
                     answer,
                 } if self.keys.next().is_empty() => lost = answer,
+                Updated::Again { .. } if self.without(dropped).is_none() => return Ok(()),
                 Updated::Again { .. } => return Err(self.overtaken()),
             }
         }
         Err(self.given_up(lost))
+    }
+
+    /// The Secret without the dropped lines; `None` if it has none of them.
+    fn without(&self, dropped: &Dropped) -> Option<StoredSecret> {
+        let active: Vec<&Identity> = self.keys.active().collect();
+        let has_gone = Cell::new(false);
+        let is_left_out = |line: &str| {
+            let gone = match line.parse::<Identity>() {
+                Ok(key) => has(active.iter().copied(), &key) || has(&dropped.keys, &key),
+                Err(_) => dropped.bad_lines,
+            };
+            has_gone.set(has_gone.get() || gone);
+            gone
+        };
+        let mut kept = Retired::but(is_left_out);
+        kept.add(self.stored.entry(RETIRED_ENTRY));
+        let text = kept.text();
+        // An entry with nothing in it goes as well.
+        let is_empty = text.is_none() && self.has_retired_entry();
+        if !has_gone.get() && !is_empty {
+            return None;
+        }
+        let mut changed = self.stored.clone();
+        changed.set(RETIRED_ENTRY, text.as_ref());
+        Some(changed)
+    }
+
+    /// Puts keys back among the retired ones. Nothing else is changed.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn restore(
+        &mut self,
+        cluster: &Cluster,
+        keys: &[Identity],
+        mode: Mode,
+    ) -> Result<(), JournalError> {
+        let mut lost = None;
+        for _ in 0..TRIES {
+            match self.update(cluster, &self.with_retired(keys), mode)? {
+                Updated::Done => return Ok(()),
+                Updated::Again {
+                    keys: Keys::Same,
+                    answer,
+                } => lost = answer,
+                Updated::Again { .. } if keys.iter().all(|key| self.holds(key)) => return Ok(()),
+                Updated::Again { .. } => return Err(self.overtaken()),
+            }
+        }
+        Err(self.given_up(lost))
+    }
+
+    /// Whether the Secret holds this key, wherever.
+    pub fn holds(&self, key: &Identity) -> bool {
+        has(self.keys.identities(), key)
     }
 
     /// Whether there is an entry of retired keys, be they in use as well.
@@ -316,12 +389,14 @@ impl Journal {
             .collect()
     }
 
-    /// The Secret with the key among the retired ones.
-    fn with_retired(&self, key: &Identity) -> StoredSecret {
+    /// The Secret with these keys among the retired ones.
+    fn with_retired(&self, keys: &[Identity]) -> StoredSecret {
         let mut changed = self.stored.clone();
-        let mut retired = Retired::default();
+        let mut retired = Retired::all();
         retired.add(self.stored.entry(RETIRED_ENTRY));
-        retired.add(Some(entry_text(key).expose_secret().as_bytes()));
+        for key in keys {
+            retired.add(Some(entry_text(key).expose_secret().as_bytes()));
+        }
         changed.set(RETIRED_ENTRY, retired.text().as_ref());
         changed
     }
@@ -363,7 +438,7 @@ impl Journal {
 
 fn has<'i>(identities: impl IntoIterator<Item = &'i Identity>, wanted: &Identity) -> bool {
     let mut identities = identities.into_iter();
-    identities.any(|identity| identity.recipient() == wanted.recipient())
+    identities.any(|identity| identity.is_same(wanted))
 }
 
 /// See [`Keys::Same`].

@@ -27,7 +27,7 @@ use super::cluster::{Cluster, ClusterError, Created, Mode, SecretName, StoredSec
 use super::identity::{Identity, IdentityError, KeyFile, Recipient, RecipientKind};
 
 pub use copies::{SecretCopy, copies};
-pub use journal::{Begun, Journal, JournalError};
+pub use journal::{Begun, Dropped, Journal, JournalError};
 pub use managers::{Manager, managers};
 
 /// The data entry of the current key.
@@ -208,20 +208,23 @@ impl ClusterKeys {
         self.in_use().chain(self.next())
     }
 
-    /// The recipients of [`RETIRED_ENTRY`] that are not active as well.
+    /// The recipients of [`Self::retired_keys`], as far as kb can compute them.
     pub fn retired(&self) -> Vec<Recipient> {
-        let active: Vec<&Recipient> = self.active().filter_map(Identity::recipient).collect();
-        let retired = self.of_entry(RETIRED_ENTRY).iter();
-        let recipients = retired.filter_map(Identity::recipient);
-        let recipients = recipients.filter(|recipient| !active.contains(recipient));
+        let recipients = self.retired_keys().filter_map(Identity::recipient);
         recipients.cloned().collect()
     }
 
-    /// Whether something stands in [`RETIRED_ENTRY`] whose recipient kb cannot tell.
-    pub fn has_unknown_retired(&self) -> bool {
-        let mut retired = self.of_entry(RETIRED_ENTRY).iter();
-        retired.any(|identity| identity.recipient().is_none())
-            || self.bad_lines.iter().any(|bad| bad.entry == RETIRED_ENTRY)
+    /// The identities of [`RETIRED_ENTRY`] that are not active as well.
+    pub fn retired_keys(&self) -> impl Iterator<Item = &Identity> {
+        let retired = self.of_entry(RETIRED_ENTRY).iter();
+        retired.filter(|key| !self.active().any(|active| active.is_same(key)))
+    }
+
+    /// The lines of [`RETIRED_ENTRY`] that are no keys.
+    pub fn bad_retired_lines(&self) -> impl Iterator<Item = &BadLine> {
+        self.bad_lines
+            .iter()
+            .filter(|bad| bad.entry == RETIRED_ENTRY)
     }
 
     /// The identities of these recipients.

@@ -6,19 +6,29 @@ use crate::core::identity::Identity;
 
 /// The keys of several entries, line by line with the comments beside them, each
 /// key once. It is a key file as `age-keygen` writes it.
-#[derive(Default)]
 pub(super) struct Retired<'a> {
-    /// A key that takes their place, and so is not retired.
-    new: Option<&'a Identity>,
+    /// Whether a line, which may be no key, is left out.
+    is_left_out: Box<dyn Fn(&str) -> bool + 'a>,
     text: SecretBox<String>,
     holds_key: bool,
 }
 
 impl<'a> Retired<'a> {
+    pub(super) fn all() -> Self {
+        Self::but(|_| false)
+    }
+
+    /// Without a key that takes their place, and so is not retired.
     pub(super) fn without(new: &'a Identity) -> Self {
+        Self::but(|line| line == new.key().expose())
+    }
+
+    /// Without these lines.
+    pub(super) fn but(is_left_out: impl Fn(&str) -> bool + 'a) -> Self {
         Self {
-            new: Some(new),
-            ..Self::default()
+            is_left_out: Box::new(is_left_out),
+            text: SecretBox::default(),
+            holds_key: false,
         }
     }
 
@@ -35,8 +45,8 @@ impl<'a> Retired<'a> {
                 comments.push('\n');
                 continue;
             }
-            let is_new = self.new.is_some_and(|new| line == new.key().expose());
-            if !is_new && !self.text.expose_secret().lines().any(|known| known == line) {
+            let is_left_out = (self.is_left_out)(line);
+            if !is_left_out && !self.text.expose_secret().lines().any(|known| known == line) {
                 self.holds_key = true;
                 let text = self.text.expose_secret_mut();
                 text.push_str(comments.trim_start());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Git, GitError, failed, output};
 
-/// A branch, local or remote-tracking.
+/// A branch, local or remote-tracking, or another name of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branch {
     /// Its name, as in `origin/main`.
@@ -34,39 +34,6 @@ impl Git {
             }
             _ => Err(failed("cat-file", &output)),
         }
-    }
-
-    /// The files of a commit that hold one of the texts.
-    ///
-    /// # Errors
-    /// [`GitError`]
-    pub fn files_with(&self, commit: &str, texts: &[&str]) -> Result<Vec<PathBuf>, GitError> {
-        let options = [
-            "-l",
-            "-z",
-            "-a",
-            "--fixed-strings",
-            "--no-textconv",
-            "--full-name",
-        ];
-        let mut arguments: Vec<&str> = options.to_vec();
-        arguments.extend(texts.iter().flat_map(|text| ["-e", text]));
-        arguments.extend([commit, "--"]);
-        let output = self.run("grep", &arguments)?;
-        match output.status.code() {
-            // git grep found nothing.
-            Some(1) if output.stderr.is_empty() => return Ok(Vec::new()),
-            Some(0) => {}
-            _ => return Err(failed("grep", &output)),
-        }
-        let prefix = [commit.as_bytes(), b":"].concat();
-        let names = output.stdout.split(|byte| *byte == 0);
-        let names = names.filter(|name| !name.is_empty()).map(|name| {
-            let name = name.strip_prefix(&*prefix);
-            let name = name.ok_or_else(|| failed("grep", &output))?;
-            Ok(PathBuf::from(OsStr::from_bytes(name)))
-        });
-        names.collect()
     }
 
     /// The content of a file in a commit.
@@ -203,38 +170,6 @@ impl Git {
             .collect())
     }
 
-    /// The default branch of the remote, as of the last fetch: `origin/HEAD`, else
-    /// `origin/main`, else `origin/master`. `None` if none of them is in this clone.
-    ///
-    /// # Errors
-    /// [`GitError`]
-    pub fn default_branch(&self) -> Result<Option<Branch>, GitError> {
-        const REMOTE: &str = "refs/remotes/";
-        let names = ["origin/HEAD", "origin/main", "origin/master"];
-        let mut arguments = vec!["--format=%(refname) %(objectname) %(symref)".to_owned()];
-        arguments.extend(names.iter().map(|name| format!("{REMOTE}{name}")));
-        let output = self.run("for-each-ref", &arguments)?;
-        if !output.status.success() {
-            return Err(failed("for-each-ref", &output));
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
-        let found = names.iter().find_map(|name| {
-            let line = text.lines().find(|line| {
-                let name = format!("{REMOTE}{name} ");
-                line.starts_with(&name)
-            })?;
-            let mut words = line.split(' ').skip(1);
-            let commit = words.next()?.to_owned();
-            let target = words.next().and_then(|target| target.strip_prefix(REMOTE));
-            let name = target.filter(|target| !target.is_empty()).unwrap_or(name);
-            Some(Branch {
-                name: name.to_owned(),
-                commit,
-            })
-        });
-        Ok(found)
-    }
-
     /// The commit that is checked out; `None` in a repository without commits.
     ///
     /// # Errors
@@ -265,26 +200,6 @@ impl Git {
             Some(url.rsplit_once(" (")?.0.to_owned())
         });
         Ok(urls.collect())
-    }
-
-    /// The branches, local and remote-tracking.
-    ///
-    /// # Errors
-    /// [`GitError`]
-    pub fn branches(&self) -> Result<Vec<Branch>, GitError> {
-        let format = "--format=%(objectname) %(refname:short)";
-        let arguments = [format, "refs/heads", "refs/remotes"];
-        let output = self.run("for-each-ref", &arguments)?;
-        if !output.status.success() {
-            return Err(failed("for-each-ref", &output));
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
-        let lines = text.lines().filter_map(|line| line.split_once(' '));
-        let branch = |(commit, name): (&str, &str)| Branch {
-            name: name.to_owned(),
-            commit: commit.to_owned(),
-        };
-        Ok(lines.map(branch).collect())
     }
 }
 

@@ -42,6 +42,40 @@ pub struct Staged {
     pub removed: Vec<PathBuf>,
 }
 
+/// How the index is compared with the last commit.
+const DIFF_OPTIONS: [&str; 9] = [
+    "--cached",
+    "--raw",
+    "-z",
+    "--no-abbrev",
+    "--no-renames",
+    "--no-relative",
+    "--no-ext-diff",
+    "--ignore-submodules=all",
+    "--diff-filter=AMTD",
+];
+
+impl Staged {
+    /// What `diff --raw -z` has printed: ":MODE MODE BLOB BLOB STATUS", NUL, the path,
+    /// NUL (git-diff(1), raw format).
+    fn new(output: &Output) -> Result<Self, GitError> {
+        if !output.status.success() {
+            return Err(failed("diff", output));
+        }
+        let mut parts = output.stdout.split(|byte| *byte == 0);
+        let mut staged = Self::default();
+        while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
+            let mut words = head.split(|byte| *byte == b' ');
+            let (mode, blob) = (words.nth(1), words.nth(1));
+            match words.next() {
+                Some(b"D") => staged.removed.push(OsStr::from_bytes(path).into()),
+                _ => staged.entries.extend(entry(mode, blob, path)),
+            }
+        }
+        Ok(staged)
+    }
+}
+
 /// The file at a path from the top, or those below it, as git takes it (gitglossary(7)).
 fn pathspec(below: &Path) -> OsString {
     let mut spec = OsString::from(":(top,literal)");
@@ -67,44 +101,26 @@ pub enum BlobError {
 }
 
 impl Git {
-    /// What is another in the index than in the last commit; and all of the index.
+    /// What is another in the index than in the last commit.
     ///
     /// # Errors
     /// [`GitError`]
-    pub fn staged(&self) -> Result<(Staged, Vec<Entry>), GitError> {
-        let options = [
-            "--cached",
-            "--raw",
-            "-z",
-            "--no-abbrev",
-            "--no-renames",
-            "--no-relative",
-            "--no-ext-diff",
-            "--ignore-submodules=all",
-            "--diff-filter=AMTD",
-        ];
+    pub fn staged(&self) -> Result<Staged, GitError> {
+        Staged::new(&self.run("diff", &DIFF_OPTIONS)?)
+    }
+
+    /// The same, and all of the index.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn staged_and_index(&self) -> Result<(Staged, Vec<Entry>), GitError> {
         // Both read the whole index, each on a core of its own.
-        let staged = self.start("diff", &options)?;
+        let staged = self.start("diff", &DIFF_OPTIONS)?;
         let index = self.start(
             "ls-files",
             &["-z", "--stage", "--full-name", "--", ":(top)"],
         )?;
-        let output = staged.output()?;
-        if !output.status.success() {
-            return Err(failed("diff", &output));
-        }
-        // ":MODE MODE BLOB BLOB STATUS", NUL, the path, NUL (git-diff(1), raw format).
-        let mut parts = output.stdout.split(|byte| *byte == 0);
-        let mut staged = Staged::default();
-        while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
-            let mut words = head.split(|byte| *byte == b' ');
-            let (mode, blob) = (words.nth(1), words.nth(1));
-            match words.next() {
-                Some(b"D") => staged.removed.push(OsStr::from_bytes(path).into()),
-                _ => staged.entries.extend(entry(mode, blob, path)),
-            }
-        }
-        Ok((staged, entries(&index.output()?)?))
+        Ok((Staged::new(&staged.output()?)?, entries(&index.output()?)?))
     }
 
     /// The files of the working tree that are or may be committed: tracked ones, and

@@ -8,6 +8,8 @@
 //! | `history` | what stands in commits |
 //! | `index` | what stands in the index, and which files there are |
 //! | `loose` | objects that lie in a file each |
+//! | `objects` | trees and blobs, one after the other |
+//! | `refs` | what names commits |
 
 #![expect(clippy::disallowed_methods, reason = "this is what runs git")]
 
@@ -15,6 +17,8 @@ mod environment;
 mod history;
 mod index;
 mod loose;
+mod objects;
+mod refs;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -25,6 +29,8 @@ use std::process::{Child, Command, Output, Stdio};
 pub use history::{Branch, commit_of};
 pub use index::{BlobError, Entry, Staged, WorkingTree};
 use loose::Loose;
+pub use objects::{EntryKind, Objects, Tree, TreeEntry};
+pub use refs::{Upstream, Worktree};
 
 /// Settings that would start a program, or change what git prints for one; git takes them
 /// before those of any file.

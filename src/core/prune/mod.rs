@@ -1,97 +1,97 @@
-//! `prune`: retired keys leave the cluster, once nothing needs them.
+//! `prune`: retired keys leave the cluster, each once nothing needs it.
 //!
-//! A retired key is needed as long as a file or a rule of the working tree is for
-//! it, or a file of a revision that a Kustomization has applied: Flux opens that
-//! one again and again. A revision that cannot be looked up counts as needing it.
+//! A key is needed by what it opens, and by what may be for it and cannot be read: in the
+//! working tree, in the commits that people go on from, and in the revisions that Flux
+//! applies. Each of these is a check with a name, and keeps keys unless it is overridden by
+//! that name.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | `judge` | which keys a file needs |
+//! | `revision` | all files of a commit |
+//! | `tree` | all files of a working tree |
+//! | `places` | where is looked |
+//! | `deployed` | the revisions that Flux applies |
+//! | `needs` | the verdicts |
+//! | `restore` | puts a key back |
 
 mod deployed;
+mod judge;
+mod needs;
+mod places;
+mod restore;
+mod revision;
+mod tree;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
 
 use super::cluster::{Cluster, ClusterError, Kustomization, Mode, SecretName};
-use super::encrypted::EncryptedFile;
-use super::flux_secret::{FetchError, Journal, JournalError, SecretCopy, copies};
+use super::flux_secret::{Dropped, FetchError, Journal, JournalError, SecretCopy, copies};
 use super::git::{Git, GitError};
-use super::identity::Recipient;
-use super::reencrypt::{Tree, configs};
-use super::scan::Search;
-use super::sops_config::ConfigError;
+use super::identity::Identity;
+use super::reencrypt::Tree;
 
-pub use deployed::{Deployed, State};
+use judge::Judge;
+use places::{Found, Look};
+
+pub use deployed::{Deployed, SaidDeployed, SaidError};
+pub use needs::{Check, Need, Place, RetiredKey, Why};
+pub use restore::{RestoreError, restore};
 
 /// What is asked for.
 pub struct Request {
     /// The Secret that Flux decrypts with.
     pub secret: SecretName,
-    /// Where the files are.
+    /// Where the files are. What it leaves out is left out of commits as well.
     pub tree: Tree,
+    /// Paths that are left out of commits, and are not in the working tree.
+    pub gone: Vec<PathBuf>,
     /// The history of the repository, where it has one.
     pub git: Option<Git>,
+    /// What a person says is deployed, where the cluster does not name a commit.
+    pub said: Vec<SaidDeployed>,
+    /// The checks that keep no key.
+    pub despite: Vec<Check>,
 }
 
-/// Retired keys that are to go.
+/// Verdicts about retired keys.
 pub struct Prune {
     journal: Journal,
-    /// Their recipients.
-    pub retired: Vec<Recipient>,
-    /// What still needs them.
-    pub needs: Needs,
+    dropped: Dropped,
+    /// The keys, in the order of the Secret.
+    pub keys: Vec<RetiredKey>,
     /// What to know, and no reason to keep them.
     pub remarks: Remarks,
-}
-
-/// What still needs a retired key.
-#[derive(Debug, Default)]
-pub struct Needs {
-    /// Files of the working tree.
-    pub files: Vec<PathBuf>,
-    /// `.sops.yaml` files of the working tree.
-    pub configs: Vec<PathBuf>,
-    /// Directories with their own `.git`, with such files.
-    pub foreign: BTreeSet<PathBuf>,
-    /// What could not be read.
-    pub unread: Vec<PathBuf>,
-    /// Revisions that are deployed.
-    pub deployed: Vec<Deployed>,
-    /// Whether kb may not list Kustomizations, and so cannot tell what is deployed.
-    pub flux_forbidden: bool,
-    /// Whether nothing in the repository is for the cluster: it is another one's.
-    pub strange_repository: bool,
-    /// Whether there are retired keys whose recipients kb cannot tell: post-quantum
-    /// ones, and lines that are no keys.
-    pub unknown_keys: bool,
-}
-
-impl Needs {
-    /// Whether nothing does.
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
-            && self.configs.is_empty()
-            && self.foreign.is_empty()
-            && self.unread.is_empty()
-            && self.deployed.is_empty()
-            && !self.flux_forbidden
-            && !self.strange_repository
-            && !self.unknown_keys
-    }
 }
 
 /// What is no reason to keep a retired key.
 #[derive(Debug, Default)]
 pub struct Remarks {
-    /// Whether the cluster has no Kustomizations, so that only the working tree
-    /// counts.
+    /// The commits that were looked at.
+    pub looked_at: Vec<Place>,
+    /// When something was last fetched, where that can be told.
+    pub last_fetch: Option<SystemTime>,
+    /// Whether the cluster has no Kustomizations.
     pub no_flux: bool,
-    /// Branches whose tip holds files for it: with a merge they come back.
-    pub branches: Vec<String>,
-    /// Why the branches could not be looked at.
-    pub git: Option<GitError>,
+    /// Whether no branch is checked out, so that there is no upstream.
+    pub is_detached: bool,
+    /// The upstream that is not in this clone.
+    pub not_here: Vec<String>,
+    /// Remotes that were never fetched from.
+    pub never_fetched: Vec<String>,
+    /// Remotes whose default branch is not known.
+    pub no_default_branch: Vec<String>,
+    /// Other branches, tags and stashes that need a key: with a merge it is needed again.
+    pub refs: Vec<String>,
+    /// Why those could not be looked at.
+    pub refs_unseen: Option<String>,
     /// Other Secrets that Kustomizations decrypt with, and that hold it too, or may.
     pub copies: Vec<SecretCopy>,
 }
 
-/// Why retired keys were not looked for, or stay.
+/// Why nothing is known of the retired keys, or nothing was done.
 #[derive(Debug, thiserror::Error)]
 pub enum PruneError {
     /// The cluster has no such Secret.
@@ -112,25 +112,30 @@ pub enum PruneError {
         /// The Secret.
         secret: SecretName,
     },
-    /// A `.sops.yaml` that holds a retired key's recipient does not parse.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Nothing in the repository is for the cluster: what needs the keys is elsewhere.
+    /// Git reads another repository than the one that its `.git` seems to make.
     #[error(
-        "nothing in this repository is for this cluster ({secret}), so kb cannot tell what needs its retired keys"
+        "{} is not a Git repository: git reads the one of {} here",
+        .path.display(),
+        .top.display()
     )]
-    StrangeRepository {
-        /// The Secret.
-        secret: SecretName,
+    NotARepository {
+        /// The `.git`.
+        path: PathBuf,
+        /// The top of the repository that git reads.
+        top: PathBuf,
     },
-    /// Something needs them.
-    #[error("something still needs the retired key {}", Recipient::list(.retired))]
-    Needed {
-        /// The recipients.
-        retired: Vec<Recipient>,
-        /// What.
-        needs: Box<Needs>,
+    /// Nothing of this path is in the working tree or in a commit.
+    #[error("{} is neither in the working tree nor in a commit that was searched", .path.display())]
+    SkipsNothing {
+        /// The path.
+        path: PathBuf,
     },
+    /// What was said to be deployed is of no use.
+    #[error(transparent)]
+    Said(#[from] SaidError),
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
     /// The API server, or what stands in the Secret.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -139,7 +144,7 @@ pub enum PruneError {
     Journal(#[from] JournalError),
 }
 
-/// Looks for retired keys, and for what needs them. `None` if there are none.
+/// Looks for retired keys, and for what needs each. `None` if there are none.
 ///
 /// # Errors
 /// [`PruneError`]
@@ -162,150 +167,132 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
             secret: secret.clone(),
         });
     }
-    let retired = journal.keys.retired();
-    let held = journal.keys.recipients();
-    let mut needs = working_tree(&request.tree, &retired, &held)?;
-    needs.unknown_keys = journal.keys.has_unknown_retired();
-    // Files may be for one whose recipient kb cannot tell.
-    needs.strange_repository &= !journal.keys.has_unknown_recipients();
-    let mut remarks = Remarks::default();
-    let kustomizations = match cluster.kustomizations() {
-        Ok(Some(found)) => found,
-        Ok(None) => {
-            remarks.no_flux = true;
-            Vec::new()
+    // The retired ones first: they are judged by their number.
+    let mut retired: Vec<&Identity> = Vec::new();
+    for key in journal.keys.retired_keys() {
+        if !retired.iter().any(|known| known.is_same(key)) {
+            retired.push(key);
         }
-        Err(ClusterError::Forbidden { .. }) => {
-            needs.flux_forbidden = true;
-            Vec::new()
-        }
-        Err(error) => return Err(FetchError::from(error).into()),
+    }
+    let held: Vec<&Identity> = retired
+        .iter()
+        .copied()
+        .chain(journal.keys.active())
+        .collect();
+    let judge = Judge::new(held.iter().copied());
+    let recipients: Vec<_> = held.iter().map(|key| key.recipient().cloned()).collect();
+    let mut look = Look {
+        request,
+        judge: &judge,
+        recipients: &recipients,
+        retired: &(0..retired.len()).collect(),
+        found: Found::default(),
+        remarks: Remarks::default(),
     };
+    let kustomizations = look.list(cluster);
     let ours = |found: &&Kustomization| {
         found.decrypts && found.secret.as_ref().is_none_or(|named| named == secret)
     };
     let ours: Vec<&Kustomization> = kustomizations.iter().filter(ours).collect();
-    let git = request.git.as_ref();
-    needs.deployed = deployed::needing(&ours, git, &retired);
-    remarks.copies = copies(cluster, &kustomizations, secret, &retired)?;
-    match git.map(|git| branches(git, &retired)).transpose() {
-        Ok(branches) => remarks.branches = branches.unwrap_or_default(),
-        Err(error) => remarks.git = Some(error),
+    let deployed = deployed::revisions(&ours, &request.said)?;
+    look.at_all(&deployed)?;
+    let Look {
+        found, mut remarks, ..
+    } = look;
+    remarks.copies = copies(cluster, &kustomizations, secret, &journal.keys.retired())?;
+    let mut keys: Vec<RetiredKey> = retired.iter().map(|key| of_key(key)).collect();
+    for (of, need) in found.needs {
+        for (at, key) in keys.iter_mut().enumerate() {
+            if of.contains(&at) {
+                key.needs.push(need.clone());
+            }
+        }
     }
+    let bad_lines = journal.keys.bad_retired_lines().count();
+    if bad_lines > 0 {
+        keys.push(RetiredKey {
+            bad_lines,
+            ..unknown_key()
+        });
+    }
+    for need in keys.iter_mut().flat_map(|key| &mut key.needs) {
+        need.is_overridden = request.despite.contains(&need.check);
+    }
+    let dropped = Dropped {
+        keys: retired
+            .iter()
+            .zip(&keys)
+            .filter(|(_, key)| !key.is_needed())
+            .map(|(identity, _)| (*identity).clone())
+            .collect(),
+        bad_lines: keys.iter().any(|key| key.bad_lines > 0 && !key.is_needed()),
+    };
     Ok(Some(Prune {
         journal,
-        retired,
-        needs,
+        dropped,
+        keys,
         remarks,
     }))
 }
 
+fn of_key(key: &Identity) -> RetiredKey {
+    match key.recipient() {
+        None => unknown_key(),
+        recipient => RetiredKey {
+            recipient: recipient.cloned(),
+            bad_lines: 0,
+            needs: Vec::new(),
+        },
+    }
+}
+
+fn unknown_key() -> RetiredKey {
+    RetiredKey {
+        recipient: None,
+        bad_lines: 0,
+        needs: vec![Need {
+            check: Check::Unreadable,
+            place: Place::Secret,
+            why: Why::UnknownRecipient,
+            is_overridden: false,
+        }],
+    }
+}
+
+impl Look<'_> {
+    /// The Kustomizations: where they cannot be listed, nobody knows what is deployed.
+    fn list(&mut self, cluster: &Cluster) -> Vec<Kustomization> {
+        let error = match cluster.kustomizations() {
+            Ok(Some(found)) => return found,
+            Ok(None) => {
+                self.remarks.no_flux = true;
+                return Vec::new();
+            }
+            Err(error) => error,
+        };
+        let why = match &error {
+            ClusterError::Forbidden { .. } => Why::MayNotList,
+            _ => Why::Failed(error.to_string()),
+        };
+        let (check, place) = (Check::FluxUnseen, Place::Kustomizations);
+        self.found.add(self.judge.all(), check, place, why);
+        Vec::new()
+    }
+}
+
 impl Prune {
-    /// Has the server try the very request, or carries it out; `regardless` of what
-    /// needs the keys.
+    /// Whether there is anything to drop: keys that nothing needs, or lines that repeat a
+    /// key in use.
+    pub fn has_droppable(&self) -> bool {
+        self.keys.is_empty() || self.keys.iter().any(|key| !key.is_needed())
+    }
+
+    /// Has the server try the very request, or carries it out: drops the keys that nothing
+    /// needs.
     ///
     /// # Errors
-    /// [`PruneError::Needed`], [`PruneError::Journal`]
-    pub fn execute(
-        mut self,
-        cluster: &Cluster,
-        regardless: bool,
-        mode: Mode,
-    ) -> Result<(), PruneError> {
-        if !regardless && self.needs.strange_repository {
-            return Err(PruneError::StrangeRepository {
-                secret: self.journal.secret,
-            });
-        }
-        if !regardless && !self.needs.is_empty() {
-            return Err(PruneError::Needed {
-                retired: self.retired,
-                needs: Box::new(self.needs),
-            });
-        }
-        Ok(self.journal.prune(cluster, mode)?)
+    /// [`JournalError`]
+    pub fn execute(&mut self, cluster: &Cluster, mode: Mode) -> Result<(), JournalError> {
+        self.journal.prune(cluster, &self.dropped, mode)
     }
-}
-
-/// What in the working tree needs a `retired` key, of all that the cluster has `held`.
-fn working_tree(
-    tree: &Tree,
-    retired: &[Recipient],
-    held: &[Recipient],
-) -> Result<Needs, PruneError> {
-    let search = Search {
-        roots: &tree.roots,
-        recipients: held,
-        skip: &tree.skip,
-        ..Search::default()
-    };
-    let scan = search.run();
-    let mut needs = Needs {
-        unread: scan.unread,
-        strange_repository: true,
-        ..Needs::default()
-    };
-    for found in scan.files {
-        let is_retired = found.named.iter().any(|key| retired.contains(key));
-        needs.strange_repository = false;
-        match found.foreign {
-            _ if !is_retired => {}
-            Some(foreign) => drop(needs.foreign.insert(foreign)),
-            None => needs.files.push(found.path),
-        }
-    }
-    for config in configs(tree, scan.configs, held)? {
-        let mentions = |keys: &[Recipient]| keys.iter().any(|key| config.mentions(key));
-        needs.strange_repository &= !mentions(held);
-        if mentions(retired) {
-            needs.configs.push(config.path);
-        }
-    }
-    Ok(needs)
-}
-
-/// The branches whose tip holds files for a retired key.
-fn branches(git: &Git, retired: &[Recipient]) -> Result<Vec<String>, GitError> {
-    let mut found = Vec::new();
-    let mut looked_at: Vec<(String, bool)> = Vec::new();
-    for branch in git.branches()? {
-        let known = looked_at
-            .iter()
-            .find(|(commit, _)| *commit == branch.commit);
-        let needs = match known {
-            Some((_, needs)) => *needs,
-            None => !files_for(git, &branch.commit, retired)?.is_empty(),
-        };
-        if needs {
-            found.push(branch.name);
-        }
-        looked_at.push((branch.commit, needs));
-    }
-    Ok(found)
-}
-
-/// The encrypted files of a commit that are for one of the recipients.
-fn files_for(git: &Git, commit: &str, recipients: &[Recipient]) -> Result<Vec<PathBuf>, GitError> {
-    let texts: Vec<&str> = recipients.iter().map(Recipient::as_str).collect();
-    if texts.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut found = git.files_with(commit, &texts)?;
-    let mut failed = None;
-    found.retain(|path| match git.show(commit, path) {
-        Ok(content) => is_for(path, &content, recipients),
-        Err(error) => {
-            failed = Some(error);
-            true
-        }
-    });
-    failed.map_or(Ok(found), Err)
-}
-
-fn is_for(path: &Path, content: &[u8], recipients: &[Recipient]) -> bool {
-    let file = EncryptedFile::parse(path, content);
-    file.is_ok_and(|file| {
-        let named = file.metadata.recipients();
-        named.iter().any(|key| recipients.contains(key))
-    })
 }

@@ -97,6 +97,7 @@ impl Job<'_> {
             recipients: &recipients,
             text,
             others: true,
+            age_files: false,
             skip: &self.tree.skip,
         };
         let scan = search.run();

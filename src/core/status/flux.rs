@@ -268,7 +268,11 @@ struct Commits<'g> {
 impl Commits<'_> {
     /// Whether a revision that the Kustomization has applied, or tried to, is in it.
     fn has_one_of(&mut self, found: &Kustomization) -> bool {
-        let revisions = [&found.applied_revision, &found.attempted_revision];
+        let revisions = [
+            &found.applied_origin,
+            &found.applied_revision,
+            &found.attempted_revision,
+        ];
         let commits = revisions.into_iter().flatten();
         let mut commits = commits.filter_map(|revision| commit_of(revision));
         commits.any(|commit| self.has(commit))
@@ -338,6 +342,7 @@ mod tests {
                 name: "sops-age".into(),
             }),
             applied_revision: None,
+            applied_origin: None,
             attempted_revision: None,
             path: String::new(),
             components: Vec::new(),

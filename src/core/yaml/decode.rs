@@ -19,6 +19,13 @@ pub enum Encoding {
     Utf16Be,
 }
 
+impl Encoding {
+    /// Whether it is one of those of two bytes.
+    pub fn is_utf16(self) -> bool {
+        matches!(self, Self::Utf16Le | Self::Utf16Be)
+    }
+}
+
 /// A text, and how it was encoded.
 #[derive(Clone, Debug)]
 pub struct Decoded<'b> {

@@ -4,7 +4,7 @@ mod damage;
 mod fixtures;
 mod generate;
 mod generated;
-mod spell;
+pub(crate) mod spell;
 mod spellings;
 
 use std::path::Path;

@@ -9,16 +9,16 @@ use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
 /// A spelled file.
-pub(super) struct Spelled {
+pub(crate) struct Spelled {
     /// The ending tells the format.
-    pub(super) name: &'static str,
-    pub(super) content: Vec<u8>,
+    pub(crate) name: &'static str,
+    pub(crate) content: Vec<u8>,
     /// What was done to it, for the message of a test that fails.
-    pub(super) tricks: Vec<&'static str>,
+    pub(crate) tricks: Vec<&'static str>,
 }
 
 /// An encrypted Secret in another spelling; `document` is what sops wrote, with its metadata.
-pub(super) fn spelled(rng: &mut Rng, document: &Value) -> Spelled {
+pub(crate) fn spelled(rng: &mut Rng, document: &Value) -> Spelled {
     match rng.u8(..20) {
         0..12 => yaml(rng, document),
         12..17 => json(rng, document),

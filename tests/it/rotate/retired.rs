@@ -140,7 +140,7 @@ fn one_that_cannot_be_moved_is_named_and_the_others_are_moved() {
     let opened = rotating.plaintext(second, &current);
     assert_eq!(opened.assert_code(0).out(), text);
     assert!(!rotating.world.read(second).contains(&rotating.old));
-    assert_ne!(rotating.secrets(&["prune"]).code, Some(0));
+    assert_ne!(rotating.secrets(&["prune", "--yes"]).code, Some(0));
     assert_eq!(rotating.keys(), held);
     rotating
         .init(&["--use-existing", "--skip", &name])

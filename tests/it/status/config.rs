@@ -62,7 +62,7 @@ fn a_rule_for_a_key_that_was_rotated_away() {
         &[&format!("the rule names {old}, which was rotated away")],
     );
     in_line.follow(&screen, "to bring rules and files in line:");
-    in_line.kb(&["prune"]).assert_code(0);
+    in_line.prune();
     in_line.assert_in_line();
 }
 

@@ -83,7 +83,7 @@ fn a_file_for_a_retired_key() {
     in_line.world.write(SECRET, before);
     let screen = in_line.assert_all_found(&["retired-key", "other-recipients"], &[]);
     in_line.follow(&screen, "to re-encrypt it for the current key:");
-    in_line.kb(&["prune"]).assert_code(0);
+    in_line.prune();
     in_line.assert_in_line();
 }
 

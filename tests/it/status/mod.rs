@@ -170,6 +170,13 @@ impl InLine {
         self.follow_with_stdin(screen, purpose, "")
     }
 
+    /// Stages everything, and drops the retired keys.
+    #[track_caller]
+    fn prune(&self) {
+        self.world.tool("git", ["add", "--all"]).assert_code(0);
+        self.kb(&["prune", "--yes"]).assert_code(0);
+    }
+
     #[track_caller]
     fn follow_with_stdin(&self, screen: &str, purpose: &str, stdin: &str) -> Run {
         let run = self.try_to_follow(screen, purpose, stdin);

@@ -2,6 +2,7 @@
 
 mod force;
 mod left;
+mod retired;
 mod say;
 mod unmatched;
 
@@ -37,6 +38,13 @@ pub struct Init {
     /// rebuilt and gets its old key back.
     #[arg(long, conflicts_with = "use_existing")]
     import: bool,
+
+    /// With --import: put the key back among the retired ones, as before prune
+    ///
+    /// The cluster's current key and .sops.yaml stay as they are. stdin may hold
+    /// several keys. A key that the Secret holds already is refused.
+    #[arg(long, requires = "import", conflicts_with_all = ["force", "path_regex", "replace", "create_namespace"])]
+    retired: bool,
 
     #[command(flatten)]
     force: force::Force,
@@ -93,6 +101,9 @@ pub struct Init {
 
 impl Init {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        if self.retired {
+            return retired::run(context, self.dry_run);
+        }
         let generates = !self.import && !self.use_existing;
         if generates && !self.dry_run {
             let (stdout, report) = (&context.stdout, &context.report);

@@ -1,0 +1,346 @@
+//! What prune has found, in words.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::cli::context::Context;
+use crate::cli::environment::SOPS_AGE_RECIPIENT;
+use crate::cli::failure::{Failure, Hint, Program};
+use crate::cli::origin::Sources;
+use crate::cli::report::one_line;
+use crate::core::cluster::Cluster;
+use crate::core::prune::{Check, Need, Place, Prune as Plan, Remarks, RetiredKey, Why};
+
+/// So many files are named for each need, and so many branches.
+const SHOWN: usize = 10;
+/// So many letters of a commit are shown.
+const SHORT: usize = 10;
+const IMPORT: &str = "k secrets init --import --retired";
+
+pub(super) fn plan(context: &Context, cluster: &Cluster, sources: &Sources, plan: &Plan) {
+    let report = &context.report;
+    let target = cluster.target();
+    let (name, server) = (&target.context, target.server());
+    let keys: String = if plan.keys.is_empty() {
+        "\n  none but keys that are in use as well".to_owned()
+    } else {
+        plan.keys.iter().map(verdict).collect()
+    };
+    report.say(&format!(
+        "Pruning the keys of the cluster of context \"{name}\" ({server}):\n{}\nRetired keys:{keys}",
+        sources.lines()
+    ));
+    if !plan.remarks.looked_at.is_empty() {
+        let places = plan.remarks.looked_at.iter();
+        let places: String = places.map(|it| format!("\n  {}", in_words(it))).collect();
+        let fetched = last_fetch(plan.remarks.last_fetch);
+        report.say(&format!(
+            "Commits that were searched, those of remotes as of the last fetch ({fetched}):{places}"
+        ));
+    }
+    let dropped = plan.keys.iter().filter(|key| !key.is_needed());
+    for recipient in dropped.filter_map(|key| key.recipient.as_ref()) {
+        let key = report.kb("k secrets key");
+        report.say(&format!(
+            "To keep a copy of a key that is dropped: {SOPS_AGE_RECIPIENT}={recipient} {key}"
+        ));
+    }
+    warn(context, &plan.remarks);
+}
+
+/// A key, and what needs it.
+fn verdict(key: &RetiredKey) -> String {
+    let state = match (key.is_needed(), key.needs.is_empty()) {
+        (true, _) => "needed",
+        (false, true) => "not needed",
+        (false, false) => "dropped although it may be needed",
+    };
+    let needs: String = key.needs.iter().map(need_in_lines).collect();
+    format!("\n  {}: {state}{needs}", name_of(key))
+}
+
+/// What a key is called.
+pub(super) fn name_of(key: &RetiredKey) -> String {
+    match (&key.recipient, key.bad_lines) {
+        (Some(recipient), _) => recipient.to_string(),
+        (None, 0) => "a post-quantum key".to_owned(),
+        (None, 1) => "a line that is not a key".to_owned(),
+        (None, count) => format!("{count} lines that are not keys"),
+    }
+}
+
+fn need_in_lines(need: &Need) -> String {
+    let check = need.check.name();
+    let overridden = if need.is_overridden {
+        format!(" (--despite {check})")
+    } else {
+        String::new()
+    };
+    let message = message(need);
+    let files = files_of(need).iter().take(SHOWN);
+    let files: String = files
+        .filter(|path| !path.as_os_str().is_empty())
+        .map(|path| format!("\n      {}", one_line(path)))
+        .collect();
+    let more = files_of(need).len().saturating_sub(SHOWN);
+    let more = if more > 0 {
+        format!("\n      and {more} more")
+    } else {
+        String::new()
+    };
+    format!("\n    {check}: {message}{overridden}{files}{more}")
+}
+
+/// The files that a need is about.
+pub(super) fn files_of(need: &Need) -> &[PathBuf] {
+    match &need.why {
+        Why::Files(files) | Why::Configs(files) | Why::Unreadable(files) => files,
+        _ => &[],
+    }
+}
+
+/// What needs a key, in one line.
+pub(super) fn message(need: &Need) -> String {
+    let place = in_words(&need.place);
+    match &need.why {
+        Why::Files(_) => format!("{place} has files that are encrypted for it"),
+        Why::Configs(_) => format!("{place} has rules that name it"),
+        Why::Unreadable(files) if *files == [Path::new("")] => {
+            format!("{place} is not complete in this clone, and may need it")
+        }
+        Why::Unreadable(_) => {
+            format!("{place} has what cannot be read, and may be encrypted for it")
+        }
+        Why::NotInClone => format!("{place} is not in this clone"),
+        Why::NotACommit => format!("{place} is not a commit of Git"),
+        Why::MayNotList => {
+            "kb may not list Kustomizations, and so cannot tell what is deployed".to_owned()
+        }
+        Why::Failed(reason) => format!("{place} cannot be searched: {reason}"),
+        Why::NothingForCluster => {
+            "nothing in this repository is for this cluster, so kb cannot tell what needs its keys"
+                .to_owned()
+        }
+        Why::UnknownRecipient => {
+            "kb cannot compute its public key, and so cannot tell what is encrypted for it"
+                .to_owned()
+        }
+    }
+}
+
+fn in_words(place: &Place) -> String {
+    let short = |commit: &str| commit.get(..SHORT).unwrap_or(commit).to_owned();
+    match place {
+        Place::WorkingTree => "the working tree".to_owned(),
+        Place::Staged => "the index".to_owned(),
+        Place::Head(commit) => format!("HEAD ({})", short(commit)),
+        Place::Upstream(name, commit) => format!("the upstream {name} ({})", short(commit)),
+        Place::DefaultBranch(name, commit) => format!("{name} ({})", short(commit)),
+        Place::Worktree(path) => format!("the worktree {}", one_line(path)),
+        Place::WorktreeHead(path, commit) => {
+            format!(
+                "HEAD of the worktree {} ({})",
+                one_line(path),
+                short(commit)
+            )
+        }
+        Place::Deployed {
+            revision,
+            said,
+            used_by,
+        } => {
+            let users = used_by.join(", ");
+            let said = said
+                .as_ref()
+                .map(|commit| format!(", by --deployed {commit}"));
+            format!("{revision} of {users}{}", said.unwrap_or_default())
+        }
+        Place::Kustomizations => "the list of Kustomizations".to_owned(),
+        Place::Secret => "the Secret".to_owned(),
+    }
+}
+
+/// To the minute, in UTC.
+fn last_fetch(time: Option<SystemTime>) -> String {
+    let time = time.and_then(|time| jiff::Timestamp::try_from(time).ok());
+    let text = time.map(|time| time.to_string());
+    let minutes = text.as_ref().and_then(|text| text.get(..16));
+    minutes.map_or("its date is not known".to_owned(), |text| {
+        format!("{} UTC", text.replace('T', " "))
+    })
+}
+
+fn warn(context: &Context, remarks: &Remarks) {
+    let report = &context.report;
+    let text = |text: &str| Some(Hint::Text(text.to_owned()));
+    if remarks.no_flux {
+        report.warning(
+            "the cluster has no Kustomizations of Flux: only this repository was searched",
+            None,
+        );
+    }
+    if remarks.is_detached {
+        report.warning("no branch is checked out, so there is no upstream", None);
+    }
+    for name in &remarks.not_here {
+        let words = format!("the upstream {name} is not in this clone, and was not searched");
+        report.warning(&words, text("git fetch").as_ref());
+    }
+    for remote in &remarks.never_fetched {
+        let words = format!("the remote {remote} was never fetched, and was not searched");
+        let hint = format!("git fetch {remote}");
+        report.warning(&words, text(&hint).as_ref());
+    }
+    for remote in &remarks.no_default_branch {
+        let words = format!("the default branch of the remote {remote} is not known");
+        let hint = format!("git remote set-head {remote} --auto");
+        report.warning(&words, text(&hint).as_ref());
+    }
+    if !remarks.refs.is_empty() {
+        let shown: Vec<&str> = remarks
+            .refs
+            .iter()
+            .take(SHOWN)
+            .map(String::as_str)
+            .collect();
+        let more = remarks.refs.len().saturating_sub(SHOWN);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        report.warning(
+            &format!(
+                "{}{more} need a retired key: with a merge it is needed again",
+                shown.join(", ")
+            ),
+            None,
+        );
+    }
+    if let Some(reason) = &remarks.refs_unseen {
+        let words = format!("other branches and tags were not searched: {reason}");
+        report.warning(&words, None);
+    }
+    for copy in &remarks.copies {
+        let holds = match copy.journal {
+            Some(_) => "holds a retired key too, and keeps it",
+            None => "may hold a retired key too: kb may not read it",
+        };
+        report.warning(&format!("the Secret {} {holds}", copy.secret), None);
+    }
+}
+
+/// What is dropped, in a question.
+pub(super) fn what_goes(plan: &Plan) -> String {
+    if plan.keys.is_empty() {
+        return "lines that repeat keys in use".to_owned();
+    }
+    number_of_keys(plan.keys.iter().filter(|key| !key.is_needed()).count())
+}
+
+fn number_of_keys(count: usize) -> String {
+    match count {
+        1 => "1 retired key".to_owned(),
+        count => format!("{count} retired keys"),
+    }
+}
+
+pub(super) fn done(context: &Context, plan: &Plan) {
+    let dropped = plan.keys.iter().filter(|key| !key.is_needed()).count();
+    let secret = context.common.secret();
+    if plan.keys.is_empty() {
+        let text = format!("Done: the Secret {secret} holds no retired key any more.");
+        context.report.say(&text);
+        return;
+    }
+    context.report.say(&format!(
+        "Done: {} dropped from the Secret {secret}.\nTo put one back, with your copy of it on stdin: {}",
+        number_of_keys(dropped),
+        context.report.kb(IMPORT)
+    ));
+}
+
+/// Fails if keys are needed.
+pub(super) fn refusal(plan: &Plan, is_dropped: bool) -> Result<(), Failure> {
+    let needed: Vec<&RetiredKey> = plan.keys.iter().filter(|key| key.is_needed()).collect();
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let keys = needed.iter().map(|key| {
+        let checks = key.kept_by().join(", ");
+        format!("\n  {} ({checks})", name_of(key))
+    });
+    let others = if is_dropped {
+        ", the others were dropped"
+    } else {
+        ""
+    };
+    let text = format!(
+        "{} may still be needed{others}:{}",
+        number_of_keys(needed.len()),
+        keys.collect::<String>()
+    );
+    let mut hints = Vec::new();
+    for need in needed.iter().flat_map(|key| &key.needs) {
+        if !need.is_overridden {
+            hints.extend(hints_for(need));
+        }
+    }
+    let mut checks: Vec<Check> = needed
+        .iter()
+        .flat_map(|key| &key.needs)
+        .filter(|need| !need.is_overridden)
+        .map(|need| need.check)
+        .collect();
+    checks.sort_unstable();
+    checks.dedup();
+    let names: Vec<&str> = checks.into_iter().map(Check::name).collect();
+    let despite = format!(
+        "--despite {} drops them all the same: what is encrypted for them then opens with a copy of the key only",
+        names.join(",")
+    );
+    Err(Failure::new(text).hints_of(hints).hint(despite))
+}
+
+fn hints_for(need: &Need) -> Option<Hint> {
+    let text = |text: &str| Some(Hint::Text(text.to_owned()));
+    match (&need.why, &need.place) {
+        (Why::NothingForCluster, _) => {
+            text("cd to the repository of the cluster; --context chooses another cluster")
+        }
+        (Why::Files(_) | Why::Configs(_), Place::WorkingTree) => Some(Hint::command(
+            "to move files and rules to the current key:",
+            Program::Kb,
+            "k secrets init --use-existing",
+        )),
+        (Why::Files(_), Place::Deployed { .. }) => {
+            text("commit and push, and wait until Flux has applied it: flux get kustomizations -A")
+        }
+        (Why::Files(_), Place::Head(_) | Place::Staged) => {
+            text("commit the files that are encrypted for the current key: git commit")
+        }
+        (Why::Files(_), Place::Upstream(..) | Place::DefaultBranch(..)) => {
+            text("push what is encrypted for the current key, or fetch it: git push, git fetch")
+        }
+        (Why::Files(_) | Why::Configs(_), _) => text(
+            "check out there what is encrypted for the current key, or remove the worktree: git worktree list",
+        ),
+        (Why::Unreadable(_), _) => {
+            text("--skip PATH leaves out what holds no file of the cluster, in commits too")
+        }
+        (Why::NotInClone, _) => text("git fetch, so that kb can search that revision"),
+        (Why::NotACommit, Place::Deployed { used_by, .. }) => {
+            let name = used_by.first().map_or("NAMESPACE/NAME", String::as_str);
+            text(&format!(
+                "--deployed {name}=COMMIT says which commit that is"
+            ))
+        }
+        (Why::MayNotList, _) => text(
+            "ask for a ClusterRole with the verb list on kustomizations.kustomize.toolkit.fluxcd.io",
+        ),
+        (Why::UnknownRecipient, _) => {
+            text("search yourself what is encrypted for it: grep -rl age1pq")
+        }
+        (Why::NotACommit | Why::Failed(_), _) => None,
+    }
+}

@@ -1,0 +1,155 @@
+//! What needs a retired key: the vocabulary of the verdicts.
+
+use std::path::PathBuf;
+
+use crate::core::identity::Recipient;
+
+/// A check that keeps keys, by the name that `--despite` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Check {
+    /// Files and rules of this working tree, and what is staged.
+    WorkingTree,
+    /// The commit that is checked out.
+    Head,
+    /// The upstream of the branch that is checked out.
+    Upstream,
+    /// The default branch of each remote.
+    DefaultBranch,
+    /// The other working trees of this repository, and what is checked out there.
+    Worktrees,
+    /// The revisions that Kustomizations apply.
+    Deployed,
+    /// What cannot be read.
+    Unreadable,
+    /// Kustomizations that cannot be listed.
+    FluxUnseen,
+}
+
+impl Check {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::WorkingTree,
+        Self::Head,
+        Self::Upstream,
+        Self::DefaultBranch,
+        Self::Worktrees,
+        Self::Deployed,
+        Self::Unreadable,
+        Self::FluxUnseen,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WorkingTree => "working-tree",
+            Self::Head => "head",
+            Self::Upstream => "upstream",
+            Self::DefaultBranch => "default-branch",
+            Self::Worktrees => "worktrees",
+            Self::Deployed => "deployed",
+            Self::Unreadable => "unreadable",
+            Self::FluxUnseen => "flux-unseen",
+        }
+    }
+}
+
+/// Where a key is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// This working tree.
+    WorkingTree,
+    /// The index.
+    Staged,
+    /// The commit that is checked out.
+    Head(String),
+    /// The upstream of the branch, and its commit.
+    Upstream(String, String),
+    /// The default branch of a remote, and its commit.
+    DefaultBranch(String, String),
+    /// Another working tree.
+    Worktree(PathBuf),
+    /// What is checked out there.
+    WorktreeHead(PathBuf, String),
+    /// A revision that Kustomizations apply.
+    Deployed {
+        /// As Flux names it.
+        revision: String,
+        /// The commit, if a person said which one it is.
+        said: Option<String>,
+        /// The Kustomizations, as `namespace/name`.
+        used_by: Vec<String>,
+    },
+    /// The list of Kustomizations.
+    Kustomizations,
+    /// The entry of retired keys.
+    Secret,
+}
+
+/// Why it is needed there, or may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// These files are encrypted for it.
+    Files(Vec<PathBuf>),
+    /// These `.sops.yaml` name it.
+    Configs(Vec<PathBuf>),
+    /// These cannot be read, or not for certain, and may be encrypted for it. The empty
+    /// path is the place itself.
+    Unreadable(Vec<PathBuf>),
+    /// The commit is not in this clone.
+    NotInClone,
+    /// The revision is not a commit.
+    NotACommit,
+    /// kb may not list them.
+    MayNotList,
+    /// It could not be looked at.
+    Failed(String),
+    /// Nothing there is for this cluster: it may be another cluster's repository.
+    NothingForCluster,
+    /// Its public key cannot be computed, so that nobody can tell what is for it.
+    UnknownRecipient,
+}
+
+/// Something that needs a retired key, or may need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The check that found it.
+    pub check: Check,
+    /// Where.
+    pub place: Place,
+    /// Why.
+    pub why: Why,
+    /// Whether a person has overridden the check.
+    pub is_overridden: bool,
+}
+
+/// What is known of a retired key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RetiredKey {
+    /// Its public key; `None` if kb cannot compute it: it is a post-quantum key, or a
+    /// line that is not a key.
+    pub recipient: Option<Recipient>,
+    /// What stands in the entry instead of a key: the number of such lines.
+    pub bad_lines: usize,
+    /// What needs it, or may.
+    pub needs: Vec<Need>,
+}
+
+impl RetiredKey {
+    /// Whether something needs it that nobody has overridden.
+    pub fn is_needed(&self) -> bool {
+        self.needs.iter().any(|need| !need.is_overridden)
+    }
+
+    /// The names of the checks that keep it, each once.
+    pub fn kept_by(&self) -> Vec<&'static str> {
+        let mut checks: Vec<Check> = self
+            .needs
+            .iter()
+            .filter(|need| !need.is_overridden)
+            .map(|need| need.check)
+            .collect();
+        checks.sort_unstable();
+        checks.dedup();
+        checks.into_iter().map(Check::name).collect()
+    }
+}

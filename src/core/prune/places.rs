@@ -1,0 +1,357 @@
+//! Where is looked for what needs the keys: this working tree, commits, other working
+//! trees.
+
+use std::path::{Path, PathBuf};
+
+use super::deployed::Deployed;
+use super::judge::{Judge, Keys, Verdict};
+use super::revision::Revisions;
+use super::tree::{self, InTree};
+use super::{Check, Need, Place, PruneError, Remarks, Request, Why};
+use crate::core::git::{Git, GitError, Upstream, Worktree};
+use crate::core::identity::Recipient;
+use crate::core::reencrypt::Tree;
+use crate::core::repository::below;
+use crate::core::sops_config::FILE_NAME;
+
+/// What was found of each key, by its number among those that are judged.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) needs: Vec<(Keys, Need)>,
+}
+
+impl Found {
+    pub(super) fn add(&mut self, keys: Keys, check: Check, place: Place, why: Why) {
+        if !keys.is_empty() {
+            let need = Need {
+                check,
+                place,
+                why,
+                is_overridden: false,
+            };
+            self.needs.push((keys, need));
+        }
+    }
+
+    /// Adds the files at a place, key by key.
+    fn add_files(
+        &mut self,
+        judge: &Judge,
+        files: &[(PathBuf, Verdict)],
+        check: Check,
+        place: &Place,
+    ) {
+        let of = |key: usize, which: fn(&Verdict) -> &Keys| {
+            let files = files
+                .iter()
+                .filter(|(_, verdict)| which(verdict).contains(&key));
+            files
+                .map(|(path, _)| path.clone())
+                .collect::<Vec<PathBuf>>()
+        };
+        for key in judge.all() {
+            let needed = of(key, |verdict| &verdict.needed);
+            if !needed.is_empty() {
+                self.add([key].into(), check, place.clone(), Why::Files(needed));
+            }
+            let unclear = of(key, |verdict| &verdict.unclear);
+            if !unclear.is_empty() {
+                let why = Why::Unreadable(unclear);
+                self.add([key].into(), Check::Unreadable, place.clone(), why);
+            }
+        }
+    }
+}
+
+/// Looks at all places.
+pub(super) struct Look<'a> {
+    pub(super) request: &'a Request,
+    pub(super) judge: &'a Judge,
+    /// The recipients of the keys, in their order.
+    pub(super) recipients: &'a [Option<Recipient>],
+    /// Those of the keys that are retired.
+    pub(super) retired: &'a Keys,
+    pub(super) found: Found,
+    pub(super) remarks: Remarks,
+}
+
+impl Look<'_> {
+    /// Looks at everything but what is deployed there, if there is no Git.
+    pub(super) fn at_all(&mut self, deployed: &[Deployed]) -> Result<(), PruneError> {
+        let Some(git) = &self.request.git else {
+            self.at_working_tree(&[]);
+            for revision in deployed {
+                self.cannot_tell(Check::Deployed, place_of(revision), Why::NotInClone);
+            }
+            return Ok(());
+        };
+        let real = |path: &Path| path.canonicalize().ok();
+        let top = git.top()?;
+        if real(&top) != real(git.root()) {
+            return Err(PruneError::NotARepository {
+                path: git.root().join(".git"),
+                top,
+            });
+        }
+        let worktrees = git.worktrees()?;
+        let (own, others) = apart(worktrees, git.root());
+        self.at_working_tree(&others);
+        let skip = self.relative_skip();
+        let mut revisions = Revisions::new(git.at(git.root()), self.judge, skip.clone())?;
+        self.at_history(git, &mut revisions, &skip)?;
+        for worktree in &others {
+            self.at_worktree(git, &mut revisions, worktree, own.as_ref())?;
+        }
+        for revision in deployed {
+            let place = place_of(revision);
+            match &revision.commit {
+                Some(commit) => self.at_commit(&mut revisions, commit, Check::Deployed, place),
+                None => self.cannot_tell(Check::Deployed, place, Why::NotACommit),
+            }
+        }
+        self.at_other_refs(git, &mut revisions);
+        let top = self.top();
+        let is_unfound = |path: &&PathBuf| {
+            let inner = path.strip_prefix(top).unwrap_or(path);
+            !revisions.has_skipped(inner)
+        };
+        match self.request.gone.iter().find(is_unfound) {
+            None => Ok(()),
+            Some(path) => Err(PruneError::SkipsNothing { path: path.clone() }),
+        }
+    }
+
+    fn cannot_tell(&mut self, check: Check, place: Place, why: Why) {
+        self.found.add(self.judge.all(), check, place, why);
+    }
+
+    /// The top of this working tree, as the paths of the request begin.
+    fn top(&self) -> &Path {
+        let roots = &self.request.tree.roots;
+        roots.first().map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// What is left out, from the top.
+    fn relative_skip(&self) -> Vec<PathBuf> {
+        let all = self.request.tree.skip.iter().chain(&self.request.gone);
+        let inner = all.filter_map(|skip| skip.strip_prefix(self.top()).ok());
+        inner.map(Path::to_owned).collect()
+    }
+
+    fn at_working_tree(&mut self, others: &[Worktree]) {
+        let tree = &self.request.tree;
+        // They may lie in this one.
+        let others = others
+            .iter()
+            .filter_map(|other| below(&tree.roots, &other.path));
+        let tree = Tree {
+            roots: tree.roots.clone(),
+            config: tree.config.clone(),
+            named: None,
+            skip: tree.skip.iter().cloned().chain(others).collect(),
+            git: None,
+        };
+        let in_tree = tree::look(&tree, self.judge, self.recipients);
+        if in_tree.is_strange() {
+            let why = Why::NothingForCluster;
+            self.cannot_tell(Check::WorkingTree, Place::WorkingTree, why);
+        }
+        self.add_tree(in_tree, Check::WorkingTree, &Place::WorkingTree);
+    }
+
+    fn add_tree(&mut self, in_tree: InTree, check: Check, place: &Place) {
+        let judge = self.judge;
+        self.found.add_files(judge, &in_tree.files, check, place);
+        for key in judge.all() {
+            let configs = in_tree
+                .configs
+                .iter()
+                .filter(|(_, keys)| keys.contains(&key));
+            let configs: Vec<PathBuf> = configs.map(|(path, _)| path.clone()).collect();
+            if !configs.is_empty() {
+                let why = Why::Configs(configs);
+                self.found.add([key].into(), check, place.clone(), why);
+            }
+        }
+        if let Some(error) = in_tree.bad_config {
+            let why = Why::Failed(error.to_string());
+            self.cannot_tell(Check::Unreadable, place.clone(), why);
+        }
+        if !in_tree.unread.is_empty() {
+            let why = Why::Unreadable(in_tree.unread);
+            self.cannot_tell(Check::Unreadable, place.clone(), why);
+        }
+    }
+
+    /// HEAD, what is staged, the upstream, and the default branches.
+    fn at_history(
+        &mut self,
+        git: &Git,
+        revisions: &mut Revisions<'_>,
+        skip: &[PathBuf],
+    ) -> Result<(), GitError> {
+        match tree::look_at_staged(git, revisions, skip) {
+            Ok(staged) => {
+                let (judge, check) = (self.judge, Check::WorkingTree);
+                self.found.add_files(judge, &staged, check, &Place::Staged);
+            }
+            Err(error) => {
+                let why = Why::Failed(error.to_string());
+                self.cannot_tell(Check::WorkingTree, Place::Staged, why);
+            }
+        }
+        if let Some(head) = git.head()? {
+            let place = Place::Head(head.clone());
+            self.at_commit(revisions, &head, Check::Head, place);
+        }
+        match git.upstream()? {
+            Upstream::None => {}
+            Upstream::Detached => self.remarks.is_detached = true,
+            Upstream::Missing(name) => self.remarks.not_here.push(name),
+            Upstream::Branch(branch) => {
+                let place = Place::Upstream(branch.name, branch.commit.clone());
+                self.at_commit(revisions, &branch.commit, Check::Upstream, place);
+            }
+        }
+        self.remarks.last_fetch = git.last_fetch();
+        for remote in git.remote_names()? {
+            match git.default_branch_of(&remote)? {
+                Some(branch) => {
+                    let place = Place::DefaultBranch(branch.name, branch.commit.clone());
+                    self.at_commit(revisions, &branch.commit, Check::DefaultBranch, place);
+                }
+                None if git.was_fetched(&remote)? => self.remarks.no_default_branch.push(remote),
+                None => self.remarks.never_fetched.push(remote),
+            }
+        }
+        Ok(())
+    }
+
+    fn at_worktree(
+        &mut self,
+        git: &Git,
+        revisions: &mut Revisions<'_>,
+        worktree: &Worktree,
+        own: Option<&Worktree>,
+    ) -> Result<(), GitError> {
+        let path = &worktree.path;
+        if let Some(head) = &worktree.head {
+            let place = Place::WorktreeHead(path.clone(), head.clone());
+            self.at_commit(revisions, head, Check::Worktrees, place);
+        }
+        let place = Place::Worktree(path.clone());
+        if !path.is_dir() {
+            // Files that were deleted need nothing.
+            if worktree.is_locked {
+                let why = Why::Failed("its directory is not there, and it is locked".to_owned());
+                self.cannot_tell(Check::Worktrees, place, why);
+            }
+            return Ok(());
+        }
+        let relative = self.relative_skip();
+        let skip = relative.iter().map(|skip| path.join(skip));
+        let tree = Tree {
+            roots: vec![path.clone()],
+            config: path.join(FILE_NAME),
+            named: None,
+            skip: skip.chain(own.map(|own| own.path.clone())).collect(),
+            git: None,
+        };
+        let in_tree = tree::look(&tree, self.judge, self.recipients);
+        self.add_tree(in_tree, Check::Worktrees, &place);
+        match tree::look_at_staged(&git.at(path), revisions, &relative) {
+            Ok(staged) => {
+                let judge = self.judge;
+                self.found
+                    .add_files(judge, &staged, Check::Worktrees, &place);
+            }
+            Err(error) => {
+                let why = Why::Failed(error.to_string());
+                self.cannot_tell(Check::Worktrees, place, why);
+            }
+        }
+        Ok(())
+    }
+
+    fn at_commit(
+        &mut self,
+        revisions: &mut Revisions<'_>,
+        commit: &str,
+        check: Check,
+        place: Place,
+    ) {
+        self.remarks.looked_at.push(place.clone());
+        match revisions.look(commit) {
+            Ok(Some(seen)) => self.found.add_files(self.judge, &seen, check, &place),
+            Ok(None) => self.cannot_tell(check, place, Why::NotInClone),
+            Err(error) => self.cannot_tell(check, place, Why::Failed(error.to_string())),
+        }
+    }
+
+    /// Other branches, tags and stashes are no reason to keep a key.
+    fn at_other_refs(&mut self, git: &Git, revisions: &mut Revisions<'_>) {
+        let looked_at: Vec<String> = self
+            .remarks
+            .looked_at
+            .iter()
+            .filter_map(Place::commit)
+            .map(ToOwned::to_owned)
+            .collect();
+        let refs = match git.all_refs() {
+            Ok(refs) => refs,
+            Err(error) => {
+                self.remarks.refs_unseen = Some(error.to_string());
+                return;
+            }
+        };
+        for named in refs {
+            if looked_at.contains(&named.commit) {
+                continue;
+            }
+            let is_needed = match revisions.look(&named.commit) {
+                Ok(Some(seen)) => seen.iter().any(|(_, verdict)| {
+                    let mut keys = verdict.needed.iter().chain(&verdict.unclear);
+                    keys.any(|key| self.retired.contains(key))
+                }),
+                // A tag of a tree or a blob.
+                Ok(None) => false,
+                Err(error) => {
+                    self.remarks.refs_unseen = Some(error.to_string());
+                    return;
+                }
+            };
+            if is_needed && !self.remarks.refs.contains(&named.name) {
+                self.remarks.refs.push(named.name);
+            }
+        }
+    }
+}
+
+impl Place {
+    /// The commit, where it is one of the branches that names may lead to.
+    fn commit(&self) -> Option<&str> {
+        match self {
+            Self::Head(commit)
+            | Self::Upstream(_, commit)
+            | Self::DefaultBranch(_, commit)
+            | Self::WorktreeHead(_, commit) => Some(commit),
+            _ => None,
+        }
+    }
+}
+
+fn place_of(deployed: &Deployed) -> Place {
+    Place::Deployed {
+        revision: deployed.revision.clone(),
+        said: deployed.commit.clone().filter(|_| deployed.is_said),
+        used_by: deployed.used_by.clone(),
+    }
+}
+
+/// The working tree at the root, and the others.
+fn apart(worktrees: Vec<Worktree>, root: &Path) -> (Option<Worktree>, Vec<Worktree>) {
+    let real = |path: &Path| path.canonicalize().ok();
+    let is_own = |worktree: &Worktree| real(&worktree.path) == real(root);
+    let (own, others): (Vec<_>, Vec<_>) = worktrees.into_iter().partition(is_own);
+    (own.into_iter().next(), others)
+}
