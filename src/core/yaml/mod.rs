@@ -122,3 +122,14 @@ pub fn values(bytes: &[u8]) -> Result<Vec<Value>, NotParsed> {
     let stream = Stream::parse(&decoded.text)?;
     stream.documents.iter().map(Document::to_value).collect()
 }
+
+/// The first document of a file as plain data, as [`Document::to_value_as_go`].
+///
+/// # Errors
+/// [`NotParsed`]
+pub fn first_value_as_go(bytes: &[u8]) -> Result<Value, NotParsed> {
+    let decoded = decode(bytes)?;
+    let stream = Stream::parse_first(&decoded.text)?;
+    let first = stream.documents.first();
+    first.map_or(Ok(Value::Null), Document::to_value_as_go)
+}

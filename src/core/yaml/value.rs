@@ -73,8 +73,22 @@ impl<'t> Document<'t> {
     /// [`Reason::DuplicateKey`], [`Reason::Repetition`]; [`Reason::Syntax`] for a key that is
     /// a mapping or a list.
     pub fn to_value(&self) -> Result<Value, NotParsed> {
+        self.unfolded(EqualKeys::Refused)
+    }
+
+    /// The document as plain data, as Go programs read it that do not insist on unique
+    /// keys, such as kustomize: the last of several entries with the same key counts.
+    ///
+    /// # Errors
+    /// As for [`Self::to_value`], but for [`Reason::DuplicateKey`].
+    pub fn to_value_as_go(&self) -> Result<Value, NotParsed> {
+        self.unfolded(EqualKeys::LastCounts)
+    }
+
+    fn unfolded(&self, equal_keys: EqualKeys) -> Result<Value, NotParsed> {
         let mut unfolding = Unfolding {
             document: self,
+            equal_keys,
             copies: 0,
             depth: 0,
             inside_alias: false,
@@ -86,9 +100,17 @@ impl<'t> Document<'t> {
     }
 }
 
+/// What becomes of entries of one mapping with the same key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EqualKeys {
+    Refused,
+    LastCounts,
+}
+
 /// Plain data that is being made of a document.
 struct Unfolding<'d, 't> {
     document: &'d Document<'t>,
+    equal_keys: EqualKeys,
     copies: usize,
     depth: usize,
     inside_alias: bool,
@@ -165,7 +187,8 @@ impl<'d, 't> Unfolding<'d, 't> {
                 continue;
             }
             let value = self.value(&pair.value)?;
-            if own.insert(name.into_owned(), value).is_some() {
+            let earlier = own.insert(name.into_owned(), value);
+            if earlier.is_some() && self.equal_keys == EqualKeys::Refused {
                 return Err(NotParsed::at(&pair.key, Reason::DuplicateKey));
             }
         }
