@@ -5,7 +5,7 @@ use std::path::Path;
 use memchr::memmem;
 
 /// The formats that sops tells apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     /// `.yaml`, `.yml`
     Yaml,

@@ -1,15 +1,16 @@
 //! Flux's Kustomizations: whether they decrypt what they apply, and with which Secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Request, Status};
-use crate::core::audit::Content;
+use crate::core::audit::{Content, Encrypted};
 use crate::core::cluster::{Cluster, ClusterError, Kustomization, SecretName, Source};
+use crate::core::encrypted::Format;
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::git::{Git, commit_of};
 use crate::core::identity::{Identity, Recipient};
-use crate::core::kustomize;
+use crate::core::kustomize::{Applied, Fault, Reading};
 
 /// What is wrong with a Kustomization. Its name is `namespace/name`.
 #[derive(Debug)]
@@ -38,6 +39,44 @@ pub enum FluxProblem {
         secret: SecretName,
         /// A file that it applies, and that is for the cluster's key.
         file: PathBuf,
+    },
+    /// Flux does not decrypt an encrypted file that it reads, and applies the ciphertext.
+    NotDecrypted {
+        /// The Kustomization.
+        kustomization: String,
+        /// The file.
+        file: PathBuf,
+        /// The field of a kustomization that names it.
+        field: &'static str,
+    },
+    /// Flux would decrypt a file in another format than the one it is encrypted in, and so
+    /// applies the ciphertext, or fails.
+    OtherFormat {
+        /// The Kustomization.
+        kustomization: String,
+        /// The file.
+        file: PathBuf,
+        /// The format that Flux expects.
+        expected: Format,
+        /// The format that it is encrypted in.
+        encrypted: Format,
+    },
+    /// An encrypted file contains a document that is not an object of Kubernetes, which
+    /// kustomize refuses.
+    NotAnObject {
+        /// The Kustomization.
+        kustomization: String,
+        /// The file.
+        file: PathBuf,
+        /// The number of the document, from 1.
+        document: usize,
+    },
+    /// kustomize cannot build what it applies.
+    NotBuilt {
+        /// The Kustomization.
+        kustomization: String,
+        /// Why.
+        fault: Fault,
     },
     /// It is not ready, because it could not decrypt.
     Failed {
@@ -137,7 +176,7 @@ impl Flux {
         status: &mut Status,
     ) -> Result<(), ClusterError> {
         let held = keys.map(ClusterKeys::recipients).unwrap_or_default();
-        let encrypted: BTreeMap<&PathBuf, Vec<Recipient>> = encrypted(request);
+        let encrypted = encrypted(request);
         for (found, origin) in &self.all {
             let name = format!("{}/{}", found.namespace, found.name);
             let failure = found.failure.as_ref();
@@ -151,12 +190,28 @@ impl Flux {
                 continue;
             }
             let files = &request.audit.paths;
-            let applied = kustomize::files_of(files, &request.root, &found.path, &found.components);
-            let applied = applied.into_iter().filter_map(|path| {
-                let recipients = encrypted.get(&path)?;
-                Some((path, recipients.iter().any(|key| held.contains(key))))
+            let built = Applied::new(files, &request.root, &found.path, &found.components);
+            let faults = built.faults.into_iter().map(|fault| FluxProblem::NotBuilt {
+                kustomization: name.clone(),
+                fault,
             });
-            let applied: Vec<(PathBuf, bool)> = applied.collect();
+            status.flux.extend(faults);
+            let mut applied: Vec<(PathBuf, bool)> = Vec::new();
+            for (path, readings) in built.files {
+                let Some(file) = encrypted.get(&path) else {
+                    continue;
+                };
+                let recipients = file.file.metadata.recipients();
+                let is_ours = recipients.iter().any(|key| held.contains(key));
+                match misread(&name, &path, file, &readings) {
+                    // A file of that path may be another repository's.
+                    Some(problem) if is_ours || *origin == Origin::Here => {
+                        status.flux.push(problem);
+                    }
+                    Some(_) => {}
+                    None => applied.push((path, is_ours)),
+                }
+            }
             let first = applied.iter().find(|(_, is_ours)| *is_ours);
             // A directory of that name may be another repository's.
             let first = match (first, origin) {
@@ -166,7 +221,7 @@ impl Flux {
             let Some((file, is_ours)) = first else {
                 continue;
             };
-            let applied = Applied {
+            let applied = AppliesEncrypted {
                 kustomization: name,
                 decrypts: found.decrypts,
                 secret: found.secret.as_ref(),
@@ -180,7 +235,7 @@ impl Flux {
 }
 
 /// A Kustomization that applies an encrypted file.
-struct Applied<'a> {
+struct AppliesEncrypted<'a> {
     kustomization: String,
     decrypts: bool,
     /// The Secret that it decrypts with, where it names one: else the controller's own
@@ -191,7 +246,7 @@ struct Applied<'a> {
     is_ours: bool,
 }
 
-impl Applied<'_> {
+impl AppliesEncrypted<'_> {
     fn look(
         self,
         cluster: &Cluster,
@@ -240,14 +295,73 @@ impl Applied<'_> {
     }
 }
 
-/// The encrypted files, and who they are for.
-fn encrypted<'a>(request: &Request<'a>) -> BTreeMap<&'a PathBuf, Vec<Recipient>> {
+/// The encrypted files.
+fn encrypted<'a>(request: &Request<'a>) -> BTreeMap<&'a PathBuf, &'a Encrypted> {
     let files = request.audit.files.iter();
     let encrypted = files.filter_map(|file| match &file.content {
-        Content::Encrypted(found) => Some((&file.path, found.file.metadata.recipients())),
+        Content::Encrypted(found) => Some((&file.path, &**found)),
         _ => None,
     });
     encrypted.collect()
+}
+
+/// Why Flux cannot apply an encrypted file that it reads in these ways, whatever its keys;
+/// `None` if it can.
+fn misread(
+    kustomization: &str,
+    path: &Path,
+    file: &Encrypted,
+    readings: &BTreeSet<Reading>,
+) -> Option<FluxProblem> {
+    let encrypted = file.file.format;
+    let in_place = |reading: &Reading| match reading {
+        Reading::SecretFile { format, in_place } => *in_place && *format == encrypted,
+        Reading::Envs(format) => *format == encrypted,
+        Reading::Manifests | Reading::Patch | Reading::AsIs(_) => false,
+    };
+    let is_decrypted_in_place = readings.iter().any(in_place);
+    readings.iter().find_map(|reading| {
+        let kustomization = kustomization.to_owned();
+        let path = path.to_owned();
+        match reading {
+            Reading::Manifests => Some(FluxProblem::NotAnObject {
+                kustomization,
+                file: path,
+                document: file.not_an_object?,
+            }),
+            Reading::SecretFile { format, .. } if !converts(encrypted, *format) => {
+                Some(FluxProblem::OtherFormat {
+                    kustomization,
+                    file: path,
+                    expected: *format,
+                    encrypted,
+                })
+            }
+            Reading::Envs(_) if encrypted != Format::Dotenv || !is_decrypted_in_place => {
+                Some(FluxProblem::OtherFormat {
+                    kustomization,
+                    file: path,
+                    expected: Format::Dotenv,
+                    encrypted,
+                })
+            }
+            Reading::AsIs(field) if !is_decrypted_in_place => Some(FluxProblem::NotDecrypted {
+                kustomization,
+                file: path,
+                field,
+            }),
+            Reading::Patch | Reading::SecretFile { .. } | Reading::Envs(_) | Reading::AsIs(_) => {
+                None
+            }
+        }
+    })
+}
+
+/// Whether Flux can deliver an entry of a Secret in this format: it decrypts what it finds,
+/// and writes it in the format of the entry's key.
+fn converts(encrypted: Format, delivered: Format) -> bool {
+    let is_tree = |format| matches!(format, Format::Yaml | Format::Json);
+    encrypted == delivered || (is_tree(delivered) && encrypted != Format::Binary)
 }
 
 fn is_about_decryption(message: &str, of: &Kustomization) -> bool {

@@ -125,3 +125,14 @@ pub fn values(bytes: &[u8]) -> Result<Vec<Value>, NotParsed> {
     let decoded = decode(bytes)?;
     Stream::parse(&decoded.text)?.values()
 }
+
+/// The first document of a file as plain data, as [`Document::to_value_as_go`].
+///
+/// # Errors
+/// [`NotParsed`]
+pub fn first_value_as_go(bytes: &[u8]) -> Result<Value, NotParsed> {
+    let decoded = decode(bytes)?;
+    let stream = Stream::parse_first(&decoded.text)?;
+    let first = stream.documents.first();
+    first.map_or(Ok(Value::Null), |first| first.to_value_as_go(&stream.effort))
+}

@@ -78,8 +78,22 @@ impl<'t> Document<'t> {
     /// [`Reason::DuplicateKey`], [`Reason::Repetition`]; [`Reason::Syntax`] for a key that is
     /// a mapping or a list.
     pub fn to_value(&self, effort: &Effort) -> Result<Value, NotParsed> {
+        self.unfolded(EqualKeys::Refused, effort)
+    }
+
+    /// The document as plain data, as Go programs read it that do not insist on unique
+    /// keys, such as kustomize: the last of several entries with the same key counts.
+    ///
+    /// # Errors
+    /// As for [`Self::to_value`], but for [`Reason::DuplicateKey`].
+    pub fn to_value_as_go(&self, effort: &Effort) -> Result<Value, NotParsed> {
+        self.unfolded(EqualKeys::LastCounts, effort)
+    }
+
+    fn unfolded(&self, equal_keys: EqualKeys, effort: &Effort) -> Result<Value, NotParsed> {
         let mut unfolding = Unfolding {
             document: self,
+            equal_keys,
             effort,
             depth: 0,
         };
@@ -90,9 +104,17 @@ impl<'t> Document<'t> {
     }
 }
 
+/// What becomes of entries of one mapping with the same key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EqualKeys {
+    Refused,
+    LastCounts,
+}
+
 /// Plain data that is being made of a document.
 struct Unfolding<'d, 't> {
     document: &'d Document<'t>,
+    equal_keys: EqualKeys,
     effort: &'d Effort,
     depth: usize,
 }
@@ -173,7 +195,8 @@ impl<'d, 't> Unfolding<'d, 't> {
                 continue;
             }
             let value = self.value(&pair.value)?;
-            if own.insert(name.into_owned(), value).is_some() {
+            let earlier = own.insert(name.into_owned(), value);
+            if earlier.is_some() && self.equal_keys == EqualKeys::Refused {
                 return Err(NotParsed::at(&pair.key, Reason::DuplicateKey));
             }
         }

@@ -84,6 +84,9 @@ pub struct Encrypted {
     /// A field that Flux needs to apply it, and that is encrypted, as in
     /// `metadata.name`.
     pub encrypted_head: Option<String>,
+    /// The number of the first document, from 1, that is not an object of Kubernetes,
+    /// which kustomize refuses.
+    pub not_an_object: Option<usize>,
 }
 
 impl Content {
@@ -127,6 +130,10 @@ impl Content {
                 plain_values: plain_values(format, &documents, &file.metadata.selection),
                 file,
                 encrypted_head: documents.iter().find_map(encrypted_head),
+                not_an_object: documents
+                    .iter()
+                    .position(|document| !is_for_kustomize(document))
+                    .map(|index| index + 1),
             })),
             // Prose may quote a whole file.
             (Ok(_), Err(_)) | (Err(FileError::Damaged { .. }), _)
@@ -261,6 +268,18 @@ fn encrypted_head(document: &Value) -> Option<String> {
     let is_object = document.get("apiVersion").is_some() && document.get("kind").is_some();
     let field = HEAD.iter().find(encrypted).filter(|_| is_object)?;
     Some(field[1..].replace('/', "."))
+}
+
+/// Whether kustomize takes the document (kyaml's `GetValidatedMetadata`): it passes over
+/// empty ones, and wants a kind, and a name for everything but lists.
+fn is_for_kustomize(document: &Value) -> bool {
+    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
+    if document.is_null() || document.as_object().is_some_and(serde_json::Map::is_empty) {
+        return true;
+    }
+    let kind = text("/kind").unwrap_or_default();
+    let is_named = text("/metadata/name").is_some_and(|name| !name.is_empty());
+    kind.ends_with("List") || (!kind.is_empty() && is_named)
 }
 
 /// Whether it surely is an encrypted manifest as its rule wants it, with nothing in

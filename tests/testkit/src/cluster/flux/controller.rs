@@ -175,6 +175,18 @@ impl Flux<'_> {
         })
     }
 
+    /// Waits until Flux has tried to apply a Kustomization as it is now, whatever came of
+    /// it; its condition Ready.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn settled(&self, name: &str) -> Value {
+        self.wait_for(name, "reconciled", |generation, status| {
+            let ready = ready(status);
+            ready["observedGeneration"] == *generation && ready["status"] != "Unknown"
+        })
+    }
+
     /// Waits until the Kustomization's generation and status are as they should be; its
     /// condition Ready.
     fn wait_for(&self, name: &str, what: &str, done: impl Fn(&Value, &Value) -> bool) -> Value {

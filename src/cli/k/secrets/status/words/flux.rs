@@ -1,9 +1,10 @@
 //! What is said of Flux's Kustomizations.
 
 use crate::cli::failure::Program;
-use crate::cli::k::secrets::finding::Finding;
+use crate::cli::k::secrets::finding::{Finding, word};
 use crate::cli::report::one_line;
 use crate::core::cluster::SecretName;
+use crate::core::kustomize::Fault;
 use crate::core::status::FluxProblem;
 
 pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
@@ -70,6 +71,89 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
                     .hint("if it is to be a copy, take its key out; what is said of a missing one then mends it"),
             }
         }
+        FluxProblem::NotDecrypted {
+            kustomization,
+            file,
+            field,
+        } => Finding::new(
+            "not-decrypted",
+            kustomization.clone(),
+            format!(
+                "the Kustomization reads {}, which is encrypted, through {field}, and Flux does not decrypt what it reads there",
+                one_line(file)
+            ),
+        )
+        .hint(match *field {
+            "bases" => "list the directory under resources instead of bases",
+            "secretGenerator.env" => "list the file under envs instead of env",
+            "configMapGenerator" => "use a secretGenerator, whose files and envs Flux decrypts",
+            _ => "Flux decrypts resources, components, patches, and the files and envs of a secretGenerator",
+        }),
+        FluxProblem::OtherFormat {
+            kustomization,
+            file,
+            expected,
+            encrypted,
+        } => Finding::new(
+            "other-format",
+            kustomization.clone(),
+            format!(
+                "the Kustomization reads {} as {}, and it is encrypted as {}, so Flux fails or delivers something else",
+                one_line(file),
+                expected.name(),
+                encrypted.name()
+            ),
+        )
+        .hint("Flux takes the format from the key of the entry (KEY=FILE), otherwise from the name of the file: .yaml, .json, .env, .ini, anything else is binary (for envs: dotenv)"),
+        FluxProblem::NotAnObject {
+            kustomization,
+            file,
+            document,
+        } => Finding::new(
+            "not-an-object",
+            kustomization.clone(),
+            format!(
+                "the Kustomization applies {}, whose document {document} has no kind or no metadata.name, so the build fails",
+                one_line(file)
+            ),
+        )
+        .hint_kb("to edit it:", format!("k secrets edit {}", word(file))),
+        FluxProblem::NotBuilt {
+            kustomization,
+            fault,
+        } => Finding::new(
+            "not-built",
+            kustomization.clone(),
+            match fault {
+                Fault::NotParsed {
+                    file,
+                    place: (line, column),
+                } => format!("{}:{line}:{column} cannot be parsed, so the build fails", one_line(file)),
+                Fault::WrongType { file, field } => format!(
+                    "in {} the field {field} has the wrong type, so the build fails",
+                    one_line(file)
+                ),
+                Fault::Empty { file } => {
+                    format!("{} is empty, so the build fails", one_line(file))
+                }
+                Fault::Several {
+                    files: [first, second],
+                } => format!(
+                    "{} and {} are in one directory, so the build fails",
+                    one_line(first),
+                    one_line(second)
+                ),
+            },
+        )
+        .hint(format!(
+            "to see what kustomize says: kubectl kustomize {}",
+            word(match fault {
+                Fault::NotParsed { file, .. }
+                | Fault::WrongType { file, .. }
+                | Fault::Empty { file }
+                | Fault::Several { files: [file, _] } => file.parent().unwrap_or(file),
+            })
+        )),
         FluxProblem::Failed {
             kustomization,
             message,

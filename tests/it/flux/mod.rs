@@ -1,6 +1,8 @@
 //! Flux itself as the judge: the real kustomize-controller applies what kb writes,
 //! through a rotation and after it; and says what is wrong where `status` says it too.
 
+mod reading;
+
 use std::thread;
 use std::time::Duration;
 
