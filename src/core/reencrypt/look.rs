@@ -142,7 +142,7 @@ impl Job<'_> {
         files: Vec<scan::Found>,
         others: Vec<(PathBuf, Vec<Recipient>)>,
         held: &[Recipient],
-    ) -> Result<(Vec<(scan::Found, Judged)>, Vec<FileTrouble>), ReencryptError> {
+    ) -> Result<AllJudged, ReencryptError> {
         let paths = files.iter().map(|found| found.path.as_path());
         let paths = paths.chain(others.iter().map(|(path, _)| path.as_path()));
         let rulebook = Rulebook::new(self.tree, paths)?;
@@ -213,6 +213,10 @@ impl Job<'_> {
         (found, judged)
     }
 }
+
+/// The files that were found, and those that are not for the cluster though their rules name
+/// it.
+type AllJudged = (Vec<(scan::Found, Judged)>, Vec<FileTrouble>);
 
 /// What becomes of a file that was found.
 enum Judged {

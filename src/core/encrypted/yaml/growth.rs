@@ -116,10 +116,7 @@ const REFUSED: [Shape; 14] = [
     }),
     ("merge keys that are hidden", |n| {
         let keys = many(n, |at| format!("k{at}: v,"));
-        format!(
-            "a: &a {{{keys}}}\nb:\n{}",
-            format!("- {{<<: [{}]}}\n", "*a,".repeat(n))
-        )
+        format!("a: &a {{{keys}}}\nb:\n- {{<<: [{}]}}\n", "*a,".repeat(n))
     }),
     ("a list that is merged into itself", |n| {
         format!("a: {{<<: &a [*a{}]}}\n", ", *a".repeat(n))

@@ -101,7 +101,7 @@ impl PathRegex {
             }
             let pattern = &self.pattern.text;
             table(pattern)
-                .map(Automaton::Table)
+                .map(|table| Automaton::Table(Box::new(table)))
                 .or_else(|| search(pattern).map(Automaton::Search))
         });
         compiled.as_ref()
@@ -111,7 +111,7 @@ impl PathRegex {
 /// A compiled expression.
 enum Automaton {
     /// One that looks at each byte of a text once.
-    Table(dense::DFA<Vec<u32>>),
+    Table(Box<dense::DFA<Vec<u32>>>),
     /// One that may look at each byte as often as the expression is long.
     Search(meta::Regex),
 }
