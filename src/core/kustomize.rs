@@ -6,11 +6,11 @@
 //! to a URL, is not followed.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::regular_file::{self, LARGEST_CONFIG};
 use super::repository::absolute;
 use super::yaml;
 
@@ -107,7 +107,7 @@ impl<'r> Found<'r> {
 
     fn kustomization(&mut self, directory: &Path, file: &Path) {
         self.files.insert(file.to_owned());
-        let documents = fs::read(file).ok();
+        let documents = regular_file::read(file, LARGEST_CONFIG).ok();
         let documents = documents.and_then(|bytes| yaml::values(&bytes).ok());
         let parsed = documents.and_then(|documents| documents.into_iter().next());
         let kustomization = parsed.unwrap_or_default();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::contents::{Contents, Document};
 use super::{ENCRYPTED_VALUE, Format, Metadata};
+use crate::core::regular_file;
 use crate::core::yaml::{self, Decoded, Encoding, NotParsed};
 
 /// Why a file cannot be taken for an encrypted one.
@@ -264,6 +265,10 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
+/// A file that is larger, in bytes, is not read: sops itself would hold it in
+/// memory several times, and Flux takes 5 MiB.
+pub const LARGEST: u64 = 256 << 20;
+
 /// The content of a file, which may be encrypted or not.
 ///
 /// # Errors
@@ -285,7 +290,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     if !kind.is_file() {
         return Err(FileError::NotAFile { path: owned() });
     }
-    std::fs::read(path).map_err(read_error)
+    regular_file::read(path, LARGEST).map_err(read_error)
 }
 
 fn place(line_column: &Option<(u64, u64)>) -> String {
