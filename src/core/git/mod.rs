@@ -16,6 +16,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use super::excerpt::excerpt;
+
 pub use history::{Branch, commit_of};
 pub use index::{BlobError, Entry, Staged, Which, WorkingTree};
 
@@ -129,6 +131,6 @@ fn failed(task: &'static str, output: &Output) -> GitError {
     let said = String::from_utf8_lossy(&output.stderr);
     GitError::Failed {
         task,
-        said: said.lines().last().unwrap_or_default().to_owned(),
+        said: excerpt(said.lines().last().unwrap_or_default()),
     }
 }
