@@ -25,6 +25,7 @@ mod init_import;
 mod init_picker;
 mod init_replace;
 mod init_rules;
+mod limits;
 mod rotate;
 mod rule_matching;
 mod rule_readers;
