@@ -5,8 +5,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use testkit::Run;
 
 use crate::Setup;
@@ -76,8 +78,21 @@ impl Exchanging {
             std::thread::sleep(Duration::from_millis(5));
         };
         save();
-        self.world.tool("kill", ["-CONT", &pid]).assert_code(0);
-        spawned.finish()
+        // Its threads stop one after the other: one that does so later has to hear it again.
+        let pid = pid.parse().ok().and_then(Pid::from_raw).expect("a pid");
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let _ = kill_process(pid, Signal::CONT);
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let over = OnDrop(&is_over);
+            let run = spawned.finish();
+            drop(over);
+            run
+        })
     }
 
     /// Someone else saves another version, as editors do.
@@ -125,6 +140,15 @@ impl Exchanging {
             assert_eq!(self.world.run(sops).assert_code(0).out(), text, "{name}");
         }
         assert_eq!(self.beside(".kb-tmp-"), [] as [PathBuf; 0]);
+    }
+}
+
+/// Also where the run fails, so that its test ends.
+struct OnDrop<'f>(&'f AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
