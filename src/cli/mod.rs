@@ -49,7 +49,7 @@ use options::CommonOptions;
 use report::Report;
 use stdout::Stdout;
 
-use crate::core::private_dir;
+use crate::core::{private_dir, signals};
 
 /// It is done.
 pub const EXIT_DONE: u8 = 0;
@@ -109,6 +109,7 @@ pub struct Process {
 /// Runs kb, and turns whatever happens into one of the documented exit codes.
 pub fn main(process: Process) -> ExitCode {
     forbid_core_dumps();
+    signals::survive_size_limit();
     std::panic::set_hook(Box::new(|panic| report::defect(panic.location())));
     let code = std::panic::catch_unwind(AssertUnwindSafe(|| run(process))).unwrap_or(EXIT_FAILED);
     ExitCode::from(code)

@@ -2,7 +2,7 @@
 //!
 //! Text that comes from outside (file names, sops, the API server) is made
 //! safe for a terminal here, and anything that looks like a private key is
-//! taken out, wherever it came from.
+//! taken out, wherever it came from. Lines are cut to a length that a person may still read.
 
 #![expect(
     clippy::disallowed_methods,
@@ -20,6 +20,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::failure::{Failure, Hint, Program};
 use super::options::CommonOptions;
 use super::{EXIT_DONE, EXIT_USAGE};
+use crate::core::excerpt::shorten_line;
 use crate::core::identity::PRIVATE_KEY_PREFIX;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -165,7 +166,9 @@ impl Report {
     /// Text that may come from anywhere, for another place than stderr: made safe, with
     /// the files below the working directory named from there.
     pub fn safe_and_short(&self, text: &str) -> String {
-        safe(&shortened(text, &self.directory))
+        let text = shortened(text, &self.directory);
+        let lines = text.split('\n').map(shorten_line);
+        safe(&lines.collect::<Vec<_>>().join("\n"))
     }
 
     fn hint(&self, hint: &Hint) {
@@ -177,14 +180,14 @@ impl Report {
         // A name with a line end in it must not begin a line that looks like
         // one of kb's own.
         let mut lines = text.lines();
-        let mut indented = lines.next().unwrap_or_default().to_owned();
+        let mut indented = shorten_line(lines.next().unwrap_or_default()).into_owned();
         for line in lines {
             let indent = if label.is_none() || line.starts_with("  ") {
                 ""
             } else {
                 "  "
             };
-            indented.push_str(&format!("\n{indent}{line}"));
+            indented.push_str(&format!("\n{indent}{}", shorten_line(line)));
         }
         self.write(label, &indented);
     }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::cluster::SecretName;
-use super::encrypted::{ENCRYPTED_VALUE, EncryptedFile};
+use super::encrypted::{self, ENCRYPTED_VALUE, EncryptedFile};
 use super::identity::{Identity, Recipient};
 use super::yaml::{self, Reason};
 
@@ -76,7 +76,7 @@ pub fn held_by(
     identities: &[&Identity],
     recipients: &[Recipient],
 ) -> HeldBy {
-    let Ok(bytes) = std::fs::read(path) else {
+    let Ok(bytes) = encrypted::read(path) else {
         return HeldBy::Nobody;
     };
     let documents = match yaml::values(&bytes) {

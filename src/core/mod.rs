@@ -22,6 +22,9 @@
 //! | [`disk`] | which files lie in memory and which on a disk |
 //! | [`private_dir`] | directories in memory, for a plaintext that is edited |
 //! | [`editor`] | the editor, and what keeps its copies off the disk |
+//! | [`process_tree`] | ending a program with what it has started |
+//! | [`regular_file`] | reading files that someone else has named |
+//! | [`excerpt`] | what messages repeat of other people's text |
 //! | [`exec`] | other programs, with the cluster's key in their environment |
 //! | [`signals`] | what happens when someone wants kb to stop |
 //!
@@ -36,6 +39,7 @@ pub mod disk;
 pub mod edit;
 pub mod editor;
 pub mod encrypted;
+pub mod excerpt;
 pub mod exec;
 pub mod flux_secret;
 pub mod git;
@@ -45,9 +49,11 @@ pub mod kustomize;
 pub mod manifest;
 pub mod parallel;
 pub mod private_dir;
+pub mod process_tree;
 pub mod prune;
 pub mod readers;
 pub mod reencrypt;
+pub mod regular_file;
 pub mod replace;
 pub mod repository;
 pub mod reviewed;

@@ -13,14 +13,14 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
-use std::thread::available_parallelism;
+use std::sync::{Mutex, PoisonError};
 
 use aho_corasick::AhoCorasick;
-use ignore::{DirEntry, WalkBuilder, WalkState};
+use ignore::{DirEntry, WalkBuilder};
 
 use super::encrypted::{ENCRYPTED_VALUE, EncryptedFile, FileError, Format, Metadata};
 use super::identity::Recipient;
+use super::parallel;
 use super::replace::is_temporary;
 use super::sops_config;
 
@@ -129,28 +129,28 @@ impl Search<'_> {
         let skip = self.skip.to_vec();
         let walk = WalkBuilder::new(root)
             .standard_filters(false)
-            .threads(available_parallelism().map_or(1, usize::from))
             .filter_entry(move |entry| {
                 entry.file_name() != ".git" && !skip.iter().any(|skip| skip == entry.path())
             })
-            .build_parallel();
-        let (sender, hits) = channel();
-        // What is found is little; what is looked at, much.
-        walk.run(|| {
+            .build();
+        // Its own parallel walk panics where the system gives it no thread. Walking is little
+        // of the work: what is looked at is much, and what is found, little.
+        let walk = Mutex::new(walk);
+        let next = || walk.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let hits = parallel::on_all_cores(usize::MAX, || {
             let mut looker = Looker {
                 search: self,
                 root,
                 needles,
-                hits: sender.clone(),
+                hits: Vec::new(),
                 buffer: Vec::new(),
             };
-            Box::new(move |entry| {
+            while let Some(entry) = next() {
                 looker.look_at(entry);
-                WalkState::Continue
-            })
+            }
+            looker.hits
         });
-        drop(sender);
-        for hit in hits {
+        for hit in hits.into_iter().flatten() {
             match hit {
                 Hit::File(found) => scan.files.push(*found),
                 Hit::Other(path, named) => scan.others.push((path, named)),
@@ -286,7 +286,7 @@ struct Looker<'s> {
     search: &'s Search<'s>,
     root: &'s Path,
     needles: &'s Needles,
-    hits: Sender<Hit>,
+    hits: Vec<Hit>,
     /// The content of the file that is looked at.
     buffer: Vec<u8>,
 }
@@ -336,9 +336,8 @@ impl Looker<'_> {
         }
     }
 
-    /// A failure to send would mean that nobody waits for it.
-    fn hit(&self, hit: Hit) {
-        let _ = self.hits.send(hit);
+    fn hit(&mut self, hit: Hit) {
+        self.hits.push(hit);
     }
 
     /// The directory with its own `.git`, below the root, that the file lies in.
@@ -357,7 +356,7 @@ impl Looker<'_> {
         let content = &self.buffer;
         let foreign = self.foreign(path);
         if needles.text.is_some() && has(&needles.text, content) && foreign.is_none() {
-            self.hit(Hit::WithText(path.to_owned()));
+            self.hits.push(Hit::WithText(path.to_owned()));
         }
         if self.search.age_files {
             self.hit(Hit::WithAgeFile(path.to_owned()));

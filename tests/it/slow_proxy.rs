@@ -118,7 +118,7 @@ fn serve(stream: TcpStream, client: &Client, state: &State, own_status: Option<u
     }
 }
 
-fn request(reader: &mut impl BufRead) -> Option<(String, String, Option<Value>)> {
+pub(crate) fn request(reader: &mut impl BufRead) -> Option<(String, String, Option<Value>)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
     let mut words = line.split(' ');

@@ -3,6 +3,7 @@
 use super::{Failure, Program};
 use crate::cli::options::quoted;
 use crate::core::cluster::{ClusterError, KubeconfigError, PluginError, PluginFailure, Request};
+use crate::core::excerpt::excerpt;
 
 const LOG_IN_AGAIN: &str = "log in again with the tool that wrote the kubeconfig";
 
@@ -99,7 +100,7 @@ impl From<ClusterError> for Failure {
             ClusterError::Refused { .. } => {
                 failure.hint("the cluster's own rules refuse it: its administrator knows which")
             }
-            ClusterError::Answer { .. } => failure.view_config(),
+            ClusterError::TooLarge { .. } | ClusterError::Answer { .. } => failure.view_config(),
         }
     }
 }
@@ -121,14 +122,19 @@ fn plugin_hint(failure: Failure, plugin: &PluginFailure) -> Failure {
     match &plugin.source {
         PluginError::NotInstalled {
             install_hint: Some(hint),
-        } => failure.hint(hint.trim()),
+        } => failure.hint(excerpt(hint)),
         PluginError::NotInstalled { install_hint: None } => {
             failure.hint(format!("install {command}, or put it on the PATH"))
         }
         PluginError::Start(_) => {
             failure.hint(format!("ls -l shows whether {command} is executable"))
         }
-        PluginError::Failed(_) | PluginError::Answer => failure.hint(LOG_IN_AGAIN),
+        PluginError::TimedOut { .. } => {
+            failure.hint(format!("run {command} yourself to see what it waits for"))
+        }
+        PluginError::Read(_) | PluginError::Failed(_) | PluginError::Answer => {
+            failure.hint(LOG_IN_AGAIN)
+        }
         PluginError::NoTerminal => failure.hint("run kb on a terminal"),
     }
 }

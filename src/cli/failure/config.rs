@@ -138,6 +138,10 @@ pub(super) fn replace_hint(error: &ReplaceError) -> String {
             quoted(&path.to_string_lossy()),
             quoted(&kept.to_string_lossy())
         ),
+        ReplaceError::Unreadable { path, .. } => format!(
+            "ls -l {} shows whose it is",
+            quoted(&path.to_string_lossy())
+        ),
         ReplaceError::InTheWay { path, obstacle } => {
             let path = quoted(&path.to_string_lossy());
             match obstacle {

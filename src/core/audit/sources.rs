@@ -2,7 +2,6 @@
 //! the index, which are what a commit would take.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,16 +12,15 @@ use super::keys::KeyFinder;
 use super::lost::lost_rules;
 use super::rules::Rules;
 use super::{Audit, AuditError, Examined};
+use crate::core::encrypted::LARGEST;
 use crate::core::git::{BlobError, Entry, Git};
 use crate::core::parallel;
+use crate::core::regular_file;
 use crate::core::replace::is_temporary;
 use crate::core::repository::{self, FoundConfig, MISNAMED};
 use crate::core::scan::path_of;
 use crate::core::sops_config::{ConfigError, FILE_NAME, Paths, SopsConfig};
 
-/// A file that is larger, in bytes, cannot be looked at: sops itself would hold it in
-/// memory several times, and Flux takes 5 MiB.
-const LARGEST: u64 = 256 << 20;
 /// So many files of the index one git is asked for at least: to start one more costs
 /// as much as a few hundred files.
 const FEWEST_BLOBS: usize = 500;
@@ -350,7 +348,7 @@ impl<'r> Looker<'r> {
     }
 
     fn look_at_file(&self, path: &Path) -> io::Result<Option<Examined>> {
-        let mut file = File::open(path)?;
+        let mut file = regular_file::open(path, LARGEST)?;
         self.look_at(path, file.metadata()?.len(), &mut file)
     }
 

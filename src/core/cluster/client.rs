@@ -2,52 +2,119 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, Uri};
+use http_body_util::Limited;
 use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ConfigExt};
-use tower::ServiceBuilder;
+use percent_encoding::percent_decode_str;
+use tower::{ServiceBuilder, ServiceExt};
 
 use super::error::ClusterError;
 use super::kubeconfig::Target;
+use super::resolver::Resolver;
+use super::retry::Retry;
 
 /// How long one address of a server with several gets before the next is
 /// tried beside it (RFC 8305 recommends 250 ms).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
-/// Builds kube's client on a connection without Nagle's algorithm.
+/// No answer of an API server to kb is larger, in bytes: a Secret has 1 MiB at most, and
+/// ten thousand Kustomizations some 30 MiB.
+pub(super) const LARGEST_ANSWER: usize = 64 << 20;
+
+/// Builds kube's client on a connection without Nagle's algorithm. `limit` is how long a
+/// request may take.
 ///
 /// kube's own connector leaves `TCP_NODELAY` off, and a small request then
 /// waits some 45 ms for the server's delayed acknowledgement: three times what
-/// the rest of kb takes. Where a proxy is configured, kube's own stack is used.
+/// the rest of kb takes. It also looks up names on tokio's threads, which panics where the
+/// system gives none, and reads an answer of any length into memory.
 ///
 /// # Errors
 /// When the kubeconfig's certificates, key or server name do not load.
-pub(super) fn build(target: &Target) -> Result<kube::Client, ClusterError> {
-    let mut config = target.config.clone();
-    // A creation that is repeated after a lost answer would find its own Secret
-    // and take it for someone else's. A person can repeat the command.
-    config.default_retry = false;
-    let invalid = |source| ClusterError::Credentials {
+pub(super) fn build(
+    target: &Target,
+    limit: Option<Duration>,
+) -> Result<kube::Client, ClusterError> {
+    let built = connect(&target.config, limit);
+    built.map_err(|source| ClusterError::Credentials {
         context: target.context.clone(),
         source: Box::new(source),
-    };
-    if config.proxy_url.is_some() {
-        return kube::Client::try_from(config).map_err(invalid);
-    }
-    let mut tcp = HttpConnector::new();
+    })
+}
+
+fn connect(config: &kube::Config, limit: Option<Duration>) -> kube::Result<kube::Client> {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_happy_eyeballs_timeout(Some(NEXT_ADDRESS_AFTER));
-    let tls = config
-        .rustls_https_connector_with_connector(tcp)
-        .map_err(invalid)?;
-    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(tls);
+    let Some(proxy) = config.proxy_url.clone() else {
+        let tls = config.rustls_https_connector_with_connector(tcp)?;
+        return client(config, tls, limit);
+    };
+    match proxy.scheme_str() {
+        Some("socks5") => {
+            let socks = SocksV5::new(proxy, tcp);
+            let tls = config.rustls_https_connector_with_connector(socks)?;
+            client(config, tls, limit)
+        }
+        Some("https") => {
+            let to_proxy = config.rustls_https_connector_with_connector(tcp)?;
+            let tunnel = tunnel(&proxy, to_proxy);
+            let tls = config.rustls_https_connector_with_connector(tunnel)?;
+            client(config, tls, limit)
+        }
+        _ => {
+            let tunnel = tunnel(&proxy, tcp);
+            let tls = config.rustls_https_connector_with_connector(tunnel)?;
+            client(config, tls, limit)
+        }
+    }
+}
+
+/// A connection through an HTTP proxy, with the user and the password of its URL.
+fn tunnel<C>(proxy: &Uri, connector: C) -> Tunnel<C> {
+    let tunnel = Tunnel::new(proxy.clone(), connector);
+    let authority = proxy.authority().map(|authority| authority.as_str());
+    let user = authority.and_then(|authority| authority.rsplit_once('@'));
+    let header = user.and_then(|(user, _)| {
+        // http::Uri leaves the escapes in.
+        let user: Vec<u8> = percent_decode_str(user).collect();
+        let mut header = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(user))).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    });
+    match header {
+        Some(header) => tunnel.with_auth(header),
+        None => tunnel,
+    }
+}
+
+fn client<C>(
+    config: &kube::Config,
+    connector: C,
+    limit: Option<Duration>,
+) -> kube::Result<kube::Client>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let http: HttpClient<C, Body> = HttpClient::builder(TokioExecutor::new()).build(connector);
+    // kube's own retry is left out: it repeats a creation whose answer was lost, and takes
+    // its own Secret for someone else's. A person can repeat the command.
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer().map_err(invalid)?)
-        .layer(config.extra_headers_layer().map_err(invalid)?)
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
         .map_err(tower::BoxError::from)
+        .map_response(|answer: http::Response<_>| {
+            answer.map(|body| Limited::new(body, LARGEST_ANSWER))
+        })
         .service(http);
-    Ok(kube::Client::new(service, config.default_namespace))
+    let service = Retry::new(service.boxed_clone(), limit);
+    Ok(kube::Client::new(service, config.default_namespace.clone()))
 }

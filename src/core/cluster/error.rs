@@ -5,8 +5,12 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use http_body_util::LengthLimitError;
+
+use super::client::LARGEST_ANSWER;
 use super::exec_plugin::PluginFailure;
 use super::kubeconfig::Target;
+use crate::core::excerpt::excerpt;
 
 /// A request, for the message that it was denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +124,12 @@ pub enum ClusterError {
         /// The server's words.
         message: String,
     },
+    /// The answer has more than kb reads, and perhaps no end.
+    #[error("the answer of the API server {server} is larger than {} MiB", LARGEST_ANSWER >> 20)]
+    TooLarge {
+        /// Its URL.
+        server: String,
+    },
     /// The answer is not what a Kubernetes API server says.
     #[error("{server} does not answer like a Kubernetes API server")]
     Answer {
@@ -158,7 +168,10 @@ impl ClusterError {
     /// got lost, or is that of something between kb and the server.
     pub fn leaves_open(&self) -> bool {
         match self {
-            Self::Timeout { .. } | Self::Unreachable { .. } | Self::Answer { .. } => true,
+            Self::Timeout { .. }
+            | Self::Unreachable { .. }
+            | Self::TooLarge { .. }
+            | Self::Answer { .. } => true,
             Self::Refused { code, .. } => *code >= 500 || *code == 408,
             _ => false,
         }
@@ -181,7 +194,7 @@ impl ClusterError {
     }
 
     fn from_status(status: &kube::core::Status, target: &Target, request: Request) -> Self {
-        let message = status.message.clone();
+        let message = excerpt(&status.message);
         // `details` says which kind of thing is missing or there already.
         let kind = status
             .details
@@ -224,6 +237,9 @@ impl ClusterError {
                 server,
                 error: error.clone(),
             };
+        }
+        if cause.is::<LengthLimitError>() {
+            return Self::TooLarge { server };
         }
         Self::Unreachable {
             server,

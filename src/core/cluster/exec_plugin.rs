@@ -10,17 +10,32 @@
 #![expect(clippy::disallowed_methods, reason = "this is what runs the plugins")]
 
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
+use std::io::{self, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::config::{ExecConfig, ExecInteractiveMode};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::kubeconfig::Target;
 use super::user::bearer;
+use crate::core::process_tree;
 use crate::core::yaml;
+
+/// How long a plugin may take on a terminal, where someone may have to log in, and
+/// elsewhere. The time limit of requests does not count: none has begun.
+const LIMIT_ON_TERMINAL: Duration = Duration::from_secs(5 * 60);
+const LIMIT: Duration = Duration::from_secs(60);
+/// No plugin answers with more, in bytes: a token or a certificate has a few KiB.
+const LARGEST_ANSWER: usize = 1 << 20;
+/// How often a plugin that has closed its stdout is asked whether it has ended.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Why a plugin gave no credentials. What it printed on stdout is never shown:
 /// it may hold a token.
@@ -34,13 +49,22 @@ pub enum PluginError {
     },
     /// The program could not be started for another reason.
     #[error("it cannot be started")]
-    Start(#[source] std::io::Error),
+    Start(#[source] io::Error),
     /// It ended with an error; its own words are on stderr already.
     #[error("it failed ({0})")]
-    Failed(std::process::ExitStatus),
+    Failed(ExitStatus),
     /// It must ask a person, and there is no terminal.
     #[error("it needs a terminal (interactiveMode: Always), and stdin is none")]
     NoTerminal,
+    /// It did not answer in time, and was ended.
+    #[error("it did not answer within {} s", .limit.as_secs_f64())]
+    TimedOut {
+        /// How long kb waited.
+        limit: Duration,
+    },
+    /// Its answer cannot be read.
+    #[error("its answer cannot be read")]
+    Read(#[source] io::Error),
     /// Its answer is no ExecCredential.
     #[error("its answer is no ExecCredential with a token or a client certificate")]
     Answer,
@@ -138,16 +162,21 @@ fn run(
             command.env(name, value);
         }
     }
-    let output = command.output().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => PluginError::NotInstalled {
+    let limit = match terminal {
+        true => LIMIT_ON_TERMINAL,
+        false => LIMIT,
+    };
+    let mut child = command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => PluginError::NotInstalled {
             install_hint: exec.install_hint.clone(),
         },
         _ => PluginError::Start(error),
     })?;
-    if !output.status.success() {
-        return Err(PluginError::Failed(output.status));
+    let answer = answer_of(&mut child, limit);
+    if answer.is_err() {
+        process_tree::end(&mut child);
     }
-    let credential = parse(&output.stdout).ok_or(PluginError::Answer)?;
+    let credential = parse(&answer?).ok_or(PluginError::Answer)?;
     credential.status.ok_or(PluginError::Answer)
 }
 
@@ -159,6 +188,42 @@ fn parse(answer: &[u8]) -> Option<ExecCredential> {
     }
     let first = yaml::values(answer).ok()?.into_iter().next()?;
     serde_json::from_value(first).ok()
+}
+
+/// What the plugin prints until its end.
+fn answer_of(child: &mut Child, limit: Duration) -> Result<Zeroizing<Vec<u8>>, PluginError> {
+    let end = Instant::now() + limit;
+    let late = || PluginError::TimedOut { limit };
+    let mut answer = Zeroizing::new(Vec::new());
+    let mut part = Zeroizing::new([0; 4096]);
+    let mut stdout = child.stdout.take();
+    while let Some(pipe) = &mut stdout {
+        let left = end
+            .checked_duration_since(Instant::now())
+            .ok_or_else(late)?;
+        let left = Timespec::try_from(left).map_err(|_| late())?;
+        let mut polled = [PollFd::new(pipe, PollFlags::IN)];
+        match poll(&mut polled, Some(&left)) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(errno) => return Err(PluginError::Read(errno.into())),
+        }
+        match pipe.read(&mut *part).map_err(PluginError::Read)? {
+            0 => stdout = None,
+            read => answer.extend_from_slice(&part[..read]),
+        }
+        if answer.len() > LARGEST_ANSWER {
+            return Err(PluginError::Answer);
+        }
+    }
+    loop {
+        match child.try_wait().map_err(PluginError::Read)? {
+            Some(status) if status.success() => return Ok(answer),
+            Some(status) => return Err(PluginError::Failed(status)),
+            None if Instant::now() >= end => return Err(late()),
+            None => std::thread::sleep(PAUSE),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +245,63 @@ mod tests {
         }
         for answer in ["", "error", "[]", "status: {token: [t]}", "status: {"] {
             assert_eq!(token(answer), None, "{answer}");
+        }
+    }
+
+    fn answer(script: &str, limit: Duration) -> (Child, Result<Vec<u8>, PluginError>) {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("a shell");
+        let answer = answer_of(&mut child, limit).map(|answer| answer.to_vec());
+        (child, answer)
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn what_it_prints_until_its_end_is_its_answer() {
+        let (_, printed) = answer("printf a; sleep 0.05; printf b", LONG);
+        assert_eq!(printed.expect("an answer"), b"ab");
+        let (_, failed) = answer("printf a; exit 3", LONG);
+        assert!(matches!(failed, Err(PluginError::Failed(_))), "{failed:?}");
+        let (_, endless) = answer("exec cat /dev/zero", LONG);
+        assert!(matches!(endless, Err(PluginError::Answer)), "{endless:?}");
+    }
+
+    /// Also one that answers and does not end, that closes its stdout and goes on, and whose
+    /// child holds its stdout.
+    #[test]
+    fn one_that_does_not_end_is_ended_with_its_children() {
+        for script in [
+            "sleep 60 & echo $!; wait",
+            "sleep 60 & echo $!; exec >&-; wait",
+            "trap '' TERM; sleep 60 & echo $!; wait; wait; sleep 60",
+        ] {
+            // The limit is short, but for the line that every script prints first.
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).stdout(Stdio::piped());
+            let mut child = command.spawn().expect("a shell");
+            let mut line = Vec::new();
+            let pipe = child.stdout.as_mut().expect("a pipe");
+            while line.last() != Some(&b'\n') {
+                let mut byte = [0];
+                pipe.read_exact(&mut byte).expect("a line");
+                line.push(byte[0]);
+            }
+            let answer = answer_of(&mut child, Duration::from_millis(10));
+            assert!(matches!(answer, Err(PluginError::TimedOut { .. })));
+            process_tree::end(&mut child);
+            let sleeping = String::from_utf8_lossy(&line).trim().to_owned();
+            let deadline = Instant::now() + LONG;
+            // One that nobody waits for stays as a zombie.
+            let runs = || {
+                let stat = std::fs::read_to_string(format!("/proc/{sleeping}/stat"));
+                stat.is_ok_and(|stat| !stat.contains(") Z"))
+            };
+            while runs() {
+                assert!(Instant::now() < deadline, "{script}: {sleeping} runs on");
+                std::thread::sleep(PAUSE);
+            }
         }
     }
 }

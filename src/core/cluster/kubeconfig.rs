@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -18,6 +19,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::proxy::{self, ProxyVariables};
 use super::user::{self, TokenError, names_a_file, unwrapped};
+use crate::core::regular_file::{self, LARGEST_CONFIG};
 
 /// Where Kubernetes puts a pod's credentials.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -283,6 +285,10 @@ fn merged(source: &KubeconfigSource) -> Result<Option<Kubeconfig>, KubeconfigErr
 }
 
 fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
+    check_bounded(path).map_err(|source| KubeconfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     Kubeconfig::read_from(path).map_err(|error| match error {
         kube::config::KubeconfigError::ReadConfig(source, path) => {
             KubeconfigError::Read { path, source }
@@ -298,6 +304,24 @@ fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
             source,
         },
     })
+}
+
+/// A kubeconfig is named by a person, so it may be a pipe (`<(…)`) and, to have none,
+/// `/dev/null`; nothing else that could be waited for without end.
+fn check_bounded(path: &Path) -> io::Result<()> {
+    let found = path.metadata()?;
+    let kind = found.file_type();
+    if kind.is_file() {
+        regular_file::open(path, LARGEST_CONFIG).map(drop)
+    } else if kind.is_char_device() || kind.is_block_device() {
+        let null = Path::new("/dev/null").metadata()?;
+        match found.rdev() == null.rdev() {
+            true => Ok(()),
+            false => Err(io::Error::other("it is a device")),
+        }
+    } else {
+        Ok(())
+    }
 }
 
 fn from_kubeconfig(
@@ -399,9 +423,11 @@ fn in_cluster(host: &str, port: &str) -> Result<Target, KubeconfigError> {
         _ => format!("{host}:{port}"),
     };
     let ca_path = credentials.join("ca.crt");
-    let ca = std::fs::read(&ca_path).map_err(|source| KubeconfigError::InCluster {
-        path: ca_path,
-        source,
+    let ca = regular_file::read(&ca_path, LARGEST_CONFIG).map_err(|source| {
+        KubeconfigError::InCluster {
+            path: ca_path,
+            source,
+        }
     })?;
     let context = "in-cluster";
     let mut config = Config::new(url(
@@ -484,7 +510,8 @@ fn certificate_authority(
             .decode(unwrapped(data))
             .map_err(|source| error(format!("certificate-authority-data: {source}")))?,
         (_, Some(path)) if names_a_file(path) => {
-            std::fs::read(path).map_err(|source| error(format!("{path}: {source}")))?
+            regular_file::read(Path::new(path), LARGEST_CONFIG)
+                .map_err(|source| error(format!("{path}: {source}")))?
         }
         _ => return Ok(None),
     };

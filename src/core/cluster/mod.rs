@@ -1,8 +1,9 @@
 //! The Kubernetes API server, by way of kube. Nothing else talks to it.
 //!
 //! [`kubeconfig`] finds out where the server is and who asks, `exec_plugin` runs
-//! a credential plugin once, `client` opens the connection, and
-//! [`Cluster`] has the few requests that kb makes.
+//! a credential plugin once, `client` opens the connection, `resolver` looks up names for it,
+//! `retry` waits where the server asks for it, and [`Cluster`] has the few requests that kb
+//! makes.
 
 mod client;
 mod error;
@@ -10,6 +11,8 @@ mod exec_plugin;
 pub mod kubeconfig;
 mod kustomization;
 mod proxy;
+mod resolver;
+mod retry;
 mod stored_secret;
 mod user;
 
@@ -91,7 +94,7 @@ impl Cluster {
             .map_err(ClusterError::Runtime)?;
         let client = {
             let _inside = runtime.enter();
-            client::build(&target)?
+            client::build(&target, timeout)?
         };
         Ok(Self {
             target,
@@ -330,8 +333,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // A name look-up that hangs has its own thread: it must not hold up the
-        // end of kb after the time limit.
+        // A login through `auth-provider` looks up names on the runtime's threads: one that
+        // hangs must not hold up the end of kb after the time limit.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

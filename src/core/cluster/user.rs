@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 use kube::config::AuthInfo;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+use crate::core::regular_file::{self, LARGEST_CONFIG};
 
 /// Why a user's token cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -83,11 +85,13 @@ pub(super) fn unwrapped(base64: &str) -> String {
 
 /// The token in a file, or `None` if it is empty.
 pub(super) fn token_file(path: &Path) -> Result<Option<SecretString>, TokenError> {
-    let text = std::fs::read_to_string(path).map_err(|source| TokenError::Read {
+    let read = regular_file::read(path, LARGEST_CONFIG).map(SecretSlice::from);
+    let bytes = read.map_err(|source| TokenError::Read {
         path: path.to_owned(),
         source,
     })?;
-    bearer(&text)
+    let text = std::str::from_utf8(bytes.expose_secret()).map_err(|_| TokenError::Text)?;
+    bearer(text)
 }
 
 /// A token as it goes into the `Authorization` header, or `None` if there is

@@ -14,14 +14,14 @@ mod nano;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, getpgrp, kill_process, test_kill_process};
+use rustix::process::getpgrp;
 use rustix::termios::{OptionalActions, tcgetattr, tcgetpgrp, tcsetattr};
 
 use super::identity::PRIVATE_KEY_PREFIX;
 use super::private_dir::PrivateDir;
+use super::process_tree;
 use super::signals::{Seen, Watch};
 use known::{Known, Measure};
 
@@ -34,9 +34,6 @@ const DEFAULTS: [&str; 3] = ["vim", "nano", "vi"];
 const KEY_VARIABLES: &[u8] = b"SOPS_AGE_";
 /// Where programs put temporary files.
 const TEMPORARY_VARIABLES: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
-
-/// How long an editor that is told to end may take.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Why the editor did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -215,7 +212,7 @@ impl Editor {
         let status = match watch.wait(&mut child).map_err(start)? {
             Seen::Ended(status) => status,
             Seen::Stop => {
-                end(&mut child);
+                process_tree::end(&mut child);
                 terminal.restore();
                 return Err(EditorError::Stopped);
             }
@@ -281,41 +278,6 @@ fn holds_private_key(value: &OsStr) -> bool {
 fn screen() -> Stdio {
     let terminal = std::fs::OpenOptions::new().write(true).open("/dev/tty");
     terminal.map_or_else(|_| Stdio::null(), Stdio::from)
-}
-
-/// Ends the editor and what it has started, gently at first.
-fn end(child: &mut Child) {
-    let family = family(Pid::from_child(child));
-    for pid in &family {
-        let _ = kill_process(*pid, Signal::TERM);
-    }
-    let deadline = Instant::now() + GRACE;
-    while Instant::now() < deadline {
-        let ended = !matches!(child.try_wait(), Ok(None));
-        if ended && !family.iter().any(|pid| test_kill_process(*pid).is_ok()) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    for pid in &family {
-        let _ = kill_process(*pid, Signal::KILL);
-    }
-    let _ = child.wait();
-}
-
-/// A process and those that it has started, and so on: an editor behind a wrapper
-/// script is a child of that. Linux tells them, in proc_pid_task(5).
-fn family(pid: Pid) -> Vec<Pid> {
-    let mut family = vec![pid];
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
-    for thread in threads.into_iter().flatten().flatten() {
-        let children = std::fs::read_to_string(thread.path().join("children"));
-        for child in children.unwrap_or_default().split_whitespace() {
-            let child = child.parse().ok().and_then(Pid::from_raw);
-            family.extend(child.into_iter().flat_map(self::family));
-        }
-    }
-    family
 }
 
 /// How the terminal is set, to be set so again.

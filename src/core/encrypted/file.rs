@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::contents::{Contents, Document};
 use super::{ENCRYPTED_VALUE, Format, Metadata, Traces};
 use crate::core::readers::{MOST_KEYS, Reader};
+use crate::core::regular_file;
 use crate::core::yaml::{self, Decoded, Encoding, NotParsed, Reason};
 
 /// Why a file cannot be taken for an encrypted one.
@@ -274,6 +275,10 @@ fn has_encrypted_value(text: &[u8]) -> bool {
     memchr::memmem::find(text, ENCRYPTED_VALUE.as_bytes()).is_some()
 }
 
+/// A file that is larger, in bytes, is not read: sops itself would hold it in
+/// memory several times, and Flux takes 5 MiB.
+pub const LARGEST: u64 = 256 << 20;
+
 /// The content of a file, which may be encrypted or not.
 ///
 /// # Errors
@@ -295,7 +300,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     if !kind.is_file() {
         return Err(FileError::NotAFile { path: owned() });
     }
-    std::fs::read(path).map_err(read_error)
+    regular_file::read(path, LARGEST).map_err(read_error)
 }
 
 fn place(line_column: &Option<(u64, u64)>) -> String {

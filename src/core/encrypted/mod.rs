@@ -60,7 +60,7 @@ use super::readers::Readers;
 use super::sops_config::Position;
 
 pub use copy::stripped;
-pub use file::{Damage, EncryptedFile, FileError, read};
+pub use file::{Damage, EncryptedFile, FileError, LARGEST, read};
 pub use format::Format;
 pub use metadata::{Entry, Metadata};
 pub use openable::{KeyPolicy, Openable};

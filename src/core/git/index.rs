@@ -196,13 +196,15 @@ impl Git {
         let names = entries.iter().map(|entry| entry.blob.as_str());
         let result = thread::scope(|scope| {
             // git answers while it is still being asked: neither waits for the other.
-            scope.spawn(move || {
+            let ask = move || {
                 let mut stdin = BufWriter::new(stdin?);
                 names
                     .into_iter()
                     .try_for_each(|name| writeln!(stdin, "{name}"))
                     .ok()
-            });
+            };
+            let asking = thread::Builder::new().spawn_scoped(scope, ask);
+            asking.map_err(GitError::Start)?;
             let mut stdout = BufReader::with_capacity(1 << 16, stdout.ok_or_else(broken)?);
             entries.iter().try_for_each(|entry| {
                 let size = next_size(&mut stdout)?.ok_or_else(|| BlobError::Missing {

@@ -26,6 +26,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
+use super::excerpt::excerpt;
+
 pub use history::{Branch, commit_of};
 pub use index::{BlobError, Entry, Staged, WorkingTree};
 use loose::Loose;
@@ -208,6 +210,6 @@ fn failed(task: &'static str, output: &Output) -> GitError {
     let said = String::from_utf8_lossy(&output.stderr);
     GitError::Failed {
         task,
-        said: said.lines().last().unwrap_or_default().to_owned(),
+        said: excerpt(said.lines().last().unwrap_or_default()),
     }
 }

@@ -2,12 +2,12 @@
 //! Go's decoder (`types.Kustomization.Unmarshal`). Of two equal keys the later one counts,
 //! and the case of a key does not matter.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::Fault;
+use crate::core::regular_file::{self, LARGEST_CONFIG};
 use crate::core::yaml;
 
 /// The fields that kb reads, each a list: of texts, or of objects.
@@ -33,7 +33,7 @@ pub(super) struct Fields(Map<String, Value>);
 impl Fields {
     pub(super) fn read(file: &Path) -> Result<Self, Fault> {
         // A file deleted during the walk cannot be parsed either.
-        let bytes = fs::read(file).unwrap_or_default();
+        let bytes = regular_file::read(file, LARGEST_CONFIG).unwrap_or_default();
         match yaml::first_value_as_go(&bytes) {
             Ok(Value::Object(fields)) if !fields.is_empty() => Ok(Self(fields)),
             Ok(Value::Null | Value::Object(_)) => Err(Fault::Empty {

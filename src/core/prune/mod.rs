@@ -26,7 +26,6 @@ mod tree;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-
 use super::cluster::{Cluster, ClusterError, Kustomization, Mode, SecretName};
 use super::flux_secret::{Dropped, FetchError, Journal, JournalError, SecretCopy, copies};
 use super::git::{Git, GitError};

@@ -27,6 +27,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Uid};
+use rustix::io::Errno;
 
 pub use batch::{Batch, Replacement, TreeLock, lock_tree};
 pub use parents::{Parents, create_parents};
@@ -59,6 +60,16 @@ pub enum ReplaceError {
         path: PathBuf,
         /// Where theirs is.
         kept: PathBuf,
+    },
+    /// What was the file in the very moment in which it was replaced cannot be read, so
+    /// someone else may have saved it. It was put back.
+    #[error("{} cannot be read any more, so someone else may have saved it in that moment", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// Something keeps the file from being replaced.
     #[error("{} cannot be replaced: {obstacle}", .path.display())]
@@ -163,7 +174,8 @@ impl Staged {
     /// when it was read.
     ///
     /// # Errors
-    /// [`ReplaceError::Changed`], [`ReplaceError::Io`]
+    /// [`ReplaceError::Changed`], [`ReplaceError::Displaced`],
+    /// [`ReplaceError::Unreadable`], [`ReplaceError::Io`]
     pub fn commit(self) -> Result<(), ReplaceError> {
         let target = self.target.clone();
         self.put()?;
@@ -193,51 +205,95 @@ impl Staged {
                 Err(failed) => Err(error(failed.error)),
             };
         };
-        // A pipe that stands there now could be read forever.
-        let is_file = |file: &Path| file.symlink_metadata().is_ok_and(|there| there.is_file());
-        let is_as_before = |file: &Path| match is_file(file) {
-            true => std::fs::read(file).map(|now| now == before),
-            false => Ok(false),
+        // A pipe that stands there now could be read forever, and a file of another size is
+        // another version.
+        let length = before.len() as u64;
+        let is_as_before = |file: &Path| -> io::Result<bool> {
+            let there = match file.symlink_metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                there => there?,
+            };
+            Ok(there.is_file() && there.len() == length && std::fs::read(file)? == before)
         };
         if !is_as_before(&target).map_err(error)? {
             return Err(ReplaceError::Changed { path });
         }
+        let ours = Version::of(&temporary).map_err(error)?;
+        let is_ours = |file: &Path| Version::of(file).is_ok_and(|found| found == ours);
         // After the exchange the old file has the temporary name, which its lock
         // keeps from being cleared.
         let old = File::open(&target).map_err(error)?;
         let _ = old.try_lock();
-        if exchange(&temporary, &target).is_ok() {
-            // What was the file until now can be looked at without haste. If
-            // someone was faster, it goes back.
-            let changed = is_as_before(&temporary).is_ok_and(|as_before| !as_before);
-            if changed {
-                if exchange(&temporary, &target).is_ok() {
-                    return Err(ReplaceError::Changed { path });
-                }
-                // Their version must not go with the temporary file.
-                let kept = temporary.keep().map_err(|failed| error(failed.error))?;
-                return Err(ReplaceError::Displaced { path, kept });
-            }
-        } else {
+        match exchange(&temporary, &target) {
+            Ok(()) => {}
             // A file system that cannot exchange two files: a moment stays open
             // between the look and the rename.
-            let renamed = temporary.persist(&target);
-            renamed.map_err(|failed| error(failed.error))?;
+            Err(errno) if UNSUPPORTED.contains(&errno) => {
+                if !is_as_before(&target).map_err(error)? {
+                    return Err(ReplaceError::Changed { path });
+                }
+                let renamed = temporary.persist(&target);
+                return renamed.map_err(|failed| error(failed.error));
+            }
+            // A call over a network can fail and be carried out all the same, so the names
+            // decide.
+            Err(errno) if is_ours(&temporary) => return Err(error(errno.into())),
+            Err(_) => {}
         }
-        Ok(())
+        // What was the file until now can be looked at without haste. If someone was
+        // faster, or it cannot be read, it goes back.
+        let unreadable = match is_as_before(&temporary) {
+            Ok(true) => return Ok(()),
+            Ok(false) => None,
+            Err(source) => Some(source),
+        };
+        let _ = exchange(&temporary, &target);
+        if !is_ours(&temporary) {
+            // It is someone's version, perhaps another one that was saved in between.
+            let kept = temporary::keep(temporary, &target);
+            return Err(ReplaceError::Displaced { path, kept });
+        }
+        Err(match unreadable {
+            None => ReplaceError::Changed { path },
+            Some(source) => ReplaceError::Unreadable { path, source },
+        })
     }
 }
 
+/// What tells whether a name still leads to what kb has written: the file, and its last
+/// change.
+#[derive(PartialEq, Eq)]
+struct Version {
+    file: (u64, u64),
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Version {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = path.symlink_metadata()?;
+        Ok(Self {
+            file: (found.dev(), found.ino()),
+            length: found.len(),
+            modified: (found.mtime(), found.mtime_nsec()),
+        })
+    }
+}
+
+/// What a system or a file system answers that cannot exchange two files. Any other error
+/// says that it did not work this time.
+const UNSUPPORTED: [Errno; 4] = [Errno::NOSYS, Errno::INVAL, Errno::OPNOTSUPP, Errno::NOTSUP];
+
 /// Swaps two files in one step.
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn exchange(one: &Path, other: &Path) -> rustix::io::Result<()> {
+fn exchange(one: &Path, other: &Path) -> Result<(), Errno> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
 }
 
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn exchange(_one: &Path, _other: &Path) -> rustix::io::Result<()> {
-    Err(rustix::io::Errno::NOSYS)
+fn exchange(_one: &Path, _other: &Path) -> Result<(), Errno> {
+    Err(Errno::NOSYS)
 }
 
 fn directory_of(path: &Path) -> &Path {

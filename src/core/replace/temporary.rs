@@ -11,6 +11,7 @@ use super::directory_of;
 /// Temporary files are called `.NAME.kb-tmp-XXXXXXXX`, with so many letters and
 /// digits at the end. The lock on one says that its process lives.
 const INFIX: &str = ".kb-tmp-";
+const KEPT: &str = ".kb-kept-";
 const RANDOM_LENGTH: usize = 8;
 /// So many bytes of the target's name go into that of its temporary file.
 const LONGEST_NAME: usize = 200;
@@ -47,6 +48,22 @@ pub(super) fn create_locked(target: &Path) -> io::Result<(File, tempfile::TempPa
         if file.metadata()?.nlink() > 0 {
             return Ok((file, path));
         }
+    }
+}
+
+/// Keeps what has a temporary name for its owner, under a name that no run of kb clears:
+/// `NAME.kb-kept-XXXXXXXX`. Where that cannot be had, it stays under the temporary one.
+pub(super) fn keep(mut temporary: tempfile::TempPath, target: &Path) -> PathBuf {
+    temporary.disable_cleanup(true);
+    let found = temporary.to_path_buf();
+    let name = found.to_string_lossy();
+    let random = name.rsplit_once(INFIX).map_or("", |(_, random)| random);
+    let mut kept = target.as_os_str().to_owned();
+    kept.push(format!("{KEPT}{random}"));
+    let kept = PathBuf::from(kept);
+    match temporary.persist_noclobber(&kept) {
+        Ok(()) => kept,
+        Err(_) => found,
     }
 }
 

@@ -6,6 +6,8 @@ use std::process::ExitStatus;
 
 use secrecy::SecretString;
 
+use crate::core::excerpt::excerpt;
+
 use super::encrypt::ENCRYPT;
 use super::rotate::ROTATE;
 use super::{MINIMUM_VERSION, Version};
@@ -97,6 +99,9 @@ pub enum SopsError {
     },
 }
 
+/// So many keys are named that do not open a file.
+const MOST_LINES: usize = 20;
+
 /// The exit code for a value that does not decrypt (`cmd/sops/codes`,
 /// `ErrorDecryptingTree`).
 const BAD_VALUE: i32 = 25;
@@ -116,8 +121,8 @@ impl SopsError {
                 // The lines between quote the metadata, where anything may stand.
                 let of_keys =
                     |line: &&str| line.ends_with(": FAILED") || line.ends_with(": SUCCESS");
-                let said: Vec<&str> = said.lines().filter(of_keys).collect();
-                let said = said.join("\n");
+                let lines = said.lines().filter(of_keys).take(MOST_LINES);
+                let said = lines.map(excerpt).collect::<Vec<String>>().join("\n");
                 return Self::NoKey { file, said };
             }
             Some(128) => "it cannot reach a key that the file is to be for",

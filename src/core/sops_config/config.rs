@@ -5,11 +5,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::model::{ConfigError, CreationRule, RuleSummary, UnknownField};
+use super::model::{ConfigError, CreationRule, UnknownField};
 use super::path_regex::Paths;
-use super::routing::Routing;
+use super::routing::Shadows;
 use super::{read, syntax};
 use crate::core::identity::Recipient;
+use crate::core::regular_file::{self, LARGEST_CONFIG};
 use crate::core::yaml::Encoding;
 
 /// The name of the file; sops reads no other.
@@ -140,13 +141,9 @@ impl SopsConfig {
         all.into_iter().any(|rule| rule.names(recipient))
     }
 
-    /// The rules before this one that match all of its paths, so that sops never comes to
-    /// it; none of them if no path matches it. `None` if sops does, or if the expressions
-    /// are too complex to compare.
-    pub fn shadows_of(&self, index: usize, paths: Paths) -> Option<Vec<RuleSummary>> {
-        let (before, rule) = (&self.rules[..index], &self.rules[index]);
-        let routing = Routing::new(rule.regex().ok()?, before, paths);
-        routing.ok()?.shadowed_by().ok()?
+    /// Which of the rules sops never comes to.
+    pub fn shadows(&self, paths: Paths) -> Shadows<'_> {
+        Shadows::new(&self.rules, paths)
     }
 
     /// The rule by which a new file is encrypted; see [`Self::rule_index`].
@@ -216,10 +213,5 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, ConfigError> {
         path: path.to_owned(),
         source: source.into(),
     };
-    // Reading a pipe could wait forever.
-    if !std::fs::metadata(path).map_err(error)?.is_file() {
-        let source = io::Error::other("it is a directory, a pipe or a device");
-        return Err(error(source));
-    }
-    std::fs::read(path).map_err(error)
+    regular_file::read(path, LARGEST_CONFIG).map_err(error)
 }

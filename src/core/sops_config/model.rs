@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::path_regex::{PathRegex, RegexError, TooComplex};
 use super::placeholder::is_placeholder;
 use super::selection::{SELECTION_FIELDS, Selection};
+use crate::core::excerpt::excerpt;
 use crate::core::identity::{Recipient, RecipientError};
 use crate::core::readers::{KeyKind, Readers};
 
@@ -45,7 +46,7 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// sops cannot compile a `path_regex`.
-    #[error("{place}: the path_regex \"{expression}\" does not compile")]
+    #[error("{place}: the path_regex \"{}\" does not compile", excerpt(.expression))]
     PathRegex {
         /// `FILE:LINE:COLUMN`.
         place: String,
@@ -56,7 +57,7 @@ pub enum ConfigError {
         source: RegexError,
     },
     /// Something stands as a recipient that is neither one nor a placeholder.
-    #[error("{place}: \"{value}\" is not a recipient")]
+    #[error("{place}: \"{}\" is not a recipient", excerpt(.value))]
     Recipient {
         /// `FILE:LINE:COLUMN`.
         place: String,
@@ -67,7 +68,7 @@ pub enum ConfigError {
         source: RecipientError,
     },
     /// The same of a key of another kind.
-    #[error("{place}: \"{value}\" is not a key for {}", .kind.metadata_name())]
+    #[error("{place}: \"{}\" is not a key for {}", excerpt(.value), .kind.metadata_name())]
     Key {
         /// `FILE:LINE:COLUMN`.
         place: String,
@@ -372,6 +373,6 @@ impl fmt::Display for RuleSummary {
         let paths = self.path_regex.as_deref().unwrap_or("(every path)");
         // It stays one line whatever stands in it.
         let paths = paths.replace(char::is_control, "\u{fffd}");
-        write!(f, "line {}: {paths}", self.position.line)
+        write!(f, "line {}: {}", self.position.line, excerpt(&paths))
     }
 }

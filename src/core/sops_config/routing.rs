@@ -1,6 +1,10 @@
 //! Which files a rule gets, given the rules before it: sops takes the first
 //! that matches.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::OnceLock;
+
 use super::model::{CreationRule, RuleSummary};
 use super::path_regex::{Characters, Language, PathRegex, Paths, Search, TooComplex};
 
@@ -244,6 +248,75 @@ fn named(expression: &str, characters: Characters) -> Result<Language, TooComple
     Language::of(Some(&regex), characters)
 }
 
+/// Which rules of a config sops never comes to.
+pub struct Shadows<'r> {
+    rules: &'r [CreationRule],
+    paths: Paths,
+    /// For ASCII, and for all characters.
+    searches: [OnceLock<Result<Search, TooComplex>>; 2],
+}
+
+impl<'r> Shadows<'r> {
+    pub(super) fn new(rules: &'r [CreationRule], paths: Paths) -> Self {
+        Self {
+            rules,
+            paths,
+            searches: Default::default(),
+        }
+    }
+
+    /// The rules before the one of this index that together match all of its paths, so that
+    /// sops never comes to it; none of them if no path matches it. `None` if sops does come
+    /// to it, or if the expressions are too complex to compare.
+    pub fn of(&self, index: usize) -> Option<Vec<RuleSummary>> {
+        self.decide(index).ok()?
+    }
+
+    fn search(&self, characters: Characters, rules: usize) -> Result<Search, TooComplex> {
+        let at = usize::from(characters == Characters::Unicode);
+        let made = self.searches[at].get_or_init(|| Search::new(self.paths, characters, 0));
+        made.as_ref()
+            .map(|search| search.another(rules))
+            .map_err(|too_complex| *too_complex)
+    }
+
+    /// Of a usual rule a path shows at once that sops comes to it. The automata of other
+    /// rules are built only where one of them takes that path.
+    fn decide(&self, index: usize) -> Result<Option<Vec<RuleSummary>>, TooComplex> {
+        let (before, rule) = (&self.rules[..index], &self.rules[index]);
+        let own = rule.regex()?;
+        let mut characters = Characters::of(own.into_iter());
+        let mut shadows: BTreeSet<usize> = BTreeSet::new();
+        loop {
+            let languages: Vec<Language> = shadows
+                .iter()
+                .map(|at| Language::of(before[*at].regex()?, characters))
+                .collect::<Result<_, _>>()?;
+            let mut search = self.search(characters, before.len())?;
+            let of_none: Vec<&Language> = languages.iter().collect();
+            let found = search.find(&[&Language::of(own, characters)?], &of_none)?;
+            let Some(path) = found else {
+                let summaries = shadows.iter().map(|at| before[*at].summary());
+                return Ok(Some(summaries.collect()));
+            };
+            let first = before
+                .iter()
+                .position(|rule| rule.matches(Path::new(&path)) != Some(false));
+            match first {
+                None => return Ok(None),
+                // Nobody can tell, or the two readings of an expression differ.
+                Some(at) if before[at].matches(Path::new(&path)).is_none() => {
+                    return Err(TooComplex);
+                }
+                Some(at) if !shadows.insert(at) => return Err(TooComplex),
+                Some(at) => {
+                    characters = characters.and(Characters::of(before[at].regex()?.into_iter()));
+                }
+            }
+        }
+    }
+}
+
 /// The first rule that matches every path there is.
 pub(super) fn first_for_every_path(rules: &[CreationRule], paths: Paths) -> Option<usize> {
     rules.iter().position(|rule| rule.is_for_every_path(paths))
@@ -264,8 +337,6 @@ impl CreationRule {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::core::sops_config::SopsConfig;
 
@@ -322,6 +393,54 @@ mod tests {
             .iter()
             .filter(|warning| matches!(warning, RuleWarning::Overlap { .. }));
         assert_eq!(overlaps.count(), many.len());
+    }
+
+    #[test]
+    fn a_rule_is_out_of_reach_where_the_rules_before_it_take_all_of_its_paths() {
+        for (expressions, shadowed) in [
+            (&["^prod/", "^prod/a"][..], Some(&[1][..])),
+            (&["^dev/", "^prod/", "^prod/a"], Some(&[2])),
+            // Only together.
+            (&["^a/[a-m]", "^b/", "^a/[^a-m]", "^a/"], Some(&[1, 3])),
+            (&["^a/[a-m]", "^a/"], None),
+            (&["^prod$", "^$"], Some(&[])),
+            // Only the first names characters beyond ASCII, and only the last.
+            (&["^a/[^ä]", "^b/", "^b/c"], Some(&[2])),
+            (&["^a/[^b]", "^a/ä"], Some(&[1])),
+        ] {
+            let rules = rules(expressions);
+            let found = Shadows::new(&rules, Paths::Relative).decide(rules.len() - 1);
+            let found = found.expect("simple enough");
+            let lines = found.map(|found| {
+                let lines = found.iter().map(|rule| rule.position.line / 2);
+                lines.collect::<Vec<u64>>()
+            });
+            assert_eq!(lines.as_deref(), shadowed, "{expressions:?}");
+        }
+    }
+
+    /// With the automata of all rules for each of them this takes minutes.
+    #[test]
+    fn of_many_rules_each_is_decided_at_once() {
+        let many = |form: fn(usize) -> String| {
+            let many: Vec<String> = (0..200).map(form).collect();
+            rules(&many.iter().map(String::as_str).collect::<Vec<&str>>())
+        };
+        let apart = many(|at| format!(r"^dir{at}/.*secret.*\.yaml$"));
+        let below = many(|at| {
+            if at == 0 {
+                "^dir/".to_owned()
+            } else {
+                format!("^dir/{at}/")
+            }
+        });
+        for (rules, is_shadowed) in [(apart, false), (below, true)] {
+            let shadows = Shadows::new(&rules, Paths::Relative);
+            for at in 1..rules.len() {
+                let found = shadows.decide(at).expect("simple enough");
+                assert_eq!(found.is_some(), is_shadowed, "{at}");
+            }
+        }
     }
 
     #[test]

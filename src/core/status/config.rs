@@ -95,9 +95,8 @@ pub(super) fn look(request: &Request<'_>, keys: Option<&ClusterKeys>, status: &m
         let unused: Vec<usize> = (0..config.rules.len())
             .filter(|index| !used.contains(&std::ptr::from_ref(&config.rules[*index])))
             .collect();
-        let shadowed = parallel::map(&unused, |index| {
-            Some((*index, config.shadows_of(*index, paths)?))
-        });
+        let shadows = config.shadows(paths);
+        let shadowed = parallel::map(&unused, |index| Some((*index, shadows.of(*index)?)));
         let shadowed = shadowed.into_iter().flatten();
         problems.extend(shadowed.map(|(index, earlier)| {
             let rule = &config.rules[index];

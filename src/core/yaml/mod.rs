@@ -134,5 +134,7 @@ pub fn first_value_as_go(bytes: &[u8]) -> Result<Value, NotParsed> {
     let decoded = decode(bytes)?;
     let stream = Stream::parse_first(&decoded.text)?;
     let first = stream.documents.first();
-    first.map_or(Ok(Value::Null), |first| first.to_value_as_go(&stream.effort))
+    first.map_or(Ok(Value::Null), |first| {
+        first.to_value_as_go(&stream.effort)
+    })
 }

@@ -3,6 +3,7 @@
 //! Comparing the texts would not do: `^prod/` and `^(prod)/.*` say the same.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use regex_automata::Anchored;
 use regex_automata::MatchKind;
@@ -44,6 +45,14 @@ pub(in super::super) enum Characters {
 }
 
 impl Characters {
+    /// Those that these and the others need.
+    pub(in super::super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Ascii, Self::Ascii) => Self::Ascii,
+            _ => Self::Unicode,
+        }
+    }
+
     /// Those that all of the expressions need.
     pub(in super::super) fn of<'r>(mut regexes: impl Iterator<Item = &'r PathRegex>) -> Self {
         match regexes.all(|regex| regex.pattern.ascii) {
@@ -122,7 +131,7 @@ enum State {
 
 /// Looks for paths; with a limit for all that it is asked.
 pub(in super::super) struct Search {
-    paths: Language,
+    paths: Arc<Language>,
     characters: Characters,
     states_left: usize,
 }
@@ -144,10 +153,19 @@ impl Search {
         };
         let pattern = format!(r"\A{root}(?:{NAME}/)*{NAME}\z");
         Ok(Self {
-            paths: Language::build(&pattern, characters)?,
+            paths: Arc::new(Language::build(&pattern, characters)?),
             characters,
             states_left: MAX_STATES + rules * MAX_STATES_PER_RULE,
         })
+    }
+
+    /// Another one for the same paths.
+    pub(in super::super) fn another(&self, rules: usize) -> Self {
+        Self {
+            paths: Arc::clone(&self.paths),
+            characters: self.characters,
+            states_left: MAX_STATES + rules * MAX_STATES_PER_RULE,
+        }
     }
 
     /// A short path that is in all of `of_all` and in none of `of_none`, or `None`
@@ -182,7 +200,7 @@ impl Search {
         of_all: &[&Language],
         of_none: &[&Language],
     ) -> Result<Option<String>, TooComplex> {
-        let automata: Vec<&Dfa> = std::iter::once(&self.paths)
+        let automata: Vec<&Dfa> = std::iter::once(&*self.paths)
             .chain(of_all.iter().copied())
             .chain(of_none.iter().copied())
             .map(|language| &language.0)

@@ -11,6 +11,8 @@
 
 mod class;
 
+use crate::core::excerpt::excerpt;
+
 /// Go's limit for a counted repetition, also for the product of nested ones.
 const MAX_REPEAT: u32 = 1000;
 
@@ -19,7 +21,7 @@ const MAX_REPEAT: u32 = 1000;
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RegexError {
     /// It is not RE2 syntax.
-    #[error("{reason}: `{part}`")]
+    #[error("{reason}: `{}`", excerpt(.part))]
     Syntax {
         /// What is wrong.
         reason: &'static str,

@@ -222,10 +222,19 @@ impl Task<'_> {
         };
         // To start sops takes as long as the survey.
         let (situation, version) = thread::scope(|scope| {
-            let version = scope.spawn(|| self.sops.map(Sops::require_version).transpose());
-            (rotate::survey(self.cluster, &request), version.join())
+            let require = || self.sops.map(Sops::require_version).transpose();
+            let asked = thread::Builder::new().spawn_scoped(scope, require);
+            let situation = rotate::survey(self.cluster, &request);
+            let version = match asked {
+                Ok(asked) => asked
+                    .join()
+                    .unwrap_or_else(|panic| panic::resume_unwind(panic)),
+                // The system gives no thread.
+                Err(_) => require(),
+            };
+            (situation, version)
         });
-        version.unwrap_or_else(|panic| panic::resume_unwind(panic))?;
+        version?;
         let Some(situation) = situation? else {
             rotate::check_absent(self.config, &request.tree, imported.as_ref())?;
             if self.options.output.is_some() {
