@@ -4,20 +4,24 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `known` | what the editors that people use leave behind, and what prevents it |
+//! | `vim`, `emacs` | their options |
 //! | `nano` | nano's configuration, which no option overrides |
+//! | `end` | ends the editor |
 
 #![expect(clippy::disallowed_methods, reason = "this is what runs the editor")]
 
+mod emacs;
+mod end;
 mod known;
 mod nano;
+mod vim;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, getpgrp, kill_process, test_kill_process};
+use rustix::process::getpgrp;
 use rustix::termios::{OptionalActions, tcgetattr, tcgetpgrp, tcsetattr};
 
 use super::identity::PRIVATE_KEY_PREFIX;
@@ -34,9 +38,6 @@ const DEFAULTS: [&str; 3] = ["vim", "nano", "vi"];
 const KEY_VARIABLES: &[u8] = b"SOPS_AGE_";
 /// Where programs put temporary files.
 const TEMPORARY_VARIABLES: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
-
-/// How long an editor that is told to end may take.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Why the editor did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -194,14 +195,26 @@ impl Editor {
         }
     }
 
-    /// Opens the text of a private directory, and waits until it is closed.
+    /// Whether it recovers what is in a swap file of vim.
+    pub fn recovers_swap_of_vim(&self) -> bool {
+        let measure = self.known.map(|known| &known.measure);
+        matches!(measure, Some(Measure::Vim))
+    }
+
+    /// Opens the text of a private directory, and waits until it is closed. `swap` is a
+    /// swap file of vim beside it that is to be recovered.
     ///
     /// The editor gets no private key in its environment, and the private
     /// directory for its temporary files.
     ///
     /// # Errors
     /// See [`EditorError`]. After [`EditorError::Stopped`] it runs no more.
-    pub fn run(&self, directory: &PrivateDir, watch: &mut Watch) -> Result<(), EditorError> {
+    pub fn run(
+        &self,
+        directory: &PrivateDir,
+        swap: Option<&OsStr>,
+        watch: &mut Watch,
+    ) -> Result<(), EditorError> {
         if watch.asked_to_stop() {
             return Err(EditorError::Stopped);
         }
@@ -209,13 +222,15 @@ impl Editor {
             program: self.program.clone(),
             source,
         };
-        let mut command = self.command(directory).map_err(start)?;
+        let mut command = self.command(directory, swap).map_err(start)?;
         let terminal = Terminal::remember();
         let mut child = command.spawn().map_err(start)?;
+        // In a full memory, the editor has no room for another text either.
+        let _ = directory.note_editor(child.id());
         let status = match watch.wait(&mut child).map_err(start)? {
             Seen::Ended(status) => status,
             Seen::Stop => {
-                end(&mut child);
+                end::end(&mut child);
                 terminal.restore();
                 return Err(EditorError::Stopped);
             }
@@ -232,7 +247,7 @@ impl Editor {
         })
     }
 
-    fn command(&self, directory: &PrivateDir) -> io::Result<Command> {
+    fn command(&self, directory: &PrivateDir, swap: Option<&OsStr>) -> io::Result<Command> {
         let mut command = Command::new(&self.program);
         command.env_clear();
         let keyless = |(name, value): &&(OsString, OsString)| {
@@ -244,10 +259,20 @@ impl Editor {
             command.env(name, directory.temporary());
         }
         command.args(&self.arguments);
+        let text_directory = directory.text_directory();
+        // kb takes no place that is not text.
+        let text_directory = text_directory.to_string_lossy();
         // Behind the person's options, of which the last one counts.
         match self.known.map(|known| &known.measure) {
             Some(Measure::Options(options)) => {
                 command.args(*options);
+            }
+            Some(Measure::Vim) => {
+                let swap = swap.and_then(OsStr::to_str);
+                command.args(vim::arguments(&text_directory, swap));
+            }
+            Some(Measure::Emacs) => {
+                command.args(emacs::arguments(&text_directory));
             }
             Some(Measure::NanoConfig) => {
                 let variable = |name: &str| value(&self.environment, name);
@@ -281,41 +306,6 @@ fn holds_private_key(value: &OsStr) -> bool {
 fn screen() -> Stdio {
     let terminal = std::fs::OpenOptions::new().write(true).open("/dev/tty");
     terminal.map_or_else(|_| Stdio::null(), Stdio::from)
-}
-
-/// Ends the editor and what it has started, gently at first.
-fn end(child: &mut Child) {
-    let family = family(Pid::from_child(child));
-    for pid in &family {
-        let _ = kill_process(*pid, Signal::TERM);
-    }
-    let deadline = Instant::now() + GRACE;
-    while Instant::now() < deadline {
-        let ended = !matches!(child.try_wait(), Ok(None));
-        if ended && !family.iter().any(|pid| test_kill_process(*pid).is_ok()) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    for pid in &family {
-        let _ = kill_process(*pid, Signal::KILL);
-    }
-    let _ = child.wait();
-}
-
-/// A process and those that it has started, and so on: an editor behind a wrapper
-/// script is a child of that. Linux tells them, in proc_pid_task(5).
-fn family(pid: Pid) -> Vec<Pid> {
-    let mut family = vec![pid];
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
-    for thread in threads.into_iter().flatten().flatten() {
-        let children = std::fs::read_to_string(thread.path().join("children"));
-        for child in children.unwrap_or_default().split_whitespace() {
-            let child = child.parse().ok().and_then(Pid::from_raw);
-            family.extend(child.into_iter().flat_map(self::family));
-        }
-    }
-    family
 }
 
 /// How the terminal is set, to be set so again.

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Gid, Uid};
 
 pub use batch::{Batch, Replacement, TreeLock, lock_tree};
-pub use parents::{Parents, create_parents};
+pub use parents::{Parents, create_parents, create_private_parents};
 pub use preflight::{Obstacle, check_replaceable, check_writable};
 pub use temporary::{clear_stale, clear_strays, is_temporary};
 
