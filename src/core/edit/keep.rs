@@ -10,7 +10,7 @@ use super::error::{Kept, KeptPlace};
 use super::session::Session;
 use super::swap;
 use super::text::is_blank;
-use crate::core::drafts::{Contents, Head};
+use crate::core::drafts::{Contents, DraftError, Head};
 
 impl Session<'_> {
     /// Ends it; what was typed is kept, without kb's comments. Where the editor has left no
@@ -61,14 +61,8 @@ impl Session<'_> {
         let is_safe = self.objection.is_none() && text == shown.expose_secret();
         let is_original = text == self.original.expose_secret();
         let is_new_text = !is_blank(text) && !is_original && !is_safe;
-        let known = |file: &&crate::core::drafts::EmergencyFile| {
-            let mut known = self.resumed_files.iter();
-            known.any(|(name, digest)| {
-                *name == file.name && *digest == super::unsaved::digest(&file.content)
-            })
-        };
         let mut files = contents.files.iter();
-        let has_new_file = files.any(|file| swap::is_unsaved(file) && !known(&file));
+        let has_new_file = files.any(|file| swap::is_unsaved(file) && !self.came_along(file));
         if is_refused && !has_new_file && !matches!(source, EditError::Stopped) {
             return self.keeps_refused && !is_original;
         }
@@ -79,7 +73,7 @@ impl Session<'_> {
     fn leave(
         mut self,
         text: &SecretBox<Vec<u8>>,
-        reason: Arc<crate::core::drafts::DraftError>,
+        reason: Arc<DraftError>,
         source: EditError,
     ) -> EditError {
         // If the memory is full, the comments stay in it.

@@ -9,9 +9,9 @@ use super::EditError;
 use super::save::{Objection, Saved, Saving, Trouble};
 use super::target::Target;
 use super::text::{Comments, is_blank, lines_moved};
-use super::unsaved::Unsaved;
-use crate::core::drafts::{Drafts, Head};
-use crate::core::editor::{Editor, EditorError};
+use super::unsaved::{Unsaved, digest};
+use crate::core::drafts::{Drafts, EmergencyFile, Head};
+use crate::core::editor::{Editor, EditorError, Resume};
 use crate::core::encrypted::Format;
 use crate::core::flux_secret::{BadLine, ClusterKeys};
 use crate::core::private_dir::{Places, PrivateDir};
@@ -171,11 +171,11 @@ impl<'a> Session<'a> {
     /// saved. The session is over then.
     pub fn round(mut self, editor: &Editor) -> Result<Round<'a>, EditError> {
         let begun = Instant::now();
-        let swap = match editor.recovers_swap_of_vim() {
-            true => self.swap.take(),
-            false => None,
-        };
-        let ended = editor.run(&self.directory, swap.as_deref(), &mut self.watch);
+        let is_first = self.rounds == 0;
+        let resume = self.resumed.as_ref().filter(|_| is_first).map(|_| Resume {
+            swap: self.swap.as_deref(),
+        });
+        let ended = editor.run(&self.directory, resume.as_ref(), &mut self.watch);
         let at_once = begun.elapsed() < AT_ONCE && !editor.is_known();
         self.watch.take_interrupt();
         if let Err(EditorError::Stopped) = ended {
@@ -254,9 +254,17 @@ impl<'a> Session<'a> {
     /// The text is in the file. What was gone on with is not needed any more, but for
     /// changes that vim alone could have recovered.
     fn finish(&mut self) {
-        if self.swap.is_none() {
+        let files = self.directory.emergency_files();
+        let is_recovered = !files.iter().any(|file| self.came_along(file));
+        if is_recovered {
             self.discard_resumed();
         }
+    }
+
+    /// Whether a file beside the text is as it was in the draft that is gone on with.
+    pub(super) fn came_along(&self, file: &EmergencyFile) -> bool {
+        let mut resumed = self.resumed_files.iter();
+        resumed.any(|(name, content)| *name == file.name && *content == digest(&file.content))
     }
 
     /// A file whose MAC does not match is mended by saving it, also unchanged:

@@ -16,8 +16,10 @@ use crate::core::drafts::EmergencyFile;
 /// Where vim notes in a swap file that the text has changes which are not saved
 /// (`b0_dirty` in its memline.c, at the end of the file's name).
 const VIM_CHANGED: usize = 1007;
-/// What a swap file of vim begins with.
-const VIM_START: &[u8] = b"b0";
+/// What a swap file of vim begins with, and then its version.
+const VIM_START: &[u8] = b"b0VIM";
+/// What a lock file of nano begins with, which looks like a swap file and holds no text.
+const NANO_LOCK_START: &[u8] = b"b0nano";
 
 /// Whether a file beside the text may hold something that the text does not. vim has a
 /// swap file from the start; of others nobody knows.
@@ -26,7 +28,7 @@ pub(super) fn is_unsaved(file: &EmergencyFile) -> bool {
     if is_swap_of_vim(file) {
         return content.get(VIM_CHANGED) != Some(&0);
     }
-    !is_blank(content)
+    !is_blank(content) && !content.starts_with(NANO_LOCK_START)
 }
 
 /// Whether it is a swap file of vim or neovim.
@@ -71,13 +73,14 @@ mod tests {
     #[test]
     fn a_swap_file_says_whether_something_is_unsaved() {
         let mut swap = vec![0; 4096];
-        swap[..2].copy_from_slice(VIM_START);
+        swap[..VIM_START.len()].copy_from_slice(VIM_START);
         assert!(!is_unsaved(&file("a.yaml.swp", &swap)));
         swap[VIM_CHANGED] = 0x55;
         assert!(is_unsaved(&file("a.yaml.swo", &swap)));
-        assert!(is_unsaved(&file("a.yaml.swp", b"b0 cut short")));
+        assert!(is_unsaved(&file("a.yaml.swp", b"b0VIM 9")));
         assert!(is_unsaved(&file("a.yaml.swp", b"something else")));
         assert!(!is_unsaved(&file("a.yaml~", b" \n")));
+        assert!(!is_unsaved(&file(".a.yaml.swp", b"b0nano 7.2\x55")));
     }
 
     #[test]

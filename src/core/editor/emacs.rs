@@ -3,8 +3,14 @@
 //! What is given is evaluated after the person's own configuration and before the file is
 //! opened; the hook comes after those of the configuration.
 
-/// The arguments. `directory` is that of the text.
-pub(super) fn arguments(directory: &str) -> Vec<String> {
+/// The arguments. `directory` is that of the text. A text that is gone on with counts as
+/// changed: emacs would not save it otherwise.
+pub(super) fn arguments(directory: &str, is_resumed: bool) -> Vec<String> {
+    let changed = if is_resumed {
+        "(set-buffer-modified-p t)"
+    } else {
+        ""
+    };
     let directory = format!(
         "\"{}/\"",
         directory.replace('\\', "\\\\").replace('"', "\\\"")
@@ -29,7 +35,8 @@ pub(super) fn arguments(directory: &str) -> Vec<String> {
                (when (and buffer-file-name
                           (file-equal-p (file-name-directory buffer-file-name) {directory}))
                  (setq buffer-auto-save-file-name
-                       (concat {directory} \"#\" (file-name-nondirectory buffer-file-name) \"#\"))))
+                       (concat {directory} \"#\" (file-name-nondirectory buffer-file-name) \"#\"))
+                 {changed}))
              t))"
     );
     vec!["--eval".to_owned(), settings]

@@ -3,22 +3,25 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use rustix::termios::tcgetattr;
+
+use crate::core::signals;
 
 /// How long an editor may take to end by itself when kb is to end: it may have had the same
-/// signal, and vim deletes its swap file if a second one comes meanwhile.
+/// signal.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// The same where the terminal went away, so that it had the signal for certain; and how
-/// long it may take when it is told to end.
+/// How long it may take when it is told to end.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Ends the editor and what it has started, gently at first.
 pub(super) fn end(child: &mut Child) {
     let family = family(Pid::from_child(child));
-    let by_itself = if is_hung_up() { GRACE } else { PATIENCE };
-    if has_ended_within(by_itself, child, &family) {
+    if has_ended_within(PATIENCE, child, &family) {
+        return;
+    }
+    // A second signal meanwhile, and vim deletes its swap file.
+    let ends = |pid: &Pid| signals::ends_now(pid.as_raw_nonzero().get());
+    if family.iter().any(ends) && has_ended_within(GRACE, child, &family) {
         return;
     }
     for pid in &family {
@@ -43,11 +46,6 @@ fn has_ended_within(time: Duration, child: &mut Child, family: &[Pid]) -> bool {
         std::thread::sleep(Duration::from_millis(10));
     }
     false
-}
-
-/// Whether the terminal went away: whoever ran on it had the signal HUP.
-fn is_hung_up() -> bool {
-    tcgetattr(rustix::stdio::stdin()).err() == Some(Errno::IO)
 }
 
 /// A process and those that it has started, and so on: an editor behind a wrapper

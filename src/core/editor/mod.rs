@@ -102,6 +102,12 @@ fn ending(status: &ExitStatus) -> String {
     }
 }
 
+/// How an editor goes on with a text that is not saved.
+pub struct Resume<'a> {
+    /// A swap file of vim, beside the text, with changes that vim is to recover.
+    pub swap: Option<&'a OsStr>,
+}
+
 /// The editor that the person wants.
 pub struct Editor {
     /// The variable that named it, or would.
@@ -201,8 +207,7 @@ impl Editor {
         matches!(measure, Some(Measure::Vim))
     }
 
-    /// Opens the text of a private directory, and waits until it is closed. `swap` is a
-    /// swap file of vim beside it that is to be recovered.
+    /// Opens the text of a private directory, and waits until it is closed.
     ///
     /// The editor gets no private key in its environment, and the private
     /// directory for its temporary files.
@@ -212,7 +217,7 @@ impl Editor {
     pub fn run(
         &self,
         directory: &PrivateDir,
-        swap: Option<&OsStr>,
+        resume: Option<&Resume<'_>>,
         watch: &mut Watch,
     ) -> Result<(), EditorError> {
         if watch.asked_to_stop() {
@@ -222,7 +227,7 @@ impl Editor {
             program: self.program.clone(),
             source,
         };
-        let mut command = self.command(directory, swap).map_err(start)?;
+        let mut command = self.command(directory, resume).map_err(start)?;
         let terminal = Terminal::remember();
         let mut child = command.spawn().map_err(start)?;
         // In a full memory, the editor has no room for another text either.
@@ -247,7 +252,7 @@ impl Editor {
         })
     }
 
-    fn command(&self, directory: &PrivateDir, swap: Option<&OsStr>) -> io::Result<Command> {
+    fn command(&self, directory: &PrivateDir, resume: Option<&Resume<'_>>) -> io::Result<Command> {
         let mut command = Command::new(&self.program);
         command.env_clear();
         let keyless = |(name, value): &&(OsString, OsString)| {
@@ -268,11 +273,10 @@ impl Editor {
                 command.args(*options);
             }
             Some(Measure::Vim) => {
-                let swap = swap.and_then(OsStr::to_str);
-                command.args(vim::arguments(&text_directory, swap));
+                command.args(vim::arguments(&text_directory, resume));
             }
             Some(Measure::Emacs) => {
-                command.args(emacs::arguments(&text_directory));
+                command.args(emacs::arguments(&text_directory, resume.is_some()));
             }
             Some(Measure::NanoConfig) => {
                 let variable = |name: &str| value(&self.environment, name);

@@ -9,9 +9,11 @@
 //! A vim without expressions passes over all that stands between `if` and `endif`, and has
 //! no swap file then.
 
-/// The arguments. `directory` is that of the text; `swap` names a swap file in it with
-/// changes that vim is to recover, after which it is deleted.
-pub(super) fn arguments(directory: &str, swap: Option<&str>) -> Vec<String> {
+use super::Resume;
+
+/// The arguments. `directory` is that of the text. A text that is gone on with counts as
+/// changed; if there is a swap file, vim recovers what is in it, and deletes it.
+pub(super) fn arguments(directory: &str, resume: Option<&Resume<'_>>) -> Vec<String> {
     let directory_literal = literal(directory);
     // A buffer without a name, or of another file, may hold what was copied from the text.
     let switch = "if exists('g:kb_text') \
@@ -35,12 +37,16 @@ pub(super) fn arguments(directory: &str, swap: Option<&str>) -> Vec<String> {
              | silent! set nobackup nowritebackup patchmode= | {switch}"
         ),
     ];
-    if let Some(swap) = swap {
+    // Where nothing was recovered, the text is as it was: the swap file stays.
+    if let Some(swap) = resume.and_then(|resume| resume.swap?.to_str()) {
         let swap = literal(&format!("{directory}/{swap}"));
         commands.push(format!(
-            "if exists('g:kb_text') | let v:errmsg = '' | silent! recover \
-             | if v:errmsg ==# '' | call delete({swap}) | endif | endif"
+            "if exists('g:kb_text') | silent! recover | if &modified | call delete({swap}) \
+             | endif | endif"
         ));
+    }
+    if resume.is_some() {
+        commands.push("set modified".to_owned());
     }
     // From here on, vim makes swap files.
     commands.push(format!(
