@@ -36,8 +36,6 @@ pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// The list of accepted key servers, for messages.
 pub const KEY_SERVERS: &str = "$XDG_STATE_HOME/kb/servers, or ~/.local/state/kb/servers";
-/// The directory of drafts, for messages.
-pub const DRAFTS: &str = "$XDG_STATE_HOME/kb/drafts, or ~/.local/state/kb/drafts";
 /// The directory for temporary files.
 pub const TMPDIR: &str = "TMPDIR";
 

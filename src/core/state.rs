@@ -34,9 +34,12 @@ pub fn write(path: &Path, before: Option<&[u8]>, content: &[u8]) -> Result<(), R
 /// Closes a directory of the person's to everyone else.
 ///
 /// # Errors
-/// When it is another user's, or cannot be changed.
+/// When it is not a directory, or another user's, or cannot be changed.
 pub fn close(directory: &Path) -> io::Result<()> {
     let metadata = std::fs::metadata(directory)?;
+    if !metadata.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(io::Error::other("it belongs to another user"));
     }

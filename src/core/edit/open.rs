@@ -13,7 +13,7 @@ use super::unsaved::digest;
 use super::{EditError, Options};
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::decrypt::{self, DecryptError};
-use crate::core::drafts::{Contents, Head};
+use crate::core::drafts::{Contents, EmergencyFile, Head};
 use crate::core::encrypted::{EncryptedFile, Format};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::private_dir::PrivateDir;
@@ -98,11 +98,15 @@ impl<'a> Session<'a> {
             .note_original(&digest(safe))
             .map_err(memory_error)?;
         // A whole text is shown, and need not lie beside it.
-        let files: Vec<_> = files.iter().filter(|it| swap::is_swap_of_vim(it)).collect();
+        let is_shown = |file: &EmergencyFile| {
+            let whole = swap::whole_text(&files, &head.name);
+            whole.is_some_and(|whole| std::ptr::eq(whole, &file.content))
+        };
+        let files: Vec<_> = files.iter().filter(|file| !is_shown(file)).collect();
         for file in &files {
             directory.write_beside_text(file).map_err(memory_error)?;
         }
-        let swap = files.iter().find(|file| swap::is_unsaved(file));
+        let swap = files.iter().find(|file| swap::is_unsaved_in_vim(file));
         let swap = swap.map(|file| file.name.clone());
         let resumed_files = files
             .iter()

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretBox};
 
 use super::EditError;
 use super::save::{Objection, Saved, Saving, Trouble};
+use super::swap;
 use super::target::Target;
 use super::text::{Comments, is_blank, lines_moved};
 use super::unsaved::{Unsaved, digest};
@@ -157,8 +158,8 @@ impl<'a> Session<'a> {
     }
 
     /// Ends it; a text that is not saved is kept.
-    pub fn give_up(mut self) -> EditError {
-        match self.objection.take() {
+    pub fn give_up(self) -> EditError {
+        match self.objection.clone() {
             Some(reason) => self.keep(EditError::GivenUp { reason }),
             None => self.fail(EditError::Stopped),
         }
@@ -255,8 +256,8 @@ impl<'a> Session<'a> {
     /// changes that vim alone could have recovered.
     fn finish(&mut self) {
         let files = self.directory.emergency_files();
-        let is_recovered = !files.iter().any(|file| self.came_along(file));
-        if is_recovered {
+        let needs_vim = |file| swap::is_unsaved_in_vim(file) && self.came_along(file);
+        if !files.iter().any(needs_vim) {
             self.discard_resumed();
         }
     }

@@ -31,8 +31,13 @@ pub(super) fn is_unsaved(file: &EmergencyFile) -> bool {
     !is_blank(content) && !content.starts_with(NANO_LOCK_START)
 }
 
+/// Whether it holds changes that only vim can recover.
+pub(super) fn is_unsaved_in_vim(file: &EmergencyFile) -> bool {
+    is_swap_of_vim(file) && is_unsaved(file)
+}
+
 /// Whether it is a swap file of vim or neovim.
-pub(super) fn is_swap_of_vim(file: &EmergencyFile) -> bool {
+fn is_swap_of_vim(file: &EmergencyFile) -> bool {
     let name = file.name.as_encoded_bytes();
     let ending = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
     // .swp, .swo … .saa

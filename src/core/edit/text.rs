@@ -162,7 +162,7 @@ impl Comments {
         own.any(|own| {
             let before = words.strip_suffix(own.words.as_str()).map(str::trim);
             let is_one_word = before.is_some_and(|before| !before.contains([' ', '\t']));
-            is_one_word || squeezed_words == own.squeezed
+            is_one_word || is_like(&squeezed_words, &own.squeezed)
         })
     }
 
@@ -172,6 +172,20 @@ impl Comments {
         let mut own = self.own.iter();
         words.len() >= ENOUGH && own.any(|own| own.squeezed.contains(&words))
     }
+}
+
+/// Whether one text is the other but for one place, as after a substitution.
+fn is_like(one: &str, other: &str) -> bool {
+    const IN_COMMON: usize = 80;
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let (short, long) = (one.len().min(other.len()), one.len().max(other.len()));
+    let pairs = one.iter().zip(other);
+    let start = pairs.take_while(|(one, other)| one == other).count();
+    let pairs = one.iter().rev().zip(other.iter().rev());
+    let end = pairs
+        .take(short - start)
+        .take_while(|(one, other)| one == other);
+    (start + end.count()) * 100 >= long * IN_COMMON
 }
 
 /// A line of kb's own words.
@@ -292,6 +306,8 @@ mod tests {
             line.replace("## ", ""),
             line.replace("## kb", "# note"),
             line.replace("## kb: ", ""),
+            line.replace("## kb: ", "").replace("stringdata", "stringData"),
+            line.replace("## ", "# ").replace("stringdata", "x"),
             line.replace("##", "####"),
             "#kb: take away the signs below, or write what you like.".to_owned(),
             // Wrapped by the editor.

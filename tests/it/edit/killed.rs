@@ -38,7 +38,7 @@ fn the_next_edit_of_whatever_file_keeps_it() {
     );
     assert_eq!(editing.world.read("db-secret.yaml"), before);
     let run = editing.edit(&["db-secret.yaml"]);
-    assert_fails(&run, 1, &["is not saved yet (just now)", "--resume"]);
+    assert_fails(&run, 1, &["is not saved yet (", "--resume"]);
     let seen = editing.world.tmp().join("seen");
     editing.editor(&format!(
         "grep '^x:' \"$1\" > '{}'; sed -i '/^x:/d; s/admin/owner/' \"$1\"",
@@ -92,7 +92,9 @@ fn commands_that_programs_run_leave_it_alone() {
     ] {
         let run = editing.secrets(arguments);
         run.assert_code(0);
-        assert_eq!(run.err(), "", "{arguments:?}");
+        for words in ["draft", "text", "resume"] {
+            assert!(!run.err().contains(words), "{arguments:?}: {}", run.err());
+        }
         assert_eq!(editing.in_memory().len(), 1, "{arguments:?}");
         assert!(editing.drafts().is_empty());
     }

@@ -11,7 +11,7 @@ pub(super) fn typing(editing: &mut Editing, more: &str) -> (Running, String) {
     let pid = editing.world.root().join("editor-pid");
     let canary = editing.canary.clone();
     editing.editor(&format!(
-        "echo 'x: {canary}' >> \"$1\"; {more}\necho $$ > '{0}.new'; mv '{0}.new' '{0}'\nexec sleep 60",
+        "echo 'x: {canary}' >> \"$1\"; {more}\necho $$ > '{0}.new'; mv '{0}.new' '{0}'\nexec sleep 300",
         pid.display()
     ));
     // The tests themselves may have been started with signals ignored.

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::Found;
+use crate::cli::failure::Failure;
 use crate::cli::report::one_line;
 use crate::core::edit::{Adopted, Kept, KeptPlace, Unsaved};
 use crate::core::identity::Recipient;
@@ -46,6 +47,8 @@ pub(in crate::cli) fn place(kept: &Kept) -> String {
                 true => "in memory, until you log out or the machine restarts",
                 false => "on a disk, in plaintext",
             };
+            let reason = Failure::from_error(&**reason);
+            let reason = reason.message().unwrap_or_default();
             format!("{place} ({}), because {reason}", one_line(path))
         }
     }
