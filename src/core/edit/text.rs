@@ -134,8 +134,9 @@ impl Comments {
         let (before, kbs) = line.split_at(at);
         let is_own = self.is_part_of_own(std::str::from_utf8(&kbs[start.len()..]).ok()?);
         let ending = &line[line.trim_ascii_end().len()..];
-        (is_own && !before.trim_ascii().is_empty() && !self.is_kbs(line))
-            .then_some((before, ending))
+        let is_theirs = !before.trim_ascii().is_empty() && !self.is_kbs(before);
+        let begins_as_kbs = line.trim_ascii().starts_with(start.trim_ascii().as_bytes());
+        (is_own && is_theirs && !begins_as_kbs).then_some((before, ending))
     }
 
     fn is_kbs(&self, line: &[u8]) -> bool {
@@ -157,12 +158,15 @@ impl Comments {
         if line.starts_with(SIGNS) && self.is_part_of_own(words) {
             return true;
         }
-        let squeezed_words = squeezed(words);
+        // The mark in front may have become another word.
+        let rest = words.split_once(' ').map_or("", |(_, rest)| rest);
+        let squeezed_words = [squeezed(words), squeezed(rest)];
         let mut own = self.own.iter().filter(|own| own.words.len() >= ENOUGH);
         own.any(|own| {
             let before = words.strip_suffix(own.words.as_str()).map(str::trim);
             let is_one_word = before.is_some_and(|before| !before.contains([' ', '\t']));
-            is_one_word || is_like(&squeezed_words, &own.squeezed)
+            let mut words = squeezed_words.iter();
+            is_one_word || words.any(|words| is_like(words, &own.squeezed))
         })
     }
 
@@ -174,9 +178,14 @@ impl Comments {
     }
 }
 
-/// Whether one text is the other but for one place, as after a substitution.
+/// Whether one text is the other but for one place within, as after a substitution. What
+/// was joined to the beginning or the end is no such place.
 fn is_like(one: &str, other: &str) -> bool {
     const IN_COMMON: usize = 80;
+    const AT_EACH_END: usize = 4;
+    if one == other {
+        return true;
+    }
     let (one, other) = (one.as_bytes(), other.as_bytes());
     let (short, long) = (one.len().min(other.len()), one.len().max(other.len()));
     let pairs = one.iter().zip(other);
@@ -185,7 +194,8 @@ fn is_like(one: &str, other: &str) -> bool {
     let end = pairs
         .take(short - start)
         .take_while(|(one, other)| one == other);
-    (start + end.count()) * 100 >= long * IN_COMMON
+    let end = end.count();
+    start.min(end) >= AT_EACH_END && (start + end) * 100 >= long * IN_COMMON
 }
 
 /// A line of kb's own words.
@@ -305,6 +315,7 @@ mod tests {
             line.replace("## ", "# "),
             line.replace("## ", ""),
             line.replace("## kb", "# note"),
+            line.replace("## kb", "# note").replace("stringdata", "stringData"),
             line.replace("## kb: ", ""),
             line.replace("## kb: ", "").replace("stringdata", "stringData"),
             line.replace("## ", "# ").replace("stringdata", "x"),
@@ -333,6 +344,8 @@ mod tests {
             without(&comments, &format!("a: 1 {line}\r\nb: 2")),
             "a: 1\r\nb: 2"
         );
+        let joined = format!("a: 1 {}\nb: 2", line.replace("## kb: ", ""));
+        assert_eq!(without(&comments, &joined), joined);
         // Those of a run that was killed.
         let none = Comments::none(Format::Yaml);
         let left = above(&Comments::skeleton(Path::new("/r/a.yaml")), "a: 1\n");

@@ -209,7 +209,7 @@ fn text_that_sops_refuses_comes_back_in_every_format() {
 fn closing_it_unchanged_gives_up_and_keeps_the_text() {
     let mut editing = Editing::new("giveup").with_secret();
     let before = editing.world.read("db-secret.yaml");
-    let bad = format!("{HEAD}stringData:\n  user: [{}\n", editing.canary);
+    let bad = format!("{HEAD}stringData:\n  user: [unclosed\n");
     typing(&mut editing, &[&bad]);
     let (code, screen) = Terminal::start(&editing, "edit db-secret.yaml").end();
     assert_eq!(code, Some(1), "{screen}");
@@ -217,6 +217,10 @@ fn closing_it_unchanged_gives_up_and_keeps_the_text() {
         assert!(screen.contains(words), "no {words} in {screen}");
     }
     assert_eq!(editing.world.read("db-secret.yaml"), before);
+    for round in [0, 1] {
+        let shown = editing.world.tmp().join(format!("shown-{round}"));
+        std::fs::remove_file(shown).expect("removed");
+    }
     assert_eq!(editing.draft(), bad);
     let rounds = std::fs::read_to_string(editing.world.tmp().join("count"));
     assert_eq!(rounds.expect("counted").trim(), "2");

@@ -70,6 +70,8 @@ impl Edit {
         let file = context.file(&self.path)?;
         let places = context.environment.places();
         let drafts = context.environment.drafts();
+        // What is adopted is locked by this run itself.
+        let open_elsewhere = edit::is_open_elsewhere(&file, &places);
         let adopted = drafts::adopt(context);
         let editors: Vec<u32> = editors_of(&file, &adopted);
         if self.discard {
@@ -131,7 +133,6 @@ impl Edit {
             keeps_refused: std::io::stdin().is_terminal(),
             resumed,
         };
-        let open_elsewhere = edit::is_open_elsewhere(&file, &places);
         let session = Session::open(target, cluster, &sops, options);
         let mut session = session.map_err(still_kept)?;
         warn(context, &session, &editor, &file, open_elsewhere);
