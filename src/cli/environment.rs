@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Component, PathBuf};
 
 use crate::core::cluster::{KubeconfigSource, ProxyVariables};
+use crate::core::drafts::Drafts;
 use crate::core::private_dir::Places;
 
 /// The working directory as the shell came to it, links and all.
@@ -123,11 +124,21 @@ impl Environment {
     /// The list of key servers that were accepted on this machine; `None` where there is
     /// no place for it.
     pub fn key_servers(&self) -> Option<PathBuf> {
+        Some(self.state_directory()?.join("servers"))
+    }
+
+    /// The unsaved texts of this person.
+    pub fn drafts(&self) -> Drafts {
+        Drafts::new(self.state_directory().map(|state| state.join("drafts")))
+    }
+
+    /// Where kb keeps what it is to remember; `None` without a home directory.
+    fn state_directory(&self) -> Option<PathBuf> {
         let path = |name| self.get(name).map(PathBuf::from);
         // The specification has a path that is not absolute ignored.
         let state = path(XDG_STATE_HOME).filter(|path| path.is_absolute());
         let state = state.or_else(|| Some(path(HOME)?.join(".local/state")))?;
-        Some(state.join("kb/servers"))
+        Some(state.join("kb"))
     }
 
     /// Where a plaintext may be while someone edits it.

@@ -49,7 +49,7 @@ use options::CommonOptions;
 use report::Report;
 use stdout::Stdout;
 
-use crate::core::{private_dir, signals};
+use crate::core::signals;
 
 /// It is done.
 pub const EXIT_DONE: u8 = 0;
@@ -155,8 +155,6 @@ fn run(process: Process) -> u8 {
         directory,
         common: cli.common,
     };
-    // Whatever this run is for: a plaintext that a killed one left is not to wait.
-    private_dir::clear_stale(&context.environment.places());
     let result = match cli.command {
         Command::K(k) => k.run(&context),
         Command::Completions(completions) => completions.run(&context),

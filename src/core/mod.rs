@@ -20,6 +20,8 @@
 //! | [`manifest`] | Secrets in the repository's manifests |
 //! | [`replace`] | writing to disk: nothing else in kb writes a file |
 //! | [`disk`] | which files lie in memory and which on a disk |
+//! | [`state`] | files in the person's state directory |
+//! | [`drafts`] | unsaved texts, encrypted in the state directory |
 //! | [`private_dir`] | directories in memory, for a plaintext that is edited |
 //! | [`editor`] | the editor, and what keeps its copies off the disk |
 //! | [`process_tree`] | ending a program with what it has started |
@@ -36,6 +38,7 @@ pub mod cluster;
 pub mod data_key;
 pub mod decrypt;
 pub mod disk;
+pub mod drafts;
 pub mod edit;
 pub mod editor;
 pub mod encrypted;
@@ -63,5 +66,6 @@ pub mod servers;
 pub mod signals;
 pub mod sops;
 pub mod sops_config;
+pub mod state;
 pub mod status;
 pub mod yaml;

@@ -6,26 +6,53 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// How long programs that were asked to end may take.
-const GRACE: Duration = Duration::from_secs(2);
+pub const GRACE: Duration = Duration::from_secs(2);
 
 /// Ends a program and what it has started, gently at first.
 pub fn end(child: &mut Child) {
-    let family = family(Pid::from_child(child));
-    for pid in &family {
-        let _ = kill_process(*pid, Signal::TERM);
+    ProcessTree::of(child).end(child);
+}
+
+/// A program and what it has started.
+pub struct ProcessTree(Vec<Pid>);
+
+impl ProcessTree {
+    /// As it is now.
+    pub fn of(child: &Child) -> Self {
+        Self(family(Pid::from_child(child)))
     }
-    let deadline = Instant::now() + GRACE;
-    while Instant::now() < deadline {
-        let ended = !matches!(child.try_wait(), Ok(None));
-        if ended && !family.iter().any(|pid| test_kill_process(*pid).is_ok()) {
+
+    /// Whether one of the processes is like this.
+    pub fn has_any(&self, is_meant: impl Fn(Pid) -> bool) -> bool {
+        self.0.iter().any(|pid| is_meant(*pid))
+    }
+
+    /// Waits that long for all of them to end by themselves.
+    pub fn has_ended_within(&self, time: Duration, child: &mut Child) -> bool {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline {
+            let has_ended = !matches!(child.try_wait(), Ok(None));
+            if has_ended && !self.has_any(|pid| test_kill_process(pid).is_ok()) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    /// Ends them, gently at first.
+    pub fn end(self, child: &mut Child) {
+        for pid in &self.0 {
+            let _ = kill_process(*pid, Signal::TERM);
+        }
+        if self.has_ended_within(GRACE, child) {
             return;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        for pid in &self.0 {
+            let _ = kill_process(*pid, Signal::KILL);
+        }
+        let _ = child.wait();
     }
-    for pid in &family {
-        let _ = kill_process(*pid, Signal::KILL);
-    }
-    let _ = child.wait();
 }
 
 /// A process and those that it has started, and so on: a program behind a wrapper

@@ -6,16 +6,13 @@
 //! list is the person's, outside of any repository: one server in a line, sorted.
 
 use std::collections::BTreeSet;
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::readers::{Reader, Readers};
-use super::replace::{self, ReplaceError};
+use super::replace::ReplaceError;
+use super::state;
 
-/// Only the person reads the list: it names where their keys are.
-const MODE: u32 = 0o600;
 /// So often is the list read and written anew when another kb changes it meanwhile.
 const ATTEMPTS: usize = 5;
 
@@ -127,20 +124,11 @@ fn add(path: &Path, name: &str) -> Result<BTreeSet<String>, ServersError> {
         }
         let text: String = listed.iter().map(|server| format!("{server}\n")).collect();
         attempts -= 1;
-        match write(path, before.as_deref(), &text) {
+        match state::write(path, before.as_deref().map(str::as_bytes), text.as_bytes()) {
             Err(ReplaceError::Changed { .. }) if attempts > 0 => {}
             written => return written.map_err(ServersError::Write).map(|()| listed),
         }
     }
-}
-
-fn write(path: &Path, before: Option<&str>, text: &str) -> Result<(), ReplaceError> {
-    let _directories = replace::create_parents(path)?;
-    replace::clear_stale(path);
-    let staged = replace::stage(path, before.map(str::as_bytes), text.as_bytes())?;
-    staged
-        .with_permissions(&Permissions::from_mode(MODE))?
-        .commit()
 }
 
 /// The text of the list; `None` if there is none.
@@ -186,6 +174,8 @@ fn is_of_host(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn vault(address: &str) -> Reader {
@@ -215,7 +205,7 @@ mod tests {
             .expect("a list")
             .permissions()
             .mode();
-        assert_eq!(mode & 0o777, MODE);
+        assert_eq!(mode & 0o777, state::FILE_MODE);
         // Another run had another one accepted meanwhile.
         load().accept("https://vault.other:8200").expect("written");
         servers.accept("https://vault.third").expect("written");

@@ -207,11 +207,23 @@ fn not_ignored<const N: usize>(signals: [c_int; N]) -> impl Iterator<Item = c_in
     signals.into_iter().filter(minded)
 }
 
-/// The signals that are ignored: bit 0 for signal 1. Linux tells it in
-/// proc_pid_status(5); elsewhere none counts as ignored.
+/// The signals that are ignored: bit 0 for signal 1.
 fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask("self", "SigIgn:")
+}
+
+/// Whether a process is in the handler of a HUP or TERM: the signal is blocked meanwhile.
+pub fn ends_now(pid: i32) -> bool {
+    let blocked = mask(&pid.to_string(), "SigBlk:");
+    [SIGHUP, SIGTERM]
+        .iter()
+        .any(|signal| blocked & (1 << (signal - 1)) != 0)
+}
+
+/// Signals of a process, as Linux tells them in proc_pid_status(5); elsewhere none.
+fn mask(pid: &str, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix(name));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0)
 }

@@ -25,9 +25,9 @@ impl Terminal {
     /// Starts `kb k secrets …` in the setup's repository and namespace.
     pub(crate) fn start(setup: &Setup, arguments: &str) -> Self {
         let kb = env!("CARGO_BIN_EXE_kb");
-        // Where the tests run in the background, Ctrl-C is ignored from the start.
+        // Where the tests run in the background, signals may be ignored from the start.
         let line = format!(
-            "exec env --default-signal=INT,QUIT '{kb}' k secrets -n {} {arguments}",
+            "exec env --default-signal=INT,QUIT,HUP '{kb}' k secrets -n {} {arguments}",
             setup.namespace
         );
         Self::run(setup, &line)

@@ -129,6 +129,7 @@ fn every_command_and_option_is_described() {
     Commands:
       init     Give the cluster its age key, and .sops.yaml the public half
       edit     Create or edit an encrypted file
+      drafts   List texts of edit that could not be saved, or throw them away
       decrypt  Print the plaintext of an encrypted file
       status   Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
       check    Look for plaintext and wrong readers that must not get into Git; needs no cluster
@@ -267,13 +268,38 @@ fn every_command_and_option_is_described() {
               Edit a file whose readers are not those of its rule, and leave them as they are
 
           --resume
-              Go on with the text that could not be saved
+              Go on with the draft of this file, a text that could not be saved
 
           --discard
-              Throw away the text that could not be saved
+              Throw away the draft of this file
 
           --allow-disk
               Put the plaintext on a disk, if there is no memory for it
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(own_help(&["k", "secrets", "drafts"]), @"
+    List texts of edit that could not be saved, or throw them away
+
+    Usage: kb k secrets drafts [OPTIONS] [PATH]...
+
+    Arguments:
+      [PATH]...
+              Only those for this file; may be several
+
+    Options:
+          --discard
+              Throw away those for each PATH
+
+          --all
+              With --discard: throw away all drafts
+
+      -o, --output <FORMAT>
+              Print them for machines
+
+              Possible values:
+              - json: JSON
 
       -h, --help
               Print help (see a summary with '-h')

@@ -1,13 +1,13 @@
 //! Hints for what stops `edit`.
 
-use std::path::Path;
-
 use super::config::rule_list;
 use super::{Failure, Program};
+use crate::cli::k::secrets::drafts::words;
 use crate::cli::options::quoted;
 use crate::cli::readers::mismatch_words;
 use crate::core::decrypt::DecryptError;
-use crate::core::edit::EditError;
+use crate::core::drafts::OpenError;
+use crate::core::edit::{EditError, Kept};
 use crate::core::editor::EditorError;
 use crate::core::identity::Recipient;
 use crate::core::private_dir::PlaceError;
@@ -102,7 +102,10 @@ impl From<EditError> for Failure {
                 Program::Kb,
                 "k secrets init --use-existing",
             ),
-            EditError::Waiting { path } => go_on(failure, "to go on with it:", &path, ""),
+            EditError::Waiting { kept, .. } => {
+                let failure = failure.detail(&format!(" ({})", words::ago(kept.head.since)));
+                go_on(failure, "to go on with it:", &kept)
+            }
             EditError::NothingKept { path } => failure.hint_command(
                 "to edit it:",
                 Program::Kb,
@@ -118,6 +121,28 @@ impl From<EditError> for Failure {
             EditError::Stopped => failure.hint("edit it again"),
             EditError::Gone { .. } => failure
                 .hint("the file is as it was; $EDITOR chooses another editor"),
+            EditError::StillOpen { path, .. } => failure.hint_command(
+                "close the editor; then, to go on with what was saved there:",
+                Program::Kb,
+                format!("k secrets edit {} --resume", quoted(&path.to_string_lossy())),
+            ),
+            EditError::Draft(error) => match error {
+                OpenError::Read { path, .. } => failure.hint(format!(
+                    "ls -l {} shows who may read it",
+                    quoted(&path.to_string_lossy())
+                )),
+                OpenError::NoKey { .. } => failure
+                    .hint("kb k secrets drafts shows for whom it is encrypted")
+                    .hint(other_cluster),
+                OpenError::Damaged { path } => failure.hint(format!(
+                    "age --decrypt --identity KEY_FILE {} shows whether age opens it",
+                    quoted(&path.to_string_lossy())
+                )),
+            },
+            EditError::NotRemoved { path, .. } => failure.hint(format!(
+                "rm {}",
+                quoted(&path.to_string_lossy())
+            )),
             EditError::Lost { .. } => {
                 failure.hint("copy it from the editor's screen, if that still shows it")
             }
@@ -139,13 +164,7 @@ impl From<EditError> for Failure {
             EditError::WrongKeys { .. } => {
                 failure.hint("was .sops.yaml changed meanwhile? --resume goes by what it says now")
             }
-            EditError::Kept {
-                path,
-                text,
-                in_memory,
-                ignore_mac,
-                source,
-            } => {
+            EditError::Kept { kept, source } => {
                 let failure = match *source {
                     // The hints for these are for a text that is gone.
                     EditError::Editor(_)
@@ -154,39 +173,24 @@ impl From<EditError> for Failure {
                     | EditError::Replace(ReplaceError::Changed { .. }) => failure,
                     source => source.into(),
                 };
-                let place = match in_memory {
-                    true => "in memory until you log out or restart",
-                    false => "on a disk",
-                };
-                let purpose = format!("the text is kept {place}; to go on with it:");
-                let mut options = String::new();
-                if ignore_mac {
-                    options.push_str(" --ignore-mac");
-                }
-                if !in_memory {
-                    options.push_str(" --allow-disk");
-                }
-                go_on(failure, &purpose, &path, &options)
-                    .hint(format!("the text itself is {}", text.display()))
+                let purpose = format!(
+                    "the text is kept {}; to go on with it:",
+                    words::place(&kept)
+                );
+                go_on(failure, &purpose, &kept)
             }
         }
     }
 }
 
 /// Adds how to go on with a text that waits.
-fn go_on(failure: Failure, purpose: &str, path: &Path, options: &str) -> Failure {
-    let path = quoted(&path.to_string_lossy());
+fn go_on(failure: Failure, purpose: &str, kept: &Kept) -> Failure {
+    let path = quoted(&kept.head.target.to_string_lossy());
     failure
-        .hint_command(
-            purpose,
-            Program::Kb,
-            format!("k secrets edit {path} --resume{options}"),
-        )
-        .hint_command(
-            "to throw it away:",
-            Program::Kb,
-            format!("k secrets edit {path} --discard"),
-        )
+        .hint(format!("{purpose} {}", kept.head.resume))
+        .hint(format!(
+            "to throw it away: kb k secrets edit {path} --discard"
+        ))
 }
 
 impl From<EditorError> for Failure {

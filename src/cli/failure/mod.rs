@@ -93,7 +93,7 @@ impl Failure {
     }
 
     /// An error and the causes beneath it, as one sentence.
-    pub(super) fn from_error(error: &dyn StdError) -> Self {
+    pub(in crate::cli) fn from_error(error: &dyn StdError) -> Self {
         let mut message = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {

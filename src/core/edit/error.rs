@@ -2,10 +2,12 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::core::audit::Mismatch;
 use crate::core::cluster::SecretName;
 use crate::core::decrypt::DecryptError;
+use crate::core::drafts::{DraftError, Head, OpenError};
 use crate::core::editor::EditorError;
 use crate::core::encrypted::FileError;
 use crate::core::git::GitError;
@@ -107,8 +109,10 @@ pub enum EditError {
     Waiting {
         /// The file.
         path: PathBuf,
+        /// Where the text is.
+        kept: Box<Kept>,
     },
-    /// No text for this file waits.
+    /// There is no draft for this file.
     #[error("no text for {} is kept", .path.display())]
     NothingKept {
         /// The file.
@@ -132,8 +136,8 @@ pub enum EditError {
         /// What is wrong with it.
         reason: String,
     },
-    /// kb was told to end: what was typed is gone.
-    #[error("kb was told to end: nothing was saved, and what was typed is gone")]
+    /// kb was told to end.
+    #[error("kb was told to end: nothing was saved")]
     Stopped,
     /// The editor, or someone else, took the text away.
     #[error("the text is gone: {} was taken away while the editor ran", .path.display())]
@@ -141,11 +145,31 @@ pub enum EditError {
         /// Where it was.
         path: PathBuf,
     },
-    /// The text could not be kept either.
-    #[error("{source}; and the text could not be kept")]
+    /// Someone removed what was typed.
+    #[error("{reason}; and the text could not be kept, because someone removed it")]
     Lost {
         /// Why it was not saved.
-        source: Box<EditError>,
+        reason: Box<EditError>,
+    },
+    /// Its editor still runs, and kb does not.
+    #[error("the editor that a killed kb opened {} in still runs (pid {pid})", .path.display())]
+    StillOpen {
+        /// The file.
+        path: PathBuf,
+        /// The process.
+        pid: u32,
+    },
+    /// The draft is not opened.
+    #[error(transparent)]
+    Draft(#[from] OpenError),
+    /// The draft is not removed.
+    #[error("cannot remove the draft {}", .path.display())]
+    NotRemoved {
+        /// The age file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// Another run works on the text that waits.
     #[error("another kb works on the text for {}", .path.display())]
@@ -200,20 +224,38 @@ pub enum EditError {
         /// The file.
         path: PathBuf,
     },
-    /// Something went wrong, and there is a text that is not saved: it is kept, or
-    /// has been since an earlier run.
+    /// Something went wrong, and there is a text that is not saved: it is kept.
     #[error("{source}")]
     Kept {
-        /// The file that the text is for.
-        path: PathBuf,
         /// Where the text is.
-        text: PathBuf,
-        /// Whether that is in memory.
-        in_memory: bool,
-        /// Whether the file opens only without a look at its MAC.
-        ignore_mac: bool,
+        kept: Box<Kept>,
         /// What went wrong.
         source: Box<EditError>,
+    },
+}
+
+/// Where a text is that is not saved.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// What it is.
+    pub head: Head,
+    /// Where it is.
+    pub place: KeptPlace,
+}
+
+/// Where a text is that is not saved.
+#[derive(Clone, Debug)]
+pub enum KeptPlace {
+    /// Encrypted, in this file.
+    Draft(PathBuf),
+    /// In plaintext, in this file.
+    Plain {
+        /// The text.
+        path: PathBuf,
+        /// Whether that is in memory.
+        in_memory: bool,
+        /// Why it is not a draft.
+        reason: Arc<DraftError>,
     },
 }
 

@@ -7,59 +7,41 @@
 //! | `open` | how it begins: keys, plaintext, private directory |
 //! | `save` | how it ends: checked, encrypted, the file replaced |
 //! | `check` | what is wrong with a text as it was typed, and as sops encrypted it |
+//! | `keep` | what is typed and not saved: made a draft |
+//! | `unsaved` | drafts, and what killed runs have left in memory |
+//! | `swap` | files in which editors keep what is not saved |
 //! | `text` | kb's comments above the text, and out of it again |
 //! | `error` | what can stop it |
 
 mod check;
 mod error;
+mod keep;
 mod open;
 mod save;
 mod session;
+mod swap;
 mod target;
 mod text;
+mod unsaved;
 
-pub use error::EditError;
+pub use error::{EditError, Kept, KeptPlace};
 pub use save::Saved;
 pub use session::{Options, Reason, Round, Session};
 pub use target::{Surroundings, Target};
+pub use unsaved::{Adopted, Unsaved, adopt, check_nothing_waits, unsaved};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::private_dir::{self, Kept, Places};
-use target::identity;
-
-/// The newest text for the file at `path` that could not be saved, and how many
-/// there are besides.
-///
-/// # Errors
-/// [`EditError::NothingKept`], [`EditError::Resumed`]
-pub fn kept(path: &Path, places: &Places) -> Result<(Kept, usize), EditError> {
-    let identity = identity(path);
-    let mut all = Kept::all(places, &identity).into_iter();
-    let path = path.to_owned();
-    match all.next() {
-        Some(newest) => Ok((newest, all.len())),
-        None if private_dir::is_resumed(places, &identity) => Err(EditError::Resumed { path }),
-        None => Err(EditError::NothingKept { path }),
-    }
-}
-
-/// Checks that no text for the file at `path` waits in memory: with a second one
-/// beside it, one of them would be lost.
-///
-/// # Errors
-/// [`EditError::Waiting`], [`EditError::Resumed`]
-pub fn check_nothing_waits(path: &Path, places: &Places) -> Result<(), EditError> {
-    match kept(path, places) {
-        Ok(_) => Err(EditError::Waiting {
-            path: path.to_owned(),
-        }),
-        Err(EditError::NothingKept { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
+use super::private_dir::{self, Places};
 
 /// Whether another run of kb edits the file at `path` now.
 pub fn is_open_elsewhere(path: &Path, places: &Places) -> bool {
     private_dir::is_in_use(places, &identity(path))
+}
+
+/// The path that a file has for every run, from whatever directory and through whatever
+/// links it was named. Of one that is not there yet, the links of the directories above it
+/// that are there.
+pub fn identity(path: &Path) -> PathBuf {
+    target::identity(path)
 }

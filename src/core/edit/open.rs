@@ -1,20 +1,28 @@
 //! Opens a session: the keys, the plaintext, and the place where the editor will
 //! find it.
 
-use secrecy::SecretBox;
+use std::time::SystemTime;
+
+use secrecy::{ExposeSecret, SecretBox};
 
 use super::session::Session;
+use super::swap;
 use super::target::{Kind, Target};
 use super::text::Comments;
+use super::unsaved::digest;
 use super::{EditError, Options};
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::decrypt::{self, DecryptError};
+use crate::core::drafts::{Contents, EmergencyFile, Head};
 use crate::core::encrypted::{EncryptedFile, Format};
 use crate::core::flux_secret::ClusterKeys;
-use crate::core::private_dir::{Kept, PrivateDir, TextOf};
+use crate::core::private_dir::PrivateDir;
 use crate::core::readers::Reader;
 use crate::core::signals::Watch;
 use crate::core::sops::{Sops, SopsError};
+
+/// What is said of a file that an older kb has written.
+const OWN_LINES: &str = "lines that begin with \"## kb:\" are kb's own: saving removes them";
 
 impl<'a> Session<'a> {
     /// Fetches the keys, decrypts, and puts the text where the editor will find
@@ -30,8 +38,11 @@ impl<'a> Session<'a> {
     ) -> Result<Self, EditError> {
         let keys = cluster.map(|(cluster, secret)| target.fetch_keys(cluster, secret));
         let keys = keys.transpose()?;
-        if let Some(kept) = &options.resumed {
-            check_keys(&target, kept, keys.as_ref())?;
+        let resumed = options.resumed.as_ref();
+        let resumed = resumed.map(|unsaved| unsaved.contents(keys.as_ref()));
+        let resumed = resumed.transpose()?;
+        if let Some(contents) = &resumed {
+            check_keys(&target, contents, keys.as_ref())?;
         }
         let opened = match &target.kind {
             Kind::Existing(file) => {
@@ -48,36 +59,83 @@ impl<'a> Session<'a> {
                 Opened::default()
             }
         };
-        let comments = comments(&target, &options);
-        let shown = match &options.resumed {
-            Some(kept) => comments.above(&kept.text),
-            None => comments.above(&opened.plaintext),
+        let comments = comments(&target, resumed.as_ref());
+        let original = comments.without(&opened.plaintext);
+        let mut warnings = opened.warnings;
+        if original.expose_secret().len() < opened.plaintext.expose_secret().len() {
+            warnings.push(OWN_LINES.to_owned());
+        }
+        let Contents {
+            text,
+            before: resumed_before,
+            files,
+        } = resumed.unwrap_or_default();
+        let name = target.path.file_name().unwrap_or_default().to_owned();
+        let text = match swap::whole_text(&files, &name) {
+            _ if options.resumed.is_none() => opened.plaintext,
+            Some(unsaved) => comments.without(unsaved),
+            None => text,
+        };
+        let held = keys.as_ref().map(ClusterKeys::recipients);
+        let head = Head {
+            target: target.identity.clone(),
+            name,
+            since: SystemTime::now(),
+            recipients: target.draft_recipients(held.as_deref()),
+            resume: options.resume,
         };
         // From here on, a signal must not leave the text behind.
         let watch = Watch::new().map_err(EditError::Watch)?;
-        let text_of = TextOf {
-            target: &target.identity,
-            name: target.path.file_name().unwrap_or_default(),
-            before: target.before.as_deref(),
+        let before = target.before.as_deref();
+        let directory = PrivateDir::create(options.places, &head, before, options.allow_disk)?;
+        let memory_error = |source| EditError::memory(&directory, source);
+        let safe = if options.resumed.is_some() {
+            &text
+        } else {
+            &original
         };
-        let directory = PrivateDir::create(options.places, text_of, options.allow_disk)?;
+        directory
+            .note_original(&digest(safe))
+            .map_err(memory_error)?;
+        // A whole text is shown, and need not lie beside it.
+        let is_shown = |file: &EmergencyFile| {
+            let whole = swap::whole_text(&files, &head.name);
+            whole.is_some_and(|whole| std::ptr::eq(whole, &file.content))
+        };
+        let files: Vec<_> = files.iter().filter(|file| !is_shown(file)).collect();
+        for file in &files {
+            directory.write_beside_text(file).map_err(memory_error)?;
+        }
+        let swap = files.iter().find(|file| swap::is_unsaved_in_vim(file));
+        let swap = swap.map(|file| file.name.clone());
+        let resumed_files = files
+            .iter()
+            .map(|file| (file.name.clone(), digest(&file.content)));
+        let resumed_files = resumed_files.collect();
+        let shown = comments.above(&text);
         let mut this = Self {
             sops,
             keys,
             target,
             directory,
             watch,
-            original: opened.plaintext,
+            original,
             shown: SecretBox::default(),
             comments,
             objection: None,
             rounds: 0,
+            drafts: options.drafts,
+            head,
+            keeps_refused: options.keeps_refused,
             resumed: options.resumed,
+            resumed_files,
+            swap,
+            resumed_before,
             ignore_mac: options.ignore_mac,
             keep_readers: options.keep_readers,
             servers: options.servers,
             mac_matches: opened.mac_matches,
-            warnings: opened.warnings,
+            warnings,
             foreign: opened.foreign,
         };
         this.show(shown)?;
@@ -87,8 +145,12 @@ impl<'a> Session<'a> {
 
 /// A text that was for one cluster must not go to another's key. A key that this
 /// cluster had before is no other cluster's.
-fn check_keys(target: &Target, kept: &Kept, keys: Option<&ClusterKeys>) -> Result<(), EditError> {
-    let before = kept.before.as_deref();
+fn check_keys(
+    target: &Target,
+    contents: &Contents,
+    keys: Option<&ClusterKeys>,
+) -> Result<(), EditError> {
+    let before = contents.before.as_deref();
     let before = before.and_then(|before| EncryptedFile::parse(&target.path, before).ok());
     let before = before
         .map(|file| file.metadata.recipients())
@@ -109,10 +171,10 @@ fn check_keys(target: &Target, kept: &Kept, keys: Option<&ClusterKeys>) -> Resul
 }
 
 /// What stands above the text when it is first opened.
-fn comments(target: &Target, options: &Options<'_>) -> Comments {
+fn comments(target: &Target, resumed: Option<&Contents>) -> Comments {
     let format = target.format();
-    match (&target.kind, &options.resumed) {
-        (_, Some(kept)) if kept.before != target.before => Comments::new(
+    match (&target.kind, resumed) {
+        (_, Some(contents)) if contents.before != target.before => Comments::new(
             format,
             "the file was changed or removed since this text was opened:\n\
              saving this text replaces their version.",
@@ -120,7 +182,7 @@ fn comments(target: &Target, options: &Options<'_>) -> Comments {
         (Kind::New(rule), None) if rule.selects_values && format == Format::Yaml => {
             Comments::skeleton(&target.path)
         }
-        _ => Comments::default(),
+        _ => Comments::none(format),
     }
 }
 

@@ -1,15 +1,21 @@
 //! One edit: from the plaintext in the editor to the encrypted file in its place.
 
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::EditError;
 use super::save::{Objection, Saved, Saving, Trouble};
+use super::swap;
 use super::target::Target;
 use super::text::{Comments, is_blank, lines_moved};
-use crate::core::editor::{Editor, EditorError};
+use super::unsaved::{Unsaved, digest};
+use crate::core::drafts::{Drafts, EmergencyFile, Head};
+use crate::core::editor::{Editor, EditorError, Resume};
 use crate::core::encrypted::Format;
 use crate::core::flux_secret::{BadLine, ClusterKeys};
-use crate::core::private_dir::{Kept, Places, PrivateDir};
+use crate::core::private_dir::{Places, PrivateDir};
 use crate::core::readers::Reader;
 use crate::core::servers::Servers;
 use crate::core::signals::Watch;
@@ -19,8 +25,8 @@ use crate::core::sops::Sops;
 /// script, and adds to the text each time, never would.
 const MOST_ROUNDS: u32 = 20;
 
-/// What a person may do with a text that came back.
-const CHOICE: &str = "Save it changed to try again; close it as it is, or empty it, to give up.";
+/// An editor that has changed nothing after so short a time was hardly read by anyone.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// How to edit.
 pub struct Options<'a> {
@@ -34,8 +40,15 @@ pub struct Options<'a> {
     pub keep_readers: bool,
     /// The key servers that may be used.
     pub servers: &'a Servers,
+    /// Where drafts are kept.
+    pub drafts: &'a Drafts,
+    /// The command that goes on with a draft of this text.
+    pub resume: String,
+    /// Whether a text that was refused is kept. Not where it came from a pipe, from which
+    /// it can come again.
+    pub keeps_refused: bool,
     /// A text to go on with.
-    pub resumed: Option<Kept>,
+    pub resumed: Option<Unsaved>,
 }
 
 /// What came of opening and closing the editor once.
@@ -47,6 +60,8 @@ pub enum Round<'a> {
         /// Whether the MAC of the file matches. If not, it was opened all the
         /// same, and saving the text would have mended it.
         mac_matches: bool,
+        /// Whether the editor ended at once, and may not have waited for the person.
+        at_once: bool,
     },
     /// The text was emptied: nothing was written.
     Emptied,
@@ -81,7 +96,17 @@ pub struct Session<'a> {
     /// What was wrong with the text at last.
     pub(super) objection: Option<String>,
     pub(super) rounds: u32,
-    pub(super) resumed: Option<Kept>,
+    pub(super) drafts: &'a Drafts,
+    /// What a draft of this text says of itself.
+    pub(super) head: Head,
+    pub(super) keeps_refused: bool,
+    pub(super) resumed: Option<Unsaved>,
+    /// Files of an editor that came with it, by name and digest.
+    pub(super) resumed_files: Vec<(OsString, Vec<u8>)>,
+    /// A swap file of vim with changes that are not saved, for the editor to recover.
+    pub(super) swap: Option<OsString>,
+    /// The content of the file when the text was first opened, if it was gone on with.
+    pub(super) resumed_before: Option<Vec<u8>>,
     pub(super) ignore_mac: bool,
     pub(super) keep_readers: bool,
     pub(super) servers: &'a Servers,
@@ -114,8 +139,12 @@ impl<'a> Session<'a> {
 
     /// Whether a text that is gone on with was opened when the file was another.
     pub fn is_behind(&self) -> bool {
-        let resumed = self.resumed.as_ref();
-        resumed.is_some_and(|kept| kept.before != self.target.before)
+        self.resumed.is_some() && self.resumed_before != self.target.before
+    }
+
+    /// Whether a text that is gone on with has changes that only vim can recover.
+    pub fn needs_vim(&self) -> bool {
+        self.swap.is_some()
     }
 
     /// Whether kb was told to end.
@@ -129,8 +158,8 @@ impl<'a> Session<'a> {
     }
 
     /// Ends it; a text that is not saved is kept.
-    pub fn give_up(mut self) -> EditError {
-        match self.objection.take() {
+    pub fn give_up(self) -> EditError {
+        match self.objection.clone() {
             Some(reason) => self.keep(EditError::GivenUp { reason }),
             None => self.fail(EditError::Stopped),
         }
@@ -142,10 +171,16 @@ impl<'a> Session<'a> {
     /// See [`EditError`]; [`EditError::Kept`] if there is a text that is not
     /// saved. The session is over then.
     pub fn round(mut self, editor: &Editor) -> Result<Round<'a>, EditError> {
-        let ended = editor.run(&self.directory, &mut self.watch);
+        let begun = Instant::now();
+        let is_first = self.rounds == 0;
+        let resume = self.resumed.as_ref().filter(|_| is_first).map(|_| Resume {
+            swap: self.swap.as_deref(),
+        });
+        let ended = editor.run(&self.directory, resume.as_ref(), &mut self.watch);
+        let at_once = begun.elapsed() < AT_ONCE && !editor.is_known();
         self.watch.take_interrupt();
         if let Err(EditorError::Stopped) = ended {
-            return Err(self.fail(EditError::Stopped));
+            return Err(self.keep(EditError::Stopped));
         }
         let shown = match self.directory.read_text() {
             Ok(shown) => shown,
@@ -161,16 +196,12 @@ impl<'a> Session<'a> {
         };
         let untouched = shown.expose_secret() == self.shown.expose_secret();
         if let Err(error) = ended {
-            let typed_before = self.objection.is_some();
-            return Err(match untouched && !typed_before {
-                true => self.fail(error.into()),
-                false => self.keep(error.into()),
-            });
+            return Err(self.keep(error.into()));
         }
         let text = self.comments.without(&shown);
         let emptied = is_blank(text.expose_secret());
         if (untouched || emptied)
-            && let Some(reason) = self.objection.take()
+            && let Some(reason) = self.objection.clone()
         {
             return Err(self.keep(EditError::GivenUp { reason }));
         }
@@ -181,7 +212,7 @@ impl<'a> Session<'a> {
         }
         if emptied {
             return Ok(match untouched || self.target.is_new() {
-                true => self.unchanged(),
+                true => self.unchanged(at_once && unsaved),
                 false => Round::Emptied,
             });
         }
@@ -190,8 +221,8 @@ impl<'a> Session<'a> {
             (false, _) => text,
             (true, Some(repaired)) => repaired,
             (true, None) => {
-                self.discard_resumed();
-                return Ok(self.unchanged());
+                self.finish();
+                return Ok(self.unchanged(at_once && unsaved));
             }
         };
         let mut saving = Saving {
@@ -206,20 +237,35 @@ impl<'a> Session<'a> {
         };
         match saving.save(&text) {
             Ok(saved) => {
-                self.discard_resumed();
+                self.finish();
                 Ok(Round::Saved(saved))
             }
             Err(Trouble::Text(objection)) => self.again(&text, objection),
-            // What lies in memory is cleared away, text or not.
-            Err(Trouble::Other(error @ EditError::Stopped)) => Err(self.fail(error)),
             Err(Trouble::Other(error)) => Err(self.keep(error)),
         }
     }
 
-    fn unchanged(&self) -> Round<'a> {
+    fn unchanged(&self, at_once: bool) -> Round<'a> {
         Round::Unchanged {
             mac_matches: self.mac_matches,
+            at_once,
         }
+    }
+
+    /// The text is in the file. What was gone on with is not needed any more, but for
+    /// changes that vim alone could have recovered.
+    fn finish(&mut self) {
+        let files = self.directory.emergency_files();
+        let needs_vim = |file| swap::is_unsaved_in_vim(file) && self.came_along(file);
+        if !files.iter().any(needs_vim) {
+            self.discard_resumed();
+        }
+    }
+
+    /// Whether a file beside the text is as it was in the draft that is gone on with.
+    pub(super) fn came_along(&self, file: &EmergencyFile) -> bool {
+        let mut resumed = self.resumed_files.iter();
+        resumed.any(|(name, content)| *name == file.name && *content == digest(&file.content))
     }
 
     /// A file whose MAC does not match is mended by saving it, also unchanged:
@@ -239,22 +285,24 @@ impl<'a> Session<'a> {
     ) -> Result<Round<'a>, EditError> {
         self.rounds += 1;
         let Objection { problem, said } = objection;
+        self.objection = Some(problem.to_string());
         if self.rounds >= MOST_ROUNDS {
             let reason = problem.to_string();
+            // It is as it was shown, for `keep`.
+            self.shown = SecretBox::new(Box::new(text.expose_secret().clone()));
             return Err(self.keep(EditError::GivenUp { reason }));
         }
         let format = self.target.format();
         let said = said.as_ref().map(ExposeSecret::expose_secret);
-        let said = said.map(|said| format!("\n{said}")).unwrap_or_default();
+        let said = said.unwrap_or_default();
         // The comments move the lines of the text down.
         let above = match Comments::exist_in(format) {
-            true => 2 + said.matches('\n').count(),
+            true => 2 + said.lines().count(),
             false => 0,
         };
         let moved = problem.moved_down(above);
-        let said = lines_moved(&said, above);
-        self.comments = Comments::new(format, &format!("not saved: {moved}{said}\n{CHOICE}"));
-        self.objection = Some(problem.to_string());
+        let said = lines_moved(said, above);
+        self.comments = Comments::not_saved(format, &moved.to_string(), &said);
         if let Err(error) = self.show(self.comments.above(text)) {
             return Err(self.keep(error));
         }
@@ -270,68 +318,5 @@ impl<'a> Session<'a> {
         written.map_err(|source| EditError::memory(&self.directory, source))?;
         self.shown = shown;
         Ok(())
-    }
-
-    /// The text that was typed stays in memory, without kb's comments. Where the
-    /// editor has left none, it is the one that it was given.
-    fn keep(mut self, source: EditError) -> EditError {
-        let last = self.comments.without(&self.shown);
-        let read = self.directory.read_text().ok().flatten();
-        let typed = read.map(|shown| (self.comments.without(&shown), shown));
-        let (text, in_place) = match typed {
-            Some((text, shown)) if !is_blank(text.expose_secret()) => {
-                let as_it_is = text.expose_secret() == shown.expose_secret();
-                (text, as_it_is)
-            }
-            _ => (last, false),
-        };
-        let nothing =
-            is_blank(text.expose_secret()) || text.expose_secret() == self.original.expose_secret();
-        if nothing {
-            return self.fail(source);
-        }
-        // If the memory is full, the comments stay in it.
-        let written = in_place || self.directory.write_text(&text).is_ok();
-        let in_memory = self.directory.is_in_memory();
-        let text = match (self.directory.keep(), &self.resumed) {
-            (Ok(text), _) => text,
-            (Err(_), Some(resumed)) => resumed.path(),
-            (Err(_), None) => {
-                let source = Box::new(source);
-                return EditError::Lost { source };
-            }
-        };
-        // The newer text is the same, and more.
-        let older = self.resumed.take_if(|resumed| resumed.path() != text);
-        if let Some(resumed) = older.filter(|_| written) {
-            resumed.discard();
-        }
-        EditError::Kept {
-            path: self.target.path,
-            text,
-            in_memory,
-            ignore_mac: !self.mac_matches,
-            source: Box::new(source),
-        }
-    }
-
-    /// Ends without anything to keep but what was kept before.
-    fn fail(self, source: EditError) -> EditError {
-        match self.resumed {
-            None => source,
-            Some(resumed) => EditError::Kept {
-                path: self.target.path,
-                text: resumed.path(),
-                in_memory: self.directory.is_in_memory(),
-                ignore_mac: !self.mac_matches,
-                source: Box::new(source),
-            },
-        }
-    }
-
-    fn discard_resumed(&mut self) {
-        if let Some(kept) = self.resumed.take() {
-            kept.discard();
-        }
     }
 }

@@ -9,7 +9,7 @@ use crate::core::decrypt;
 use crate::core::encrypted::{self, EncryptedFile, FileError, Format};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::git::Git;
-use crate::core::identity::{Identity, Recipient};
+use crate::core::identity::{Identity, Recipient, RecipientKind};
 use crate::core::readers::{Reader, Readers};
 use crate::core::replace;
 use crate::core::repository::FoundConfig;
@@ -148,6 +148,32 @@ impl Target {
                 Some(readers)
             }
         }
+    }
+
+    /// Who can open a draft of its text: the age keys of its rule, and those of the file
+    /// that the cluster holds, as far as kb can encrypt for them. None if that would give
+    /// the text to someone who cannot open the file alone, or if no key that the cluster
+    /// has `held` could open the draft.
+    pub(super) fn draft_recipients(&self, held: Option<&[Recipient]>) -> Vec<Recipient> {
+        let rule = self.allowed_readers(false).unwrap_or_default();
+        let own = match &self.kind {
+            Kind::Existing(file) => file.metadata.readers(),
+            Kind::New(_) => Readers::default(),
+        };
+        let needs_several = |readers: &Readers| readers.is_split() && readers.threshold != Some(1);
+        if needs_several(&rule) || needs_several(&own) {
+            return Vec::new();
+        }
+        let is_held = |key: &Recipient| held.is_some_and(|held| held.contains(key));
+        let own = own.recipients().filter(|key| is_held(key));
+        let mut recipients: Vec<Recipient> = rule.recipients().chain(own).cloned().collect();
+        recipients.retain(|key| key.kind() == RecipientKind::X25519);
+        recipients.sort();
+        recipients.dedup();
+        if held.is_some() && !recipients.iter().any(is_held) {
+            recipients.clear();
+        }
+        recipients
     }
 
     /// The readers that its data key will be encrypted for anew, and the rule that names

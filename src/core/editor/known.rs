@@ -20,6 +20,10 @@ pub(super) struct Known {
 pub(super) enum Measure {
     /// These options.
     Options(&'static [&'static str]),
+    /// Options that name the directory of the text: see [`super::vim`].
+    Vim,
+    /// The same: see [`super::emacs`].
+    Emacs,
     /// A configuration of its own: see [`super::nano`].
     NanoConfig,
     /// It leaves nothing but beside the file, where all is memory.
@@ -27,42 +31,6 @@ pub(super) enum Measure {
     /// Nothing does: what it leaves.
     Warn(&'static str),
 }
-
-/// vim and neovim. `-n` is no swap file, `-i NONE` no viminfo or shada; what a
-/// configuration asks for besides is taken back once it has been read. Copies are
-/// made when a text is written, so that is when the last word is said: an
-/// autocommand of the configuration may ask again, and ours comes after it.
-/// `silent!`: a vim that was built without a feature does not know its options.
-const VIM: &[&str] = &[
-    "-n",
-    "-i",
-    "NONE",
-    "-c",
-    "silent! set viminfo= | silent! set viminfofile=NONE | \
-     silent! set shada= | silent! set shadafile=NONE",
-    "-c",
-    "silent! autocmd BufReadPost,BufNewFile,BufEnter,BufWritePre,FileWritePre,FileAppendPre * \
-     silent! setlocal noswapfile noundofile | silent! set nobackup nowritebackup patchmode=",
-];
-
-/// emacs. This is evaluated after the person's own configuration and before the
-/// file is opened; the hook comes after those of the configuration.
-const EMACS: &[&str] = &[
-    "--eval",
-    "(progn
-       (setq make-backup-files nil
-             auto-save-default nil
-             auto-save-list-file-prefix nil
-             create-lockfiles nil
-             savehist-additional-variables nil
-             undo-tree-auto-save-history nil)
-       (when (fboundp 'auto-save-visited-mode) (auto-save-visited-mode -1))
-       (when (bound-and-true-p savehist-mode) (savehist-mode -1))
-       (when (bound-and-true-p desktop-save-mode) (desktop-save-mode -1))
-       (when (bound-and-true-p global-undo-tree-mode) (global-undo-tree-mode -1))
-       (add-hook 'find-file-hook
-                 (lambda () (setq-local backup-inhibited t) (auto-save-mode -1)) t))",
-];
 
 const MICRO: &[&str] = &[
     "-backup",
@@ -110,12 +78,9 @@ const KNOWN: &[Known] = &[
     window(
         &["gvim", "mvim", "gview"],
         &["-f", "--nofork"],
-        Measure::Options(VIM),
+        Measure::Vim,
     ),
-    terminal(
-        &["vim", "nvim", "rvim", "view", "vimx"],
-        Measure::Options(VIM),
-    ),
+    terminal(&["vim", "nvim", "rvim", "view", "vimx"], Measure::Vim),
     terminal(&["nano", "rnano"], Measure::NanoConfig),
     terminal(
         &["emacsclient"],
@@ -123,7 +88,7 @@ const KNOWN: &[Known] = &[
             "leaves backups and auto-save files as the Emacs that it talks to is configured",
         ),
     ),
-    terminal(&["emacs"], Measure::Options(EMACS)),
+    terminal(&["emacs"], Measure::Emacs),
     terminal(&["micro"], Measure::Options(MICRO)),
     terminal(
         &["joe", "jmacs", "jpico", "jstar", "rjoe"],
@@ -229,20 +194,18 @@ mod tests {
 
     #[test]
     fn programs_are_known_by_their_names() {
-        let options = |name: &str| match find(Path::new(name), &[]).map(|known| &known.measure) {
-            Some(Measure::Options(options)) => options.first().copied(),
-            _ => None,
-        };
+        let measure = |name: &str| find(Path::new(name), &[]).map(|known| &known.measure);
+        let is_vim = |name: &str| matches!(measure(name), Some(Measure::Vim));
         for name in ["vim", "/usr/bin/vim.basic", "vim.gtk3", "nvim", "vim9"] {
-            assert_eq!(options(name), Some("-n"), "{name}");
+            assert!(is_vim(name), "{name}");
         }
         let directory = tempfile::tempdir().expect("tempdir");
         let vi = directory.path().join("vi");
         std::fs::write(directory.path().join("vim.basic"), "").expect("write");
         std::os::unix::fs::symlink("vim.basic", &vi).expect("link");
-        assert_eq!(options(vi.to_str().expect("UTF-8")), Some("-n"));
-        assert_eq!(options("emacs-28.2"), Some("--eval"));
-        assert_eq!(options("emacsclient"), None);
+        assert!(is_vim(vi.to_str().expect("UTF-8")));
+        assert!(matches!(measure("emacs-28.2"), Some(Measure::Emacs)));
+        assert!(matches!(measure("emacsclient"), Some(Measure::Warn(_))));
         for name in ["codespell", "vimium", "vim.sh", "vim-wrapper", "ed.sh"] {
             assert!(find(Path::new(name), &[]).is_none(), "{name}");
         }

@@ -4,12 +4,17 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `known` | what the editors that people use leave behind, and what prevents it |
+//! | `vim`, `emacs` | their options |
 //! | `nano` | nano's configuration, which no option overrides |
+//! | `end` | ends the editor |
 
 #![expect(clippy::disallowed_methods, reason = "this is what runs the editor")]
 
+mod emacs;
+mod end;
 mod known;
 mod nano;
+mod vim;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
@@ -21,7 +26,6 @@ use rustix::termios::{OptionalActions, tcgetattr, tcgetpgrp, tcsetattr};
 
 use super::identity::PRIVATE_KEY_PREFIX;
 use super::private_dir::PrivateDir;
-use super::process_tree;
 use super::signals::{Seen, Watch};
 use known::{Known, Measure};
 
@@ -96,6 +100,12 @@ fn ending(status: &ExitStatus) -> String {
         (None, Some(signal)) => format!("signal {signal}"),
         (None, None) => "an error".to_owned(),
     }
+}
+
+/// How an editor goes on with a text that is not saved.
+pub struct Resume<'a> {
+    /// A swap file of vim, beside the text, with changes that vim is to recover.
+    pub swap: Option<&'a OsStr>,
 }
 
 /// The editor that the person wants.
@@ -191,6 +201,12 @@ impl Editor {
         }
     }
 
+    /// Whether it recovers what is in a swap file of vim.
+    pub fn recovers_swap_of_vim(&self) -> bool {
+        let measure = self.known.map(|known| &known.measure);
+        matches!(measure, Some(Measure::Vim))
+    }
+
     /// Opens the text of a private directory, and waits until it is closed.
     ///
     /// The editor gets no private key in its environment, and the private
@@ -198,7 +214,12 @@ impl Editor {
     ///
     /// # Errors
     /// See [`EditorError`]. After [`EditorError::Stopped`] it runs no more.
-    pub fn run(&self, directory: &PrivateDir, watch: &mut Watch) -> Result<(), EditorError> {
+    pub fn run(
+        &self,
+        directory: &PrivateDir,
+        resume: Option<&Resume<'_>>,
+        watch: &mut Watch,
+    ) -> Result<(), EditorError> {
         if watch.asked_to_stop() {
             return Err(EditorError::Stopped);
         }
@@ -206,13 +227,15 @@ impl Editor {
             program: self.program.clone(),
             source,
         };
-        let mut command = self.command(directory).map_err(start)?;
+        let mut command = self.command(directory, resume).map_err(start)?;
         let terminal = Terminal::remember();
         let mut child = command.spawn().map_err(start)?;
+        // In a full memory, the editor has no room for another text either.
+        let _ = directory.note_editor(child.id());
         let status = match watch.wait(&mut child).map_err(start)? {
             Seen::Ended(status) => status,
             Seen::Stop => {
-                process_tree::end(&mut child);
+                end::end(&mut child);
                 terminal.restore();
                 return Err(EditorError::Stopped);
             }
@@ -229,7 +252,7 @@ impl Editor {
         })
     }
 
-    fn command(&self, directory: &PrivateDir) -> io::Result<Command> {
+    fn command(&self, directory: &PrivateDir, resume: Option<&Resume<'_>>) -> io::Result<Command> {
         let mut command = Command::new(&self.program);
         command.env_clear();
         let keyless = |(name, value): &&(OsString, OsString)| {
@@ -241,10 +264,19 @@ impl Editor {
             command.env(name, directory.temporary());
         }
         command.args(&self.arguments);
+        let text_directory = directory.text_directory();
+        // kb takes no place that is not text.
+        let text_directory = text_directory.to_string_lossy();
         // Behind the person's options, of which the last one counts.
         match self.known.map(|known| &known.measure) {
             Some(Measure::Options(options)) => {
                 command.args(*options);
+            }
+            Some(Measure::Vim) => {
+                command.args(vim::arguments(&text_directory, resume));
+            }
+            Some(Measure::Emacs) => {
+                command.args(emacs::arguments(&text_directory, resume.is_some()));
             }
             Some(Measure::NanoConfig) => {
                 let variable = |name: &str| value(&self.environment, name);

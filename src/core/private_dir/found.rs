@@ -1,8 +1,7 @@
-//! Looks for the private directories of other runs.
+//! Finds the private directories of other runs.
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -10,53 +9,82 @@ use std::time::SystemTime;
 use secrecy::SecretBox;
 
 use super::{
-    BEFORE, IN_USE, KEPT, Places, RANDOM_LENGTH, TARGET, TEXT, is_at, open_directory, read_file,
-    remove,
+    BEFORE, Contents, EDITOR, GONE, HEAD, Head, IN_USE, ORIGINAL, Places, Process, RANDOM_LENGTH,
+    TEXT, emergency_files, is_at, open_directory, read_file, remove,
 };
+use crate::core::disk;
 
-/// A text that could not be saved, in a directory of its own. Dropping it leaves
-/// it there.
-pub struct Kept {
-    path: PathBuf,
-    name: PathBuf,
-    /// Keeps others from resuming it as well.
-    _lock: File,
-    /// The text as it was left.
-    pub text: SecretBox<Vec<u8>>,
-    /// The encrypted file as it was when the text was opened; `None` if there
-    /// was none.
-    pub before: Option<Vec<u8>>,
-    /// When it was left.
-    pub since: SystemTime,
+/// A private directory that a run has left behind. Dropping it leaves it there.
+pub struct Left {
+    pub(super) path: PathBuf,
+    /// Keeps others from taking it as well.
+    lock: File,
+    /// What it is.
+    pub head: Head,
 }
 
-impl Kept {
-    /// The texts that were kept for `target`, the newest first. One that another
-    /// run works on is not among them.
-    pub fn all(places: &Places, target: &Path) -> Vec<Self> {
-        let mut found: Vec<Self> = directories(places, KEPT)
-            .filter_map(|(path, lock)| Self::read(path, lock, target))
-            .collect();
-        found.sort_by_key(|kept| std::cmp::Reverse(kept.since));
-        found
-    }
-
-    fn read(path: PathBuf, lock: File, target: &Path) -> Option<Self> {
-        let name = name_of_text(&path, target)?;
-        let text = path.join(TEXT).join(&name);
-        Some(Self {
-            name,
-            since: std::fs::metadata(&text).ok()?.modified().ok()?,
-            text: SecretBox::new(Box::new(read_file(&text).ok()??)),
-            before: read_file(&path.join(BEFORE)).ok()?,
-            path,
-            _lock: lock,
+impl Left {
+    /// All that runs have left behind that are gone. What needs no more than to be deleted
+    /// is deleted.
+    pub fn all(places: &Places) -> Vec<Self> {
+        for (path, _lock) in unlocked(places, GONE) {
+            remove(&path);
+        }
+        let left = unlocked(places, IN_USE);
+        left.filter_map(|(path, lock)| match head_of(&path) {
+            Some(head) => Some(Self { path, lock, head }),
+            None => {
+                // Its run was killed before it put a text there.
+                if is_empty(&path.join(TEXT)) {
+                    remove(&path);
+                }
+                None
+            }
         })
+        .collect()
     }
 
     /// Where the text is.
-    pub fn path(&self) -> PathBuf {
-        self.path.join(TEXT).join(&self.name)
+    pub fn text_path(&self) -> PathBuf {
+        self.path.join(TEXT).join(&self.head.name)
+    }
+
+    /// The pid of its editor, if that still runs.
+    pub fn living_editor(&self) -> Option<u32> {
+        let recorded = read_file(&self.path.join(EDITOR)).ok()??;
+        let process: Process = std::str::from_utf8(&recorded).ok()?.parse().ok()?;
+        process.lives().then_some(process.pid)
+    }
+
+    /// Whether it is in memory.
+    pub fn is_in_memory(&self) -> bool {
+        disk::in_memory(&self.lock).unwrap_or(false)
+    }
+
+    /// The digest of a text that is safe elsewhere.
+    pub fn original(&self) -> Option<Vec<u8>> {
+        read_file(&self.path.join(ORIGINAL)).ok()?
+    }
+
+    /// When the text, or something beside it, was last written.
+    pub fn since(&self) -> SystemTime {
+        let entries = std::fs::read_dir(self.path.join(TEXT));
+        let entries = entries.into_iter().flatten().flatten();
+        let times = entries.filter_map(|entry| entry.metadata().ok()?.modified().ok());
+        times.max().unwrap_or(self.head.since)
+    }
+
+    /// What is in it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn contents(&self) -> std::io::Result<Contents> {
+        let text = read_file(&self.text_path())?.unwrap_or_default();
+        Ok(Contents {
+            text: SecretBox::new(Box::new(text)),
+            before: read_file(&self.path.join(BEFORE))?,
+            files: emergency_files(&self.path, &self.head.name),
+        })
     }
 
     /// Removes it.
@@ -65,40 +93,28 @@ impl Kept {
     }
 }
 
-/// Removes what runs have left that were killed.
-pub fn clear_stale(places: &Places) {
-    for (path, _lock) in directories(places, IN_USE) {
-        remove(&path);
-    }
-}
-
 /// Whether another run edits `target` now.
 pub fn is_in_use(places: &Places, target: &Path) -> bool {
-    is_held(places, IN_USE, target)
-}
-
-/// Whether another run works on a text that was kept for `target`.
-pub fn is_resumed(places: &Places, target: &Path) -> bool {
-    is_held(places, KEPT, target)
-}
-
-fn is_held(places: &Places, prefix: &str, target: &Path) -> bool {
-    let named = named_directories(places, prefix);
+    let named = named_directories(places, IN_USE);
     named.into_iter().any(|(path, directory)| {
-        name_of_text(&path, target).is_some() && directory.try_lock().is_err()
+        head_of(&path).is_some_and(|head| head.target == target) && directory.try_lock().is_err()
     })
 }
 
-/// The name of the text in a private directory, if it is for `target`.
-fn name_of_text(directory: &Path, target: &Path) -> Option<PathBuf> {
-    let recorded = read_file(&directory.join(TARGET)).ok()??;
-    let target = target.as_os_str().as_bytes();
-    let name = recorded.strip_prefix(target)?.strip_prefix(b"\0")?;
-    Some(OsStr::from_bytes(name).into())
+fn head_of(directory: &Path) -> Option<Head> {
+    Head::parse(&read_file(&directory.join(HEAD)).ok()??)
+}
+
+/// Whether nothing is in a directory, or it is not there.
+fn is_empty(directory: &Path) -> bool {
+    match std::fs::read_dir(directory) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 /// The directories of this kind that no run holds, each with its lock.
-fn directories(places: &Places, prefix: &str) -> impl Iterator<Item = (PathBuf, File)> {
+fn unlocked(places: &Places, prefix: &str) -> impl Iterator<Item = (PathBuf, File)> {
     let named = named_directories(places, prefix).into_iter();
     // It may have gone, and another may have come, before it was locked.
     named.filter(|(path, directory)| directory.try_lock().is_ok() && is_at(directory, path))

@@ -1,15 +1,17 @@
 //! Private directories: where a plaintext is while someone edits it.
 //!
 //! Each is in memory (its file system is asked, not its path), open to its owner
-//! alone, and goes with everything in it when kb ends. Its name says what it is:
+//! alone, and deleted with everything in it when kb ends. Its name says what it is:
 //!
 //! | name | means |
 //! | --- | --- |
-//! | `kb-edit-XXXXXXXX` | in use as long as its lock is held; else left by a run that was killed, and cleared by the next one |
-//! | `kb-kept-XXXXXXXX` | holds a text that could not be saved; it goes only when its owner says so |
+//! | `kb-edit-XXXXXXXX` | in use as long as its lock is held; else left behind, by a run that was killed or that could not write a draft |
+//! | `kb-gone-XXXXXXXX` | is to be deleted: nothing in it is needed |
 //!
-//! A rename makes one of the other, because it needs no room where a full memory
-//! may be the trouble. `found` looks for those of other runs.
+//! | module | holds |
+//! | --- | --- |
+//! | `found` | finds what other runs have left behind |
+//! | `process` | whether the editor of a run that was killed still lives |
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,13 +19,13 @@
 )]
 
 mod found;
+mod process;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -31,10 +33,12 @@ use std::time::{Duration, SystemTime};
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::disk;
-pub use found::{Kept, clear_stale, is_in_use, is_resumed};
+use super::drafts::{Contents, EmergencyFile, Head};
+pub use found::{Left, is_in_use};
+use process::Process;
 
 const IN_USE: &str = "kb-edit-";
-const KEPT: &str = "kb-kept-";
+const GONE: &str = "kb-gone-";
 const RANDOM_LENGTH: usize = 8;
 
 /// The text, under the name of the file that it is for: so editors know what it
@@ -44,8 +48,13 @@ const TEXT: &str = "text";
 const TEMPORARY: &str = "tmp";
 /// The copy of the encrypted file that sops changes, under the same name.
 const STAGED: &str = "staged";
-/// Which file the text is for: its path, a NUL, and the name of the text.
-const TARGET: &str = "target";
+/// Which file the text is for, and how to go on with it: see [`Head`].
+const HEAD: &str = "head";
+/// The digest of a text that is safe elsewhere, if nothing else is typed: see
+/// [`PrivateDir::note_original`].
+const ORIGINAL: &str = "original";
+/// The editor: see [`Process`].
+const EDITOR: &str = "editor";
 /// The encrypted file as it was when the text was opened; missing if there was
 /// none.
 const BEFORE: &str = "before";
@@ -91,23 +100,14 @@ fn reasons(tried: &[(PathBuf, String)]) -> String {
     reasons.collect::<Vec<_>>().join(", ")
 }
 
-/// A file that a text is for.
-#[derive(Clone, Copy)]
-pub struct TextOf<'a> {
-    /// The one path that the file has for every run; absolute.
-    pub target: &'a Path,
-    /// The name that it was called by, by which editors and sops know what it is.
-    pub name: &'a OsStr,
-    /// Its content; `None` if it is not there.
-    pub before: Option<&'a [u8]>,
-}
-
 /// A private directory in use. Dropping it removes it with all that it holds.
 pub struct PrivateDir {
     path: PathBuf,
     /// Holds the lock.
     _lock: File,
     in_memory: bool,
+    /// Whether it is to stay when it is dropped.
+    is_left: bool,
     /// The name of the text.
     name: OsString,
     /// When the text was written, as the file has it.
@@ -115,13 +115,16 @@ pub struct PrivateDir {
 }
 
 impl PrivateDir {
-    /// Makes one. `allow_disk`: on a disk, where there is no memory.
+    /// Makes one for the text that `head` describes. `before` is the content of the file
+    /// that the text is for, `None` if it is not there. `allow_disk`: on a disk, where
+    /// there is no memory.
     ///
     /// # Errors
     /// [`PlaceError`]
     pub fn create(
         places: &Places,
-        text_of: TextOf<'_>,
+        head: &Head,
+        before: Option<&[u8]>,
         allow_disk: bool,
     ) -> Result<Self, PlaceError> {
         let mut tried = Vec::new();
@@ -145,25 +148,42 @@ impl PrivateDir {
             path,
             _lock: lock,
             in_memory,
-            name: text_of.name.to_owned(),
+            is_left: false,
+            name: head.name.clone(),
             written: None,
         };
-        this.prepare(text_of).map_err(error)?;
+        this.prepare(head, before).map_err(error)?;
         Ok(this)
     }
 
-    fn prepare(&self, text_of: TextOf<'_>) -> io::Result<()> {
+    fn prepare(&self, head: &Head, before: Option<&[u8]>) -> io::Result<()> {
         for name in [TEXT, TEMPORARY, STAGED] {
             let directory = self.path.join(name);
             std::fs::DirBuilder::new().mode(0o700).create(&directory)?;
         }
-        let (target, name) = (text_of.target.as_os_str(), text_of.name);
-        let target = [target.as_bytes(), b"\0", name.as_bytes()].concat();
-        self.write_file(TARGET, &target)?;
-        match text_of.before {
+        self.write_file(HEAD, &head.to_bytes())?;
+        match before {
             Some(before) => self.write_file(BEFORE, before).map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Remembers the digest of a text that is not lost with this directory: that of the
+    /// encrypted file, or of a draft.
+    ///
+    /// # Errors
+    /// When the memory is full.
+    pub fn note_original(&self, digest: &[u8]) -> io::Result<()> {
+        self.write_file(ORIGINAL, digest).map(drop)
+    }
+
+    /// Remembers which process the editor is.
+    ///
+    /// # Errors
+    /// When the memory is full.
+    pub fn note_editor(&self, pid: u32) -> io::Result<()> {
+        let process = Process::of(pid).to_string();
+        self.write_file(EDITOR, process.as_bytes()).map(drop)
     }
 
     /// Whether it is in memory.
@@ -174,6 +194,25 @@ impl PrivateDir {
     /// Where the text is.
     pub fn text(&self) -> PathBuf {
         self.path.join(TEXT).join(&self.name)
+    }
+
+    /// The directory that the text is in, where an editor may put what it wants beside it.
+    pub fn text_directory(&self) -> PathBuf {
+        self.path.join(TEXT)
+    }
+
+    /// Puts a file beside the text.
+    ///
+    /// # Errors
+    /// When the memory is full.
+    pub fn write_beside_text(&self, file: &EmergencyFile) -> io::Result<()> {
+        let path = self.path.join(TEXT).join(&file.name);
+        self.write(&path, file.content.expose_secret())
+    }
+
+    /// What editors have put beside the text.
+    pub fn emergency_files(&self) -> Vec<EmergencyFile> {
+        emergency_files(&self.path, &self.name)
     }
 
     /// A directory for temporary files.
@@ -230,17 +269,11 @@ impl PrivateDir {
         Ok(path)
     }
 
-    /// Leaves it, and what it holds, beyond the end of this run. Where the text is
-    /// then.
-    ///
-    /// # Errors
-    /// When someone took it away. Then it is removed as always.
-    pub fn keep(self) -> io::Result<PathBuf> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let kept = self.path.with_file_name(name.replacen(IN_USE, KEPT, 1));
-        // Under the old name, nothing is there to be removed any more.
-        std::fs::rename(&self.path, &kept)?;
-        Ok(kept.join(TEXT).join(&self.name))
+    /// Leaves it, and what it holds, to a later run. `None` if someone took the text away.
+    pub fn leave(mut self) -> Option<PathBuf> {
+        let text = self.text();
+        self.is_left = text.symlink_metadata().is_ok_and(|text| text.is_file());
+        self.is_left.then_some(text)
     }
 
     /// Writes a file that only its owner may read: beside it, and then in its
@@ -261,7 +294,9 @@ impl PrivateDir {
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        remove(&self.path);
+        if !self.is_left {
+            remove(&self.path);
+        }
     }
 }
 
@@ -329,15 +364,35 @@ fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// The files beside the text of this name in a private directory. Links and directories
+/// are not among them.
+fn emergency_files(directory: &Path, text: &OsStr) -> Vec<EmergencyFile> {
+    let entries = std::fs::read_dir(directory.join(TEXT));
+    let entries = entries.into_iter().flatten().flatten();
+    let beside = entries.filter(|entry| entry.file_name() != text);
+    let mut files: Vec<EmergencyFile> = beside
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter_map(|entry| {
+            let content = read_file(&entry.path()).ok()??;
+            Some(EmergencyFile {
+                name: entry.file_name(),
+                content: SecretBox::new(Box::new(content)),
+            })
+        })
+        .collect();
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    files
+}
+
 /// Removes a directory with all that it holds. Links are removed, not followed.
 fn remove(path: &Path) {
     const TRIES: u32 = 50;
     const PAUSE: Duration = Duration::from_millis(10);
     // An editor's children may write there still: under another name they do not
-    // find it. It is one that the next run clears, if this one is killed.
+    // find it. If this run is killed, the next one goes on.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let random: String = name.chars().rev().take(RANDOM_LENGTH).collect();
-    let hidden = path.with_file_name(format!("{IN_USE}{random}"));
+    let hidden = path.with_file_name(format!("{GONE}{random}"));
     let path = match std::fs::rename(path, &hidden) {
         Ok(()) => &hidden,
         Err(_) => path,

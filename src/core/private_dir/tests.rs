@@ -15,12 +15,17 @@ fn names(root: &Path) -> Vec<String> {
 }
 
 fn create(root: &Path) -> PrivateDir {
-    let text_of = TextOf {
-        target: Path::new("/repo/a.yaml"),
-        name: OsStr::new("a.yaml"),
-        before: Some(b"old"),
-    };
-    PrivateDir::create(&places(root), text_of, true).expect("a directory")
+    PrivateDir::create(&places(root), &head(), Some(b"old"), true).expect("a directory")
+}
+
+fn head() -> Head {
+    Head {
+        target: "/repo/a.yaml".into(),
+        name: "a.yaml".into(),
+        since: SystemTime::UNIX_EPOCH,
+        recipients: Vec::new(),
+        resume: "kb k secrets edit /repo/a.yaml --resume".to_owned(),
+    }
 }
 
 fn text(text: &str) -> SecretBox<Vec<u8>> {
@@ -66,29 +71,34 @@ fn a_panic_empties_it_too() {
 }
 
 #[test]
-fn a_live_one_stays_and_a_dead_one_is_cleared() {
+fn a_live_one_stays_and_what_holds_no_text_is_cleared() {
     let root = tempfile::tempdir().expect("tempdir");
     let live = create(root.path());
-    std::fs::create_dir_all(root.path().join("kb-edit-dead0000/text")).expect("mkdir");
+    for name in ["kb-edit-dead0000/text", "kb-gone-dead0000/text"] {
+        std::fs::create_dir_all(root.path().join(name)).expect("mkdir");
+    }
+    std::fs::write(root.path().join("kb-gone-dead0000/text/a.yaml"), "x").expect("write");
+    // A text that nobody knows the file of is not kb's to delete.
+    std::fs::create_dir_all(root.path().join("kb-edit-odd00000/text")).expect("mkdir");
+    std::fs::write(root.path().join("kb-edit-odd00000/text/a.yaml"), "x").expect("write");
     // Not ours: another name, and a link to something that is.
     std::fs::create_dir(root.path().join("kb-edit-notes")).expect("mkdir");
     let precious = tempfile::tempdir().expect("tempdir");
     std::fs::write(precious.path().join("file"), "x").expect("write");
-    let link = root.path().join("kb-edit-link0000");
-    std::os::unix::fs::symlink(precious.path(), &link).expect("link");
-    clear_stale(&places(root.path()));
+    for name in ["kb-edit-link0000", "kb-gone-link0000"] {
+        std::os::unix::fs::symlink(precious.path(), root.path().join(name)).expect("link");
+    }
+    assert!(Left::all(&places(root.path())).is_empty());
     let mut left = names(root.path());
     left.sort();
-    let mut expected = ["kb-edit-notes", "kb-edit-link0000"]
-        .map(str::to_owned)
-        .to_vec();
-    expected.push(
-        live.path
-            .file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned(),
-    );
+    let live = live.path.file_name().expect("a name").to_string_lossy();
+    let mut expected = [
+        "kb-edit-notes",
+        "kb-edit-link0000",
+        "kb-gone-link0000",
+        "kb-edit-odd00000",
+        &live,
+    ];
     expected.sort();
     assert_eq!(left, expected);
     assert!(precious.path().join("file").exists());
@@ -97,25 +107,46 @@ fn a_live_one_stays_and_a_dead_one_is_cleared() {
 }
 
 #[test]
-fn a_kept_one_goes_only_when_it_is_discarded() {
+fn what_a_run_leaves_is_found_with_all_that_belongs_to_it() {
     let root = tempfile::tempdir().expect("tempdir");
     let mut dir = create(root.path());
     dir.write_text(&text("typed")).expect("write");
-    dir.keep().expect("keep");
-    clear_stale(&places(root.path()));
-    let target = Path::new("/repo/a.yaml");
-    assert!(Kept::all(&places(root.path()), Path::new("/repo/b.yaml")).is_empty());
-    let mut kept = Kept::all(&places(root.path()), target);
-    assert_eq!(kept.len(), 1);
-    let kept = kept.remove(0);
-    assert_eq!(
-        (kept.text.expose_secret().as_slice(), kept.before.as_deref()),
-        (&b"typed"[..], Some(&b"old"[..]))
-    );
-    // Two do not resume it at once.
-    assert!(Kept::all(&places(root.path()), target).is_empty());
-    kept.discard();
+    dir.note_original(b"digest").expect("write");
+    std::fs::write(dir.text_directory().join("a.yaml.swp"), "swap").expect("write");
+    std::os::unix::fs::symlink("/etc/passwd", dir.text_directory().join("link")).expect("link");
+    let left = || Left::all(&places(root.path()));
+    assert!(left().is_empty(), "it is in use");
+    let path = dir.leave().expect("the text");
+    let mut all = left();
+    assert_eq!(all.len(), 1);
+    // Two do not take it at once.
+    assert!(left().is_empty());
+    let found = all.remove(0);
+    assert_eq!(found.text_path(), path);
+    assert_eq!(found.original().as_deref(), Some(&b"digest"[..]));
+    assert!(found.since() > head().since);
+    let contents = found.contents().expect("contents");
+    assert_eq!(contents.text.expose_secret(), b"typed");
+    assert_eq!(contents.before.as_deref(), Some(&b"old"[..]));
+    let files = contents.files.iter();
+    let files: Vec<_> = files.map(|file| file.name.to_string_lossy()).collect();
+    assert_eq!(files, ["a.yaml.swp"], "a link is followed");
+    found.discard();
     assert_eq!(names(root.path()), [] as [&str; 0]);
+}
+
+#[test]
+fn an_editor_that_outlives_its_kb_is_known() {
+    let root = tempfile::tempdir().expect("tempdir");
+    let mut dir = create(root.path());
+    dir.write_text(&text("typed")).expect("write");
+    dir.note_editor(std::process::id()).expect("write");
+    dir.leave().expect("the text");
+    let left = Left::all(&places(root.path())).remove(0);
+    assert_eq!(left.living_editor(), Some(std::process::id()));
+    std::fs::write(left.path.join(EDITOR), "1 1").expect("write");
+    assert_eq!(left.living_editor(), None, "a later process of that number");
+    left.discard();
 }
 
 #[test]
@@ -125,15 +156,7 @@ fn a_place_is_judged_by_its_file_system() {
         memory: vec!["/nonexistent".into(), root.path().to_owned()],
         disk: root.path().to_owned(),
     };
-    let refused = PrivateDir::create(
-        &places,
-        TextOf {
-            target: Path::new("/x"),
-            name: OsStr::new("x"),
-            before: None,
-        },
-        false,
-    );
+    let refused = PrivateDir::create(&places, &head(), None, false);
     let on_memory = disk::in_memory(File::open(root.path()).expect("open")).expect("asked");
     if !on_memory {
         let text = refused.err().expect("no memory").to_string();

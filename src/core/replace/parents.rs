@@ -1,6 +1,7 @@
 //! The directories above a new file.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::ReplaceError;
@@ -15,12 +16,25 @@ pub struct Parents(Vec<PathBuf>);
 /// # Errors
 /// [`ReplaceError::Io`]; nothing is left behind.
 pub fn create_parents(path: &Path) -> Result<Parents, ReplaceError> {
+    create_with_mode(path, 0o777)
+}
+
+/// As [`create_parents`]; nobody else may enter the directories.
+///
+/// # Errors
+/// [`ReplaceError::Io`]; nothing is left behind.
+pub fn create_private_parents(path: &Path) -> Result<Parents, ReplaceError> {
+    create_with_mode(path, 0o700)
+}
+
+/// The umask counts, too.
+fn create_with_mode(path: &Path, mode: u32) -> Result<Parents, ReplaceError> {
     let mut missing: Vec<&Path> = Vec::new();
     let above = path.ancestors().skip(1);
     missing.extend(above.take_while(|directory| directory.symlink_metadata().is_err()));
     let mut made = Parents(Vec::new());
     for directory in missing.into_iter().rev() {
-        match std::fs::create_dir(directory) {
+        match std::fs::DirBuilder::new().mode(mode).create(directory) {
             Ok(()) => made.0.push(directory.to_owned()),
             // Someone else was faster.
             Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {}

@@ -1,10 +1,12 @@
 //! The real editors on a terminal, each configured by someone who wants copies of
 //! everything. Before kb runs one, it is run without kb: it must leave a copy
-//! then, or the test shows nothing.
+//! then, or the test shows nothing. With kb the terminal goes away first, while something
+//! is typed and not saved.
 
 use std::time::{Duration, Instant};
 
 use super::Editing;
+use super::signals::{send, until};
 use crate::terminal::Terminal;
 
 /// How long an editor may take for what it does in the background.
@@ -24,6 +26,8 @@ struct Case {
     pause: Duration,
     /// What is typed to save and close.
     close: &'static str,
+    /// Whether it keeps what is not saved when its terminal goes away.
+    recovers: bool,
 }
 
 const VIMRC: &str = "\
@@ -71,6 +75,7 @@ const VIM: Case = Case {
     insert: "gg\"ayyO# LINE\u{1b}/LINE\r",
     pause: Duration::from_millis(500),
     close: ":wq\r",
+    recovers: true,
 };
 
 const NEOVIM: Case = Case {
@@ -87,6 +92,7 @@ const NANO: Case = Case {
     insert: "# LINE\r\u{17}LINE\r",
     pause: Duration::from_millis(300),
     close: "\u{f}\r\u{18}",
+    recovers: true,
 };
 
 const EMACS: Case = Case {
@@ -96,6 +102,7 @@ const EMACS: Case = Case {
     insert: "# LINE\r",
     pause: Duration::from_millis(2500),
     close: "\u{18}\u{13}\u{18}\u{3}",
+    recovers: true,
 };
 
 const MICRO: Case = Case {
@@ -106,6 +113,7 @@ const MICRO: Case = Case {
     // It makes its copies every eight seconds.
     pause: Duration::from_millis(9500),
     close: "\u{13}\u{11}",
+    recovers: false,
 };
 
 fn type_slowly(terminal: &mut Terminal, keys: &str) {
@@ -174,15 +182,36 @@ fn check(case: &Case) {
 
     // With kb.
     editing.setup.world.env("EDITOR", case.command);
-    let mut terminal = Terminal::start(&editing, "edit db-secret.yaml");
-    terminal.wait_for(&editing.canary);
     let typed = editing.canary.replace("canary", "typed");
-    type_slowly(&mut terminal, &case.insert.replace("LINE", &typed));
+    let assert_none = |when: &str| {
+        for needle in [&typed, &editing.canary] {
+            let found = editing.world.files_containing(needle.as_bytes());
+            assert!(found.is_empty(), "{}, {when}: {found:?}", case.command);
+        }
+    };
+    let type_line = || {
+        let mut terminal = Terminal::start(&editing, "edit db-secret.yaml");
+        terminal.wait_for(&editing.canary);
+        type_slowly(&mut terminal, &case.insert.replace("LINE", &typed));
+        terminal
+    };
+    let terminal = type_line();
     std::thread::sleep(case.pause);
-    for needle in [&typed, &editing.canary] {
-        let found = editing.world.files_containing(needle.as_bytes());
-        assert!(found.is_empty(), "{}, while open: {found:?}", case.command);
-    }
+    assert_none("while open");
+    drop(terminal);
+    until(|| editing.in_memory().is_empty());
+    assert_none("after a hang-up");
+    let mut terminal = if case.recovers {
+        assert_eq!(editing.drafts().len(), 1, "{}", case.command);
+        let mut terminal = Terminal::start(&editing, "edit db-secret.yaml --resume");
+        terminal.wait_for(&typed);
+        terminal
+    } else {
+        editing.assert_no_trace();
+        type_line()
+    };
+    std::thread::sleep(Duration::from_millis(300));
+    assert_none("while open again");
     type_slowly(&mut terminal, case.close);
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen}");
@@ -223,6 +252,74 @@ fn emacs_leaves_no_copy_whatever_its_init_file_asks_for() {
 #[test]
 fn micro_leaves_no_copy_whatever_its_settings_ask_for() {
     check(&MICRO);
+}
+
+/// What vim has not saved is in its swap file, which only vim reads.
+#[test]
+fn unsaved_changes_of_vim_survive_a_kill_and_another_editor() {
+    let mut editing = Editing::new("swap").with_secret();
+    editing.setup.world.env("EDITOR", "vim");
+    let mut terminal = Terminal::start(&editing, "edit db-secret.yaml");
+    terminal.wait_for(&editing.canary);
+    let typed = editing.canary.replace("canary", "typed");
+    type_slowly(
+        &mut terminal,
+        &format!("ggO# {typed}, and more than vim keeps back\u{1b}"),
+    );
+    let directory = editing.memory.join(&editing.in_memory()[0]);
+    let swap = directory.join("text/db-secret.yaml.swp");
+    until(|| {
+        let swap = std::fs::read(&swap).unwrap_or_default();
+        swap.windows(typed.len())
+            .any(|part| part == typed.as_bytes())
+    });
+    let editor = std::fs::read_to_string(directory.join("editor")).expect("recorded");
+    let (editor, _) = editor.split_once(' ').expect("a pid");
+    let status = std::fs::read_to_string(format!("/proc/{editor}/status")).expect("it runs");
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    send(&editing, "KILL", parent.expect("a parent").trim());
+    send(&editing, "KILL", editor);
+    terminal.end();
+    editing.secrets(&["drafts"]).assert_code(0);
+    editing.assert_none_on_disk();
+    assert_eq!((editing.in_memory().len(), editing.drafts().len()), (0, 1));
+    // Another editor shows what was saved, and the swap file is not lost with it.
+    editing.editor("sed -i s/admin/owner/ \"$1\"");
+    let run = editing.edit(&["db-secret.yaml", "--resume"]);
+    let err = run.assert_code(0).err();
+    assert!(
+        err.contains("cannot recover them") && err.contains("still there"),
+        "{err}"
+    );
+    assert_eq!(editing.drafts().len(), 1);
+    editing.setup.world.env("EDITOR", "vim");
+    let mut terminal = Terminal::start(&editing, "edit db-secret.yaml --resume");
+    terminal.wait_for(&typed);
+    type_slowly(&mut terminal, ":wq\r");
+    assert_eq!(terminal.end().0, Some(0));
+    assert!(editing.world.read("db-secret.yaml").contains(&typed));
+    assert_eq!(editing.drafts().len(), 0);
+}
+
+/// What is copied from the text to another buffer is in no swap file.
+#[test]
+fn another_buffer_of_vim_has_no_swap_file() {
+    let mut editing = Editing::new("buffer").with_secret();
+    editing.world.write_home(".vimrc", VIMRC);
+    for directory in VIM.directories {
+        std::fs::create_dir_all(editing.world.home().join(directory)).expect("mkdir");
+    }
+    editing.setup.world.env("EDITOR", "vim");
+    let mut terminal = Terminal::start(&editing, "edit db-secret.yaml");
+    terminal.wait_for(&editing.canary);
+    editing.world.write("notes", "notes of mine\n");
+    let keys = ":%y\r:new\rVp:e! notes\rVp:new\rPihello, this is more than twenty keys\u{1b}";
+    type_slowly(&mut terminal, keys);
+    std::thread::sleep(Duration::from_millis(500));
+    editing.assert_none_on_disk();
+    drop(terminal);
+    until(|| editing.in_memory().is_empty());
+    editing.assert_none_on_disk();
 }
 
 /// vim lets Ctrl-C through to what it runs, and so to kb, which must go on.

@@ -173,30 +173,6 @@ fn swap_that_is_not_encrypted_is_a_warning() {
     );
 }
 
-/// Any run of kb clears it, whatever it is for, and touches nothing else.
-#[test]
-fn what_a_kill_left_is_cleared_by_the_next_run() {
-    let editing = Editing::new("stale");
-    let stale = editing.memory.join("kb-edit-dead0000");
-    std::fs::create_dir_all(stale.join("text")).expect("mkdir");
-    std::fs::write(stale.join("text/x.yaml"), &editing.canary).expect("write");
-    std::os::unix::fs::symlink(editing.world.home(), stale.join("home")).expect("link");
-    let precious = editing.world.write_home("precious", "x");
-    let link = editing.memory.join("kb-edit-link0000");
-    std::os::unix::fs::symlink(editing.world.home(), &link).expect("link");
-    editing.decrypt(&["no-such-file"]).assert_code(1);
-    assert!(!stale.exists() && precious.exists() && link.is_symlink());
-    std::fs::remove_file(&link).expect("remove");
-    editing.assert_no_trace();
-    // Somebody else's stays.
-    let theirs = editing.memory.join("kb-edit-theirs00");
-    std::fs::create_dir(&theirs).expect("mkdir");
-    if std::os::unix::fs::chown(&theirs, Some(12345), None).is_ok() {
-        editing.decrypt(&["no-such-file"]).assert_code(1);
-        assert!(theirs.exists());
-    }
-}
-
 #[test]
 fn editors_that_keep_copies_elsewhere_are_a_warning() {
     let mut editing = Editing::new("warned").with_secret();

@@ -1,8 +1,10 @@
 //! `edit`: plaintext in an editor and nowhere else. Editors are scripts, but for
 //! `editors`, where the real ones run on a terminal.
 
+mod drafts;
 mod editors;
 mod files;
+mod killed;
 mod memory;
 mod readers;
 mod refusals;
@@ -13,7 +15,7 @@ mod unsaved;
 use std::path::PathBuf;
 use std::process::Command;
 
-use testkit::Run;
+use testkit::{Run, Tools};
 
 use crate::Setup;
 
@@ -115,13 +117,14 @@ impl Editing {
         run.assert_code(0).out().to_owned()
     }
 
-    /// No plaintext is on a disk or in memory, and no directory of kb's either.
+    /// No plaintext is on a disk or in memory, no directory of kb's, and no draft.
     #[track_caller]
     fn assert_no_trace(&self) {
         self.assert_none_on_disk();
         let found = self.world.memory_containing(self.canary.as_bytes());
         assert_eq!(found, [] as [PathBuf; 0], "in memory");
         assert_eq!(self.in_memory(), [] as [String; 0]);
+        assert_eq!(self.drafts(), [] as [PathBuf; 0]);
     }
 
     #[track_caller]
@@ -138,13 +141,44 @@ impl Editing {
             .collect()
     }
 
-    /// Exactly one text is kept; its path.
+    /// The drafts of this setup's person.
+    fn drafts(&self) -> Vec<PathBuf> {
+        let directory = self.world.home().join(".local/state/kb/drafts");
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    }
+
+    /// Exactly one text is kept, and nowhere but as a draft; the text, as age itself
+    /// decrypts it with the cluster's key.
     #[track_caller]
-    fn kept(&self) -> PathBuf {
-        let names = self.in_memory();
-        assert_eq!(names.len(), 1, "{names:?}");
-        assert!(names[0].starts_with("kb-kept-"), "{names:?}");
-        self.memory.join(&names[0])
+    fn draft(&self) -> String {
+        self.draft_for(&self.entry("age.agekey").expect("a key"))
+    }
+
+    /// The same with another private key.
+    #[track_caller]
+    fn draft_for(&self, key: &str) -> String {
+        assert_eq!(self.in_memory(), [] as [String; 0]);
+        self.assert_none_on_disk();
+        let drafts = self.drafts();
+        assert_eq!(drafts.len(), 1, "{drafts:?}");
+        let plaintext = self.decrypt_draft(&drafts[0], key);
+        let (line, rest) = plaintext.split_once('\n').expect("a line");
+        let length = line.strip_prefix("text 0 ").expect("the text");
+        rest[..length.parse().expect("a length")].to_owned()
+    }
+
+    /// All that is in a draft.
+    fn decrypt_draft(&self, draft: &std::path::Path, key: &str) -> String {
+        let identity = self.world.root().join("identity");
+        std::fs::write(&identity, key).expect("write");
+        let mut age = self
+            .world
+            .tool_cmd(&Tools::get().age, ["--decrypt", "--identity"]);
+        age.arg(&identity).arg(draft);
+        let run = self.world.run(age);
+        run.assert_code(0);
+        String::from_utf8_lossy(&run.stdout).into_owned()
     }
 }
 

@@ -318,10 +318,8 @@ fn a_rule_that_changes_while_the_editor_is_open_keeps_the_text() {
             &["was changed while the editor was open", "--resume"],
         );
         assert_eq!(std::fs::read(editing.world.path(name)).ok(), before);
-        let kept = editing.kept().join("text").join(name);
-        let kept = std::fs::read_to_string(kept).expect("the text");
+        let kept = editing.draft();
         assert!(kept.contains("owner") && kept.contains(&editing.canary));
-        editing.assert_none_on_disk();
         // As the rules were it can be saved.
         editing.world.write(".sops.yaml", &config);
         editing.editor("touch \"$1\"");

@@ -2,6 +2,7 @@
 
 use super::Editing;
 use crate::assert_fails;
+use crate::terminal::Terminal;
 
 /// Puts each of the texts in turn into the buffer, and keeps what it showed.
 fn typing(editing: &mut Editing, texts: &[&str]) {
@@ -100,12 +101,9 @@ fn what_the_cluster_would_refuse_comes_back_too() {
         assert!(shown(&editing, 1).contains(words), "{}", shown(&editing, 1));
         assert!(!run.err().contains("hunter2"), "{}", run.err());
         assert!(!editing.world.path("new-secret.yaml").exists());
-        // Emptied, the text is given up as it was before, and not lost.
-        let kept = editing.kept().join("text/new-secret.yaml");
-        assert_eq!(std::fs::read_to_string(kept).expect("kept"), text);
-        let run = editing.edit(&["new-secret.yaml", "--discard"]);
-        run.assert_code(0);
-        assert_eq!(editing.in_memory(), [] as [String; 0]);
+        // Without a terminal it can come again, and must not be in the way then.
+        assert!(!run.err().contains("--resume"), "{}", run.err());
+        editing.assert_no_trace();
     }
 }
 
@@ -181,7 +179,7 @@ fn text_that_sops_refuses_comes_back_in_every_format() {
             let before = exists.then(|| editing.world.read(name));
             typing(&mut editing, &[bad]);
             let run = editing.edit(&[name]);
-            assert_fails(&run, 1, &["was not saved", "--resume"]);
+            assert_fails(&run, 1, &["was not saved"]);
             assert!(!run.err().contains("hunter2"), "{name}: {}", run.err());
             assert!(
                 shown(&editing, 1).starts_with(sign),
@@ -201,7 +199,7 @@ fn text_that_sops_refuses_comes_back_in_every_format() {
                     .then(|| editing.world.read(name)),
                 before
             );
-            editing.edit(&[name, "--discard"]).assert_code(0);
+            editing.assert_no_trace();
             let _ = std::fs::remove_file(editing.world.path(name));
         }
     }
@@ -211,17 +209,19 @@ fn text_that_sops_refuses_comes_back_in_every_format() {
 fn closing_it_unchanged_gives_up_and_keeps_the_text() {
     let mut editing = Editing::new("giveup").with_secret();
     let before = editing.world.read("db-secret.yaml");
-    let bad = format!("{HEAD}stringData:\n  user: [{}\n", editing.canary);
+    let bad = format!("{HEAD}stringData:\n  user: [unclosed\n");
     typing(&mut editing, &[&bad]);
-    let run = editing.edit(&["db-secret.yaml"]);
-    assert_fails(
-        &run,
-        1,
-        &["the text was not saved", "--resume", "--discard"],
-    );
+    let (code, screen) = Terminal::start(&editing, "edit db-secret.yaml").end();
+    assert_eq!(code, Some(1), "{screen}");
+    for words in ["the text was not saved", "--resume", "--discard"] {
+        assert!(screen.contains(words), "no {words} in {screen}");
+    }
     assert_eq!(editing.world.read("db-secret.yaml"), before);
-    let kept = editing.kept().join("text/db-secret.yaml");
-    assert_eq!(std::fs::read_to_string(kept).expect("kept"), bad);
+    for round in [0, 1] {
+        let shown = editing.world.tmp().join(format!("shown-{round}"));
+        std::fs::remove_file(shown).expect("removed");
+    }
+    assert_eq!(editing.draft(), bad);
     let rounds = std::fs::read_to_string(editing.world.tmp().join("count"));
     assert_eq!(rounds.expect("counted").trim(), "2");
     // Nothing else begins in the meantime.
@@ -234,9 +234,16 @@ fn closing_it_unchanged_gives_up_and_keeps_the_text() {
 fn a_script_that_makes_it_worse_each_time_comes_to_an_end() {
     let mut editing = Editing::new("forever").with_secret();
     editing.editor("echo '  x: [' >> \"$1\"");
+    let (code, screen) = Terminal::start(&editing, "edit db-secret.yaml").end();
+    assert_eq!(code, Some(1), "{screen}");
+    assert!(screen.contains("the text was not saved"), "{screen}");
+    assert!(editing.draft().contains("  x: ["));
+    editing
+        .edit(&["db-secret.yaml", "--discard"])
+        .assert_code(0);
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["the text was not saved"]);
-    editing.kept();
+    editing.assert_no_trace();
 }
 
 /// sops encrypts comments among the values, and no others. A value that was
@@ -253,9 +260,70 @@ fn a_comment_that_would_stay_in_plaintext_comes_back() {
         editing.editor(&format!("sed -i '{script}' \"$1\""));
         let run = editing.edit(&[name]);
         assert_fails(&run, 1, &["a comment would stay in plaintext"]);
-        editing.assert_none_on_disk();
-        editing.edit(&[name, "--discard"]).assert_code(0);
+        editing.assert_no_trace();
     }
+}
+
+/// Whatever a substitution for the whole text does to them.
+#[test]
+fn lines_of_kb_are_not_saved_however_they_were_changed() {
+    let mut editing = Editing::new("lines");
+    let text = format!("{HEAD}stringdata:\n  p: hunter2\n");
+    let fix = "s/stringdata/stringData/";
+    for (number, more) in [
+        "",
+        "s/^/  /;s/^  \\([^#]\\)/\\1/",
+        "s/^## /# /",
+        "s/^## //",
+        "s/^## kb/# note/",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("q{number}-secret.yaml");
+        let typed = editing.world.tmp().join("typed");
+        std::fs::write(&typed, &text).expect("write");
+        editing.editor(&format!(
+            "if [ -e '{0}' ]; then mv '{0}' \"$1\"; else sed -i '{fix};{more}' \"$1\"; fi",
+            typed.display()
+        ));
+        let run = editing.edit(&[&name]);
+        run.assert_code(0);
+        let plaintext = editing.plaintext(&name);
+        assert!(plaintext.contains("hunter2"), "{more}: {plaintext}");
+        let encrypted = editing.world.read(&name);
+        for text in [&plaintext, &encrypted] {
+            assert!(
+                !text.contains("not saved") && !text.contains("Save it"),
+                "{more}: {text}"
+            );
+            assert!(!text.contains('#'), "{more}: {text}");
+        }
+    }
+}
+
+/// One that an older kb has saved: it is removed, and that is said.
+#[test]
+fn a_line_of_kb_in_a_file_is_named_and_removed() {
+    let mut editing = Editing::new("older");
+    let secret = format!("## kb: not saved: x\n{}", editing.secret());
+    editing.encrypt("db-secret.yaml", &secret);
+    let before = editing.world.read("db-secret.yaml");
+    editing.editor("touch \"$1\"");
+    let run = editing.edit(&["db-secret.yaml"]);
+    assert!(
+        run.assert_code(0).err().contains("saving removes them"),
+        "{}",
+        run.err()
+    );
+    assert_eq!(editing.world.read("db-secret.yaml"), before);
+    editing.editor("sed -i s/admin/owner/ \"$1\"");
+    editing.edit(&["db-secret.yaml"]).assert_code(0);
+    let plaintext = editing.plaintext("db-secret.yaml");
+    assert!(
+        plaintext.contains("owner") && !plaintext.contains("kb:"),
+        "{plaintext}"
+    );
 }
 
 /// A Secret may have no value yet, and then nothing of it is encrypted.

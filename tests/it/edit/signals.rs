@@ -1,6 +1,5 @@
 //! kb is told to end while an editor runs.
 
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
@@ -8,11 +7,11 @@ use super::Editing;
 use crate::terminal::Terminal;
 
 /// An editor that has typed something and goes on; kb, and the editor's pid.
-fn typing(editing: &mut Editing, more: &str) -> (Running, String) {
+pub(super) fn typing(editing: &mut Editing, more: &str) -> (Running, String) {
     let pid = editing.world.root().join("editor-pid");
     let canary = editing.canary.clone();
     editing.editor(&format!(
-        "echo 'x: {canary}' >> \"$1\"; {more}\necho $$ > '{0}.new'; mv '{0}.new' '{0}'\nexec sleep 60",
+        "echo 'x: {canary}' >> \"$1\"; {more}\necho $$ > '{0}.new'; mv '{0}.new' '{0}'\nexec sleep 300",
         pid.display()
     ));
     // The tests themselves may have been started with signals ignored.
@@ -25,19 +24,19 @@ fn typing(editing: &mut Editing, more: &str) -> (Running, String) {
 }
 
 /// kb as it runs. A test that fails leaves it not running.
-struct Running(Option<Child>);
+pub(super) struct Running(Option<Child>);
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub(super) fn start(mut command: Command) -> Self {
         Self(Some(command.spawn().expect("kb")))
     }
 
-    fn pid(&self) -> String {
+    pub(super) fn pid(&self) -> String {
         self.0.as_ref().expect("it runs").id().to_string()
     }
 
     /// Waits for the end.
-    fn end(mut self) -> (ExitStatus, String) {
+    pub(super) fn end(mut self) -> (ExitStatus, String) {
         let child = self.0.as_mut().expect("it runs");
         let deadline = Instant::now() + Duration::from_secs(20);
         while child.try_wait().expect("wait").is_none() {
@@ -59,7 +58,7 @@ impl Drop for Running {
     }
 }
 
-fn until(condition: impl Fn() -> bool) {
+pub(super) fn until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < deadline, "it takes too long");
@@ -67,12 +66,12 @@ fn until(condition: impl Fn() -> bool) {
     }
 }
 
-fn send(editing: &Editing, signal: &str, pid: &str) {
+pub(super) fn send(editing: &Editing, signal: &str, pid: &str) {
     let line = format!("kill -{signal} {pid}");
     editing.world.tool("sh", ["-c", &line]).assert_code(0);
 }
 
-fn is_running(pid: &str) -> bool {
+pub(super) fn is_running(pid: &str) -> bool {
     // A process that nobody waits for stays as a zombie.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')')
@@ -80,7 +79,7 @@ fn is_running(pid: &str) -> bool {
 }
 
 #[test]
-fn told_to_end_it_ends_the_editor_and_empties_the_memory() {
+fn told_to_end_it_ends_the_editor_and_keeps_what_was_saved_there() {
     // One editor ends when it is told to, one does not.
     for (signal, more) in [("TERM", ""), ("HUP", ""), ("TERM", "trap '' TERM")] {
         let mut editing = Editing::new("signals").with_secret();
@@ -96,10 +95,36 @@ fn told_to_end_it_ends_the_editor_and_empties_the_memory() {
         let (status, err) = child.end();
         assert_eq!(status.code(), Some(1), "{signal} {more}: {err}");
         assert!(err.contains("error: kb was told to end"), "{err}");
+        let resume = format!(
+            "to go on with it: kb k secrets edit db-secret.yaml --resume -n {}",
+            editing.namespace
+        );
+        assert!(err.contains(&resume), "{err}");
         assert!(!is_running(&editor), "{signal} {more}: the editor runs on");
         assert_eq!(editing.world.read("db-secret.yaml"), before);
-        editing.assert_no_trace();
+        assert!(
+            editing
+                .draft()
+                .ends_with(&format!("x: {}\n", editing.canary))
+        );
     }
+}
+
+/// Nothing new was typed: there is nothing to keep.
+#[test]
+fn told_to_end_with_an_unchanged_text_it_leaves_nothing() {
+    let mut editing = Editing::new("untouched").with_secret();
+    let pid = editing.world.root().join("editor-pid");
+    editing.editor(&format!(
+        "echo $$ > '{0}.new'; mv '{0}.new' '{0}'; exec sleep 60",
+        pid.display()
+    ));
+    let command = editing.edit_by("env", ["--default-signal=TERM"]);
+    let child = Running::start(command);
+    until(|| pid.exists());
+    send(&editing, "TERM", &child.pid());
+    assert_eq!(child.end().0.code(), Some(1));
+    editing.assert_no_trace();
 }
 
 /// An editor behind a wrapper script is a child of that.
@@ -118,7 +143,7 @@ fn what_the_editor_has_started_ends_too() {
     // Before its pipes are read, which what runs on would hold open for a minute.
     until(|| !is_running(&child.pid()) && !is_running(pid.trim()));
     assert_eq!(child.end().0.code(), Some(1));
-    editing.assert_no_trace();
+    editing.draft();
 }
 
 /// A key service that is far away makes sops slow; here it is the shell before it.
@@ -153,12 +178,12 @@ fn told_to_end_while_sops_encrypts_it_ends() {
         "it waited for sops"
     );
     assert_eq!(editing.world.read("db-secret.yaml"), before);
-    editing.assert_no_trace();
+    assert!(editing.draft().contains("user: owner"));
 }
 
 /// The window is closed, or the connection lost.
 #[test]
-fn a_terminal_that_goes_away_empties_the_memory() {
+fn a_terminal_that_goes_away_leaves_nothing_in_memory() {
     let mut editing = Editing::new("window").with_secret();
     editing.setup.world.env("EDITOR", "vim");
     let mut terminal = Terminal::start(&editing, "edit db-secret.yaml");
@@ -171,7 +196,7 @@ fn a_terminal_that_goes_away_empties_the_memory() {
 /// JSON has no comments, so kb says the reason, and waits until it is read.
 #[test]
 fn while_kb_waits_for_enter_it_can_be_told_to_end() {
-    for (keys, kept) in [("\u{3}", true), ("", false)] {
+    for keys in ["\u{3}", ""] {
         let mut editing = Editing::new("enter");
         let config = format!("creation_rules:\n  - age: {}\n", editing.recipient());
         editing.world.write(".sops.yaml", config);
@@ -191,10 +216,7 @@ fn while_kb_waits_for_enter_it_can_be_told_to_end() {
         }
         let (code, screen) = terminal.end();
         assert_eq!(code, Some(1), "{screen}");
-        match kept {
-            true => drop(editing.kept()),
-            false => editing.assert_no_trace(),
-        }
+        assert_eq!(editing.draft().trim(), text);
     }
 }
 
@@ -210,7 +232,7 @@ fn interrupts_do_not_end_it() {
     assert!(is_running(&editor) && is_running(&child.pid()));
     send(&editing, "TERM", &child.pid());
     child.end();
-    editing.assert_no_trace();
+    editing.draft();
 }
 
 #[test]
@@ -227,33 +249,6 @@ fn under_nohup_a_hangup_changes_nothing() {
     assert!(editing.plaintext("db-secret.yaml").contains("user: owner"));
 }
 
-#[test]
-fn killed_outright_it_leaves_the_text_to_the_next_run() {
-    let mut editing = Editing::new("kill").with_secret();
-    let before = editing.world.read("db-secret.yaml");
-    let (child, editor) = typing(&mut editing, "");
-    // While it lives, another run leaves it alone, and says that it is there.
-    let mut other = editing.command(&["edit", "db-secret.yaml"]);
-    other.env("EDITOR", "true");
-    let run = editing.world.run(other);
-    assert!(
-        run.assert_code(0)
-            .err()
-            .contains("another kb edits db-secret.yaml"),
-        "{}",
-        run.err()
-    );
-    assert_eq!(editing.in_memory().len(), 1);
-    send(&editing, "KILL", &child.pid());
-    send(&editing, "KILL", &editor);
-    assert_eq!(child.end().0.signal(), Some(9));
-    assert_eq!(editing.in_memory().len(), 1);
-    editing.assert_none_on_disk();
-    editing.decrypt(&["db-secret.yaml"]).assert_code(0);
-    assert_eq!(editing.world.read("db-secret.yaml"), before);
-    editing.assert_no_trace();
-}
-
 /// An editor that fails or is killed has perhaps saved something before.
 #[test]
 fn an_editor_that_is_killed_loses_nothing() {
@@ -266,10 +261,7 @@ fn an_editor_that_is_killed_loses_nothing() {
         err.contains("ended with signal 9") && err.contains("--resume"),
         "{err}"
     );
-    let kept = editing.kept();
-    let text = std::fs::read_to_string(kept.join("text/db-secret.yaml")).expect("kept");
-    assert!(text.contains(&editing.canary));
-    editing.assert_none_on_disk();
+    assert!(editing.draft().contains(&format!("x: {}", editing.canary)));
     editing
         .edit(&["db-secret.yaml", "--discard"])
         .assert_code(0);

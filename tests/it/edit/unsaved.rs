@@ -6,13 +6,11 @@ use super::Editing;
 use crate::slow_proxy::SlowProxy;
 use crate::{assert_fails, mount_namespace};
 
-/// Checks that the one text that is kept is this, and that it is on no disk.
+/// Checks that the one text that is kept is this, as a draft and nowhere else.
 #[track_caller]
-fn assert_kept(editing: &Editing, name: &str, words: &str) {
-    let path = editing.kept().join("text").join(name);
-    let text = std::fs::read_to_string(path).expect("the text");
+fn assert_kept(editing: &Editing, words: &str) {
+    let text = editing.draft();
     assert!(text.contains(words), "{text}");
-    editing.assert_none_on_disk();
 }
 
 #[test]
@@ -32,13 +30,13 @@ fn a_file_that_someone_else_changed_is_not_overwritten() {
         1,
         &[
             "db-secret.yaml was changed by someone else meanwhile",
-            "hint: the text is kept in memory",
+            "hint: the text is kept encrypted for age1",
             "kb k secrets edit db-secret.yaml --resume",
             "--discard",
         ],
     );
     assert_eq!(editing.world.read("db-secret.yaml"), theirs);
-    assert_kept(&editing, "db-secret.yaml", "user: owner");
+    assert_kept(&editing, "user: owner");
     // No second text beside it.
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["is not saved yet", "--resume", "--discard"]);
@@ -51,7 +49,7 @@ fn a_file_that_someone_else_changed_is_not_overwritten() {
         run.err()
     );
     assert_eq!(editing.world.read("db-secret.yaml"), theirs);
-    assert_kept(&editing, "db-secret.yaml", "user: owner");
+    assert_kept(&editing, "user: owner");
     // Going on with it says whose version it replaces, and saves it as it is.
     let shown = editing.world.tmp().join("shown");
     editing.editor(&format!(
@@ -89,7 +87,7 @@ fn a_new_file_that_someone_else_made_is_not_overwritten() {
     let run = editing.edit(&["deep/db-secret.yaml"]);
     assert_fails(&run, 1, &["changed by someone else meanwhile", "--resume"]);
     assert_eq!(std::fs::read_to_string(&file).expect("read"), "theirs\n");
-    assert_kept(&editing, "db-secret.yaml", "user: admin");
+    assert_kept(&editing, "user: admin");
     std::fs::remove_file(&file).expect("remove");
     editing.editor("touch \"$1\"");
     // From another directory, and by another name of the same file.
@@ -163,7 +161,7 @@ fn in_a_full_memory_the_text_is_kept() {
     ));
     let script = format!(
         "mount -t tmpfs -o size=64k none '{memory}'; export XDG_RUNTIME_DIR='{memory}'
-        \"$@\"; echo \"code $?\"; rm '{memory}/filler'; cp '{memory}'/kb-kept-*/text/* kept
+        \"$@\"; echo \"code $?\"; rm '{memory}/filler'; cp ~/.local/state/kb/drafts/*.age kept
         EDITOR='sed -i s/*/aGk=/' \"$@\" --resume; echo \"code $?\"; ls '{memory}'"
     );
     let command = editing.edit_with_mounts(&script);
@@ -179,7 +177,9 @@ fn in_a_full_memory_the_text_is_kept() {
         "{}",
         run.err()
     );
-    assert_eq!(editing.world.read("kept"), text);
+    let key = editing.entry("age.agekey").expect("a key");
+    let kept = editing.decrypt_draft(&editing.world.path("kept"), &key);
+    assert!(kept.starts_with(&format!("text 0 {}\n{text}", text.len())));
 }
 
 /// Once, before the editor opens; so it may go away meanwhile.
@@ -212,7 +212,7 @@ fn when_sops_fails_the_text_is_kept() {
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["sops cannot encrypt db-secret.yaml", "--resume"]);
     assert_eq!(editing.world.read("db-secret.yaml"), before);
-    assert_kept(&editing, "db-secret.yaml", "user: owner");
+    assert_kept(&editing, "user: owner");
     std::fs::remove_file(bin.join("mv")).expect("remove");
     editing.editor("touch \"$1\"");
     editing.edit(&["db-secret.yaml", "--resume"]).assert_code(0);
@@ -231,7 +231,7 @@ fn an_editor_that_fails_keeps_what_it_saved() {
     editing.editor("sed -i s/admin/owner/ \"$1\"; exit 3");
     let run = editing.edit(&["db-secret.yaml"]);
     assert_fails(&run, 1, &["ended with exit code 3", "--resume"]);
-    assert_kept(&editing, "db-secret.yaml", "user: owner");
+    assert_kept(&editing, "user: owner");
     // Going on, and giving up again, leaves it there; so does emptying it.
     let emptied = ": > \"$1\"";
     let replaced = "rm \"$1\"; mkdir \"$1\"; touch \"$1/x\"; exit 3";
@@ -244,7 +244,7 @@ fn an_editor_that_fails_keeps_what_it_saved() {
     ] {
         editing.editor(editor);
         editing.edit(&["db-secret.yaml", "--resume"]);
-        assert_kept(&editing, "db-secret.yaml", "user: owner");
+        assert_kept(&editing, "user: owner");
     }
     assert_eq!(editing.world.read("db-secret.yaml"), before);
     editing
@@ -274,7 +274,14 @@ fn a_file_that_sops_would_not_open_again_is_not_written() {
     let run = editing.edit(&["s.ini"]);
     assert_fails(&run, 1, &["sops cannot decrypt s.ini", "--resume"]);
     assert!(!editing.world.path("s.ini").exists());
-    assert_kept(&editing, "s.ini", "note");
+    // It takes two keys to open the file, and one would be enough for a draft.
+    assert!(
+        run.err().contains("in memory, until you log out"),
+        "{}",
+        run.err()
+    );
+    assert!(editing.drafts().is_empty());
+    editing.assert_none_on_disk();
 }
 
 /// A text that is gone is no text that was emptied.
@@ -293,6 +300,7 @@ fn a_text_that_is_taken_away_is_missed() {
 #[test]
 fn a_text_is_not_gone_on_with_for_another_key() {
     let mut editing = Editing::new("otherkey").with_secret();
+    let first = editing.entry("age.agekey").expect("a key");
     let (key, other) = crate::keypair(&editing.world);
     editing.editor("sed -i s/admin/owner/ \"$1\"; exit 1");
     editing.edit(&["db-secret.yaml"]).assert_code(1);
@@ -302,9 +310,13 @@ fn a_text_is_not_gone_on_with_for_another_key() {
     editing.put_key(&[("age.agekey", &key)]);
     editing.editor("touch \"$1\"");
     let run = editing.edit(&["db-secret.yaml", "--resume"]);
-    assert_fails(&run, 1, &["is for another key now", &other, "--discard"]);
+    assert_fails(
+        &run,
+        1,
+        &["no key of this cluster opens the draft", "--discard"],
+    );
     assert_eq!(editing.world.read("db-secret.yaml"), theirs);
-    assert_kept(&editing, "db-secret.yaml", "user: owner");
+    assert!(editing.draft_for(&first).contains("user: owner"));
 }
 
 /// A text that is what the file holds by now is no text to keep.

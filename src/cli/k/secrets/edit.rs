@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use super::drafts::{self, words as draft_words};
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint};
+use crate::cli::options::quoted;
 use crate::cli::servers::require_accepted;
 use crate::core::disk;
-use crate::core::edit::{self, EditError, Options, Round, Saved, Session, Surroundings, Target};
+use crate::core::edit::{
+    self, Adopted, EditError, Kept, Options, Round, Saved, Session, Surroundings, Target, Unsaved,
+};
 use crate::core::editor::Editor;
-use crate::core::private_dir::{Kept, Places};
 use crate::core::repository;
 use crate::core::sops_config::{self, ConfigError};
 
@@ -25,10 +28,13 @@ const PATIENCE: Timespec = Timespec {
 const KEEP_NOTHING: &str =
     "vim, neovim, nano, emacs and micro are started so that they keep nothing";
 
+const NEEDS_VIM: &str = "The draft is still there, for the changes in it that only vim recovers.";
+
 /// Create or edit an encrypted file
 ///
 /// Opens the plaintext in $SOPS_EDITOR, $EDITOR or $VISUAL. It is in memory only,
-/// and gone from there when kb ends. The key comes from the cluster, which is
+/// and deleted there when kb ends. What could not be saved is kept as a draft, encrypted
+/// for the keys of the rule of the file: see `kb k secrets drafts`. The key comes from the cluster, which is
 /// asked once, before the editor opens. A new file is encrypted by the rules of
 /// .sops.yaml; in one that exists, values that do not change keep their
 /// ciphertext.
@@ -46,11 +52,11 @@ pub struct Edit {
     #[arg(long, conflicts_with = "discard")]
     keep_readers: bool,
 
-    /// Go on with the text that could not be saved
+    /// Go on with the draft of this file, a text that could not be saved
     #[arg(long, conflicts_with = "discard")]
     resume: bool,
 
-    /// Throw away the text that could not be saved
+    /// Throw away the draft of this file
     #[arg(long)]
     discard: bool,
 
@@ -63,16 +69,20 @@ impl Edit {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let file = context.file(&self.path)?;
         let places = context.environment.places();
+        let drafts = context.environment.drafts();
+        // What is adopted is locked by this run itself.
+        let open_elsewhere = edit::is_open_elsewhere(&file, &places);
+        let adopted = drafts::adopt(context);
+        let editors: Vec<u32> = editors_of(&file, &adopted);
         if self.discard {
-            return discard(context, &file, &places);
+            return discard(context, &file, adopted);
         }
-        let resumed = match self.resume {
-            true => Some(kept(context, &file, &places)?),
-            false => None,
+        let resumed = if self.resume {
+            Some(newest(context, &file, adopted)?)
+        } else {
+            edit::check_nothing_waits(&file, adopted, &drafts)?;
+            None
         };
-        if resumed.is_none() {
-            edit::check_nothing_waits(&file, &places)?;
-        }
         let editor = Editor::find(context.environment.variables(), &context.directory);
         let editor = editor.map_err(EditError::from)?;
 
@@ -82,8 +92,8 @@ impl Edit {
         }
         let mut sops = context.find_sops()?;
         sops.require_version()?;
-        let text = resumed.as_ref().map(Kept::path);
-        let still_kept = |error: EditError| still_kept(error, &file, text.as_deref());
+        let kept = resumed.as_ref().map(Unsaved::kept);
+        let still_kept = |error: EditError| still_kept(error, kept.as_ref());
         let git = context.git_of(&file);
         let around = Surroundings {
             named: named.as_ref(),
@@ -118,12 +128,24 @@ impl Edit {
             ignore_mac: self.ignore_mac,
             keep_readers: self.keep_readers,
             servers: &servers,
+            drafts: &drafts,
+            resume: self.resume_command(context, &file),
+            keeps_refused: std::io::stdin().is_terminal(),
             resumed,
         };
-        let open_elsewhere = edit::is_open_elsewhere(&file, &places);
         let session = Session::open(target, cluster, &sops, options);
         let mut session = session.map_err(still_kept)?;
         warn(context, &session, &editor, &file, open_elsewhere);
+        for pid in editors {
+            context.report.warning(
+                &format!(
+                    "the editor of a killed kb still has {} open (pid {pid}): what is saved there does not get into the file",
+                    file.display()
+                ),
+                None,
+            );
+        }
+        let needs_vim = session.needs_vim() && !editor.recovers_swap_of_vim();
         loop {
             if editor.has_window() {
                 let name = editor.name();
@@ -143,6 +165,12 @@ impl Edit {
                 }
                 round => {
                     say(context, &file, created, &round);
+                    if let Round::Unchanged { at_once: true, .. } = round {
+                        warn_of_waiting(context, &editor);
+                    }
+                    if needs_vim && matches!(round, Round::Saved(_) | Round::Unchanged { .. }) {
+                        context.report.say(NEEDS_VIM);
+                    }
                     return Ok(());
                 }
             }
@@ -150,17 +178,56 @@ impl Edit {
     }
 }
 
+impl Edit {
+    /// The command that goes on with a text that could not be saved.
+    fn resume_command(&self, context: &Context, file: &Path) -> String {
+        let mut arguments = format!(
+            "k secrets edit {} --resume",
+            quoted(&file.to_string_lossy())
+        );
+        for (given, option) in [
+            (self.ignore_mac, " --ignore-mac"),
+            (self.keep_readers, " --keep-readers"),
+            (self.allow_disk, " --allow-disk"),
+        ] {
+            if given {
+                arguments.push_str(option);
+            }
+        }
+        context.report.kb(&arguments)
+    }
+}
+
 /// An error before a text that was kept could be opened again: it still is.
-fn still_kept(error: EditError, file: &Path, text: Option<&Path>) -> EditError {
-    match text {
+fn still_kept(error: EditError, kept: Option<&Kept>) -> EditError {
+    match kept {
         None => error,
-        Some(text) => EditError::Kept {
-            path: file.to_owned(),
-            text: text.to_owned(),
-            in_memory: true,
-            ignore_mac: false,
+        Some(kept) => EditError::Kept {
+            kept: Box::new(kept.clone()),
             source: Box::new(error),
         },
+    }
+}
+
+/// Editors that have the file open although their kb was killed.
+fn editors_of(file: &Path, adopted: &Adopted) -> Vec<u32> {
+    let target = edit::identity(file);
+    let open = adopted.open.iter();
+    let of_file = open.filter(|(head, _)| head.target == target);
+    of_file.map(|(_, pid)| *pid).collect()
+}
+
+/// An editor that hands the file to a window and ends would have its text deleted.
+fn warn_of_waiting(context: &Context, editor: &Editor) {
+    if context.report.reaches_a_person() {
+        let name = editor.name();
+        let text = format!(
+            "{name} ended at once: if it has a window open, what is saved there does not get into the file"
+        );
+        let hint = format!(
+            "use an option with which it waits until the file is closed, such as: export EDITOR='{name} --wait'"
+        );
+        context.report.warning(&text, Some(&Hint::Text(hint)));
     }
 }
 
@@ -194,24 +261,24 @@ fn wait_for_enter<'a>(
 }
 
 /// The newest text that was kept.
-fn kept(context: &Context, file: &Path, places: &Places) -> Result<Kept, EditError> {
-    let (kept, more) = edit::kept(file, places)?;
+fn newest(context: &Context, file: &Path, adopted: Adopted) -> Result<Unsaved, EditError> {
+    let drafts = context.environment.drafts();
+    let (newest, more) = edit::unsaved(file, adopted, &drafts)?;
     if more > 0 {
+        let age = draft_words::ago(newest.kept().head.since);
         context.report.say(&format!(
-            "There are {} texts for {}. This is about the newest; then come the others.",
+            "There are {} texts for {}. This is about the newest ({age}); then come the others.",
             more + 1,
             file.display()
         ));
     }
-    Ok(kept)
+    Ok(newest)
 }
 
-fn discard(context: &Context, file: &Path, places: &Places) -> Result<(), Failure> {
-    kept(context, file, places)?.discard();
-    let name = file.display();
-    context
-        .report
-        .say(&format!("The text for {name} is gone from memory."));
+fn discard(context: &Context, file: &Path, adopted: Adopted) -> Result<(), Failure> {
+    newest(context, file, adopted)?.discard()?;
+    let text = format!("The draft for {} was thrown away.", file.display());
+    context.report.say(&text);
     Ok(())
 }
 
@@ -265,7 +332,16 @@ fn warn(
     if open_elsewhere {
         report.warning(
             &format!("another kb edits {} now", file.display()),
-            text("whoever saves last is finding, and keeps the text").as_ref(),
+            text("the second save is rejected, and its text is kept").as_ref(),
+        );
+    }
+    if session.needs_vim() && !editor.recovers_swap_of_vim() {
+        report.warning(
+            &format!(
+                "the draft has changes that were not saved in vim, and {} cannot recover them",
+                editor.name()
+            ),
+            text("export EDITOR=vim, or the editor in which they were typed").as_ref(),
         );
     }
     if session.is_behind() {
@@ -286,11 +362,17 @@ fn say(context: &Context, file: &Path, created: bool, round: &Round<'_>) {
             let done = if saved.created { "Created" } else { "Saved" };
             format!("{done} {name}, encrypted for {}.", readers(saved))
         }
-        Round::Unchanged { mac_matches: true } if created => {
+        Round::Unchanged {
+            mac_matches: true, ..
+        } if created => {
             format!("Nothing was typed: {name} was not made.")
         }
-        Round::Unchanged { mac_matches: true } => format!("Nothing was changed in {name}."),
-        Round::Unchanged { mac_matches: false } => format!(
+        Round::Unchanged {
+            mac_matches: true, ..
+        } => format!("Nothing was changed in {name}."),
+        Round::Unchanged {
+            mac_matches: false, ..
+        } => format!(
             "Nothing was saved: the MAC of {name} still does not match. To mend it, save the text in the editor, changed if it writes nothing else."
         ),
         Round::KeptAsBefore => format!(

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod decrypt;
+pub mod drafts;
 pub mod edit;
 pub mod exec;
 mod finding;
@@ -22,6 +23,8 @@ pub enum Secrets {
     Init(init::Init),
     /// Create or edit an encrypted file
     Edit(edit::Edit),
+    /// List texts of edit that could not be saved, or throw them away
+    Drafts(drafts::Drafts),
     /// Print the plaintext of an encrypted file
     Decrypt(decrypt::Decrypt),
     /// Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
@@ -41,6 +44,7 @@ impl Secrets {
         match self {
             Self::Init(init) => init.run(context),
             Self::Edit(edit) => edit.run(context),
+            Self::Drafts(drafts) => drafts.run(context),
             Self::Decrypt(decrypt) => decrypt.run(context),
             Self::Status(status) => status.run(context),
             Self::Check(check) => check.run(context),

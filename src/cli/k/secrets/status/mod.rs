@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::drafts::{self, words as draft_words};
 use super::finding::{Finding, SopsCommand};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -56,6 +57,7 @@ impl Status {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         context.stdout.check_open("what was found")?;
         let (root, git) = context.repository();
+        let drafts = drafts::Found::below(context, &root);
         let named = context.found_config();
         let skip = context.skipped(&self.skip, std::slice::from_ref(&root))?;
         let sops = context.find_sops()?;
@@ -79,13 +81,15 @@ impl Status {
         let secret = request.secret;
         let command = SopsCommand::new(context);
         let sections = words::sections(&secret, cluster.target(), &audit, &mut found, &command);
+        let mut remarks = words::remarks(&audit, &found, &command);
+        remarks.extend(draft_words::remarks(&drafts));
         let report = Report {
             target: cluster.target(),
             secret: secret.to_string(),
             audit: &audit,
             found: &found,
             sections,
-            remarks: words::remarks(&audit, &found, &command),
+            remarks,
             unseen: words::unseen(&audit, &found),
         };
         match self.output {
