@@ -66,20 +66,24 @@ impl Exchanging {
         command.args(["k", "secrets", "-n", &self.namespace, "init", "--force"]);
         let spawned = self.world.spawn(command);
         let deadline = Instant::now() + Duration::from_secs(30);
-        let pid = loop {
+        let thread = loop {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             let stopped = text
                 .lines()
                 .find(|line| line.contains("stopped by SIGSTOP"));
             if let Some(line) = stopped {
-                break line.split(' ').next().expect("a pid").to_owned();
+                break line.split(' ').next().expect("a thread").to_owned();
             }
             assert!(Instant::now() < deadline, "it did not stop: {text}");
             std::thread::sleep(Duration::from_millis(5));
         };
         save();
-        // Its threads stop one after the other: one that does so later has to hear it again.
-        let pid = pid.parse().ok().and_then(Pid::from_raw).expect("a pid");
+        // strace counts for each thread, so another one may stop as well, in the second round.
+        let status = std::fs::read_to_string(format!("/proc/{thread}/status"));
+        let status = status.expect("it is stopped");
+        let pid = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+        let pid = pid.and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
+        let pid = pid.expect("a process");
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
