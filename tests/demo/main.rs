@@ -90,12 +90,21 @@ fn run(keep: bool) -> Result<()> {
     ensure!(changed.lines().count() <= 6, "the diff is not small");
 
     say(
-        "A text that is not good comes back in the editor with the reason above it;\n\
-         # given up, it stays in memory.",
+        "A text that Kubernetes would refuse is not saved. On a terminal it comes back in the\n\
+         # editor, with the reason above it.",
     );
     demo.type_in(
         "EDITOR='sed -i s/owner/5432/' kb k secrets edit apps/db-secret.yaml; echo \"exit code $?\"",
     )?;
+
+    say(
+        "What was typed is kept where the editor or the connection fails: as a draft, which is\n\
+         # encrypted for the keys of the file's rule.",
+    );
+    demo.type_in(
+        "EDITOR='sh -c \"sed -i s/owner/root/ $0; exit 1\"' kb k secrets edit apps/db-secret.yaml; echo \"exit code $?\"",
+    )?;
+    demo.type_in("kb k secrets drafts")?;
     demo.type_in("kb k secrets edit apps/db-secret.yaml --discard")?;
 
     say("A second init changes nothing.");

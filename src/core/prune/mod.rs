@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::cluster::{Cluster, ClusterError, Kustomization, Mode, SecretName};
+use super::drafts::Drafts;
 use super::flux_secret::{Dropped, FetchError, Journal, JournalError, SecretCopy, copies};
 use super::git::{Git, GitError};
 use super::identity::Identity;
@@ -53,6 +54,8 @@ pub struct Request {
     pub said: Vec<SaidDeployed>,
     /// The checks that keep no key.
     pub despite: Vec<Check>,
+    /// Texts that could not be saved.
+    pub drafts: Drafts,
 }
 
 /// Verdicts about retired keys.
@@ -180,6 +183,7 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
         .collect();
     let judge = Judge::new(held.iter().copied());
     let recipients: Vec<_> = held.iter().map(|key| key.recipient().cloned()).collect();
+    let in_use = &recipients[retired.len()..];
     let mut look = Look {
         request,
         judge: &judge,
@@ -195,6 +199,7 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
     let ours: Vec<&Kustomization> = kustomizations.iter().filter(ours).collect();
     let deployed = deployed::revisions(&ours, &request.said)?;
     look.at_all(&deployed)?;
+    look.at_drafts(in_use);
     let Look {
         found, mut remarks, ..
     } = look;

@@ -7,7 +7,7 @@ use crate::core::identity::Recipient;
 /// A check that keeps keys, by the name that `--despite` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
-    /// Files and rules of this working tree, and what is staged.
+    /// Files and rules of this working tree, what is staged, and drafts.
     WorkingTree,
     /// The commit that is checked out.
     Head,
@@ -83,6 +83,8 @@ pub enum Place {
     Kustomizations,
     /// The entry of retired keys.
     Secret,
+    /// Texts that could not be saved.
+    Drafts,
 }
 
 /// Why it is needed there, or may be.

@@ -8,6 +8,7 @@ use super::judge::{Judge, Keys, Verdict};
 use super::revision::Revisions;
 use super::tree::{self, InTree};
 use super::{Check, Need, Place, PruneError, Remarks, Request, Why};
+use crate::core::drafts::Draft;
 use crate::core::git::{Git, GitError, Upstream, Worktree};
 use crate::core::identity::Recipient;
 use crate::core::reencrypt::Tree;
@@ -118,6 +119,30 @@ impl Look<'_> {
         match self.request.gone.iter().find(is_unfound) {
             None => Ok(()),
             Some(path) => Err(PruneError::SkipsNothing { path: path.clone() }),
+        }
+    }
+
+    /// Drafts that no key in use opens. Of other repositories too: nothing tells whether
+    /// their key is this cluster's alone.
+    pub(super) fn at_drafts(&mut self, in_use: &[Option<Recipient>]) {
+        let (drafts, _) = self.request.drafts.all();
+        for key in self.judge.all() {
+            let recipient = &self.recipients[key];
+            let is_only_for_it = |draft: &&Draft| {
+                let mut named = draft.head.recipients.iter();
+                let opens = |key: &Recipient| in_use.iter().flatten().any(|it| it == key);
+                recipient
+                    .as_ref()
+                    .is_some_and(|key| draft.head.recipients.contains(key))
+                    && !named.any(opens)
+            };
+            let needing = drafts.iter().filter(is_only_for_it);
+            let files: Vec<PathBuf> = needing.map(|draft| draft.head.target.clone()).collect();
+            if !files.is_empty() {
+                let why = Why::Files(files);
+                self.found
+                    .add([key].into(), Check::WorkingTree, Place::Drafts, why);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{FILE, Pruning};
+use super::{FILE, Pruning, SECRET};
 use crate::assert_fails;
 
 const CHECKS: [&str; 8] = [
@@ -423,4 +423,35 @@ fn gits_configuration_hides_nothing() {
     std::fs::write(pruning.world.path(".git/config"), "[broken").expect("write");
     assert_fails(&pruning.prune(&["--yes"]), 1, &["git rev-parse failed"]);
     assert!(pruning.retired_entry().is_some());
+}
+
+/// A text that could not be saved is in nobody's repository.
+#[test]
+fn a_draft_that_no_key_in_use_opens_keeps_its_key() {
+    let pruning = Pruning::new("draft");
+    pruning.put_key(&[("age.agekey", &pruning.old_key)]);
+    pruning.rule_for(&pruning.old);
+    pruning.encrypt_for(&pruning.old, FILE, SECRET);
+    let mut edit = pruning.command(&["edit", FILE]);
+    edit.env("EDITOR", r#"sh -c "sed -i s/hunter2/hunter3/ $0; exit 1""#);
+    pruning.world.run(edit).assert_code(1);
+
+    pruning.put_keys(&[&pruning.old_key]);
+    pruning.rule_for(&pruning.new);
+    pruning.encrypt_for(&pruning.new, FILE, SECRET);
+    let run = pruning.prune(&["--yes"]);
+    assert_fails(
+        &run,
+        1,
+        &[
+            "the list of drafts has files that are encrypted for it",
+            "kb k secrets drafts",
+        ],
+    );
+    assert!(pruning.retired_entry().is_some());
+    assert_eq!(pruning.kept_by(&[]), ["working-tree"]);
+    let discard = pruning.command(&["edit", FILE, "--discard"]);
+    pruning.world.run(discard).assert_code(0);
+    pruning.prune(&["--yes"]).assert_code(0);
+    assert_eq!(pruning.retired_entry(), None);
 }

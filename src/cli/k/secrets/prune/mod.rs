@@ -124,6 +124,7 @@ impl Prune {
             gone,
             said: self.deployed.clone(),
             despite: self.despite.clone(),
+            drafts: context.environment.drafts(),
         })
     }
 

@@ -157,6 +157,7 @@ fn in_words(place: &Place) -> String {
         }
         Place::Kustomizations => "the list of Kustomizations".to_owned(),
         Place::Secret => "the Secret".to_owned(),
+        Place::Drafts => "the list of drafts".to_owned(),
     }
 }
 
@@ -322,6 +323,11 @@ fn hints_for(need: &Need) -> Option<Hint> {
         (Why::Files(_), Place::Upstream(..) | Place::DefaultBranch(..)) => {
             text("push what is encrypted for the current key, or fetch it: git push, git fetch")
         }
+        (Why::Files(_), Place::Drafts) => Some(Hint::command(
+            "to see the drafts, and how to save or discard each:",
+            Program::Kb,
+            "k secrets drafts",
+        )),
         (Why::Files(_) | Why::Configs(_), _) => text(
             "check out there what is encrypted for the current key, or remove the worktree: git worktree list",
         ),
