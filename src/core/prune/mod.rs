@@ -113,7 +113,7 @@ pub enum PruneError {
     },
     /// Git reads another repository than the one that its `.git` seems to make.
     #[error(
-        "{} is not a Git repository: git reads the one of {} here",
+        "{} is not a Git repository: git reads the one of {} instead",
         .path.display(),
         .top.display()
     )]
