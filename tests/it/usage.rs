@@ -262,7 +262,7 @@ fn every_command_and_option_is_described() {
 
     Options:
           --ignore-mac
-              Open it even if the MAC does not match; saving it mends that
+              Open it even if the MAC does not match; saving it writes a new one
 
           --keep-readers
               Edit a file whose readers are not those of its rule, and leave them as they are

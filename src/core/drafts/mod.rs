@@ -55,7 +55,7 @@ pub enum DraftError {
     #[error("its rule names no age key that kb can encrypt a draft for")]
     NoKey,
     /// There is no state directory.
-    #[error("neither $XDG_STATE_HOME nor $HOME says where drafts are kept")]
+    #[error("neither $XDG_STATE_HOME nor $HOME is set, so there is no directory for drafts")]
     NoDirectory,
     /// The directory is not the person's own.
     #[error("cannot use {} for drafts", .path.display())]

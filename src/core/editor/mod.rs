@@ -89,7 +89,7 @@ pub enum EditorError {
         status: ExitStatus,
     },
     /// kb was told to end while it ran.
-    #[error("kb was told to end, and ended the editor")]
+    #[error("kb was stopped by a signal, and ended the editor")]
     Stopped,
 }
 
