@@ -271,7 +271,7 @@ fn every_command_and_option_is_described() {
               Go on with the draft of this file, a text that could not be saved
 
           --discard
-              Throw away the draft of this file
+              Throw away the newest draft of this file
 
           --allow-disk
               Put the plaintext on a disk, if there is no memory for it

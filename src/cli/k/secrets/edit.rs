@@ -57,7 +57,7 @@ pub struct Edit {
     #[arg(long, conflicts_with = "discard")]
     resume: bool,
 
-    /// Throw away the draft of this file
+    /// Throw away the newest draft of this file
     #[arg(long)]
     discard: bool,
 
