@@ -297,8 +297,8 @@ impl Looker<'_> {
             Ok(entry) => entry,
             Err(error) => {
                 let path = path_of(&error).unwrap_or(self.root);
-                // What went away while it was being looked for is not there. The root
-                // is what the person named.
+                // Files deleted during the walk are ignored, but not the root, which the
+                // person named.
                 if path == self.root || !error.io_error().is_some_and(is_gone) {
                     self.hit(Hit::Unread(path.to_owned()));
                 }

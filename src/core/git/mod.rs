@@ -47,7 +47,7 @@ const SETTINGS: [&str; 5] = [
     "color.grep=false",
 ];
 
-/// Why git did not tell.
+/// Why git failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// It could not be started.

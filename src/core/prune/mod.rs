@@ -10,9 +10,9 @@
 //! | `judge` | which keys a file needs |
 //! | `revision` | all files of a commit |
 //! | `tree` | all files of a working tree |
-//! | `places` | where is looked |
+//! | `places` | searches all places |
 //! | `deployed` | the revisions that Flux applies |
-//! | `needs` | the verdicts |
+//! | `needs` | the types of a verdict |
 //! | `restore` | puts a key back |
 
 mod deployed;
@@ -61,11 +61,11 @@ pub struct Prune {
     dropped: Dropped,
     /// The keys, in the order of the Secret.
     pub keys: Vec<RetiredKey>,
-    /// What to know, and no reason to keep them.
+    /// Findings that keep no key, such as other branches.
     pub remarks: Remarks,
 }
 
-/// What is no reason to keep a retired key.
+/// Findings that keep no key.
 #[derive(Debug, Default)]
 pub struct Remarks {
     /// The commits that were looked at.

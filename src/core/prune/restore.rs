@@ -1,4 +1,4 @@
-//! Puts a key that was pruned back.
+//! Puts back a key that was pruned.
 
 use crate::core::cluster::{Cluster, Mode, SecretName};
 use crate::core::flux_secret::{FetchError, Journal, JournalError};
