@@ -69,8 +69,8 @@ impl Context {
             ),
             Some(Exposure::Unencrypted) => (
                 format!(
-                    "the API server {server} is reached without TLS (context \"{context}\"): whoever is on the \
-                     way there gets your credentials, and can read and replace the private key"
+                    "the API server {server} is reached without TLS (context \"{context}\"): anyone on the network \
+                     path gets your credentials, and can read and replace the private key"
                 ),
                 Hint::command(
                     "if it has an https:// address:",

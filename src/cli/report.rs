@@ -9,7 +9,7 @@
     reason = "this is the one writer to stderr"
 )]
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
@@ -81,6 +81,14 @@ impl Report {
         let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}");
         bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
             .with_message(what)
+    }
+
+    /// Asks a question that nothing but `y` or `yes` agrees to.
+    pub fn confirm(&self, question: &str) -> bool {
+        self.ask(&format!("{question} [y/N] "));
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
     }
 
     /// Asks; the answer is typed in the same line.

@@ -1,6 +1,5 @@
 //! Asks before a key server that a rule names is used for the first time.
 
-use std::io;
 
 use super::context::Context;
 use super::environment::KEY_SERVERS;
@@ -99,13 +98,10 @@ fn is_accepted(context: &Context, named_by: &str, server: &str) -> bool {
         true => " without encryption",
         false => "",
     };
-    context.report.ask(&format!(
+    context.report.confirm(&format!(
         "{named_by} names the key server {server}: the data key is sent there{how}, with \
-         your credentials for it. Use it, now and later? [y/N] "
-    ));
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+         your credentials for it. Use it, now and later?"
+    ))
 }
 
 impl From<ServersError> for Failure {

@@ -1,4 +1,4 @@
-//! What messages repeat of text that someone else has written.
+//! Shortens foreign text, such as a server's answer, for messages.
 
 use std::borrow::Cow;
 

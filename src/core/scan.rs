@@ -10,7 +10,7 @@
 //! escapes, as `!!binary`, through `%TAG`, in UTF-16. Files that can hide one in such a way
 //! are parsed as well.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -18,17 +18,15 @@ use std::sync::{Mutex, PoisonError};
 use aho_corasick::AhoCorasick;
 use ignore::{DirEntry, WalkBuilder};
 
-use super::encrypted::{ENCRYPTED_VALUE, EncryptedFile, FileError, Format, Metadata};
+use super::encrypted::{ENCRYPTED_VALUE, EncryptedFile, FileError, Format, LARGEST, Metadata};
 use super::identity::Recipient;
 use super::parallel;
+use super::regular_file;
 use super::replace::is_temporary;
 use super::sops_config;
 
 /// Files of up to so many bytes are read before they are searched, larger ones meanwhile.
 const READ_WHOLE: u64 = 1 << 20;
-
-/// Files of more bytes are not read whole: no encrypted file is that large.
-pub const LARGEST: u64 = 64 << 20;
 
 /// What can hide a text from a search: escapes of YAML and JSON, and tags. Nothing else
 /// makes letters of other characters.
@@ -297,8 +295,8 @@ impl Looker<'_> {
             Ok(entry) => entry,
             Err(error) => {
                 let path = path_of(&error).unwrap_or(self.root);
-                // What went away while it was being looked for is not there. The root
-                // is what the person named.
+                // Files deleted during the walk are ignored, but not the root, which the
+                // person named.
                 if path == self.root || !error.io_error().is_some_and(is_gone) {
                     self.hit(Hit::Unread(path.to_owned()));
                 }
@@ -409,7 +407,7 @@ impl Looker<'_> {
     fn is_worth_parsing(&mut self, path: &Path) -> io::Result<bool> {
         let mut file = File::open(path)?;
         let Some(all) = &self.needles.all else {
-            self.buffer = fs::read(path)?;
+            self.buffer = regular_file::read(path, LARGEST)?;
             return Ok(true);
         };
         self.buffer.clear();
@@ -420,7 +418,7 @@ impl Looker<'_> {
             if is_searched && all.stream_find_iter(file).next().transpose()?.is_none() {
                 return Ok(false);
             }
-            self.buffer = fs::read(path)?;
+            self.buffer = regular_file::read(path, LARGEST)?;
             return Ok(true);
         }
         file.read_to_end(&mut self.buffer)?;

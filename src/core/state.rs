@@ -31,7 +31,7 @@ pub fn write(path: &Path, before: Option<&[u8]>, content: &[u8]) -> Result<(), R
         .commit()
 }
 
-/// Closes a directory of the person's to everyone else.
+/// Makes a directory accessible to its owner alone (0700).
 ///
 /// # Errors
 /// When it is not a directory, or another user's, or cannot be changed.

@@ -294,8 +294,11 @@ fn an_exec_plugin_that_fails_says_why_and_leaks_nothing() {
             "#!/bin/sh\necho secret-token\nexit 3\n",
             "it failed (exit status: 3)",
         ),
-        ("#!/bin/sh\necho secret-token\n", "no ExecCredential"),
-        ("#!/bin/sh\necho '{\"status\": {}}'\n", "no ExecCredential"),
+        ("#!/bin/sh\necho secret-token\n", "not an ExecCredential"),
+        (
+            "#!/bin/sh\necho '{\"status\": {}}'\n",
+            "not an ExecCredential",
+        ),
     ];
     for (text, words) in cases {
         let exec = json!({"apiVersion": api, "command": script(text), "interactiveMode": "Never"});

@@ -262,7 +262,7 @@ fn every_command_and_option_is_described() {
 
     Options:
           --ignore-mac
-              Open it even if the MAC does not match; saving it mends that
+              Open it even if the MAC does not match; saving it writes a new one
 
           --keep-readers
               Edit a file whose readers are not those of its rule, and leave them as they are
@@ -271,7 +271,7 @@ fn every_command_and_option_is_described() {
               Go on with the draft of this file, a text that could not be saved
 
           --discard
-              Throw away the draft of this file
+              Throw away the newest draft of this file
 
           --allow-disk
               Put the plaintext on a disk, if there is no memory for it

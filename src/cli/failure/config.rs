@@ -139,7 +139,7 @@ pub(super) fn replace_hint(error: &ReplaceError) -> String {
             quoted(&kept.to_string_lossy())
         ),
         ReplaceError::Unreadable { path, .. } => format!(
-            "ls -l {} shows whose it is",
+            "to see whose it is: ls -l {}",
             quoted(&path.to_string_lossy())
         ),
         ReplaceError::InTheWay { path, obstacle } => {

@@ -26,7 +26,7 @@ impl From<EditError> for Failure {
             EditError::Decrypt(DecryptError::Sops(SopsError::MacMismatch { file })) => failure
                 .hint("git log -p shows how it was changed; Flux applies it all the same, for it does not check the MAC")
                 .hint(format!(
-                    "--ignore-mac opens it, and saving mends it: look whether each value of {} is right",
+                    "--ignore-mac opens it, and saving it writes a new MAC: check each value of {} first",
                     file.display()
                 )),
             EditError::Decrypt(error) => error.into(),
@@ -122,25 +122,25 @@ impl From<EditError> for Failure {
             EditError::Gone { .. } => failure
                 .hint("the file is as it was; $EDITOR chooses another editor"),
             EditError::StillOpen { path, .. } => failure.hint_command(
-                "close the editor; then, to go on with what was saved there:",
+                "close that editor; then, to go on with the text that was saved in it:",
                 Program::Kb,
                 format!("k secrets edit {} --resume", quoted(&path.to_string_lossy())),
             ),
             EditError::Draft(error) => match error {
                 OpenError::Read { path, .. } => failure.hint(format!(
-                    "ls -l {} shows who may read it",
+                    "to see who can read it: ls -l {}",
                     quoted(&path.to_string_lossy())
                 )),
                 OpenError::NoKey { .. } => failure
-                    .hint("kb k secrets drafts shows for whom it is encrypted")
+                    .hint("to see which keys open it: kb k secrets drafts")
                     .hint(other_cluster),
                 OpenError::Damaged { path } => failure.hint(format!(
-                    "age --decrypt --identity KEY_FILE {} shows whether age opens it",
+                    "to see whether age can open it: age --decrypt --identity KEY_FILE {}",
                     quoted(&path.to_string_lossy())
                 )),
             },
             EditError::NotRemoved { path, .. } => failure.hint(format!(
-                "rm {}",
+                "to remove it: rm {}",
                 quoted(&path.to_string_lossy())
             )),
             EditError::Lost { .. } => {

@@ -33,7 +33,7 @@ impl From<FileError> for Failure {
                 quoted(&path.to_string_lossy())
             )),
             FileError::NotParsed { .. } => {
-                failure.hint("mend it first: sops cannot encrypt it as it is")
+                failure.hint("fix it first: sops cannot encrypt it as it is")
             }
             FileError::Damaged { path, .. } => failure.hint(history_command(&path)),
         }

@@ -16,7 +16,7 @@ use crate::core::sops::SopsError;
 /// So many files are named.
 const SHOWN: usize = 50;
 
-const NOTHING_CHANGED: &str = "nothing was changed: run it again when that is mended";
+const NOTHING_CHANGED: &str = "nothing was changed: run it again when that is fixed";
 const GO_ON: &str = "k secrets init --force";
 const USE_EXISTING: &str = "k secrets init --use-existing";
 const AGAIN: &str = "then run it again, with the same options; it goes on with the same key:";
@@ -318,7 +318,7 @@ fn hint_of(why: &Why) -> Hint {
         Why::Replace(error) => return Hint::Text(replace_hint(error).to_string()),
         Why::File(_) | Why::Unclear => "git log -p shows how the file was before",
         Why::NotForCluster => {
-            "git log -p shows whether the key was removed from its metadata; else one who can read it has to add this cluster's key"
+            "git log -p shows whether the key was removed from its metadata; if not, someone who can read the file must add this cluster's key"
         }
         Why::Changed => "run it again",
         Why::Unsure(_) => {

@@ -54,7 +54,7 @@ pub enum PluginError {
     #[error("it failed ({0})")]
     Failed(ExitStatus),
     /// It must ask a person, and there is no terminal.
-    #[error("it needs a terminal (interactiveMode: Always), and stdin is none")]
+    #[error("it needs a terminal (interactiveMode: Always), and stdin is not a terminal")]
     NoTerminal,
     /// It did not answer in time, and was ended.
     #[error("it did not answer within {} s", .limit.as_secs_f64())]
@@ -65,8 +65,8 @@ pub enum PluginError {
     /// Its answer cannot be read.
     #[error("its answer cannot be read")]
     Read(#[source] io::Error),
-    /// Its answer is no ExecCredential.
-    #[error("its answer is no ExecCredential with a token or a client certificate")]
+    /// Its answer is not an ExecCredential.
+    #[error("its answer is not an ExecCredential with a token or a client certificate")]
     Answer,
 }
 

@@ -1,4 +1,4 @@
-//! Waits where the API server asks for it.
+//! Sends requests again that the API server has put off.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

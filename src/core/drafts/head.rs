@@ -13,15 +13,15 @@ const VERSION: &[u8] = b"1";
 /// What can be known of an unsaved text without a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The one path that the file has for every run; absolute.
+    /// The absolute path of the file, the same for every run: see [`crate::core::edit::identity`].
     pub target: PathBuf,
-    /// The name that it was called by, by which editors and sops know what it is.
+    /// The file name that was given on the command line: editors and sops take the format from it.
     pub name: OsString,
     /// When the text was last written, in whole seconds.
     pub since: SystemTime,
     /// Who can open the draft; empty where the rule has no key that kb can encrypt for.
     pub recipients: Vec<Recipient>,
-    /// The command that goes on with the text, as a person types it.
+    /// The command that resumes the text, as a person types it.
     pub resume: String,
 }
 

@@ -28,9 +28,9 @@ pub use sealed::{Contents, EmergencyFile};
 
 /// The ending of a draft's name.
 const ENDING: &str = "age";
-/// So many letters and digits make the name of a draft its own.
+/// The number of random letters and digits in the name of a draft.
 const RANDOM_LENGTH: usize = 8;
-/// The part of a draft that is read for its head, in bytes.
+/// The number of bytes of a draft that are read to find its head.
 const LONGEST_HEAD: u64 = 256 * 1024;
 
 /// The directory of drafts.
@@ -51,11 +51,11 @@ pub struct Draft {
 /// Why there is no draft of a text.
 #[derive(Debug, thiserror::Error)]
 pub enum DraftError {
-    /// Nobody to encrypt it for.
+    /// There is no age key to encrypt it for.
     #[error("its rule names no age key that kb can encrypt a draft for")]
     NoKey,
     /// There is no state directory.
-    #[error("neither $XDG_STATE_HOME nor $HOME says where drafts are kept")]
+    #[error("neither $XDG_STATE_HOME nor $HOME is set, so there is no directory for drafts")]
     NoDirectory,
     /// The directory is not the person's own.
     #[error("cannot use {} for drafts", .path.display())]
@@ -66,7 +66,7 @@ pub enum DraftError {
         #[source]
         source: io::Error,
     },
-    /// What was left in memory cannot be read.
+    /// The text that a killed run left in memory cannot be read.
     #[error("cannot read {}", .path.display())]
     Unreadable {
         /// The text.
@@ -168,8 +168,7 @@ impl Drafts {
 }
 
 impl Draft {
-    /// Keeps other runs from going on with it, too; `None` if one does so already, or it
-    /// is gone.
+    /// Keeps other runs from resuming it; `None` if one does so already, or if it was deleted.
     pub fn lock(self) -> Option<LockedDraft> {
         let file = File::open(&self.path).ok()?;
         file.try_lock().ok()?;
@@ -220,7 +219,7 @@ impl LockedDraft {
     }
 }
 
-/// Removes what a run left that was killed while it wrote a draft.
+/// Removes the temporary files of runs that were killed while they wrote a draft.
 fn clear_temporary(directory: &Path) {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let temporary = entries.filter(|entry| replace::is_temporary(&entry.file_name()));

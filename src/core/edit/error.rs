@@ -105,7 +105,7 @@ pub enum EditError {
         retired: Recipient,
     },
     /// A text for this file waits to be saved.
-    #[error("a text for {} is not saved yet", .path.display())]
+    #[error("there is a draft for {} that is not saved yet", .path.display())]
     Waiting {
         /// The file.
         path: PathBuf,
@@ -113,7 +113,7 @@ pub enum EditError {
         kept: Box<Kept>,
     },
     /// There is no draft for this file.
-    #[error("no text for {} is kept", .path.display())]
+    #[error("there is no draft for {}", .path.display())]
     NothingKept {
         /// The file.
         path: PathBuf,
@@ -136,11 +136,11 @@ pub enum EditError {
         /// What is wrong with it.
         reason: String,
     },
-    /// kb was told to end.
-    #[error("kb was told to end: nothing was saved")]
+    /// kb got a signal to stop.
+    #[error("kb was stopped by a signal: nothing was saved")]
     Stopped,
     /// The editor, or someone else, took the text away.
-    #[error("the text is gone: {} was taken away while the editor ran", .path.display())]
+    #[error("the text is gone: {} was removed while the editor ran", .path.display())]
     Gone {
         /// Where it was.
         path: PathBuf,
@@ -152,7 +152,7 @@ pub enum EditError {
         reason: Box<EditError>,
     },
     /// Its editor still runs, and kb does not.
-    #[error("the editor that a killed kb opened {} in still runs (pid {pid})", .path.display())]
+    #[error("{} is still open in the editor of a killed kb (pid {pid})", .path.display())]
     StillOpen {
         /// The file.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! What is typed and not saved is kept: as a draft, or in memory where that cannot be had.
+//! Keeps unsaved text: as a draft, or in memory if no draft can be written.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,8 +13,8 @@ use super::text::is_blank;
 use crate::core::drafts::{Contents, DraftError, Head};
 
 impl Session<'_> {
-    /// Ends it; what was typed is kept, without kb's comments. Where the editor has left no
-    /// text, it is the one that it was given.
+    /// Ends the session and keeps the text, without kb's comments. If the editor left no text,
+    /// that is the text that it was given.
     pub(super) fn keep(mut self, source: EditError) -> EditError {
         let last = self.comments.without(&self.shown);
         let read = self.directory.read_text().ok().flatten();
@@ -51,12 +51,11 @@ impl Session<'_> {
         }
     }
 
-    /// Whether there is something that is neither in the file nor in the draft that is gone
-    /// on with.
+    /// Whether there is something that is neither in the file nor in the resumed draft.
     fn is_worth_keeping(&self, contents: &Contents, source: &EditError) -> bool {
         let text = contents.text.expose_secret();
         let shown = self.comments.without(&self.shown);
-        // What was typed before comes back with an objection.
+        // The text was rejected and shown again, and nobody has changed it since.
         let is_refused = self.objection.is_some() && text == shown.expose_secret();
         let is_safe = self.objection.is_none() && text == shown.expose_secret();
         let is_original = text == self.original.expose_secret();
@@ -69,7 +68,7 @@ impl Session<'_> {
         is_new_text || has_new_file
     }
 
-    /// Leaves the text in memory, where no draft can be written.
+    /// Leaves the text in memory, because no draft could be written.
     fn leave(
         mut self,
         text: &SecretBox<Vec<u8>>,
@@ -110,7 +109,7 @@ impl Session<'_> {
         }
     }
 
-    /// Ends without anything to keep but what was kept before.
+    /// Ends the session. Nothing new is kept; a resumed draft stays.
     pub(super) fn fail(self, source: EditError) -> EditError {
         match self.resumed {
             None => source,
@@ -121,10 +120,10 @@ impl Session<'_> {
         }
     }
 
-    /// Removes what was gone on with: it is saved, or kept anew.
+    /// Removes the resumed draft: its text is saved, or in a new draft.
     pub(super) fn discard_resumed(&mut self) {
         if let Some(resumed) = self.resumed.take() {
-            // What cannot be removed is named by the next run.
+            // If it cannot be removed, the next run lists it.
             let _ = resumed.discard();
         }
     }

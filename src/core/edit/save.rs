@@ -266,7 +266,7 @@ impl Saving<'_> {
 /// What sops has just written has a MAC that it does not take.
 fn wrong_mac() -> Trouble {
     Problem::new(
-        "this sops would not open it again, for it computes another MAC then: it does so with comments in a list, which take out, or get a newer sops",
+        "this sops could not open it again: it computes another MAC for comments in a list. Remove those comments, or install a newer sops",
     )
     .into()
 }

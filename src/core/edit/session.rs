@@ -42,12 +42,12 @@ pub struct Options<'a> {
     pub servers: &'a Servers,
     /// Where drafts are kept.
     pub drafts: &'a Drafts,
-    /// The command that goes on with a draft of this text.
+    /// The command that resumes a draft of this text.
     pub resume: String,
     /// Whether a text that was refused is kept. Not where it came from a pipe, from which
     /// it can come again.
     pub keeps_refused: bool,
-    /// A text to go on with.
+    /// The draft to resume.
     pub resumed: Option<Unsaved>,
 }
 
@@ -58,7 +58,7 @@ pub enum Round<'a> {
     /// The text is as it was: nothing was written.
     Unchanged {
         /// Whether the MAC of the file matches. If not, it was opened all the
-        /// same, and saving the text would have mended it.
+        /// same, and saving the text would have fixed it.
         mac_matches: bool,
         /// Whether the editor ended at once, and may not have waited for the person.
         at_once: bool,
@@ -101,11 +101,11 @@ pub struct Session<'a> {
     pub(super) head: Head,
     pub(super) keeps_refused: bool,
     pub(super) resumed: Option<Unsaved>,
-    /// Files of an editor that came with it, by name and digest.
+    /// The editor's files in the resumed draft, by name and digest.
     pub(super) resumed_files: Vec<(OsString, Vec<u8>)>,
     /// A swap file of vim with changes that are not saved, for the editor to recover.
     pub(super) swap: Option<OsString>,
-    /// The content of the file when the text was first opened, if it was gone on with.
+    /// The content of the file when the resumed text was first opened.
     pub(super) resumed_before: Option<Vec<u8>>,
     pub(super) ignore_mac: bool,
     pub(super) keep_readers: bool,
@@ -137,12 +137,12 @@ impl<'a> Session<'a> {
         self.directory.is_in_memory()
     }
 
-    /// Whether a text that is gone on with was opened when the file was another.
+    /// Whether the file has changed since the resumed text was first opened.
     pub fn is_behind(&self) -> bool {
         self.resumed.is_some() && self.resumed_before != self.target.before
     }
 
-    /// Whether a text that is gone on with has changes that only vim can recover.
+    /// Whether the resumed draft has changes that only vim can recover.
     pub fn needs_vim(&self) -> bool {
         self.swap.is_some()
     }
@@ -252,8 +252,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The text is in the file. What was gone on with is not needed any more, but for
-    /// changes that vim alone could have recovered.
+    /// The text is in the file. The resumed draft is deleted, unless it has changes that only
+    /// vim could have recovered.
     fn finish(&mut self) {
         let files = self.directory.emergency_files();
         let needs_vim = |file| swap::is_unsaved_in_vim(file) && self.came_along(file);
@@ -262,13 +262,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether a file beside the text is as it was in the draft that is gone on with.
+    /// Whether a file beside the text is as it was in the resumed draft.
     pub(super) fn came_along(&self, file: &EmergencyFile) -> bool {
         let mut resumed = self.resumed_files.iter();
         resumed.any(|(name, content)| *name == file.name && *content == digest(&file.content))
     }
 
-    /// A file whose MAC does not match is mended by saving it, also unchanged:
+    /// Saving a file whose MAC does not match fixes it, even if nothing was changed:
     /// sops writes only what differs, so the text gets an empty line in front,
     /// which means nothing.
     fn repaired(&self, text: &SecretBox<Vec<u8>>) -> Option<SecretBox<Vec<u8>>> {

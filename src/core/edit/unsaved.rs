@@ -1,5 +1,5 @@
-//! Texts that are not saved: drafts, and what runs have left in memory that were killed
-//! or could not write a draft.
+//! Texts that are not saved: drafts, and texts in memory, left by runs that were killed or
+//! could not write a draft.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -209,7 +209,7 @@ pub fn check_nothing_waits(
     }
 }
 
-/// What tells a text from another one.
+/// The SHA-256 of a text, to compare it without a copy.
 pub(super) fn digest(text: &SecretBox<Vec<u8>>) -> Vec<u8> {
     Sha256::digest(text.expose_secret()).to_vec()
 }

@@ -3,8 +3,8 @@
 //! What is given is evaluated after the person's own configuration and before the file is
 //! opened; the hook comes after those of the configuration.
 
-/// The arguments. `directory` is that of the text. A text that is gone on with counts as
-/// changed: emacs would not save it otherwise.
+/// The arguments. `directory` is that of the text. A resumed text counts as changed: emacs
+/// would not save it otherwise.
 pub(super) fn arguments(directory: &str, is_resumed: bool) -> Vec<String> {
     let changed = if is_resumed {
         "(set-buffer-modified-p t)"

@@ -89,7 +89,7 @@ pub enum EditorError {
         status: ExitStatus,
     },
     /// kb was told to end while it ran.
-    #[error("kb was told to end, and ended the editor")]
+    #[error("kb was stopped by a signal, and ended the editor")]
     Stopped,
 }
 
@@ -102,7 +102,7 @@ fn ending(status: &ExitStatus) -> String {
     }
 }
 
-/// How an editor goes on with a text that is not saved.
+/// How an editor opens a resumed draft.
 pub struct Resume<'a> {
     /// A swap file of vim, beside the text, with changes that vim is to recover.
     pub swap: Option<&'a OsStr>,
@@ -265,7 +265,7 @@ impl Editor {
         }
         command.args(&self.arguments);
         let text_directory = directory.text_directory();
-        // kb takes no place that is not text.
+        // kb uses no directory whose path is not UTF-8.
         let text_directory = text_directory.to_string_lossy();
         // Behind the person's options, of which the last one counts.
         match self.known.map(|known| &known.measure) {

@@ -11,7 +11,7 @@
 
 use super::Resume;
 
-/// The arguments. `directory` is that of the text. A text that is gone on with counts as
+/// The arguments. `directory` is that of the text. A resumed text counts as
 /// changed; if there is a swap file, vim recovers what is in it, and deletes it.
 pub(super) fn arguments(directory: &str, resume: Option<&Resume<'_>>) -> Vec<String> {
     let directory_literal = literal(directory);

@@ -480,7 +480,7 @@ impl Entry {
             found.map_or("", |located| located.text.as_str())
         };
         let reader = match kind {
-            kind if raw.is_ambiguous => Reader::unreadable(kind, "a field stands there twice"),
+            kind if raw.is_ambiguous => Reader::unreadable(kind, "an entry that has a field twice"),
             KeyKind::Age => Reader::age(text("recipient")),
             KeyKind::Pgp => Reader::pgp(text("fp")),
             KeyKind::Kms => Reader::Kms {

@@ -1,5 +1,5 @@
-//! What git gets of kb's environment. It contains keys and tokens, and git needs none: it
-//! contacts no server.
+//! The environment variables that git gets from kb. The environment can contain keys and
+//! tokens, and git needs none: it contacts no server.
 
 use std::ffi::{OsStr, OsString};
 
@@ -26,26 +26,33 @@ const NEEDED: [&str; 12] = [
 /// the real git.
 const NEEDED_BEGINNINGS: [&str; 5] = ["ASDF_", "DYLD_", "LC_", "MISE_", "XDG_"];
 
-/// git's own. Where kb runs in a hook, they lead to the repository.
+/// The beginning of git's own variables. In a hook, they name the repository.
 const OWN: &str = "GIT_";
-/// Those that say how, not where.
+/// Of these, the beginning of those that configure git and do not name a repository.
 const CONFIGURATION: &str = "GIT_CONFIG";
 
-/// What git needs where it is told the place of the repository.
+/// The variables for a git that is given the repository's directory.
 pub(super) fn without_place(environment: Variables) -> Variables {
     let mut variables = with_place(environment);
     variables.retain(|(name, _)| !begins(name, OWN) || begins(name, CONFIGURATION));
     variables
 }
 
-/// What git needs to find the repository that the environment names.
+/// The variables for a git that finds the repository by itself, or by `GIT_DIR`.
 pub(super) fn with_place(mut environment: Variables) -> Variables {
     environment.retain(|(name, _)| {
         NEEDED.iter().any(|needed| name == needed)
-            || NEEDED_BEGINNINGS.iter().any(|needed| begins(name, needed))
+            || NEEDED_BEGINNINGS.iter().any(|needed| begins(name, needed)) && !is_secret(name)
             || begins(name, OWN)
     });
     environment
+}
+
+/// Whether a variable is called after a secret, as MISE_GITHUB_TOKEN is.
+fn is_secret(name: &OsStr) -> bool {
+    let name = name.to_string_lossy().to_uppercase();
+    let called = ["TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "KEY"];
+    called.iter().any(|called| name.contains(called))
 }
 
 fn begins(name: &OsStr, beginning: &str) -> bool {
@@ -69,6 +76,7 @@ mod tests {
             "VAULT_TOKEN",
             "AWS_SECRET_ACCESS_KEY",
             "GITHUB_TOKEN",
+            "MISE_GITHUB_TOKEN",
             "KUBECONFIG",
         ];
         let variables = || names.map(|name| (name.into(), "x".into())).to_vec();

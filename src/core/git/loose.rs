@@ -1,5 +1,5 @@
-//! Objects that lie in a file each, which is how git stores what was just added. To
-//! ask a git process for thousands of them takes longer than to read them.
+//! Loose objects: one file each, which is how git stores what was just added. Reading
+//! thousands of them takes less time than asking a git process for them.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};

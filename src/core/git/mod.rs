@@ -47,7 +47,7 @@ const SETTINGS: [&str; 5] = [
     "color.grep=false",
 ];
 
-/// Why git did not tell.
+/// Why git failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// It could not be started.
@@ -63,7 +63,7 @@ pub enum GitError {
     },
     /// A program that the repository names cannot be turned off.
     #[error(
-        "the name of {filter} in git's configuration contains a character that kb cannot pass on to git"
+        "git's configuration has {filter}, whose name has a = or is not UTF-8, so kb cannot turn that filter off"
     )]
     Filter {
         /// The section of the configuration.

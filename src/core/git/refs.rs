@@ -1,4 +1,4 @@
-//! What names commits: branches, tags, remotes, worktrees, stashes.
+//! Names of commits: branches, tags, remotes, worktrees, stashes.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

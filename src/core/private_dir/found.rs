@@ -24,8 +24,8 @@ pub struct Left {
 }
 
 impl Left {
-    /// All that runs have left behind that are gone. What needs no more than to be deleted
-    /// is deleted.
+    /// The directories that ended runs have left behind with a text. Those without one are
+    /// deleted.
     pub fn all(places: &Places) -> Vec<Self> {
         for (path, _lock) in unlocked(places, GONE) {
             remove(&path);

@@ -10,9 +10,9 @@
 //! | `judge` | which keys a file needs |
 //! | `revision` | all files of a commit |
 //! | `tree` | all files of a working tree |
-//! | `places` | where is looked |
+//! | `places` | searches all places |
 //! | `deployed` | the revisions that Flux applies |
-//! | `needs` | the verdicts |
+//! | `needs` | the types of a verdict |
 //! | `restore` | puts a key back |
 
 mod deployed;
@@ -64,11 +64,11 @@ pub struct Prune {
     dropped: Dropped,
     /// The keys, in the order of the Secret.
     pub keys: Vec<RetiredKey>,
-    /// What to know, and no reason to keep them.
+    /// Findings that keep no key, such as other branches.
     pub remarks: Remarks,
 }
 
-/// What is no reason to keep a retired key.
+/// Findings that keep no key.
 #[derive(Debug, Default)]
 pub struct Remarks {
     /// The commits that were looked at.
@@ -116,7 +116,7 @@ pub enum PruneError {
     },
     /// Git reads another repository than the one that its `.git` seems to make.
     #[error(
-        "{} is not a Git repository: git reads the one of {} here",
+        "{} is not a Git repository: git reads the one of {} instead",
         .path.display(),
         .top.display()
     )]

@@ -1,4 +1,4 @@
-//! What needs a retired key: the vocabulary of the verdicts.
+//! The types of a verdict: what needs a retired key, where, and which check found it.
 
 use std::path::PathBuf;
 
@@ -130,7 +130,7 @@ pub struct RetiredKey {
     /// Its public key; `None` if kb cannot compute it: it is a post-quantum key, or a
     /// line that is not a key.
     pub recipient: Option<Recipient>,
-    /// What stands in the entry instead of a key: the number of such lines.
+    /// The number of lines in the entry that are not keys.
     pub bad_lines: usize,
     /// What needs it, or may.
     pub needs: Vec<Need>,

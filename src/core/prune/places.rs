@@ -1,5 +1,5 @@
-//! Where is looked for what needs the keys: this working tree, commits, other working
-//! trees.
+//! Searches all places for files that need the keys: this working tree, commits, other
+//! working trees.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Puts a key that was pruned back.
+//! Puts back a key that was pruned.
 
 use crate::core::cluster::{Cluster, Mode, SecretName};
 use crate::core::flux_secret::{FetchError, Journal, JournalError};
@@ -8,7 +8,7 @@ use crate::core::identity::{Identity, Recipient};
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// The cluster has no such Secret.
-    #[error("the cluster has no Secret {secret}, so there is no key beside which one is retired")]
+    #[error("the cluster has no Secret {secret} to put a retired key back into")]
     SecretMissing {
         /// The Secret.
         secret: SecretName,

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::judge::{Judge, Verdict};
-use crate::core::encrypted::Format;
+use crate::core::encrypted::{Format, LARGEST};
 use crate::core::git::{EntryKind, Git, GitError, Objects};
-use crate::core::scan::LARGEST;
 
 /// Git itself goes no deeper (`core.maxTreeDepth`).
 const DEEPEST: usize = 2048;

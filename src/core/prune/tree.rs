@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::judge::{Judge, Keys, Verdict};
 use super::revision::{Revisions, Seen};
+use crate::core::encrypted::LARGEST;
 use crate::core::git::{Git, GitError};
 use crate::core::identity::Recipient;
 use crate::core::parallel;
 use crate::core::reencrypt::{Tree, configs};
-use crate::core::scan::{LARGEST, Search};
+use crate::core::regular_file;
+use crate::core::scan::Search;
 use crate::core::sops_config::ConfigError;
 
 /// What a working tree has for the keys.
@@ -82,16 +84,16 @@ pub(super) fn look(tree: &Tree, judge: &Judge, recipients: &[Option<Recipient>])
 }
 
 fn judge_file(judge: &Judge, path: &Path) -> io::Result<Verdict> {
-    let file = File::open(path)?;
-    if file.metadata()?.len() > LARGEST {
-        let unclear = judge.is_traced_in(file)?.then(|| judge.all());
-        return Ok(Verdict {
-            unclear: unclear.unwrap_or_default(),
-            ..Verdict::default()
-        });
+    match regular_file::read(path, LARGEST) {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            let unclear = judge.is_traced_in(File::open(path)?)?.then(|| judge.all());
+            Ok(Verdict {
+                unclear: unclear.unwrap_or_default(),
+                ..Verdict::default()
+            })
+        }
+        content => Ok(judge.judge(path, &content?)),
     }
-    drop(file);
-    Ok(judge.judge(path, &std::fs::read(path)?))
 }
 
 /// What is staged and not committed: a commit would bring it back.

@@ -29,9 +29,9 @@ pub enum Why {
     /// It is not whole, or in UTF-16.
     #[error("it names the key, and kb cannot read its sops metadata")]
     Unclear,
-    /// Its rule names the cluster's key, and the file does not: someone may have taken it
-    /// out of the metadata, which nothing authenticates.
-    #[error("its rule names this cluster's key, and it is not encrypted for it")]
+    /// Its rule names the cluster's key, and the file does not: someone may have
+    /// removed it from the metadata, which nothing authenticates.
+    #[error("it is not encrypted for this cluster's key, which its rule names")]
     NotForCluster,
     /// Someone has to decide about its readers.
     #[error(transparent)]

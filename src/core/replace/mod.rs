@@ -54,7 +54,7 @@ pub enum ReplaceError {
     },
     /// Someone else changed the file in the very moment in which it was replaced, and
     /// could not be given theirs back.
-    #[error("{} was changed by someone else in that moment: their version is {}", .path.display(), .kept.display())]
+    #[error("{} was changed by someone else while kb replaced it: their version is {}", .path.display(), .kept.display())]
     Displaced {
         /// The file, which has kb's content now.
         path: PathBuf,
@@ -63,7 +63,7 @@ pub enum ReplaceError {
     },
     /// What was the file in the very moment in which it was replaced cannot be read, so
     /// someone else may have saved it. It was put back.
-    #[error("{} cannot be read any more, so someone else may have saved it in that moment", .path.display())]
+    #[error("{} cannot be read any more, and was not replaced: someone else may have saved it meanwhile", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -100,7 +100,7 @@ pub enum Refusal {
     },
     /// The repository holds the very Secret, and Flux would put the old key back.
     #[error(
-        "the Secret {secret} stands in this repository, from where Flux would put the old key back"
+        "a manifest of the Secret {secret} is in this repository: Flux would put the old key back from it"
     )]
     InRepository {
         /// The Secret.

@@ -81,7 +81,7 @@ pub enum SopsError {
         reader: String,
     },
     /// kb was told to end while it ran.
-    #[error("kb was told to end, and ended sops")]
+    #[error("kb was stopped by a signal, and ended sops")]
     Stopped,
     /// Anything else. What sops said is not repeated: many of its messages
     /// quote the file, and where a person typed a plaintext into an encrypted

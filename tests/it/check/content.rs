@@ -60,7 +60,7 @@ fn a_manifest_counts_only_if_it_is_a_secret_with_values() {
         "{}",
         run.err()
     );
-    assert!(run.err().contains("hint: mend it first"), "{}", run.err());
+    assert!(run.err().contains("hint: fix it first"), "{}", run.err());
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn an_encrypted_file_must_be_encrypted_throughout() {
     let encrypted = repository.world.read("db-secret.yaml");
     let typed = encrypted.replace("stringData:\n", "stringData:\n    token: hunter3\n");
     repository.world.write("db-secret.yaml", &typed);
-    let line = "db-secret.yaml: encrypted, but stringData.token stands in it in plaintext";
+    let line = "db-secret.yaml: encrypted, but stringData.token is in plaintext";
     let run = repository.assert_found(&[], &[line]);
     assert!(
         run.err()
@@ -127,13 +127,13 @@ fn an_encrypted_file_must_be_encrypted_throughout() {
     repository.world.write("db-secret.yaml", behind);
     repository.assert_found(
         &[],
-        &["db-secret.yaml: encrypted, but data.token stands in it in plaintext"],
+        &["db-secret.yaml: encrypted, but data.token is in plaintext"],
     );
     let second = format!("{encrypted}---\n{MANIFEST}");
     repository.world.write("db-secret.yaml", second);
     repository.assert_found(
         &[],
-        &["db-secret.yaml: encrypted, but stringData.password stands in it in plaintext"],
+        &["db-secret.yaml: encrypted, but stringData.password is in plaintext"],
     );
     let conflict = format!("<<<<<<< HEAD\n{encrypted}=======\n{MANIFEST}>>>>>>> main\n");
     repository.world.write("db-secret.yaml", conflict);
@@ -176,11 +176,11 @@ fn a_private_key_is_found_in_any_file_and_never_printed() {
     let run = repository.assert_found(
         &[],
         &[
-            "keys.bin:1: an age private key stands here",
-            "notes.txt:2: an age private key stands here",
-            "sops-age.yaml:5: an age private key stands here",
-            "src/main.rs:1: an age private key stands here",
-            "wide.txt:1: an age private key stands here",
+            "keys.bin:1: it contains an age private key",
+            "notes.txt:2: it contains an age private key",
+            "sops-age.yaml:5: it contains an age private key",
+            "src/main.rs:1: it contains an age private key",
+            "wide.txt:1: it contains an age private key",
         ],
     );
     assert!(!run.err().contains(&key[20..40]), "{}", run.err());
@@ -188,7 +188,7 @@ fn a_private_key_is_found_in_any_file_and_never_printed() {
     repository.check(&["--staged"]).assert_code(3);
     repository.assert_found(
         &["notes.txt"],
-        &["notes.txt:2: an age private key stands here"],
+        &["notes.txt:2: it contains an age private key"],
     );
     repository
         .check(&[
@@ -322,7 +322,7 @@ fn what_kb_cannot_read_is_no_all_clear() {
     });
     let run = repository.assert_found(&[], &lines.each_ref().map(String::as_str));
     assert!(
-        run.err().contains("hint: mend it first") && run.err().contains("narrower path_regex"),
+        run.err().contains("hint: fix it first") && run.err().contains("narrower path_regex"),
         "{}",
         run.err()
     );
@@ -387,7 +387,7 @@ fn what_kubectl_keeps_in_an_annotation_is_plaintext_too() {
     );
     assert_eq!(repository.world.read("db-secret.yaml"), manifest);
     repository.encrypt("db-secret.yaml", &manifest);
-    let run = repository.assert_found(&[], &["db-secret.yaml: encrypted, but the annotation last-applied-configuration stands in it in plaintext"]);
+    let run = repository.assert_found(&[], &["db-secret.yaml: encrypted, but the annotation last-applied-configuration is in plaintext"]);
     assert!(
         run.err()
             .contains("to take the annotation out: kb k secrets edit db-secret.yaml"),
@@ -442,7 +442,7 @@ fn a_value_typed_into_an_encrypted_file_is_found_in_every_format() {
         crate::assert_fails(
             &run,
             3,
-            &[&format!("{name}: encrypted, but"), "in it in plaintext"],
+            &[&format!("{name}: encrypted, but"), "in plaintext"],
         );
         repository.world.write(name, encrypted);
     }
@@ -461,7 +461,7 @@ fn a_value_typed_into_an_encrypted_file_is_found_in_every_format() {
     );
     repository.assert_found(
         &[],
-        &["app.yaml: encrypted, but other.password stands in it in plaintext"],
+        &["app.yaml: encrypted, but other.password is in plaintext"],
     );
 }
 
@@ -742,7 +742,7 @@ fn where_comments_decide_the_values_of_a_secret_are_looked_at_all_the_same() {
     repository.encrypt("cc/s.yaml", text);
     repository.assert_found(
         &[],
-        &["cc/s.yaml: encrypted, but stringData.forgotten stands in it in plaintext"],
+        &["cc/s.yaml: encrypted, but stringData.forgotten is in plaintext"],
     );
 }
 

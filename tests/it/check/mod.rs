@@ -86,7 +86,7 @@ impl Repository {
             "error: this must not be committed:",
             "error: the readers of these files differ from their rules:",
             "error: these files are not encrypted as their rules say:",
-            "error: no rule is for these files any more:",
+            "error: these files have no rule any more:",
             "error: kb cannot read these files:",
             "error: problems were found:",
         ];

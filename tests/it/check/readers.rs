@@ -238,7 +238,11 @@ fn a_key_of_any_kind_that_the_rule_does_not_name_is_found() {
         1,
     );
     repository.world.write("db-secret.yaml", twice);
-    repository.assert_one(OTHERS, "db-secret.yaml", &["a field stands there twice"]);
+    repository.assert_one(
+        OTHERS,
+        "db-secret.yaml",
+        &["an entry that has a field twice"],
+    );
 }
 
 /// Flux decrypts each document by its own metadata.

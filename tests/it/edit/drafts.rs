@@ -118,7 +118,7 @@ fn drafts_are_listed_without_a_cluster_and_thrown_away_by_name() {
         &["which drafts", "--all"],
     );
     let run = editing.secrets(&["drafts", "--discard", "no-secret.yaml"]);
-    assert_fails(&run, 1, &["no text for no-secret.yaml is kept"]);
+    assert_fails(&run, 1, &["there is no draft for no-secret.yaml"]);
     assert_eq!(editing.drafts().len(), 2);
     editing
         .secrets(&["drafts", "--discard", "new-secret.yaml"])
@@ -143,7 +143,7 @@ fn drafts_are_listed_without_a_cluster_and_thrown_away_by_name() {
 fn status_names_the_drafts_of_its_repository() {
     let mut editing = with_draft("remark");
     let before = editing.secrets(&["status"]);
-    let remark = "note: db-secret.yaml has a text that is not saved (";
+    let remark = "note: db-secret.yaml has a draft that is not saved (";
     assert!(before.out().contains(remark), "{}", before.out());
     let code = before.code;
     let other = editing.world.tmp().join("elsewhere");

@@ -288,7 +288,7 @@ fn unsaved_changes_of_vim_survive_a_kill_and_another_editor() {
     let run = editing.edit(&["db-secret.yaml", "--resume"]);
     let err = run.assert_code(0).err();
     assert!(
-        err.contains("cannot recover them") && err.contains("still there"),
+        err.contains("cannot recover them") && err.contains("was not deleted"),
         "{err}"
     );
     assert_eq!(editing.drafts().len(), 1);

@@ -62,7 +62,7 @@ fn the_next_status_keeps_it_and_says_so_on_a_terminal() {
         }
         let (_, screen) = Terminal::start(&editing, "status").end();
         assert!(
-            screen.contains("A killed kb left a text for db-secret.yaml"),
+            screen.contains("A killed kb left unsaved text for db-secret.yaml"),
             "{screen}"
         );
         assert!(
@@ -70,7 +70,7 @@ fn the_next_status_keeps_it_and_says_so_on_a_terminal() {
             "{screen}"
         );
         assert_eq!(
-            screen.contains("note: db-secret.yaml has a text that is not saved"),
+            screen.contains("note: db-secret.yaml has a draft that is not saved"),
             cluster
         );
         assert!(editing.draft().contains(&editing.canary));
@@ -117,7 +117,7 @@ fn while_its_editor_lives_it_is_left_alone_and_named() {
     let run = editing.world.run(other);
     assert!(run.assert_code(0).err().contains(&named), "{}", run.err());
     let run = editing.edit(&["db-secret.yaml", "--resume"]);
-    assert_fails(&run, 1, &["still runs", &editor, "close the editor"]);
+    assert_fails(&run, 1, &["is still open", &editor, "close that editor"]);
     let run = editing.secrets(&["drafts"]);
     assert!(
         run.assert_code(0).out().contains(&format!("pid {editor}")),

@@ -94,7 +94,7 @@ fn told_to_end_it_ends_the_editor_and_keeps_what_was_saved_there() {
         send(&editing, signal, &child.pid());
         let (status, err) = child.end();
         assert_eq!(status.code(), Some(1), "{signal} {more}: {err}");
-        assert!(err.contains("error: kb was told to end"), "{err}");
+        assert!(err.contains("error: kb was stopped by a signal"), "{err}");
         let resume = format!(
             "to go on with it: kb k secrets edit db-secret.yaml --resume -n {}",
             editing.namespace
@@ -172,7 +172,7 @@ fn told_to_end_while_sops_encrypts_it_ends() {
     let begun = Instant::now();
     let (status, err) = child.end();
     assert_eq!(status.code(), Some(1), "{err}");
-    assert!(err.contains("error: kb was told to end"), "{err}");
+    assert!(err.contains("error: kb was stopped by a signal"), "{err}");
     assert!(
         begun.elapsed() < Duration::from_secs(15),
         "it waited for sops"

@@ -253,7 +253,7 @@ fn an_editor_that_fails_keeps_what_it_saved() {
     editing.assert_no_trace();
     for option in ["--resume", "--discard"] {
         let run = editing.edit(&["db-secret.yaml", option]);
-        assert_fails(&run, 1, &["no text for db-secret.yaml is kept"]);
+        assert_fails(&run, 1, &["there is no draft for db-secret.yaml"]);
     }
 }
 

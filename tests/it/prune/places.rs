@@ -323,7 +323,7 @@ fn refs_that_were_never_fetched_are_warnings() {
     warnings(&[
         "the remote origin was never fetched",
         "the upstream origin/main is not in this clone",
-        "its date is not known",
+        "date unknown",
     ]);
     pruning.git(&["update-ref", "refs/remotes/origin/trunk", "HEAD"]);
     warnings(&[

@@ -253,7 +253,7 @@ fn a_file_whose_metadata_lost_the_key_is_named_and_is_not_exit_code_0() {
     let words = [
         "these files stay as they are:",
         FILE,
-        "its rule names this cluster's key, and it is not encrypted for it",
+        "it is not encrypted for this cluster's key, which its rule names",
         "1 file is not encrypted for this cluster, though its rule names it",
         "k secrets init --use-existing",
     ];

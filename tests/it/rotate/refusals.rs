@@ -149,7 +149,7 @@ fn a_repository_that_holds_the_very_secret_is_refused() {
         &run,
         1,
         &[
-            "stands in this repository",
+            "is in this repository",
             "infra/key.yaml",
             "put the old key back",
         ],
@@ -170,7 +170,7 @@ fn a_repository_that_holds_the_very_secret_is_refused() {
     );
     rotating.encrypt_by(&config, "infra/key.yaml");
     let run = rotating.force(&[]);
-    assert_fails(&run, 1, &["stands in this repository", "infra/key.yaml"]);
+    assert_fails(&run, 1, &["is in this repository", "infra/key.yaml"]);
     // Another cluster's Secret of that name is none of ours; that of people's own
     // keys may be.
     let (other, other_recipient) = keypair(&rotating.world);

@@ -123,7 +123,7 @@ fn values_that_stand_unencrypted_in_an_encrypted_file() {
     let screen = in_line.assert_all_found(
         &["values-not-encrypted", "other-selection"],
         &[
-            "encrypted, but stringData.password stands in it in plaintext",
+            "encrypted, but stringData.password is in plaintext",
             "^(data|stringData)$",
         ],
     );

@@ -230,7 +230,8 @@ impl Check {
         let message = format!("{heading}:{}", lines.collect::<String>());
         let failure = Failure::found(Some(message)).hints_of(self.hints(found));
         match self.staged {
-            true => failure.hint("the index holds it until you git add what you have mended"),
+            true => failure
+                .hint("the index has the old content until you stage the fixed file: git add FILE"),
             false => failure,
         }
     }
@@ -281,7 +282,7 @@ fn heading(found: &[Finding]) -> &'static str {
     } else if all(&["other-recipients"]) {
         "the readers of these files differ from their rules"
     } else if all(&["rule-lost"]) {
-        "no rule is for these files any more"
+        "these files have no rule any more"
     } else if all(&["damaged"]) {
         "kb cannot read these files"
     } else if all(&["other-selection"]) {

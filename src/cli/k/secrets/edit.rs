@@ -28,14 +28,15 @@ const PATIENCE: Timespec = Timespec {
 const KEEP_NOTHING: &str =
     "vim, neovim, nano, emacs and micro are started so that they keep nothing";
 
-const NEEDS_VIM: &str = "The draft is still there, for the changes in it that only vim recovers.";
+const NEEDS_VIM: &str =
+    "The draft was not deleted: it has changes that only vim can recover (EDITOR=vim, --resume).";
 
 /// Create or edit an encrypted file
 ///
 /// Opens the plaintext in $SOPS_EDITOR, $EDITOR or $VISUAL. It is in memory only,
-/// and deleted there when kb ends. What could not be saved is kept as a draft, encrypted
-/// for the keys of the rule of the file: see `kb k secrets drafts`. The key comes from the cluster, which is
-/// asked once, before the editor opens. A new file is encrypted by the rules of
+/// and kb deletes it when it ends. Text that could not be saved is kept as a draft,
+/// encrypted for the keys of the file's rule: see `kb k secrets drafts`. The key comes
+/// from the cluster, which is asked once, before the editor opens. A new file is encrypted by the rules of
 /// .sops.yaml; in one that exists, values that do not change keep their
 /// ciphertext.
 #[derive(Args, Debug)]
@@ -44,7 +45,7 @@ pub struct Edit {
     #[arg(value_name = "PATH")]
     path: PathBuf,
 
-    /// Open it even if the MAC does not match; saving it mends that
+    /// Open it even if the MAC does not match; saving it writes a new one
     #[arg(long, conflicts_with = "discard")]
     ignore_mac: bool,
 
@@ -56,7 +57,7 @@ pub struct Edit {
     #[arg(long, conflicts_with = "discard")]
     resume: bool,
 
-    /// Throw away the draft of this file
+    /// Throw away the newest draft of this file
     #[arg(long)]
     discard: bool,
 
@@ -139,7 +140,7 @@ impl Edit {
         for pid in editors {
             context.report.warning(
                 &format!(
-                    "the editor of a killed kb still has {} open (pid {pid}): what is saved there does not get into the file",
+                    "the editor of a killed kb still has {} open (pid {pid}): text that you save there is not written to the file",
                     file.display()
                 ),
                 None,
@@ -222,7 +223,7 @@ fn warn_of_waiting(context: &Context, editor: &Editor) {
     if context.report.reaches_a_person() {
         let name = editor.name();
         let text = format!(
-            "{name} ended at once: if it has a window open, what is saved there does not get into the file"
+            "{name} ended at once: if its window is still open, text that you save there is not written to the file"
         );
         let hint = format!(
             "use an option with which it waits until the file is closed, such as: export EDITOR='{name} --wait'"
@@ -267,7 +268,7 @@ fn newest(context: &Context, file: &Path, adopted: Adopted) -> Result<Unsaved, E
     if more > 0 {
         let age = draft_words::ago(newest.kept().head.since);
         context.report.say(&format!(
-            "There are {} texts for {}. This is about the newest ({age}); then come the others.",
+            "There are {} drafts for {}. This command uses the newest ({age}); run it again for the next one.",
             more + 1,
             file.display()
         ));
@@ -341,7 +342,7 @@ fn warn(
                 "the draft has changes that were not saved in vim, and {} cannot recover them",
                 editor.name()
             ),
-            text("export EDITOR=vim, or the editor in which they were typed").as_ref(),
+            text("to recover them, close this editor without saving, and resume with: export EDITOR=vim").as_ref(),
         );
     }
     if session.is_behind() {
@@ -373,7 +374,7 @@ fn say(context: &Context, file: &Path, created: bool, round: &Round<'_>) {
         Round::Unchanged {
             mac_matches: false, ..
         } => format!(
-            "Nothing was saved: the MAC of {name} still does not match. To mend it, save the text in the editor, changed if it writes nothing else."
+            "Nothing was saved: the MAC of {name} still does not match. To fix it, save the text in the editor; if your editor writes only changed text, change it first."
         ),
         Round::KeptAsBefore => format!(
             "Nothing was saved: {name} is as it was, and the text is kept as before. To put it there, save it in the editor, changed if it writes nothing else."

@@ -193,9 +193,9 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
         Leak::PrivateKey { line } => Finding::new(
             "private-key",
             format!("{subject}:{line}"),
-            "an age private key stands here",
+            "it contains an age private key",
         )
-        .hint("take it out; the cluster's own key is in the cluster, and a copy belongs in a password manager")
+        .hint("remove it; the cluster's own key is in the cluster, and a copy belongs in a password manager")
         .hint_kb(
             "a key that was pushed once is known; to replace it:",
             "k secrets init --force",
@@ -294,7 +294,7 @@ fn not_encrypted(
             format!("k secrets check --fix {}", word(path)),
         ),
         (Plain::NotParsed(_), _) => finding
-            .hint("mend it first: sops cannot encrypt it as it is")
+            .hint("fix it first: sops cannot encrypt it as it is")
             .hint(narrower),
         _ => finding
             .hint(format!(
@@ -307,13 +307,13 @@ fn not_encrypted(
 
 fn plain_values(path: &Path, values: &[PlainValue], sops: &str) -> Finding {
     let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
-    let stand = if names.len() == 1 { "stands" } else { "stand" };
+    let are = if names.len() == 1 { "is" } else { "are" };
     let shown = names[..names.len().min(SHOWN)].join(", ");
     let names = match names.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     };
-    let words = format!("encrypted, but {names} {stand} in it in plaintext");
+    let words = format!("encrypted, but {names} {are} in plaintext");
     let finding = Finding::new("values-not-encrypted", one_line(path), words);
     let edit = format!("k secrets edit {}", word(path));
     let any = |cause| values.iter().any(|value| value.cause == cause);

@@ -58,7 +58,7 @@ pub(in crate::cli) fn place(kept: &Kept) -> String {
 pub(super) fn adopted(adopted: &Adopted) -> Vec<String> {
     let drafts = adopted.drafts.iter().map(|kept| {
         format!(
-            "A killed kb left a text for {}. It is kept {}; to go on with it: {}",
+            "A killed kb left unsaved text for {}. It is kept {}; to go on with it: {}",
             one_line(&kept.head.target),
             place(kept),
             kept.head.resume
@@ -66,7 +66,7 @@ pub(super) fn adopted(adopted: &Adopted) -> Vec<String> {
     });
     let plain = adopted.plain.iter().map(Unsaved::kept).map(|kept| {
         format!(
-            "A text for {} is kept {}; to go on with it: {}",
+            "Unsaved text for {} is kept {}; to go on with it: {}",
             one_line(&kept.head.target),
             place(&kept),
             kept.head.resume
@@ -108,7 +108,7 @@ pub(super) fn list(found: &Found) -> Vec<String> {
 pub(in crate::cli) fn remarks(found: &Found) -> Vec<String> {
     let unsaved = found.all().into_iter().map(|kept| {
         format!(
-            "{} has a text that is not saved ({}): {}",
+            "{} has a draft that is not saved ({}); to go on with it: {}",
             one_line(&kept.head.target),
             ago(kept.head.since),
             kept.head.resume

@@ -120,7 +120,7 @@ impl LeftBehind {
                 count => format!("{count} files are not encrypted for this cluster, though their rules name it: see the warnings above"),
             };
             return Err(Failure::found(Some(text)).hint_command(
-                "when each is encrypted for a key of this cluster again, for the new one:",
+                "once each file is encrypted for a key of this cluster again, to re-encrypt it for the new key:",
                 Program::Kb,
                 AGAIN,
             ));

@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, dry_run: bool) -> Result<(), Failure> {
     report.say(if dry_run {
         "Nothing was changed: this was a dry run."
     } else {
-        "Done: files that are encrypted for it open again. The current key and .sops.yaml are as they were."
+        "Done: kb and Flux can open files that are encrypted for it again. The current key and .sops.yaml were not changed."
     });
     Ok(())
 }

@@ -10,13 +10,16 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Program};
 use crate::cli::options::OutputFormat;
 use crate::core::cluster::{Cluster, Mode};
 use crate::core::git::Git;
 use crate::core::prune::{self, Check, Prune as Plan, SaidDeployed};
 use crate::core::reencrypt::Tree;
 use crate::core::repository::{self, ConfigLocation};
+
+const GO_ON: &str = "to drop them without being asked, with the same options:";
+const YES: &str = "k secrets prune --yes";
 
 /// Drop retired keys that nothing needs any more
 ///
@@ -152,18 +155,13 @@ impl Prune {
         }
         if !io::stdin().is_terminal() {
             let text = "nothing was changed: there is no terminal to ask on";
-            return Err(Failure::new(text).hint("--yes goes on without asking"));
+            return Err(Failure::new(text).hint_command(GO_ON, Program::Kb, YES));
         }
-        let report = &context.report;
         let what = say::what_goes(plan);
-        report.ask(&format!(
-            "Drop {what} from the cluster of context \"{name}\"? [y/N] "
-        ));
-        let mut answer = String::new();
-        let read = io::stdin().read_line(&mut answer);
-        match read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+        let question = format!("Drop {what} from the cluster of context \"{name}\"?");
+        match context.report.confirm(&question) {
             true => Ok(()),
-            false => Err(Failure::new("nothing was changed").hint("--yes goes on without asking")),
+            false => Err(Failure::new("nothing was changed").hint_command(GO_ON, Program::Kb, YES)),
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn plan(context: &Context, cluster: &Cluster, sources: &Sources, plan
     let target = cluster.target();
     let (name, server) = (&target.context, target.server());
     let keys: String = if plan.keys.is_empty() {
-        "\n  none but keys that are in use as well".to_owned()
+        "\n  only keys that are also in use".to_owned()
     } else {
         plan.keys.iter().map(verdict).collect()
     };
@@ -109,12 +109,13 @@ pub(super) fn message(need: &Need) -> String {
             format!("{place} is not complete in this clone, and may need it")
         }
         Why::Unreadable(_) => {
-            format!("{place} has what cannot be read, and may be encrypted for it")
+            format!("{place} has files that cannot be read and may be encrypted for it")
         }
         Why::NotInClone => format!("{place} is not in this clone"),
         Why::NotACommit => format!("{place} is not a commit of Git"),
         Why::MayNotList => {
-            "kb may not list Kustomizations, and so cannot tell what is deployed".to_owned()
+            "kb is not allowed to list Kustomizations, so it cannot tell what is deployed"
+                .to_owned()
         }
         Why::Failed(reason) => format!("{place} cannot be searched: {reason}"),
         Why::NothingForCluster => {
@@ -122,7 +123,7 @@ pub(super) fn message(need: &Need) -> String {
                 .to_owned()
         }
         Why::UnknownRecipient => {
-            "kb cannot compute its public key, and so cannot tell what is encrypted for it"
+            "kb cannot compute its public key, so it cannot tell what is encrypted for it"
                 .to_owned()
         }
     }
@@ -166,7 +167,7 @@ fn last_fetch(time: Option<SystemTime>) -> String {
     let time = time.and_then(|time| jiff::Timestamp::try_from(time).ok());
     let text = time.map(|time| time.to_string());
     let minutes = text.as_ref().and_then(|text| text.get(..16));
-    minutes.map_or("its date is not known".to_owned(), |text| {
+    minutes.map_or("date unknown".to_owned(), |text| {
         format!("{} UTC", text.replace('T', " "))
     })
 }
@@ -212,7 +213,7 @@ fn warn(context: &Context, remarks: &Remarks) {
         };
         report.warning(
             &format!(
-                "{}{more} need a retired key: with a merge it is needed again",
+                "files in {}{more} need a retired key: it is needed again after a merge",
                 shown.join(", ")
             ),
             None,
@@ -224,7 +225,7 @@ fn warn(context: &Context, remarks: &Remarks) {
     }
     for copy in &remarks.copies {
         let holds = match copy.journal {
-            Some(_) => "holds a retired key too, and keeps it",
+            Some(_) => "holds a retired key too, which prune does not drop",
             None => "may hold a retired key too: kb may not read it",
         };
         report.warning(&format!("the Secret {} {holds}", copy.secret), None);
@@ -296,11 +297,11 @@ pub(super) fn refusal(plan: &Plan, is_dropped: bool) -> Result<(), Failure> {
     checks.sort_unstable();
     checks.dedup();
     let names: Vec<&str> = checks.into_iter().map(Check::name).collect();
-    let despite = format!(
-        "--despite {} drops them all the same: what is encrypted for them then opens with a copy of the key only",
-        names.join(",")
-    );
-    Err(Failure::new(text).hints_of(hints).hint(despite))
+    Err(Failure::new(text).hints_of(hints).hint_command(
+        "to drop them anyway, after which only a copy of the key opens what is encrypted for it:",
+        Program::Kb,
+        format!("k secrets prune --despite {}", names.join(",")),
+    ))
 }
 
 fn hints_for(need: &Need) -> Option<Hint> {
@@ -318,34 +319,36 @@ fn hints_for(need: &Need) -> Option<Hint> {
             text("commit and push, and wait until Flux has applied it: flux get kustomizations -A")
         }
         (Why::Files(_), Place::Head(_) | Place::Staged) => {
-            text("commit the files that are encrypted for the current key: git commit")
-        }
-        (Why::Files(_), Place::Upstream(..) | Place::DefaultBranch(..)) => {
-            text("push what is encrypted for the current key, or fetch it: git push, git fetch")
+            text("commit the files that are encrypted for the current key: git add, git commit")
         }
         (Why::Files(_), Place::Drafts) => Some(Hint::command(
             "to see the drafts, and how to save or discard each:",
             Program::Kb,
             "k secrets drafts",
         )),
+        (Why::Files(_), Place::Upstream(..) | Place::DefaultBranch(..)) => text(
+            "push the files that are encrypted for the current key: git push; if they were pushed: git fetch",
+        ),
         (Why::Files(_) | Why::Configs(_), _) => text(
-            "check out there what is encrypted for the current key, or remove the worktree: git worktree list",
+            "check out a commit in that worktree whose files are encrypted for the current key, or remove the worktree: git worktree remove PATH",
         ),
         (Why::Unreadable(_), _) => {
-            text("--skip PATH leaves out what holds no file of the cluster, in commits too")
+            text("--skip PATH leaves out a path that has no files of this cluster, in commits too")
         }
-        (Why::NotInClone, _) => text("git fetch, so that kb can search that revision"),
+        (Why::NotInClone, _) => text("to get that revision, so that kb can search it: git fetch"),
         (Why::NotACommit, Place::Deployed { used_by, .. }) => {
             let name = used_by.first().map_or("NAMESPACE/NAME", String::as_str);
-            text(&format!(
-                "--deployed {name}=COMMIT says which commit that is"
+            Some(Hint::command(
+                "if you know the commit that it was made of:",
+                Program::Kb,
+                format!("k secrets prune --deployed {name}=COMMIT"),
             ))
         }
         (Why::MayNotList, _) => text(
             "ask for a ClusterRole with the verb list on kustomizations.kustomize.toolkit.fluxcd.io",
         ),
         (Why::UnknownRecipient, _) => {
-            text("search yourself what is encrypted for it: grep -rl age1pq")
+            text("to list the files that are encrypted for such a key: grep -rl age1pq .")
         }
         (Why::NotACommit | Why::Failed(_), _) => None,
     }

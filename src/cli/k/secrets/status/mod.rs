@@ -19,7 +19,7 @@ use crate::core::status::{self, Status as Found};
 
 /// Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
 ///
-/// Each problem is named with what mends it. Exit code 0: all is in line; 3: a problem
+/// Prints each problem and how to fix it. Exit code 0: all is in line; 3: a problem
 /// was found; 1: something could not be looked at.
 #[derive(Args, Debug)]
 pub struct Status {

@@ -382,13 +382,10 @@ impl Task<'_> {
             }
         }
         let context = &self.cluster.target().context;
-        report.ask(&format!(
-            "Rotate the key of the cluster of context \"{context}\", and re-encrypt {}? [y/N] ",
+        report.confirm(&format!(
+            "Rotate the key of the cluster of context \"{context}\", and re-encrypt {}?",
             number_of_files(files)
-        ));
-        let mut answer = String::new();
-        let read = io::stdin().read_line(&mut answer);
-        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+        ))
     }
 
     /// Prints the private key. Everything is for it already, and the cluster has

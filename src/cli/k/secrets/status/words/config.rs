@@ -78,7 +78,7 @@ pub(super) fn of_config(problem: &ConfigProblem) -> Finding {
                 }
             };
             Finding::new("rule-never-applies", rule.clone(), words)
-                .hint("put it above that rule, or take it out")
+                .hint("move it above that rule, or remove it")
         }
         ConfigProblem::CoversKustomization { rule, path } => Finding::new(
             "rule-covers-kustomization",

@@ -68,7 +68,7 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
                         Program::Kubectl,
                         format!("-n {} describe secret {}", secret.namespace, secret.name),
                     )
-                    .hint("if it is to be a copy, take its key out; what is said of a missing one then mends it"),
+                    .hint("if it is meant to be a copy, remove its key; then run status again, which says how to add the right one"),
             }
         }
         FluxProblem::NotDecrypted {
@@ -165,7 +165,7 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
                 format!("Flux says: {}", message),
             )
             .hint(format!(
-                "when what is named above is mended: flux reconcile kustomization {name} -n {namespace}"
+                "when the problems above are fixed: flux reconcile kustomization {name} -n {namespace}"
             ))
         }
     }

@@ -136,7 +136,7 @@ pub(super) fn unseen(audit: &Audit, found: &Status) -> Vec<Finding> {
             "",
             "no file was opened: sops reads the broken .sops.yaml first",
         )
-        .hint("mend it, as is said above")
+        .hint("fix it first, as the problem above says")
     });
     let files = audit.unread.iter().map(|(path, error)| {
         Finding::new(
