@@ -1,6 +1,5 @@
 //! Asks before a key server that a rule names is used for the first time.
 
-
 use super::context::Context;
 use super::environment::KEY_SERVERS;
 use super::failure::Failure;
