@@ -158,7 +158,7 @@ fn every_config_of_the_repository_is_brought_in_line() {
     rotating
         .world
         .write("broken/.sops.yaml", "creation_rules: [\n");
-    let simple = format!("creation_rules:\n- age: {old}\n");
+    let simple = format!("creation_rules:\n- path_regex: (apps|deep)/\n  age: {old}\n");
     rotating.world.write("shared/config.yaml", &simple);
     let link = rotating.world.path("deep/.sops.yaml");
     std::os::unix::fs::symlink("../shared/config.yaml", &link).expect("symlink");

@@ -269,7 +269,7 @@ fn a_file_whose_metadata_lost_the_key_is_named_and_is_not_exit_code_0() {
     );
     // The others are rotated.
     let before = rotating.current();
-    assert_said(&rotating.force(&[]), 3, &words);
+    assert_said(&rotating.force(&["--yes"]), 3, &words);
     assert_ne!(rotating.current(), before);
     assert_eq!(rotating.world.read(FILE), lost);
     assert_said(&rotating.init(&["--use-existing"]), 3, &words[..3]);
@@ -288,7 +288,7 @@ fn a_file_of_another_cluster_is_not_left_behind() {
     rotating.add_rule("^team/", &[&other]);
     rotating.encrypt_for(&other, FILE, TEXT);
     let before = rotating.world.read(FILE);
-    let run = rotating.force(&[]);
+    let run = rotating.force(&["--yes"]);
     assert!(!run.assert_code(0).err().contains(FILE), "{}", run.err());
     assert_eq!(rotating.world.read(FILE), before);
 }
