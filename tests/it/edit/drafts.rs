@@ -270,7 +270,7 @@ fn several_drafts_of_a_file_are_told_apart() {
     editing.editor("touch \"$1\"");
     let run = editing.edit(&["db-secret.yaml", "--discard"]);
     assert!(
-        run.assert_code(0).err().contains("There are 2 texts"),
+        run.assert_code(0).err().contains("There are 2 drafts"),
         "{}",
         run.err()
     );
