@@ -158,7 +158,7 @@ impl Demo {
         )?;
         self.type_in("git add -A && git commit -q -m 'as it is deployed'")?;
         let theirs = self.world.read_bytes("other/db-secret.yaml");
-        self.type_in("kb k secrets init --force")?;
+        self.type_in("kb k secrets init --force --context demo")?;
         self.type_in("git diff --stat | cat")?;
         ensure!(
             self.world.read_bytes("other/db-secret.yaml") == theirs,
