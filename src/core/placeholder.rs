@@ -2,10 +2,12 @@
 
 /// Words that people leave where a value belongs, in small letters, without what they
 /// join words with.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 14] = [
     "...",
     "changeit",
     "changeme",
+    "dummy",
+    "dummyvalue",
     "fixme",
     "placeholder",
     "redacted",
@@ -16,11 +18,25 @@ const WORDS: [&str; 12] = [
     "todo",
     "tobereplaced",
 ];
+/// What a value begins with that says what is to be written there, folded in the same way
+/// up to the first sign.
+const BEGINNINGS: [&[&str]; 6] = [
+    &["change", "me"],
+    &["changeme"],
+    &["replace", "me"],
+    &["replace", "with"],
+    &["replaceme"],
+    &["your"],
+];
+/// Schemes of references that other programs fill in, beside 1Password's `op` and those of
+/// vals.
+const SCHEMES: [&str; 5] = ["ak", "azkv", "azure", "secret", "vault"];
 /// What encloses a name or an expression.
-const BRACKETS: [(&str, &str); 5] = [
+const BRACKETS: [(&str, &str); 6] = [
     ("{{", "}}"),
     ("#{", "}#"),
     ("<path:", ">"),
+    ("<secret:", ">"),
     ("{%", "%}"),
     ("<%", "%>"),
 ];
@@ -68,6 +84,12 @@ fn is_reference(text: &str) -> bool {
         let parts: Vec<&str> = path.split('/').collect();
         return (3..=4).contains(&parts.len()) && parts.iter().all(|part| !part.trim().is_empty());
     }
+    let is_path = |path: &str| !path.is_empty() && !path.contains(char::is_whitespace);
+    if let Some((scheme, path)) = text.split_once("://")
+        && SCHEMES.contains(&scheme)
+    {
+        return is_path(path) && !path.contains('@');
+    }
     let scheme = text
         .strip_prefix("ref+")
         .and_then(|rest| rest.split_once("://"));
@@ -76,8 +98,7 @@ fn is_reference(text: &str) -> bool {
             && scheme
                 .chars()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-            && !path.is_empty()
-            && !path.contains(char::is_whitespace)
+            && is_path(path)
     })
 }
 
@@ -92,10 +113,18 @@ fn is_in_angles(text: &str) -> bool {
 }
 
 fn is_word(text: &str) -> bool {
-    if text.len() > 32 {
+    if text.len() > 64 {
         return false;
     }
-    let folded = text.to_lowercase().replace(['-', '_', ' '], "");
+    let words: Vec<String> = text.split(['-', '_', ' ']).map(str::to_lowercase).collect();
+    let is_name = |word: &String| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase());
+    let says = |begin: &&[&str]| {
+        words.len() > begin.len() && words.iter().zip(*begin).all(|(word, it)| word == it)
+    };
+    if !text.contains(' ') && words.iter().all(is_name) && BEGINNINGS.iter().any(says) {
+        return true;
+    }
+    let folded = words.concat();
     let is_crosses = folded.len() >= 3 && folded.chars().all(|c| c == 'x' || c == '*');
     is_crosses || WORDS.contains(&&*folded)
 }
@@ -120,7 +149,17 @@ mod tests {
             "CHANGE_ME",
             "change-me",
             "changeme",
+            "dummy",
+            "dummyvalue",
             "REDACTED",
+            "YOUR_API_TOKEN",
+            "your-password",
+            "CHANGE_ME_IN_PRODUCTION",
+            "REPLACE_WITH_CLIENT_SECRET",
+            "dummy-value",
+            "secret://op_connect_token",
+            "azkv://keyvault/azurekv#CLIENT_ID",
+            "<secret:token|base64>",
             "xxxxxxxx",
             "********",
         ] {
@@ -146,6 +185,10 @@ mod tests {
             "<p4$$w0rd!>",
             "<>",
             "changeme1",
+            "change_me_hunter2",
+            "yourhunter",
+            "secret://",
+            "vault://user:hunter2@host",
             "change me now or never",
             "x",
         ] {

@@ -87,7 +87,6 @@ fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> 
                 found.protection.plain_values.first(),
                 found.encrypted_head.clone(),
             ) {
-                _ if found.protection.encrypts_nothing => Err(nothing(path)),
                 (Some(first), _) => Err(FixError::StillPlain {
                     cause: first.cause,
                     values: found
@@ -100,6 +99,7 @@ fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> 
                     path,
                 }),
                 (None, Some(field)) => Err(FixError::Head { path, field }),
+                (None, None) if found.protection.encrypts_nothing => Err(nothing(path)),
                 (None, None) => Ok(()),
             }
         }

@@ -84,10 +84,10 @@ fn leaks_of(protection: &Protection) -> Vec<Leak<'_>> {
     let values = protection.plain_values.iter();
     let (odd, plain): (Vec<&PlainValue>, _) = values.partition(|it| it.cause.looks_encrypted());
     let mut leaks = Vec::new();
-    if protection.encrypts_nothing {
-        leaks.push(Leak::NothingEncrypted);
-    } else if !plain.is_empty() {
+    if !plain.is_empty() {
         leaks.push(Leak::PlainValues(plain));
+    } else if protection.encrypts_nothing && odd.is_empty() {
+        leaks.push(Leak::NothingEncrypted);
     }
     if !odd.is_empty() {
         leaks.push(Leak::LooksEncrypted(odd));

@@ -146,8 +146,8 @@ mod tests {
                 "\na: \"<template>z\"\n",
             ),
             (
-                "{% if x %}\na: {{ x }}\n{% endif %}\n\n",
-                "a: <template>\n\n",
+                "{% if x %}\na: {{ x }}\n{% endif %}\n",
+                "\na: <template>\n\n",
             ),
             ("{{ a }}: {{ b }}\n", "<template>: <template>\n"),
             ("a: <%= x %>\n", "a: <template>\n"),
