@@ -49,7 +49,7 @@ fn neither_a_private_key_nor_a_wrong_reader_can_be_left_out() {
     repository.world.write(".kbignore", "*\n");
     let (key, other) = keypair(&repository.world);
     repository.world.write("notes.txt", &key);
-    repository.assert_found(&[], &["notes.txt:1: an age private key stands here"]);
+    repository.assert_found(&[], &["notes.txt:1: it contains an age private key"]);
     std::fs::remove_file(repository.world.path("notes.txt")).expect("removed");
     repository.encrypt("db-secret.yaml", MANIFEST);
     let config = repository.world.read(".sops.yaml");
