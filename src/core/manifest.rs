@@ -19,33 +19,6 @@ pub fn is_secret(document: &Value) -> bool {
     document["kind"] == "Secret" && document["apiVersion"] == "v1"
 }
 
-/// Whether a document is an object of Kubernetes.
-pub fn is_manifest(document: &Value) -> bool {
-    let is_text = |field: &str| document[field].is_string();
-    is_text("apiVersion") && is_text("kind")
-}
-
-/// The Secret in a document, or those in a list.
-pub fn secrets(document: &Value) -> Vec<&Value> {
-    let items = document["items"].as_array().into_iter().flatten();
-    // There the items need no kind of their own.
-    let is_list_of_secrets = document["kind"] == "SecretList" && document["apiVersion"] == "v1";
-    let items = items.filter(|item| is_list_of_secrets || is_secret(item));
-    let own = [document]
-        .into_iter()
-        .filter(|document| is_secret(document));
-    items.chain(own).collect()
-}
-
-/// The values of a Secret that are not empty: the section, the key, and the value.
-pub fn filled_values(secret: &Value) -> impl Iterator<Item = (&'static str, &str, &Value)> {
-    SECTIONS.into_iter().flat_map(move |section| {
-        let values = secret[section].as_object().into_iter().flatten();
-        let filled = values.filter(|(_, value)| !is_empty(value));
-        filled.map(move |(key, value)| (section, key.as_str(), value))
-    })
-}
-
 /// sops leaves empty values as they are.
 pub fn is_empty(value: &Value) -> bool {
     value.is_null() || *value == ""

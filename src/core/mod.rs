@@ -18,6 +18,7 @@
 //! | [`kustomize`] | which files Flux applies for a path |
 //! | [`parallel`] | the same work on many things |
 //! | [`manifest`] | Secrets in the repository's manifests |
+//! | [`placeholder`] | what stands in the place of a value that is filled in later |
 //! | [`replace`] | writing to disk: nothing else in kb writes a file |
 //! | [`disk`] | which files lie in memory and which on a disk |
 //! | [`state`] | files in the person's state directory |
@@ -51,6 +52,7 @@ pub mod init;
 pub mod kustomize;
 pub mod manifest;
 pub mod parallel;
+pub mod placeholder;
 pub mod private_dir;
 pub mod process_tree;
 pub mod prune;

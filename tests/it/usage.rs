@@ -375,6 +375,9 @@ fn every_command_and_option_is_described() {
           --skip <PATH>
               Leave out this file or directory; may be repeated
 
+          --no-ignore
+              Do not read .kbignore
+
       -o, --output <FORMAT>
               Print what was found for machines
 
@@ -402,6 +405,9 @@ fn every_command_and_option_is_described() {
 
           --skip <PATH>
               Leave out this file or directory; may be repeated
+
+          --no-ignore
+              Do not read .kbignore
 
       -o, --output <FORMAT>
               Print what was found on stdout, for machines

@@ -83,10 +83,14 @@ fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> 
     let path = path.to_owned();
     match Content::of(&path, encrypted, Some(rule)) {
         Content::Encrypted(found) => {
-            match (found.plain_values.first(), found.encrypted_head.clone()) {
+            match (
+                found.protection.plain_values.first(),
+                found.encrypted_head.clone(),
+            ) {
                 (Some(first), _) => Err(FixError::StillPlain {
                     cause: first.cause,
                     values: found
+                        .protection
                         .plain_values
                         .iter()
                         .map(|value| value.name.as_str())
@@ -95,14 +99,19 @@ fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> 
                     path,
                 }),
                 (None, Some(field)) => Err(FixError::Head { path, field }),
+                (None, None) if found.protection.encrypts_nothing => Err(nothing(path)),
                 (None, None) => Ok(()),
             }
         }
         Content::Damaged(error) => Err(error.into()),
-        Content::Other | Content::Plaintext(_) => Err(FixError::StillPlain {
-            path,
-            values: "all of it".to_owned(),
-            cause: Cause::Rule,
-        }),
+        Content::Other | Content::Placeholders(_) | Content::Plaintext(_) => Err(nothing(path)),
+    }
+}
+
+fn nothing(path: PathBuf) -> FixError {
+    FixError::StillPlain {
+        path,
+        values: "all of it".to_owned(),
+        cause: Cause::Rule,
     }
 }

@@ -1,22 +1,45 @@
 //! Finds age private keys in any file.
 
-use base64::Engine as _;
+use std::collections::BTreeSet;
+
 use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use memchr::memmem::{Finder, find_iter};
 
 use crate::core::identity::PRIVATE_KEY_PREFIX;
 use crate::core::scan::in_utf16;
 
-/// So many characters stand behind the prefix at least: an X25519 identity has 59,
-/// and one that is cut short still tells most of itself. What is shorter is an
-/// example, as in `AGE-SECRET-KEY-1…`.
+/// So many letters stand behind the prefix at least: an X25519 identity has 58, and one
+/// that is cut short still tells most of itself. What is shorter is an example, as in
+/// `AGE-SECRET-KEY-1…`.
 const SHORTEST: usize = 40;
+/// So many of them are different ones: of a real key's first 40 fewer than these are not
+/// to be expected once in 10^12 keys.
+const FEWEST_LETTERS: usize = 12;
+/// What a key is written with (BIP 173, bech32), in capitals.
+const LETTERS: &[u8] = b"QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L";
+/// What stands between the prefix and the letters: of an X25519 and of a post-quantum key.
+const SEPARATORS: [&[u8]; 2] = [b"1", b"PQ-1"];
+/// So many characters of base64 are decoded behind the beginning of a prefix.
+const DECODED: usize = 160;
+/// So many characters of a group of base64 are left out, for what stands before the text
+/// has a share in them.
+const SHARED: [usize; 3] = [0, 2, 3];
+/// Whatever the bits behind the last byte are.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 /// A line of base64 that goes on in the next one has so many characters at least:
 /// programs break lines after 64 or 76.
 const WRAPPED: usize = 60;
 
 /// Looks for the text form of identities: as it is, in UTF-16, which PowerShell writes,
-/// and in base64, as it stands in the `data` of a Secret.
+/// and in base64, as it stands in the `data` of a Secret, which may be in UTF-16 too. Only
+/// what can be a key is one: bech32 has no B, I, O and 1.
 pub(super) struct KeyFinder {
     plain: Finder<'static>,
     wide: [Finder<'static>; 2],
@@ -30,8 +53,7 @@ impl KeyFinder {
         let encoded = [0, 1, 2].map(|before| {
             let text = [&b"\0\0"[..before], PRIVATE_KEY_PREFIX.as_bytes()].concat();
             let text = STANDARD.encode(&text[..text.len() / 3 * 3]);
-            let shared = [0, 2, 3][before];
-            Finder::new(&text.as_bytes()[shared..]).into_owned()
+            Finder::new(&text.as_bytes()[SHARED[before]..]).into_owned()
         });
         Self {
             plain: Finder::new(PRIVATE_KEY_PREFIX).into_owned(),
@@ -42,19 +64,52 @@ impl KeyFinder {
 
     /// The line of the first private key, from 1.
     pub(super) fn line_of_key(&self, bytes: &[u8]) -> Option<u64> {
-        let is_key = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-        let is_wide = |byte: &u8| is_key(byte) || *byte == 0;
-        let plain = first(&self.plain, bytes, SHORTEST, is_key);
+        let plain = self.first_plain(bytes);
         let wide = self.wide.iter();
-        let wide = wide.filter_map(|finder| first(finder, bytes, 2 * SHORTEST, is_wide));
+        let wide = wide.filter_map(|finder| {
+            finder.find_iter(bytes).find(|at| {
+                let rest = bytes[at + finder.needle().len()..].iter();
+                // The zero of the last letter of the prefix may be left.
+                let rest: Vec<u8> = rest
+                    .take(2 * DECODED)
+                    .copied()
+                    .filter(|byte| *byte != 0)
+                    .collect();
+                is_key(&rest)
+            })
+        });
         let found = plain.into_iter().chain(wide).chain(self.in_base64(bytes));
-        let found = found.chain(self.in_wrapped_base64(bytes)).min()?;
-        Some(find_iter(&bytes[..found], b"\n").count() as u64 + 1)
+        let found = found.chain(self.in_wrapped_base64(bytes)).min();
+        if let Some(found) = found {
+            return Some(find_iter(&bytes[..found], b"\n").count() as u64 + 1);
+        }
+        // Base64 in UTF-16: the lines are the same.
+        let narrow = narrowed(bytes)?;
+        let found = self
+            .in_base64(&narrow)
+            .or_else(|| self.in_wrapped_base64(&narrow))?;
+        Some(find_iter(&narrow[..found], b"\n").count() as u64 + 1)
+    }
+
+    fn first_plain(&self, bytes: &[u8]) -> Option<usize> {
+        let found = self.plain.find_iter(bytes);
+        let length = self.plain.needle().len();
+        found.into_iter().find(|at| is_key(&bytes[at + length..]))
     }
 
     fn in_base64(&self, bytes: &[u8]) -> Option<usize> {
-        let all = self.encoded.iter();
-        let all = all.filter_map(|finder| first(finder, bytes, SHORTEST, is_base64));
+        let all = self.encoded.iter().zip(SHARED);
+        let all = all.filter_map(|(finder, shared)| {
+            finder.find_iter(bytes).find(|at| {
+                // The group that the text begins in.
+                let start = at.saturating_sub(shared);
+                let text = bytes[start..].iter().take_while(|byte| is_base64(byte));
+                let text: Vec<u8> = text.take(DECODED).copied().collect();
+                let groups = &text[..text.len() / 4 * 4];
+                let decoded = LENIENT.decode(groups);
+                decoded.is_ok_and(|decoded| self.first_plain(&decoded).is_some())
+            })
+        });
         all.min()
     }
 
@@ -89,17 +144,24 @@ fn is_base64(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/=".contains(byte)
 }
 
-/// The first place of a text that goes on for so many bytes of its kind.
-fn first(
-    finder: &Finder<'_>,
-    bytes: &[u8],
-    length: usize,
-    is_of_kind: impl Fn(&u8) -> bool,
-) -> Option<usize> {
-    finder.find_iter(bytes).find(|at| {
-        let rest = &bytes[at + finder.needle().len()..];
-        rest.iter().take_while(|byte| is_of_kind(byte)).count() >= length
-    })
+/// Whether what stands behind a prefix can be a key.
+fn is_key(rest: &[u8]) -> bool {
+    let mut separators = SEPARATORS.iter();
+    let Some(letters) = separators.find_map(|separator| rest.strip_prefix(*separator)) else {
+        return false;
+    };
+    let letters = letters.iter().take_while(|byte| LETTERS.contains(byte));
+    let letters: Vec<&u8> = letters.take(SHORTEST).collect();
+    let distinct: BTreeSet<&u8> = letters.iter().copied().collect();
+    letters.len() == SHORTEST && distinct.len() >= FEWEST_LETTERS
+}
+
+/// A text in UTF-16 without the zeros, if it looks like one.
+fn narrowed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let head = &bytes[..bytes.len().min(256)];
+    let zeros = head.iter().filter(|byte| **byte == 0).count();
+    let is_wide = zeros * 3 > head.len();
+    is_wide.then(|| bytes.iter().copied().filter(|byte| *byte != 0).collect())
 }
 
 #[cfg(test)]
@@ -119,6 +181,12 @@ mod tests {
         for text in in_utf16(&format!("# public key\r\n{key}\r\n")) {
             assert_eq!(line(&text), Some(2));
         }
+        let encoded = STANDARD.encode(format!("# public key\n{key}\n"));
+        for text in in_utf16(&format!("data:\r\n  key: {encoded}\r\n")) {
+            assert_eq!(line(&text), Some(2));
+        }
+        let post_quantum = key.replace("KEY-1", "KEY-PQ-1");
+        assert_eq!(line(post_quantum.as_bytes()), Some(1));
         for before in 0..80 {
             let file = format!("{}\n{key}\n", "#".repeat(before));
             let encoded = STANDARD.encode(file);
@@ -135,8 +203,16 @@ mod tests {
             "AGE-SECRET-KEY-1…",
             "AGE-SECRET-KEY-1QQQQ",
             "AGE-SECRET-KEY-",
+            // One letter, and letters that are not in bech32.
+            &format!("AGE-SECRET-KEY-1{}", "X".repeat(58)),
+            &format!("AGE-SECRET-KEY-{}", "X".repeat(58)),
+            &format!("AGE-SECRET-KEY-1{}", "QPZR".repeat(15)),
+            "AGE-SECRET-KEY-1ABC123DEF456GHI789JKL012MNO345PQR678STU901VWX234YZ567",
+            &format!("AGE-SECRET-KEY-1{}", key[20..].to_lowercase()),
         ] {
             assert_eq!(line(example.as_bytes()), None, "{example}");
+            let encoded = STANDARD.encode(format!("{example}\n"));
+            assert_eq!(line(encoded.as_bytes()), None, "{example}");
         }
     }
 }

@@ -7,6 +7,7 @@ use super::lost::LostRule;
 use super::mismatch::Mismatch;
 use super::{Audit, Examined, Rule, RuleOf};
 use crate::core::encrypted::FileError;
+use crate::core::encrypted::inspect::Protection;
 use crate::core::sops_config::ConfigError;
 
 /// Something in a file that must not be committed.
@@ -24,8 +25,14 @@ pub enum Leak<'a> {
         /// The rule, as `FILE:LINE:COLUMN`; if nobody can tell it, what is wrong with it.
         rule: Result<String, &'a ConfigError>,
     },
-    /// Values of Secrets in an encrypted file are not encrypted.
-    PlainValues(&'a [PlainValue]),
+    /// Values in an encrypted file are not encrypted.
+    PlainValues(Vec<&'a PlainValue>),
+    /// Values in it look encrypted, and sops does not decrypt them.
+    LooksEncrypted(Vec<&'a PlainValue>),
+    /// It has sops metadata, and none of its values is encrypted.
+    NothingEncrypted,
+    /// Values of Secrets in it are numbers or truth values.
+    NotTexts(&'a [String]),
     /// It is not whole, so nobody can tell.
     Damaged(&'a FileError),
     /// It is encrypted otherwise than its rule says.
@@ -42,6 +49,7 @@ impl Examined {
         if let Content::Encrypted(found) = &self.content
             && let Some(rule) = audit.rules.of(&self.path).usable()
             && let Some(mismatch) = Mismatch::of(&found.file, rule, &[])
+            && (mismatch.is_of_readers() || !self.is_ignored)
         {
             problems.push(Leak::Mismatch(mismatch));
         }
@@ -52,6 +60,7 @@ impl Examined {
     pub fn leaks<'a>(&'a self, audit: &'a Audit) -> Vec<Leak<'a>> {
         let key = self.private_key.map(|line| Leak::PrivateKey { line });
         let content = match &self.content {
+            _ if self.is_ignored => Vec::new(),
             Content::Plaintext(found) => {
                 let place = |rule: Rule<'_>| rule.rule.position.in_file(&rule.config.path);
                 let rule = match audit.rules.of(&self.path) {
@@ -59,28 +68,63 @@ impl Examined {
                     RuleOf::Rule(rule) => Some(Ok(place(rule))),
                     RuleOf::Broken { error, rule } => Some(rule.map(place).ok_or(error)),
                 };
-                rule.map(|rule| Leak::NotEncrypted { found, rule })
+                let leak = rule.map(|rule| Leak::NotEncrypted { found, rule });
+                leak.into_iter().collect()
             }
-            Content::Encrypted(found) => {
-                let values = &found.plain_values;
-                (!values.is_empty()).then_some(Leak::PlainValues(values))
-            }
-            Content::Damaged(error) => Some(Leak::Damaged(error)),
-            Content::Other => None,
+            Content::Encrypted(found) => leaks_of(&found.protection),
+            Content::Damaged(error) => vec![Leak::Damaged(error)],
+            Content::Other | Content::Placeholders(_) => Vec::new(),
         };
         let lost = audit.lost_rules.get(&self.path).map(Leak::LostRule);
         key.into_iter().chain(content).chain(lost).collect()
     }
 }
 
+fn leaks_of(protection: &Protection) -> Vec<Leak<'_>> {
+    let values = protection.plain_values.iter();
+    let (odd, plain): (Vec<&PlainValue>, _) = values.partition(|it| it.cause.looks_encrypted());
+    let mut leaks = Vec::new();
+    if !plain.is_empty() {
+        leaks.push(Leak::PlainValues(plain));
+    } else if protection.encrypts_nothing && odd.is_empty() {
+        leaks.push(Leak::NothingEncrypted);
+    }
+    if !odd.is_empty() {
+        leaks.push(Leak::LooksEncrypted(odd));
+    }
+    if !protection.not_texts.is_empty() {
+        leaks.push(Leak::NotTexts(&protection.not_texts));
+    }
+    leaks
+}
+
 impl Audit {
+    /// The files in which placeholders stand where values belong, each with the names of
+    /// values that are text and tell no secret.
+    pub fn placeholders(&self) -> impl Iterator<Item = (&Path, &[String])> {
+        let files = self.files.iter().filter(|file| !file.is_ignored);
+        files.filter_map(|file| match &file.content {
+            Content::Placeholders(options) => Some((&*file.path, options.as_slice())),
+            _ => None,
+        })
+    }
+
     /// The Secrets that no rule is for, and that are not encrypted.
-    pub fn unruled_secrets(&self) -> impl Iterator<Item = &Path> {
-        let unruled = self.files.iter().filter(|file| {
-            let is_secret = |found: &Plaintext| matches!(found.what, Plain::Secret(_));
-            matches!(&file.content, Content::Plaintext(found) if is_secret(found))
-                && self.rules.of(&file.path).is_none()
-        });
-        unruled.map(|file| file.path.as_path())
+    pub fn unruled_secrets(&self) -> impl Iterator<Item = (&Path, &Plaintext)> {
+        self.files.iter().filter_map(|file| {
+            let Content::Plaintext(found) = &file.content else {
+                return None;
+            };
+            let is_secret = matches!(
+                found.what,
+                Plain::Secret(_)
+                    | Plain::NotParsed {
+                        is_secret: true,
+                        ..
+                    }
+            );
+            let is_unruled = || self.rules.of(&file.path).is_none();
+            (is_secret && !file.is_ignored && is_unruled()).then_some((&*file.path, found))
+        })
     }
 }

@@ -10,10 +10,12 @@
 //! | `lost` | encrypted files that no rule is for any more |
 //! | `mismatch` | whether an encrypted file is as its rule says |
 //! | `keys` | private keys in any file |
+//! | `ignored` | `.kbignore`: what people have decided to leave out |
 //! | `fix` | encrypts what should have been |
 
 mod content;
 mod fix;
+mod ignored;
 mod keys;
 mod leak;
 mod lost;
@@ -29,11 +31,12 @@ use super::git::{BlobError, GitError};
 
 pub use content::{Cause, Content, Encrypted, Plain, PlainValue, Plaintext};
 pub use fix::{FixError, Fixed, fix};
+pub use ignored::{FILE_NAME as IGNORE_FILE, IgnoreChange};
 pub use leak::Leak;
 pub use lost::LostRule;
 pub use mismatch::{Mismatch, OtherSelection};
 pub use rules::{Rule, RuleOf, Rules};
-pub use sources::{Depth, index, working_tree};
+pub use sources::{Depth, Look, index, working_tree};
 
 /// Files that were looked at.
 #[derive(Debug)]
@@ -46,6 +49,10 @@ pub struct Audit {
     pub paths: Vec<PathBuf>,
     /// What could not be read.
     pub unread: Vec<(PathBuf, io::Error)>,
+    /// Those of them that `.kbignore` leaves out.
+    pub ignored: Vec<PathBuf>,
+    /// What the commit changes in `.kbignore`, if the index was looked at.
+    pub ignore_change: Option<IgnoreChange>,
     /// The encrypted files that no rule is for any more.
     pub lost_rules: HashMap<PathBuf, LostRule>,
 }
@@ -61,6 +68,8 @@ pub struct Examined {
     pub private_key: Option<u64>,
     /// What stands in it.
     pub content: Content,
+    /// Whether `.kbignore` leaves it out: then only private keys and wrong readers count.
+    pub is_ignored: bool,
 }
 
 /// Why files were not looked at.

@@ -319,7 +319,7 @@ impl Rule<'_> {
     }
 
     /// Whether the file of an absolute path would have this rule.
-    fn is_for(&self, file: &Path) -> bool {
+    pub(super) fn is_for(&self, file: &Path) -> bool {
         match self.config.rule_index(self.base, file) {
             RuleMatch::Rule(index) => std::ptr::eq(&self.config.rules[index], self.rule),
             RuleMatch::None | RuleMatch::Unknown(_) => false,

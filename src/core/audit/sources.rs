@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use ignore::WalkBuilder;
 
 use super::content::Content;
+use super::ignored::{self, IgnoreChange, Ignored};
 use super::keys::KeyFinder;
 use super::lost::lost_rules;
 use super::rules::Rules;
@@ -34,20 +35,37 @@ pub enum Depth {
     All,
 }
 
+/// How files are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// What is of interest.
+    pub depth: Depth,
+    /// Files and directories that are passed over.
+    pub skip: &'a [PathBuf],
+    /// The config that was named.
+    pub named: Option<&'a FoundConfig>,
+    /// Whether `.kbignore` counts.
+    pub ignores: bool,
+}
+
 /// Looks at files of the working tree. `paths`: these, and what is below them; without
 /// any, all of the repository at `root`. `git` tells which files there are; without it,
-/// all count. `named`: the config that was named.
+/// all count.
 ///
 /// # Errors
 /// [`AuditError::Git`], [`AuditError::Missing`]
 pub fn working_tree(
-    depth: Depth,
+    look: Look<'_>,
     root: &Path,
     git: Option<&Git>,
     paths: &[PathBuf],
-    skip: &[PathBuf],
-    named: Option<&FoundConfig>,
 ) -> Result<Audit, AuditError> {
+    let Look {
+        depth,
+        skip,
+        named,
+        ignores,
+    } = look;
     let Files { paths, mut unread } = files_of(root, git, paths)?;
     let files: Vec<PathBuf> = paths
         .into_iter()
@@ -60,7 +78,16 @@ pub fn working_tree(
         let is_ours = directory.starts_with(root) && !is_skipped(&path, skip);
         (is_ours && path.is_file()).then_some(path)
     });
-    let looker = Looker::new(&rules, depth);
+    let lines = std::fs::read(root.join(ignored::FILE_NAME));
+    let ignored = match lines {
+        Ok(lines) if ignores => Ignored::new(root, &lines),
+        Err(error) if ignores && error.kind() != io::ErrorKind::NotFound => {
+            unread.push((root.join(ignored::FILE_NAME), error));
+            Ignored::nothing()
+        }
+        _ => Ignored::nothing(),
+    };
+    let looker = Looker::new(&rules, depth, &ignored);
     let looked = parallel::map(&files, |path| looker.look_at_file(path));
     let mut found = Vec::new();
     for (path, result) in files.iter().zip(looked) {
@@ -74,6 +101,12 @@ pub fn working_tree(
     let mut audit = Audit {
         rules,
         files: found,
+        ignored: files
+            .iter()
+            .filter(|path| ignored.has(path))
+            .cloned()
+            .collect(),
+        ignore_change: None,
         paths: files,
         unread,
         lost_rules: HashMap::new(),
@@ -91,13 +124,11 @@ pub fn working_tree(
 ///
 /// # Errors
 /// [`AuditError::Git`], [`AuditError::Blob`]
-pub fn index(
-    git: &Git,
-    skip: &[PathBuf],
-    named: Option<&FoundConfig>,
-) -> Result<Audit, AuditError> {
+pub fn index(git: &Git, look: Look<'_>) -> Result<Audit, AuditError> {
+    let Look { skip, named, .. } = look;
     let root = git.root();
     let is_called = |path: &Path, called: &str| path.file_name().is_some_and(|name| name == called);
+    let is_ignore_file = |path: &Path| path == Path::new(ignored::FILE_NAME);
     let (staged, all) = git.staged_and_index()?;
     let named = named.map(|named| as_from(root, named));
     let named_config = named.as_ref().map(|(named, _)| &named.path);
@@ -113,9 +144,26 @@ pub fn index(
     let misnamed: BTreeSet<PathBuf> = misnamed.map(|it| root.join(&it.path)).collect();
     let mut configs = read_configs(git, configs)?;
     let has_configs = !configs.is_empty();
-    let changed = staged.entries.iter().map(|entry| &entry.path);
-    let mut changed = changed.chain(&staged.removed);
-    let mut entries = match changed.any(|path| is_called(path, FILE_NAME)) {
+    let changed = || {
+        let changed = staged.entries.iter().map(|entry| &entry.path);
+        changed.chain(&staged.removed)
+    };
+    let changes_rules = changed().any(|path| is_called(path, FILE_NAME));
+    let changes_ignored = look.ignores && changed().any(|path| is_ignore_file(path));
+    let ignored = if look.ignores {
+        let mut entries = all.iter();
+        let entry = entries.find(|entry| !entry.is_link && is_ignore_file(&entry.path));
+        ignored_in_index(git, entry)?
+    } else {
+        Ignored::nothing()
+    };
+    let ignore_change = changes_ignored.then(|| {
+        let files = staged.entries.iter().map(|entry| root.join(&entry.path));
+        IgnoreChange {
+            files: files.filter(|path| ignored.has(path)).collect(),
+        }
+    });
+    let mut entries = match changes_rules || changes_ignored {
         true => all,
         false => staged.entries,
     };
@@ -137,7 +185,7 @@ pub fn index(
     let parts: Vec<&[Entry]> = entries
         .chunks(entries.len().div_ceil(workers).max(1))
         .collect();
-    let looker = Looker::new(&rules, Depth::Leaks);
+    let looker = Looker::new(&rules, look.depth, &ignored);
     let looked = parallel::map(&parts, |part| {
         let (mut found, mut unread) = (Vec::new(), Vec::new());
         git.contents(part, |path, size, content| {
@@ -156,6 +204,12 @@ pub fn index(
     let mut audit = Audit {
         rules,
         files: Vec::new(),
+        ignored: paths
+            .iter()
+            .filter(|path| ignored.has(path))
+            .cloned()
+            .collect(),
+        ignore_change,
         paths,
         unread: Vec::new(),
         lost_rules: HashMap::new(),
@@ -168,6 +222,20 @@ pub fn index(
     audit.files.sort_by(|a, b| a.path.cmp(&b.path));
     audit.lost_rules = lost_rules(&audit, git, true)?;
     Ok(audit)
+}
+
+/// What the `.kbignore` of the index leaves out, which is this entry, if it is there.
+fn ignored_in_index(git: &Git, entry: Option<&Entry>) -> Result<Ignored, AuditError> {
+    let mut ignored = Ignored::nothing();
+    if let Some(entry) = entry {
+        git.contents(std::slice::from_ref(entry), |_, _, content| {
+            let mut lines = Vec::new();
+            content.read_to_end(&mut lines)?;
+            ignored = Ignored::new(git.root(), &lines);
+            Ok(())
+        })?;
+    }
+    Ok(ignored)
 }
 
 /// These configs of the index, by their absolute paths; `None` for one that is a link.
@@ -301,11 +369,8 @@ impl Files {
     }
 }
 
-/// Whether it is a file, and none of kb's own, which are of a run that lives or was
-/// killed.
 fn is_file(path: &Path) -> bool {
-    !path.file_name().is_some_and(is_temporary)
-        && path.symlink_metadata().is_ok_and(|it| it.is_file())
+    path.symlink_metadata().is_ok_and(|it| it.is_file())
 }
 
 fn read_config(path: &Path) -> Option<Result<SopsConfig, ConfigError>> {
@@ -335,14 +400,16 @@ fn rules(
 struct Looker<'r> {
     rules: &'r Rules,
     depth: Depth,
+    ignored: &'r Ignored,
     keys: KeyFinder,
 }
 
 impl<'r> Looker<'r> {
-    fn new(rules: &'r Rules, depth: Depth) -> Self {
+    fn new(rules: &'r Rules, depth: Depth, ignored: &'r Ignored) -> Self {
         Self {
             rules,
             depth,
+            ignored,
             keys: KeyFinder::new(),
         }
     }
@@ -369,6 +436,13 @@ impl<'r> Looker<'r> {
             Depth::All => Content::of,
         };
         let content = look(path, &bytes, self.rules.of(path).matching());
+        // kb's own temporary files are of a run that lives or was killed: nobody says who
+        // may read what is encrypted in them.
+        let is_own = path.file_name().is_some_and(is_temporary);
+        let content = match content {
+            Content::Encrypted(_) | Content::Damaged(_) if is_own => Content::Other,
+            content => content,
+        };
         let private_key = self.keys.line_of_key(&bytes);
         let is_of_interest = private_key.is_some() || !matches!(content, Content::Other);
         Ok(is_of_interest.then(|| Examined {
@@ -376,6 +450,7 @@ impl<'r> Looker<'r> {
             size,
             private_key,
             content,
+            is_ignored: self.ignored.has(path),
         }))
     }
 }

@@ -41,6 +41,11 @@ pub(super) struct Document<'t> {
     pub(super) has_metadata: bool,
     /// Whether `sops` stands there several times.
     pub(super) has_doubled_metadata: bool,
+    /// Whether it is a list or a scalar.
+    pub(super) is_no_mapping: bool,
+    /// The line and column of the first key that is a mapping or a list, which no reader
+    /// takes.
+    pub(super) odd_key: Option<(u64, u64)>,
 }
 
 /// A value.

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Unsupported;
 use super::contents::{Document, Path, SOPS, Scalar, Segment, Value};
+use super::token::Token;
 use crate::core::identity::Recipient;
 use crate::core::readers::{KeyKind, Reader, Readers};
 use crate::core::sops_config::{SELECTION_FIELDS, Selection};
@@ -174,7 +175,8 @@ impl Metadata {
 
     /// Whether it is as sops writes it for one group of age recipients.
     pub fn is_certain(&self) -> bool {
-        self.certain().is_ok()
+        let certain = self.certain();
+        certain.is_ok_and(|certain| Token::kind_of(&certain.mac.text).is_some())
     }
 
     /// What it takes to open the values, if kb is certain of all that stands there.
@@ -517,6 +519,68 @@ fn kind_of(name: &str) -> Option<KeyKind> {
     let name = folded(name);
     let mut kinds = KeyKind::ALL.into_iter();
     kinds.find(|kind| kind.metadata_name() == name)
+}
+
+/// Whether sops writes a field behind these keys, in small letters, into its metadata
+/// (`stores/stores.go`, `Metadata`).
+pub(super) fn is_known_field(keys: &[&str]) -> bool {
+    // The first one is a sentence that old versions write.
+    const FIELDS: [&str; 6] = [
+        "attention",
+        "lastmodified",
+        "mac",
+        "mac_only_encrypted",
+        "shamir_threshold",
+        "version",
+    ];
+    const OF_KEYS: [(&str, &[&str]); 7] = [
+        ("age", &["recipient", "enc"]),
+        ("pgp", &["created_at", "enc", "fp"]),
+        (
+            "kms",
+            &[
+                "arn",
+                "role",
+                "created_at",
+                "enc",
+                "aws_profile",
+                "encryption_context",
+            ],
+        ),
+        ("gcp_kms", &["resource_id", "created_at", "enc"]),
+        (
+            "azure_kv",
+            &[
+                "vault_url",
+                "vaulturl",
+                "name",
+                "version",
+                "created_at",
+                "enc",
+            ],
+        ),
+        (
+            "hc_vault",
+            &[
+                "vault_address",
+                "engine_path",
+                "key_name",
+                "created_at",
+                "enc",
+            ],
+        ),
+        ("hckms", &["key_id", "created_at", "enc"]),
+    ];
+    match keys {
+        [KEY_GROUPS, rest @ ..] if !rest.is_empty() => is_known_field(rest),
+        [field] => FIELDS.contains(field) || SELECTION_FIELDS.contains(field),
+        ["kms", "context", _] => true,
+        [list, field] => {
+            let of_key = OF_KEYS.iter().find(|(kind, _)| kind == list);
+            of_key.is_some_and(|(_, fields)| fields.contains(field))
+        }
+        _ => false,
+    }
 }
 
 /// A name in small letters, as Go's `strings.EqualFold` compares: U+017F is an s to it, and

@@ -22,6 +22,7 @@
 //! | `format` | which format a file has |
 //! | `file` | whether it is encrypted, and what keeps kb from reading it |
 //! | `contents` | what stands in a file, and where |
+//! | `inspect` | values, Secrets and comments, for those who judge them |
 //! | `yaml` | takes YAML and JSON apart |
 //! | `lines` | takes dotenv and ini apart |
 //! | `traces` | what shows that a text is encrypted, whether it parses or not |
@@ -37,6 +38,7 @@ mod contents;
 mod copy;
 mod file;
 mod format;
+pub mod inspect;
 mod lines;
 mod metadata;
 mod open;

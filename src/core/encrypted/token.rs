@@ -53,6 +53,11 @@ const KINDS: [(Kind, &str); 7] = [
 ];
 
 impl Token {
+    /// What the plaintext of an encrypted value is; `None` of any other text.
+    pub(super) fn kind_of(text: &str) -> Option<Kind> {
+        Self::parse(text).map(|token| token.kind)
+    }
+
     /// A text that is nothing but an encrypted value, as sops writes it.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let fields = text.strip_prefix(ENCRYPTED_VALUE)?.strip_suffix(']')?;

@@ -111,7 +111,10 @@ fn contents<'t>(
         let root = document.root.as_ref().map(|root| document.resolve(root));
         match root {
             Some(root) if matches!(root.kind, Kind::Mapping { .. }) => walk.node(root)?,
-            _ => walk.doubt = Some(Unsupported::Syntax),
+            root => {
+                walk.document.is_no_mapping = root.is_some();
+                walk.doubt = Some(Unsupported::Syntax);
+            }
         }
         let mut found = walk.document;
         found.comments = document
@@ -216,6 +219,10 @@ impl<'d, 't> Walk<'d, 't> {
         for pair in pairs {
             let key = self.source.resolve(&pair.key);
             let text = key.text().unwrap_or_default();
+            if matches!(key.kind, Kind::Mapping { .. } | Kind::Sequence { .. }) {
+                let place = (key.line as u64, key.column as u64 + 1);
+                self.document.odd_key.get_or_insert(place);
+            }
             let is_metadata = self.path.0.is_empty() && text == SOPS;
             if is_metadata {
                 self.metadata(&pair.key, &pair.value);

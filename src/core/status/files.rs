@@ -87,7 +87,7 @@ pub(super) fn look(
             // name does not tell, sops does not open by itself.
             let is_typed_in = |value: &PlainValue| value.cause == Cause::TypedIn;
             let is_told = found.file.format == Format::of(&file.path);
-            if is_told && !found.plain_values.iter().any(is_typed_in) {
+            if is_told && !found.protection.plain_values.iter().any(is_typed_in) {
                 ours.push(file.path.as_path());
             }
         }

@@ -297,6 +297,8 @@ impl<'t> Stream<'t> {
             emit_anchor_events: true,
             flow_nesting_limit: DEEPEST,
             block_nesting_limit: DEEPEST,
+            // A file may begin with hundreds of lines of comments.
+            max_buffered_comment_events: usize::MAX,
         };
         let mut builder = Builder {
             text,

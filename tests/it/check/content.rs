@@ -40,15 +40,19 @@ fn a_manifest_counts_only_if_it_is_a_secret_with_values() {
         "list.yaml",
         "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: in-list}, data: {a: aHVudGVyMg==}}\n",
     );
-    // No manifest, and with a key that the rule encrypts.
-    write("helm.yaml", "db: {stringData: {password: hunter2}}\n");
-    write("broken.yaml", "kind: Secret\n  data: {{ .Values.x }}\n");
+    // No manifest: a rule for the Secrets among all files does not mean it.
+    write("helm.yaml", "db: {data: {password: hunter2}}\n");
+    write(
+        "broken.yaml",
+        "apiVersion: v1\nkind: Secret\n  data: {{ .Values.x }}\n",
+    );
     let rule = "(rule .sops.yaml:2:5)";
     let run = repository.assert_found(
         &[],
         &[
-            &format!("broken.yaml: not encrypted, and it does not parse at 2:7 {rule}"),
-            &format!("helm.yaml: not encrypted {rule}"),
+            &format!(
+                "broken.yaml: not encrypted: looks like a Secret, and does not parse at 3:7 {rule}"
+            ),
             &format!("list.yaml: not encrypted: the Secret in-list {rule}"),
             &format!("one.yaml: not encrypted: the Secret db {rule}"),
             &format!("two.yml: not encrypted: the Secret db {rule}"),
@@ -127,7 +131,7 @@ fn an_encrypted_file_must_be_encrypted_throughout() {
     repository.world.write("db-secret.yaml", behind);
     repository.assert_found(
         &[],
-        &["db-secret.yaml: encrypted, but data.token is in plaintext"],
+        &["db-secret.yaml: encrypted, but stringData2.a, data.token are in plaintext"],
     );
     let second = format!("{encrypted}---\n{MANIFEST}");
     repository.world.write("db-secret.yaml", second);
@@ -313,13 +317,19 @@ fn what_kb_cannot_read_is_no_all_clear() {
     );
     write("c-secret.yaml", &format!("{MANIFEST}? [a, b]\n: c\n"));
     write("d-secret.yaml", &format!("{MANIFEST}kind: Secret\n"));
-    // sops and kubectl take no mapping and no list as a key, and no key twice.
-    let places = [("a", "4:10"), ("b", "2:8"), ("c", "7:3"), ("d", "7:1")];
-    let lines = places.map(|(name, place)| {
-        format!(
-            "{name}-secret.yaml: not encrypted, and it does not parse at {place} (rule .sops.yaml:2:5)"
-        )
-    });
+    // sops and kubectl take no mapping and no list as a key; of two equal ones kubectl takes
+    // the second, and sops none.
+    let lines = [
+        ("a", "not encrypted: a Secret"),
+        ("b", "not encrypted, and it does not parse at 2:8"),
+        (
+            "c",
+            "not encrypted: looks like a Secret, and does not parse at 7:3",
+        ),
+        ("d", "not encrypted: the Secret db"),
+    ];
+    let lines =
+        lines.map(|(name, words)| format!("{name}-secret.yaml: {words} (rule .sops.yaml:2:5)"));
     let run = repository.assert_found(&[], &lines.each_ref().map(String::as_str));
     assert!(
         run.err().contains("hint: fix it first") && run.err().contains("narrower path_regex"),
@@ -350,7 +360,7 @@ fn what_kb_cannot_read_is_no_all_clear() {
     repository.assert_clean(&[]);
     repository.world.write(
         "templates/secret.yaml",
-        "{{- if .Values.x }}\nkind: Secret\n{{ end }}\n",
+        "{{- if .Values.x }}\napiVersion: v1\nkind: Secret\nstringData: {password: hunter2}\n{{ end }}\n",
     );
     repository.check(&[]).assert_code(3);
     // A rule for every path: the same.
@@ -360,7 +370,7 @@ fn what_kb_cannot_read_is_no_all_clear() {
     for text in [
         format!("{MANIFEST}kind: Secret\n"),
         format!("<<<<<<< HEAD\n{MANIFEST}"),
-        "{\"kind\": \"Secret\"} {}".to_owned(),
+        "{\"apiVersion\": \"v1\", \"kind\": \"Secret\"} {,}".to_owned(),
     ] {
         repository.world.write("x.yaml", text);
         repository.check(&[]).assert_code(3);
@@ -784,14 +794,17 @@ fn a_file_whose_format_its_name_does_not_tell_is_read_by_its_metadata() {
 }
 
 #[test]
-fn templates_are_not_mended_and_other_kinds_are_no_secrets() {
+fn templates_are_not_encrypted_and_other_kinds_are_no_secrets() {
     let repository = Repository::with_rules(&[
         "path_regex: .*\\.ya?ml$\n    encrypted_regex: ^(data|stringData)$",
     ]);
     for value in ["{{ .Values.password }}", "${DB_PASSWORD}"] {
         let text = MANIFEST.replace("hunter2", &format!("\"{value}\""));
         repository.world.write("secret.yaml", &text);
-        repository.check(&["--fix"]).assert_code(3);
+        let run = repository.check(&["--fix"]);
+        let remark = "1 file holds placeholders instead of values: secret.yaml";
+        assert!(run.assert_code(0).err().contains(remark), "{}", run.err());
+        assert!(!run.err().contains("encrypt it"), "{}", run.err());
         assert_eq!(repository.world.read("secret.yaml"), text);
     }
     repository.world.write(

@@ -4,6 +4,10 @@ mod bounds;
 mod configs;
 mod content;
 mod fix;
+mod generated;
+mod guard;
+mod ignored;
+mod protection;
 mod readers;
 mod staged;
 

@@ -27,10 +27,28 @@ fn a_plaintext_that_a_rule_covers() {
     assert!(
         run.assert_code(0)
             .out()
-            .contains("note: elsewhere/db.yaml is a Secret that is not encrypted"),
+            .contains("note: elsewhere/db.yaml is not encrypted: a Secret"),
         "{}",
         run.out()
     );
+}
+
+/// The same judgements as `check`'s.
+#[test]
+fn what_check_finds_in_a_file_status_finds_too() {
+    let in_line = InLine::new("as-check");
+    in_line.encrypt("apps/values-secret.yaml", "password: hunter2\n");
+    in_line.assert_found(
+        "nothing-encrypted",
+        &["apps/values-secret.yaml: it has sops metadata"],
+    );
+    std::fs::remove_file(in_line.world.path("apps/values-secret.yaml")).expect("removed");
+    in_line.world.write("apps/new-secret.yaml", MANIFEST);
+    in_line.world.write(".kbignore", "apps/new-*\n");
+    let run = in_line.kb(&["status"]);
+    let note = "note: 1 file was left out by .kbignore";
+    assert!(run.assert_code(0).out().contains(note), "{}", run.out());
+    in_line.kb(&["status", "--no-ignore"]).assert_code(3);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::{OutputFormat, quoted};
 use crate::cli::report::{one_line, without_private_keys};
 use crate::cli::servers::require_accepted;
-use crate::core::audit::{self, Audit, Depth, Fixed, Leak};
+use crate::core::audit::{self, Audit, Depth, Fixed, Leak, Look};
 use crate::core::git::Git;
 use crate::core::repository;
 
@@ -21,10 +21,11 @@ const VERSION: u32 = 1;
 /// Look for plaintext and wrong readers that must not get into Git; needs no cluster
 ///
 /// A file that a rule of .sops.yaml is for must be encrypted; a manifest only if it
-/// is a Secret with values. An encrypted file must be for the readers that its rule
+/// is a Secret with values, whatever the file is called. An encrypted file must be for the readers that its rule
 /// names, and encrypt the values that its rule selects. In encrypted files no value of
 /// a Secret may stand in plaintext, and in no file at all an age private key. Without a
-/// PATH, all files of the repository are looked at that Git does not ignore.
+/// PATH, all files of the repository are looked at that Git does not ignore. What
+/// .kbignore names may be plaintext, but no private key, and for no wrong reader.
 #[derive(Args, Debug)]
 pub struct Check {
     /// Files, and directories to look through
@@ -43,6 +44,10 @@ pub struct Check {
     #[arg(long, value_name = "PATH")]
     skip: Vec<PathBuf>,
 
+    /// Do not read .kbignore
+    #[arg(long)]
+    no_ignore: bool,
+
     /// Print what was found on stdout, for machines
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<OutputFormat>,
@@ -54,6 +59,8 @@ struct CheckAsJson {
     ok: bool,
     /// How many files were looked at.
     files: usize,
+    /// How many of them .kbignore leaves out.
+    ignored: usize,
     problems: Vec<FindingAsJson>,
     /// What is worth knowing, and no problem.
     remarks: Vec<String>,
@@ -90,14 +97,18 @@ impl Check {
                 version: VERSION,
                 ok: found.is_empty() && is_all_seen,
                 files: audit.paths.len(),
+                ignored: audit.ignored.len(),
                 problems: finding::broken_configs(&audit)
                     .map(|finding| finding.as_json(&context.report))
                     .chain(found.iter().map(|finding| finding.as_json(&context.report)))
                     .collect(),
-                remarks: finding::unknown_fields(&audit)
+                remarks: remarks(&audit)
                     .map(|text| without_private_keys(&text))
                     .collect(),
-                unruled: audit.unruled_secrets().map(path).collect(),
+                unruled: audit
+                    .unruled_secrets()
+                    .map(|(unruled, _)| path(unruled))
+                    .collect(),
                 unread: audit
                     .unread
                     .iter()
@@ -107,18 +118,23 @@ impl Check {
             context.stdout.write_json("what was found", &json)?;
         }
         if !found.is_empty() {
-            return Err(self.failure(&found));
+            let failure = self.failure(&found);
+            return Err(match finding::ignored(&audit) {
+                Some(ignored) => failure.hint(format!("{ignored}; --no-ignore counts them too")),
+                None => failure,
+            });
         }
         if !is_all_seen {
             let failure = Failure::new("not all files could be looked at");
             return Err(failure.hint("--skip PATH leaves out what need not be looked at"));
         }
+        let nothing = "no plaintext, no private key, no wrong reader";
+        let ignored = finding::ignored(&audit).map(|ignored| format!(" {ignored}."));
+        let ignored = ignored.unwrap_or_default();
         context.report.say(&match audit.paths.len() {
             0 => "There is nothing to look at.".to_owned(),
-            1 => "1 file was looked at: no plaintext, no private key, no wrong reader.".to_owned(),
-            count => format!(
-                "{count} files were looked at: no plaintext, no private key, no wrong reader."
-            ),
+            1 => format!("1 file was looked at: {nothing}.{ignored}"),
+            count => format!("{count} files were looked at: {nothing}.{ignored}"),
         });
         Ok(())
     }
@@ -127,10 +143,16 @@ impl Check {
         let directory = &context.directory;
         let named = context.found_config();
         let skip = |root: &Path| context.skipped(&self.skip, &[root.to_owned()]);
+        let look = |skip| Look {
+            depth: Depth::Leaks,
+            skip,
+            named: named.as_ref(),
+            ignores: !self.no_ignore,
+        };
         if self.staged {
             let git = Git::around(directory.clone(), context.environment.variables())?;
             let skip = skip(git.root())?;
-            return Ok(audit::index(&git, &skip, named.as_ref())?);
+            return Ok(audit::index(&git, look(&skip))?);
         }
         let (root, git) = context.repository();
         let paths = self.paths.iter().map(|path| {
@@ -140,13 +162,12 @@ impl Check {
             repository::below(std::slice::from_ref(&root), &path).unwrap_or_else(real)
         });
         let paths: Vec<PathBuf> = paths.collect();
+        let skip = skip(&root)?;
         Ok(audit::working_tree(
-            Depth::Leaks,
+            look(&skip),
             &root,
             git.as_ref(),
             &paths,
-            &skip(&root)?,
-            named.as_ref(),
         )?)
     }
 
@@ -159,15 +180,11 @@ impl Check {
             let text = "there is no .sops.yaml, so no rule says what is to be encrypted";
             context.report.warning(text, None);
         }
-        for text in finding::unknown_fields(audit) {
+        for text in remarks(audit) {
             context.report.warning(&text, None);
         }
-        for path in audit.unruled_secrets() {
-            let text = format!(
-                "{} is not encrypted: a Secret, and no rule of .sops.yaml is for it",
-                one_line(path)
-            );
-            context.report.warning(&text, None);
+        for (path, found) in audit.unruled_secrets() {
+            context.report.warning(&finding::unruled(path, found), None);
         }
         for (path, error) in &audit.unread {
             let text = format!("{} cannot be read: {error}", one_line(path));
@@ -275,6 +292,8 @@ fn heading(found: &[Finding]) -> &'static str {
         "private-key",
         "not-encrypted",
         "not-parsed",
+        "nothing-encrypted",
+        "value-looks-encrypted",
         "values-not-encrypted",
     ];
     if all(&plain) {
@@ -290,4 +309,11 @@ fn heading(found: &[Finding]) -> &'static str {
     } else {
         "problems were found"
     }
+}
+
+/// What is worth knowing, and no problem.
+fn remarks(audit: &Audit) -> impl Iterator<Item = String> {
+    finding::unknown_fields(audit)
+        .chain(finding::placeholders(audit))
+        .chain(finding::ignore_change(audit))
 }

@@ -10,8 +10,8 @@ use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::quoted;
 use crate::cli::readers::mismatch_words;
 use crate::cli::report::{Report, one_line, without_private_keys};
-use crate::core::audit::{Audit, Cause, Leak, Mismatch, Plain, PlainValue, Plaintext};
-use crate::core::encrypted::FileError;
+use crate::core::audit::{Audit, Cause, IGNORE_FILE, Leak, Mismatch, Plain, PlainValue, Plaintext};
+use crate::core::encrypted::{FileError, Format};
 use crate::core::repository;
 use crate::core::sops_config::{ConfigError, SopsConfig};
 
@@ -202,6 +202,22 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
         ),
         Leak::NotEncrypted { found, rule } => not_encrypted(path, found, rule, sops),
         Leak::PlainValues(values) => plain_values(path, values, sops),
+        Leak::LooksEncrypted(values) => looks_encrypted(path, values),
+        Leak::NothingEncrypted => Finding::new(
+            "nothing-encrypted",
+            subject,
+            "it has sops metadata, and none of its values is encrypted",
+        )
+        .hint("see that encrypted_regex, or what its rule has instead, matches a key of it")
+        .anew(path, sops),
+        Leak::NotTexts(names) => {
+            let words = format!(
+                "the API server refuses it: {} must be text, not a number or true or false",
+                names.join(", ")
+            );
+            Finding::new("value-not-text", subject, words)
+                .hint_kb("to put it in quotes:", format!("k secrets edit {}", word(path)))
+        }
         Leak::Mismatch(found) => mismatch(path, found, sops),
         Leak::LostRule(lost) => {
             let former = lost.former.as_ref();
@@ -265,15 +281,29 @@ fn not_encrypted(
     sops: &str,
 ) -> Finding {
     let (kind, what) = match &found.what {
-        Plain::Secret(Some(name)) => ("not-encrypted", format!("not encrypted: the Secret {name}")),
-        Plain::Secret(None) => ("not-encrypted", "not encrypted: a Secret".to_owned()),
+        Plain::Secret(name) => {
+            let name = name.as_ref();
+            let name = name.map_or("a Secret".to_owned(), |name| format!("the Secret {name}"));
+            let values = match found.plain.as_slice() {
+                [] => String::new(),
+                plain => format!(": {}", plain.join(", ")),
+            };
+            ("not-encrypted", format!("not encrypted: {name}{values}"))
+        }
         Plain::Values => ("not-encrypted", "not encrypted".to_owned()),
-        Plain::NotParsed(place) => {
-            let place = place.map(|(line, column)| format!(" at {line}:{column}"));
-            let place = place.unwrap_or_default();
+        Plain::NotParsed {
+            place: (line, column),
+            is_secret,
+        } => {
+            let like = if *is_secret {
+                " looks like a Secret,"
+            } else {
+                ""
+            };
+            let words = format!("not encrypted:{like} and does not parse at {line}:{column}");
             (
                 "not-parsed",
-                format!("not encrypted, and it does not parse{place}"),
+                words.replace("encrypted: and", "encrypted, and it"),
             )
         }
     };
@@ -288,24 +318,123 @@ fn not_encrypted(
     };
     let mut finding = Finding::new(kind, one_line(path), format!("{what} ({rule})"));
     finding.is_fixable = found.is_plainly_meant;
-    match (&found.what, found.is_plainly_meant) {
-        (_, true) => finding.hint_kb(
+    let is_manifest = matches!(found.what, Plain::Secret(_));
+    if found.is_plainly_meant {
+        return finding.hint_kb(
             "to encrypt it in place:",
             format!("k secrets check --fix {}", word(path)),
-        ),
-        (Plain::NotParsed(_), _) => finding
+        );
+    }
+    if found.is_template {
+        return finding.hint("put a placeholder in the place of each value: a template is filled in before it is encrypted");
+    }
+    if found.has_double_key {
+        return finding
+            .hint("it has the same key twice, which sops refuses: delete one, then encrypt it");
+    }
+    if matches!(found.what, Plain::NotParsed { .. }) {
+        return finding
             .hint("fix it first: sops cannot encrypt it as it is")
-            .hint(narrower),
-        _ => finding
-            .hint(format!(
-                "to encrypt it: {sops} encrypt --in-place {}",
-                word(path)
-            ))
-            .hint(narrower),
+            .hint(narrower);
+    }
+    if !found.plain.is_empty() {
+        return finding.hint("put a placeholder in the place of each of these values, or write all values and encrypt it");
+    }
+    // sops would make any file of what is YAML or JSON.
+    if is_manifest && !matches!(Format::of(path), Format::Yaml | Format::Json) {
+        return finding
+            .hint(format!("if it is a copy, delete it: rm {}", word(path)))
+            .hint("else give it a name that ends in .yaml: by that sops encrypts single values");
+    }
+    finding
+        .hint(format!(
+            "to encrypt it: {sops} encrypt --in-place {}",
+            word(path)
+        ))
+        .hint(narrower)
+}
+
+/// What is said of a Secret that no rule is for.
+pub(super) fn unruled(path: &Path, found: &Plaintext) -> String {
+    let path = one_line(path);
+    match found.what {
+        Plain::NotParsed {
+            place: (line, column),
+            ..
+        } => format!(
+            "{path} is not encrypted: it looks like a Secret and does not parse at {line}:{column}, and no rule of .sops.yaml is for it"
+        ),
+        _ => format!("{path} is not encrypted: a Secret, and no rule of .sops.yaml is for it"),
     }
 }
 
-fn plain_values(path: &Path, values: &[PlainValue], sops: &str) -> Finding {
+/// The files that hold placeholders alone, in one remark.
+pub(super) fn placeholders(audit: &Audit) -> Option<String> {
+    let paths: Vec<String> = audit
+        .placeholders()
+        .map(|(path, options)| match options {
+            [] => one_line(path),
+            options => format!("{} (but {})", one_line(path), options.join(", ")),
+        })
+        .collect();
+    let count = match paths.len() {
+        0 => return None,
+        1 => "1 file holds placeholders instead of values".to_owned(),
+        count => format!("{count} files hold placeholders instead of values"),
+    };
+    Some(format!("{count}: {}", paths.join(", ")))
+}
+
+/// What a commit changes in `.kbignore`, and which of its own files that leaves out.
+pub(super) fn ignore_change(audit: &Audit) -> Option<String> {
+    let change = audit.ignore_change.as_ref()?;
+    let files: Vec<String> = change.files.iter().map(|path| one_line(path)).collect();
+    Some(match files.as_slice() {
+        [] => format!("this commit changes {IGNORE_FILE}"),
+        files => format!(
+            "this commit changes {IGNORE_FILE}, which leaves out files of the same commit: {}",
+            files.join(", ")
+        ),
+    })
+}
+
+/// How many files were left out; `None` if none was.
+pub(super) fn ignored(audit: &Audit) -> Option<String> {
+    match audit.ignored.len() {
+        0 => None,
+        1 => Some(format!("1 file was left out by {IGNORE_FILE}")),
+        count => Some(format!("{count} files were left out by {IGNORE_FILE}")),
+    }
+}
+
+fn looks_encrypted(path: &Path, values: &[&PlainValue]) -> Finding {
+    let names = |cause| {
+        let names = values.iter().filter(|value| value.cause == cause);
+        let names: Vec<&str> = names.map(|value| value.name.as_str()).collect();
+        names.join(", ")
+    };
+    let (malformed, misplaced) = (names(Cause::Malformed), names(Cause::Misplaced));
+    let mut words = Vec::new();
+    if !malformed.is_empty() {
+        words.push(format!(
+            "{malformed} only looks encrypted: it is not what sops writes"
+        ));
+    }
+    if !misplaced.is_empty() {
+        words.push(format!(
+            "{misplaced} is encrypted, and stands where sops decrypts nothing"
+        ));
+    }
+    let file = word(path);
+    Finding::new("value-looks-encrypted", one_line(path), words.join("; "))
+        .hint(format!("to see how it came there: git log -p -- {file}"))
+        .hint_kb(
+            "to write the value again:",
+            format!("k secrets edit {file}"),
+        )
+}
+
+fn plain_values(path: &Path, values: &[&PlainValue], sops: &str) -> Finding {
     let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
     let are = if names.len() == 1 { "is" } else { "are" };
     let shown = names[..names.len().min(SHOWN)].join(", ");
@@ -317,11 +446,18 @@ fn plain_values(path: &Path, values: &[PlainValue], sops: &str) -> Finding {
     let finding = Finding::new("values-not-encrypted", one_line(path), words);
     let edit = format!("k secrets edit {}", word(path));
     let any = |cause| values.iter().any(|value| value.cause == cause);
-    if any(Cause::TypedIn) {
+    if any(Cause::Metadata) {
+        finding.hint(format!(
+            "delete it: only sops writes there; git log -p -- {} shows how it came there",
+            word(path)
+        ))
+    } else if any(Cause::TypedIn) {
         finding.hint_kb(
             &format!("take {names} out of the file, and put it in again with"),
             edit,
         )
+    } else if any(Cause::Comment) {
+        finding.hint_kb("to delete the comment, or to save it encrypted:", edit)
     } else if any(Cause::LastApplied) {
         finding.hint_kb("to take the annotation out:", edit)
     } else {

@@ -3,37 +3,42 @@
 //! | module | holds |
 //! | --- | --- |
 //! | this one | what a file is: encrypted, plaintext, damaged, or of no interest |
-//! | `documents` | the values in it, whatever its format |
-//! | `plain_values` | those in an encrypted file that are not encrypted |
+//! | `mention` | whether it may hold a Secret, by its bytes |
+//! | `named` | what its name says of it |
+//! | `plaintext` | what a file that is not encrypted should be |
+//! | `template` | what stands in a template |
 
-mod documents;
-mod plain_values;
+mod mention;
+mod named;
+mod plaintext;
+mod template;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use memchr::memmem;
-use serde_json::Value;
 
 use super::mismatch::Mismatch;
 use super::rules::Rule;
+use crate::core::encrypted::inspect::{Inspected, Protection, inspect, protection};
 use crate::core::encrypted::{Damage, ENCRYPTED_VALUE, EncryptedFile, FileError, Format};
 use crate::core::kustomize::is_kustomization;
-use crate::core::manifest::{filled_values, is_encrypted, is_manifest, secrets};
 use crate::core::sops_config::{FILE_NAME, Selection};
-use crate::core::yaml::Stream;
-use documents::{Place, documents};
-use plain_values::plain_values;
-pub use plain_values::{Cause, PlainValue};
+use crate::core::yaml::{self, Encoding, NotParsed, Reason};
+use mention::Mention;
+use plaintext::Text;
+
+pub use crate::core::encrypted::inspect::{Cause, PlainValue};
 
 /// Files that those who read them read before anything is decrypted: sops and git.
 const NEVER_ENCRYPTED: [&str; 4] = [FILE_NAME, ".gitattributes", ".gitignore", ".gitmodules"];
 
 /// The fields of a manifest by which it is applied.
-const HEAD: [&str; 4] = [
-    "/apiVersion",
-    "/kind",
-    "/metadata/name",
-    "/metadata/namespace",
+const HEAD: [&[&str]; 4] = [
+    &["apiVersion"],
+    &["kind"],
+    &["metadata", "name"],
+    &["metadata", "namespace"],
 ];
 
 /// The rule that kb writes for Secrets, as it stands in the metadata of a file.
@@ -46,6 +51,9 @@ pub enum Content {
     Other,
     /// It is not encrypted, and should be; or, without a rule, it is a Secret.
     Plaintext(Plaintext),
+    /// Its values are filled in later; the names of those that are text and tell no
+    /// secret.
+    Placeholders(Vec<String>),
     /// It is encrypted.
     Encrypted(Box<Encrypted>),
     /// It holds encrypted values, and is not whole.
@@ -57,6 +65,12 @@ pub enum Content {
 pub struct Plaintext {
     /// By what it counts as such.
     pub what: Plain,
+    /// The values that are text, if others of the Secret are not.
+    pub plain: Vec<String>,
+    /// Whether it is a template, which nobody can encrypt before it is filled in.
+    pub is_template: bool,
+    /// Whether a key stands in it twice, which sops refuses.
+    pub has_double_key: bool,
     /// Whether the rule plainly means a file of this kind, so that it can be encrypted
     /// without a second look.
     pub is_plainly_meant: bool,
@@ -70,8 +84,13 @@ pub enum Plain {
     /// It holds values that the rule would have encrypted, or it is of no format in
     /// which values stand: then the rule would have encrypted all of it.
     Values,
-    /// It does not parse, so nobody can tell; the line and column where they are known.
-    NotParsed(Option<(u64, u64)>),
+    /// It does not parse, so nobody can tell.
+    NotParsed {
+        /// The line and column.
+        place: (u64, u64),
+        /// Whether it looks like a Secret.
+        is_secret: bool,
+    },
 }
 
 /// An encrypted file.
@@ -79,8 +98,9 @@ pub enum Plain {
 pub struct Encrypted {
     /// Its format, and who can open it.
     pub file: EncryptedFile,
-    /// The values in it that should be encrypted, and are not.
-    pub plain_values: Vec<PlainValue>,
+    /// The values in it that should be encrypted and are not, and those that nobody can
+    /// use.
+    pub protection: Protection,
     /// A field that Flux needs to apply it, and that is encrypted, as in
     /// `metadata.name`.
     pub encrypted_head: Option<String>,
@@ -103,88 +123,107 @@ impl Content {
     /// Looks at the content of the file of an absolute path, which has this rule.
     pub(super) fn of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
         let rule = rule.filter(|_| !is_never_encrypted(path));
+        let (bytes, is_plain_utf8) = in_utf8(bytes);
         // Prose and programs may quote an encrypted value; no encrypted file is without
         // a MAC.
-        let has_mac = has_mac(bytes);
+        let has_mac = has_mac(&bytes);
+        let mention = Mention::of(&bytes);
         // Most files are of no interest, which is to cost little.
-        if !has_mac && rule.is_none() && !may_hold_a_secret(path, bytes) {
+        if !has_mac && rule.is_none() && mention == Mention::Nowhere {
             return Self::Other;
         }
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Self::Other;
         }
         let format = match has_mac {
-            true => Format::of_encrypted(path, bytes),
+            true => Format::of_encrypted(path, &bytes),
             false => Format::of(path),
         };
-        let documents = documents(format, bytes);
-        match (EncryptedFile::parse_as(format, path, bytes), documents) {
-            (Ok(file), Ok(_)) if !file.metadata.selection.is_fast() => {
-                Self::Damaged(FileError::Damaged {
-                    path: path.to_owned(),
-                    line_column: None,
-                    reason: Damage::Expression,
-                })
-            }
-            (Ok(file), Ok(documents)) => Self::Encrypted(Box::new(Encrypted {
-                plain_values: plain_values(format, &documents, &file.metadata.selection),
-                file,
-                encrypted_head: documents.iter().find_map(encrypted_head),
-                not_an_object: documents
-                    .iter()
-                    .position(|document| !is_for_kustomize(document))
-                    .map(|index| index + 1),
-            })),
+        let text = String::from_utf8_lossy(&bytes);
+        let plaintext = Text {
+            path,
+            text: &text,
+            mention,
+            is_plain_utf8,
+            rule,
+        };
+        match EncryptedFile::parse_as(format, path, &bytes) {
+            Ok(file) => Self::of_encrypted(path, format, &text, file, rule),
             // Prose may quote a whole file.
-            (Ok(_), Err(_)) | (Err(FileError::Damaged { .. }), _)
+            Err(FileError::Damaged { .. })
                 if Format::of(path) == Format::Binary && rule.is_none() =>
             {
-                Self::Other
+                plaintext.content()
             }
             // What kb cannot read, nobody has looked at.
-            (Ok(_), Err((place, reason))) | (Err(_), Err((place, reason @ Damage::TooLarge))) => {
-                Self::Damaged(FileError::Damaged {
-                    path: path.to_owned(),
-                    line_column: Some(place),
-                    reason,
-                })
-            }
-            (Err(damaged @ FileError::Damaged { reason, .. }), _)
+            Err(damaged @ FileError::Damaged { reason, .. })
                 if has_mac || matches!(reason, Damage::Uncertain | Damage::TooManyKeys) =>
             {
                 Self::Damaged(damaged)
             }
-            (Err(_), Ok(documents)) => {
-                plaintext(path, format, &documents, rule).map_or(Self::Other, Self::Plaintext)
+            Err(_) => plaintext.content(),
+        }
+    }
+
+    fn of_encrypted(
+        path: &Path,
+        format: Format,
+        text: &str,
+        file: EncryptedFile,
+        rule: Option<Rule<'_>>,
+    ) -> Self {
+        let damaged = |line_column, reason| {
+            Self::Damaged(FileError::Damaged {
+                path: path.to_owned(),
+                line_column,
+                reason,
+            })
+        };
+        match inspect(format, text) {
+            Ok(_) if !file.metadata.selection.is_fast() => damaged(None, Damage::Expression),
+            Ok(documents) => {
+                let protection = protection(&documents, &file.metadata.selection);
+                // sops takes no key twice.
+                let has_double_key = documents.iter().any(|document| document.has_double_key);
+                if format == Format::Yaml && has_double_key && protection.is_whole() {
+                    return damaged(None, Damage::NotParsed);
+                }
+                Self::Encrypted(Box::new(Encrypted {
+                    encrypted_head: documents.iter().find_map(encrypted_head),
+                    not_an_object: documents
+                        .iter()
+                        .position(|document| !document.is_for_kustomize)
+                        .map(|index| index + 1),
+                    protection,
+                    file,
+                }))
             }
-            (Err(_), Err((place, _))) => not_parsed(path, bytes, Some(place), rule),
+            Err(_) if Format::of(path) == Format::Binary && rule.is_none() => Self::Other,
+            Err(error) => damaged(Some((error.line, error.column)), damage_of(&error)),
         }
     }
 }
 
-/// What a file is that does not parse and has no sops metadata.
-fn not_parsed(
-    path: &Path,
-    bytes: &[u8],
-    line_column: Option<Place>,
-    rule: Option<Rule<'_>>,
-) -> Content {
-    if rule.is_some_and(|rule| may_be_secret(path, bytes, rule)) {
-        Content::Plaintext(Plaintext {
-            what: Plain::NotParsed(line_column),
-            is_plainly_meant: false,
-        })
-    } else {
-        Content::Other
+/// What a text that does not parse is: what is too large for kb others may read.
+fn damage_of(error: &NotParsed) -> Damage {
+    match error.reason {
+        Reason::Repetition => Damage::TooLarge,
+        _ => Damage::NotParsed,
     }
 }
 
-/// Whether a file that does not parse may be one that its rule means.
-fn may_be_secret(path: &Path, bytes: &[u8], rule: Rule<'_>) -> bool {
-    // The templates of Helm and its like are no manifests yet, and a rule for all
-    // manifests does not mean them. One of a Secret may hold its values all the same.
-    let is_meant = || rule.names_file(path) || !has(bytes, "{{");
-    names_a_secret(bytes) || (!rule.is_for_all && is_meant())
+/// The bytes in UTF-8, and whether they were.
+fn in_utf8(bytes: &[u8]) -> (Cow<'_, [u8]>, bool) {
+    if !bytes.starts_with(b"\xff\xfe") && !bytes.starts_with(b"\xfe\xff") {
+        return (bytes.into(), true);
+    }
+    match yaml::decode(bytes) {
+        Ok(decoded) => {
+            let is_utf8 = decoded.encoding == Encoding::Utf8;
+            (decoded.text.into_owned().into_bytes().into(), is_utf8)
+        }
+        Err(_) => (bytes.into(), false),
+    }
 }
 
 /// Whether a MAC stands in it, as in the metadata of every encrypted file.
@@ -201,85 +240,20 @@ fn after<'b>(bytes: &'b [u8], skipped: &[u8]) -> &'b [u8] {
     &bytes[start.unwrap_or(bytes.len())..]
 }
 
-fn has(bytes: &[u8], text: &str) -> bool {
-    memmem::find(bytes, text.as_bytes()).is_some()
-}
-
-/// Whether a `kind` of the text is Secret, in YAML or JSON.
-fn names_a_secret(bytes: &[u8]) -> bool {
-    let kinds = ["Secret", "SecretList"];
-    let ends = |text: &[u8]| !text.first().is_some_and(u8::is_ascii_alphanumeric);
-    memmem::find_iter(bytes, "kind").any(|at| {
-        let rest = after(&bytes[at + "kind".len()..], b"\"': \t");
-        let mut kinds = kinds.iter();
-        kinds.any(|kind| rest.strip_prefix(kind.as_bytes()).is_some_and(ends))
-    })
-}
-
 fn is_never_encrypted(path: &Path) -> bool {
     let name = path.file_name();
     is_kustomization(path)
         || name.is_some_and(|name| NEVER_ENCRYPTED.iter().any(|never| name == *never))
 }
 
-fn may_hold_a_secret(path: &Path, bytes: &[u8]) -> bool {
-    matches!(Format::of(path), Format::Yaml | Format::Json)
-        && names_a_secret(bytes)
-        && (has(bytes, "data") || has(bytes, "stringData"))
-}
-
-/// By what a file that is not encrypted should be; `None` if it should not.
-fn plaintext(
-    path: &Path,
-    format: Format,
-    documents: &[Value],
-    rule: Option<Rule<'_>>,
-) -> Option<Plaintext> {
-    let mut secrets = documents.iter().flat_map(secrets);
-    if let Some(secret) = secrets.find(|secret| filled_values(secret).next().is_some()) {
-        let name = secret["metadata"]["name"].as_str();
-        // What is filled in later must be readable until then.
-        let is_template = |value: &Value| {
-            value
-                .as_str()
-                .is_some_and(|text| text.contains("{{") || text.contains("${"))
-        };
-        return Some(Plaintext {
-            what: Plain::Secret(name.map(ToOwned::to_owned)),
-            is_plainly_meant: !filled_values(secret).any(|(_, _, value)| is_template(value)),
-        });
-    }
-    // A rule for every path says of no other file that it is one to be encrypted.
-    let rule = rule.filter(|rule| !rule.is_for_all)?;
-    let mut candidates = documents.iter().filter(|document| !is_manifest(document));
-    let is_selected = format == Format::Binary
-        || candidates.any(|document| rule.rule.selection.selects_any(document));
-    // YAML and JSON are of every kind, so their ending says nothing.
-    let is_of_kind = !matches!(format, Format::Yaml | Format::Json) && rule.names_kind(path);
-    is_selected.then_some(Plaintext {
-        what: Plain::Values,
-        is_plainly_meant: is_of_kind,
-    })
-}
-
-fn encrypted_head(document: &Value) -> Option<String> {
-    let encrypted = |pointer: &&&str| document.pointer(pointer).is_some_and(is_encrypted);
+fn encrypted_head(document: &Inspected<'_>) -> Option<String> {
     // Some other file may have a name in its metadata as well.
-    let is_object = document.get("apiVersion").is_some() && document.get("kind").is_some();
-    let field = HEAD.iter().find(encrypted).filter(|_| is_object)?;
-    Some(field[1..].replace('/', "."))
-}
-
-/// Whether kustomize takes the document (kyaml's `GetValidatedMetadata`): it passes over
-/// empty ones, and wants a kind, and a name for everything but lists.
-fn is_for_kustomize(document: &Value) -> bool {
-    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
-    if document.is_null() || document.as_object().is_some_and(serde_json::Map::is_empty) {
-        return true;
-    }
-    let kind = text("/kind").unwrap_or_default();
-    let is_named = text("/metadata/name").is_some_and(|name| !name.is_empty());
-    kind.ends_with("List") || (!kind.is_empty() && is_named)
+    let mut values = document.values.iter().filter(|_| document.is_manifest);
+    let field = values.find_map(|leaf| {
+        let field = HEAD.iter().find(|field| leaf.keys() == **field)?;
+        leaf.is_encrypted().then_some(field)
+    })?;
+    Some(field.join("."))
 }
 
 /// Whether it surely is an encrypted manifest as its rule wants it, with nothing in
@@ -292,18 +266,17 @@ fn is_sound(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> bool {
     let Ok(text) = str::from_utf8(manifest) else {
         return false;
     };
-    let Ok(stream) = Stream::parse(text) else {
+    // What another reader may see otherwise, or twice, is looked at closely.
+    let Ok(documents) = inspect(Format::Yaml, text) else {
         return false;
     };
-    let [document] = stream.documents.as_slice() else {
+    let [document] = documents.as_slice() else {
         return false;
     };
-    let value = document.to_value(&stream.effort).ok();
-    let Some(value) = value.filter(|_| !stream.all_doubts().may_split_readers()) else {
-        return false;
-    };
-    if value.get("sops").is_some()
-        || !plain_values(Format::Yaml, &[value], &Selection::of_secrets()).is_empty()
+    if document.is_uncertain
+        || document.has_metadata
+        || document.has_double_key
+        || !protection(&documents, &Selection::of_secrets()).is_whole()
     {
         return false;
     }

@@ -13,7 +13,7 @@ use super::finding::{Finding, SopsCommand};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::options::OutputFormat;
-use crate::core::audit::{self, Audit, Depth};
+use crate::core::audit::{self, Audit, Depth, Look};
 use crate::core::cluster::Target;
 use crate::core::status::{self, Status as Found};
 
@@ -26,6 +26,10 @@ pub struct Status {
     /// Leave out this file or directory; may be repeated
     #[arg(long, value_name = "PATH")]
     skip: Vec<PathBuf>,
+
+    /// Do not read .kbignore
+    #[arg(long)]
+    no_ignore: bool,
 
     /// Print what was found for machines
     #[arg(short, long, value_name = "FORMAT")]
@@ -62,8 +66,13 @@ impl Status {
         let skip = context.skipped(&self.skip, std::slice::from_ref(&root))?;
         let sops = context.find_sops()?;
         let cluster = context.connect()?;
-        let audit =
-            audit::working_tree(Depth::All, &root, git.as_ref(), &[], &skip, named.as_ref())?;
+        let look = Look {
+            depth: Depth::All,
+            skip: &skip,
+            named: named.as_ref(),
+            ignores: !self.no_ignore,
+        };
+        let audit = audit::working_tree(look, &root, git.as_ref(), &[])?;
         let request = status::Request {
             secret: context.common.secret(),
             root,

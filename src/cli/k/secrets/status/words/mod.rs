@@ -5,8 +5,6 @@ mod files;
 mod flux;
 mod secret;
 
-use std::path::Path;
-
 use super::Section;
 use crate::cli::k::secrets::finding::{self, Finding, SopsCommand};
 use crate::cli::report::one_line;
@@ -110,16 +108,17 @@ pub(super) fn remarks(audit: &Audit, found: &Status, sops: &SopsCommand) -> Vec<
         "kb may not list Secrets of other namespaces: of copies it sees those that Kustomizations name".to_owned()
     });
     let unruled = audit.unruled_secrets();
-    let remark = |path: &Path| {
-        let path = one_line(path);
-        format!("{path} is a Secret that is not encrypted, and no rule of .sops.yaml is for it")
-    };
     let fields = finding::unknown_fields(audit);
     let configs = sops.remarks(audit).into_iter();
     fields
-        .chain(unruled.map(remark))
+        .chain(unruled.map(|(path, found)| finding::unruled(path, found)))
+        .chain(finding::placeholders(audit))
         .chain(copies)
         .chain(configs)
+        .chain(
+            finding::ignored(audit)
+                .map(|ignored| format!("{ignored}; --no-ignore counts them too")),
+        )
         .collect()
 }
 

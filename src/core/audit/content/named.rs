@@ -1,0 +1,214 @@
+//! What the name of a file says of it: whether it is applied or decrypted, is a copy that
+//! an editor or a merge has left, or is a text beside the files that a rule is for.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::core::audit::rules::Rule;
+use crate::core::encrypted::Format;
+
+/// Endings of copies: of editors, of merges, and of `sops -d FILE > COPY`.
+const COPIES: [&str; 18] = [
+    "~",
+    "#",
+    ".bak",
+    ".backup",
+    ".bk",
+    ".bkp",
+    ".copy",
+    ".dec",
+    ".decrypted",
+    ".old",
+    ".orig",
+    ".plain",
+    ".plaintext",
+    ".prev",
+    ".rej",
+    ".save",
+    ".temp",
+    ".tmp",
+];
+/// Endings of templates, which are filled in before anyone reads the result.
+const TEMPLATES: [&str; 14] = [
+    ".dist",
+    ".erb",
+    ".example",
+    ".gotmpl",
+    ".gotpl",
+    ".j2",
+    ".jinja",
+    ".jinja2",
+    ".mustache",
+    ".sample",
+    ".template",
+    ".tftpl",
+    ".tmpl",
+    ".tpl",
+];
+/// Endings, and names, of what people read and of programs.
+const TEXTS: [&str; 30] = [
+    ".adoc",
+    ".bash",
+    ".css",
+    ".fish",
+    ".gitkeep",
+    ".go",
+    ".html",
+    ".js",
+    ".lock",
+    ".md",
+    ".markdown",
+    ".mdx",
+    ".nix",
+    ".nu",
+    ".ps1",
+    ".pub",
+    ".py",
+    ".rb",
+    ".rs",
+    ".rst",
+    ".sh",
+    ".sum",
+    ".tf",
+    ".ts",
+    ".zsh",
+    "dockerfile",
+    "justfile",
+    "license",
+    "makefile",
+    "readme",
+];
+
+/// What a file is by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// One that is applied, decrypted, or that a rule means.
+    File(Format),
+    /// A copy of such a one.
+    Copy(Format),
+    /// A template of such a one.
+    Template(Format),
+    /// Something else.
+    Other,
+}
+
+impl Named {
+    /// By its name alone.
+    pub(super) fn of(path: &Path) -> Self {
+        let own = Format::of(path);
+        if own != Format::Binary {
+            return Self::File(own);
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.to_lowercase();
+        if let Some(inner) = without(&name, &TEMPLATES) {
+            return Self::Template(Format::of(Path::new(inner)));
+        }
+        let mut inner = name.as_str();
+        while let Some(rest) = without_copy(inner) {
+            inner = rest;
+        }
+        match Format::of(Path::new(inner)) {
+            Format::Binary => Self::Other,
+            // Also `S.YAML`, which sops takes for any file.
+            format => Self::Copy(format),
+        }
+    }
+
+    /// What its rule may say of the values in it, if it says anything.
+    pub(super) fn judged(path: &Path, rule: Rule<'_>) -> Self {
+        let named = Self::of(path);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match named {
+            Self::Template(_) | Self::Other if rule.names_kind(path) => Self::File(Format::Binary),
+            Self::Other
+                if without(&name.to_lowercase(), &TEXTS).is_none()
+                    && names_no_ending(path, rule) =>
+            {
+                Self::File(Format::Binary)
+            }
+            named => named,
+        }
+    }
+}
+
+/// Whether the rule is for the file whatever the ending of its name is.
+fn names_no_ending(path: &Path, rule: Rule<'_>) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let hidden = name.len() - name.trim_start_matches('.').len();
+    let stem = name[hidden..].split('.').next().unwrap_or_default();
+    rule.is_for(&path.with_file_name(format!("{}{stem}", &name[..hidden])))
+}
+
+/// A name without one of these endings.
+fn without<'n>(name: &'n str, endings: &[&str]) -> Option<&'n str> {
+    let mut endings = endings.iter();
+    endings.find_map(|ending| name.strip_suffix(ending))
+}
+
+/// The name of what a copy is of.
+fn without_copy(name: &str) -> Option<&str> {
+    let hidden = || {
+        let (inner, random) = name.rsplit_once(".kb-tmp-")?;
+        (random.len() == 8).then(|| inner.trim_start_matches('.'))
+    };
+    let numbered = || {
+        let inner = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let inner = inner.strip_suffix(['.', '_', '-']).unwrap_or(inner);
+        (inner.len() < name.len()).then_some(inner)
+    };
+    without(name, &COPIES).or_else(hidden).or_else(numbered)
+}
+
+impl Rule<'_> {
+    /// Whether it says nothing of where a file is and what it is called but for its ending:
+    /// such a rule is for manifests and values of every kind.
+    pub(super) fn names_ending_alone(&self, path: &Path) -> bool {
+        let mut other = PathBuf::from(ELSEWHERE).join(ELSEWHERE);
+        if let Some(ending) = path.extension().filter(|ending| *ending != OsStr::new("")) {
+            other.set_extension(ending);
+        }
+        self.is_for(&self.base.join(other))
+    }
+}
+
+/// A directory and a name that no rule means.
+const ELSEWHERE: &str = "of-another-name";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_known_by_what_it_is_a_copy_of() {
+        for name in [
+            "s.yaml~",
+            "s.yaml.bak",
+            "s.yaml.orig",
+            "s.yaml.dec",
+            "s.yaml1",
+            "s.yaml.1",
+            "S.YAML",
+            "#s.yaml#",
+            "s.yml.orig.bak",
+            ".s.yaml.kb-tmp-AbCd1234",
+        ] {
+            assert_eq!(
+                Named::of(Path::new(name)),
+                Named::Copy(Format::Yaml),
+                "{name}"
+            );
+        }
+        for (name, named) in [
+            ("s.yaml", Named::File(Format::Yaml)),
+            (".env", Named::File(Format::Dotenv)),
+            ("s.env.old", Named::Copy(Format::Dotenv)),
+            ("s.sops.yaml.j2", Named::Template(Format::Yaml)),
+            ("s.txt", Named::Other),
+            ("s.yaml.disable", Named::Other),
+            ("s", Named::Other),
+        ] {
+            assert_eq!(Named::of(Path::new(name)), named, "{name}");
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! What a file that is not encrypted should be.
+
+use std::path::Path;
+
+use super::mention::Mention;
+use super::named::Named;
+use super::template::{
+    has_expressions, is_filled_in, is_other_manifest, looks_like_a_secret, without_expressions,
+};
+use super::{Content, Plain, Plaintext, damage_of};
+use crate::core::audit::rules::Rule;
+use crate::core::encrypted::inspect::{
+    Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive, last_word,
+};
+use crate::core::encrypted::{Damage, FileError, Format};
+use crate::core::placeholder::is_placeholder;
+use crate::core::sops_config::Selection;
+use crate::core::yaml::NotParsed;
+
+/// Tags of values that programs read from somewhere else.
+const REFERENCES: [&str; 7] = [
+    "!ENV",
+    "!env",
+    "!env_var",
+    "!include",
+    "!secret",
+    "!Ref",
+    "!vault_ref",
+];
+
+/// A text without sops metadata.
+pub(super) struct Text<'a> {
+    pub(super) path: &'a Path,
+    pub(super) text: &'a str,
+    pub(super) mention: Mention,
+    /// Whether the file holds just this text, in UTF-8.
+    pub(super) is_plain_utf8: bool,
+    pub(super) rule: Option<Rule<'a>>,
+}
+
+impl Text<'_> {
+    /// What it is.
+    pub(super) fn content(&self) -> Content {
+        let mut placeholders = None;
+        if self.mention != Mention::Nowhere {
+            match self.secret() {
+                Content::Other => {}
+                Content::Placeholders(options) => placeholders = Some(options),
+                found => return found,
+            }
+        }
+        // A rule for every path says of no other file that it is one to be encrypted.
+        let rule = self.rule.filter(|rule| !rule.is_for_all);
+        let found = rule.map_or(Content::Other, |rule| self.values(rule));
+        match (found, placeholders) {
+            (Content::Other, Some(options)) => Content::Placeholders(options),
+            (found, _) => found,
+        }
+    }
+
+    /// Judges it as kubectl reads it.
+    fn secret(&self) -> Content {
+        match inspect_manifests(self.text) {
+            Ok(documents) => {
+                let is_template = matches!(Named::of(self.path), Named::Template(_));
+                self.judged(&documents, is_template)
+            }
+            Err(error) => self
+                .too_large(&error)
+                .unwrap_or_else(|| self.unreadable_secret(&error)),
+        }
+    }
+
+    /// What is too large to follow for kb, and may not be for kubectl and sops.
+    fn too_large(&self, error: &NotParsed) -> Option<Content> {
+        let is_file = matches!(Named::of(self.path), Named::File(_) | Named::Copy(_));
+        let is_too_large = damage_of(error) == Damage::TooLarge && is_file;
+        is_too_large.then(|| {
+            Content::Damaged(FileError::Damaged {
+                path: self.path.to_owned(),
+                line_column: Some((error.line, error.column)),
+                reason: Damage::TooLarge,
+            })
+        })
+    }
+
+    fn unreadable_secret(&self, error: &NotParsed) -> Content {
+        let filled = Some(self.text).filter(|text| has_expressions(text));
+        let filled = filled.and_then(without_expressions);
+        if let Some(filled) = filled
+            && let Ok(documents) = inspect_manifests(&filled)
+        {
+            return self.judged(&documents, true);
+        }
+        let named = Named::of(self.path);
+        if matches!(named, Named::Template(_)) {
+            return Content::Other;
+        }
+        let is_manifest = matches!(
+            named,
+            Named::File(Format::Yaml | Format::Json) | Named::Copy(Format::Yaml | Format::Json)
+        );
+        let is_escaped = self.mention == Mention::Escaped && is_manifest;
+        // Prose may hold a manifest, between other lines.
+        let is_whole = is_manifest || begins_as_manifest(self.text);
+        if is_escaped || is_whole && looks_like_a_secret(self.text) {
+            not_parsed(error, true)
+        } else {
+            Content::Other
+        }
+    }
+
+    fn judged(&self, documents: &[Inspected<'_>], is_template: bool) -> Content {
+        let mut only_placeholders = None;
+        for document in documents {
+            for (number, secret) in document.secrets.iter().enumerate() {
+                let found = Values::of(document, number, is_template);
+                if !found.plain.is_empty() {
+                    // sops reads a file by its name, and of JSON the first value.
+                    let is_of_its_name = match Format::of(self.path) {
+                        Format::Yaml => true,
+                        Format::Json => {
+                            documents.len() == 1 && self.text.trim_start().starts_with('{')
+                        }
+                        Format::Dotenv | Format::Ini | Format::Binary => false,
+                    };
+                    let is_sound = self.is_plain_utf8
+                        && !is_template
+                        && !document.has_double_key
+                        && is_of_its_name;
+                    return Content::Plaintext(Plaintext {
+                        what: Plain::Secret(secret.name.clone().filter(|name| !is_filled_in(name))),
+                        has_double_key: document.has_double_key,
+                        is_template,
+                        is_plainly_meant: is_sound && !found.is_filled_in(),
+                        plain: found.named(),
+                    });
+                }
+                if found.placeholders > 0 && only_placeholders.is_none() {
+                    only_placeholders = Some(Content::Placeholders(found.options));
+                }
+            }
+        }
+        only_placeholders.unwrap_or(Content::Other)
+    }
+
+    /// Judges the values of what is no Secret, by a rule.
+    fn values(&self, rule: Rule<'_>) -> Content {
+        let named = Named::judged(self.path, rule);
+        let format = match named {
+            Named::File(format) | Named::Copy(format) => format,
+            Named::Template(_) | Named::Other => return Content::Other,
+        };
+        let is_copy = matches!(named, Named::Copy(_));
+        if format == Format::Binary {
+            return values_of(!is_copy && rule.names_kind(self.path));
+        }
+        let is_of_every_kind = matches!(format, Format::Yaml | Format::Json);
+        let documents = match inspect(format, self.text) {
+            Ok(documents) => documents,
+            Err(error) => {
+                return match self.too_large(&error) {
+                    Some(found) => found,
+                    None if is_meant(self.path, self.text, rule) => not_parsed(&error, false),
+                    None => Content::Other,
+                };
+            }
+        };
+        if is_of_every_kind
+            && rule.names_ending_alone(self.path)
+            && is_for_manifests(&rule.rule.selection)
+        {
+            return Content::Other;
+        }
+        let others = documents.iter().filter(|document| !document.is_manifest);
+        let mut is_placed = false;
+        for leaf in others.flat_map(|document| &document.values) {
+            let selects = |selection: &Selection| {
+                matches!(selection, Selection::ByComment) || selection.surely_selects(&leaf.keys())
+            };
+            if !selects(&rule.rule.selection) {
+                continue;
+            }
+            let is_reference = leaf.tag.is_some_and(|tag| REFERENCES.contains(&tag));
+            if !is_reference && !is_placeholder(&leaf.text) {
+                return values_of(!is_of_every_kind && !is_copy && rule.names_kind(self.path));
+            }
+            is_placed |= !is_reference;
+        }
+        if is_placed {
+            Content::Placeholders(Vec::new())
+        } else {
+            Content::Other
+        }
+    }
+}
+
+fn values_of(is_plainly_meant: bool) -> Content {
+    Content::Plaintext(Plaintext {
+        what: Plain::Values,
+        plain: Vec::new(),
+        is_template: false,
+        has_double_key: false,
+        is_plainly_meant,
+    })
+}
+
+fn not_parsed(error: &NotParsed, is_secret: bool) -> Content {
+    Content::Plaintext(Plaintext {
+        what: Plain::NotParsed {
+            place: (error.line, error.column),
+            is_secret,
+        },
+        plain: Vec::new(),
+        is_template: false,
+        has_double_key: false,
+        is_plainly_meant: false,
+    })
+}
+
+/// Whether the rule says nothing that would be about other files than manifests: all of
+/// a file, which no manifest can be encrypted by, or the values of Secrets.
+fn is_for_manifests(selection: &Selection) -> bool {
+    let is_of_secrets = selection.selects(&["data"])
+        && selection.selects(&["stringData"])
+        && !["password", "token", "key", "secret", "spec"]
+            .iter()
+            .any(|key| selection.selects(&[key]));
+    !selection.is_explicit() || is_of_secrets
+}
+
+/// Whether a file that does not parse is one that its rule means.
+fn is_meant(path: &Path, text: &str, rule: Rule<'_>) -> bool {
+    if is_other_manifest(text) {
+        return false;
+    }
+    // The templates of Helm and its like are no manifests yet, and a rule for all
+    // manifests does not mean them.
+    !has_expressions(text) || rule.names_file(path) && rule.names_kind(path)
+}
+
+/// Whether the first line that is no comment is one of a manifest.
+fn begins_as_manifest(text: &str) -> bool {
+    const FIELDS: [&str; 8] = [
+        "apiVersion",
+        "data",
+        "immutable",
+        "items",
+        "kind",
+        "metadata",
+        "stringData",
+        "type",
+    ];
+    let marks = ["#", "---", "<<<<<<<", "|||||||", "=======", ">>>>>>>", "%"];
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let first =
+        lines.find(|line| !line.is_empty() && !marks.iter().any(|mark| line.starts_with(mark)));
+    first.is_some_and(|line| {
+        let key = line.trim_start_matches(['-', ' ', '"', '\'', '{']);
+        line.starts_with('{') || FIELDS.iter().any(|field| key.starts_with(field))
+    })
+}
+
+/// The values of one Secret.
+#[derive(Default)]
+struct Values {
+    /// The names of those that are text.
+    plain: Vec<String>,
+    /// The names of those beside placeholders that tell no secret.
+    options: Vec<String>,
+    /// So many are placeholders.
+    placeholders: usize,
+    /// Whether one of them has a part that is filled in.
+    has_parts: bool,
+    /// Whether one of them is commented out.
+    has_comments: bool,
+}
+
+impl Values {
+    fn of(document: &Inspected<'_>, number: usize, is_template: bool) -> Self {
+        let mut found = Self::default();
+        for leaf in &document.values {
+            let Some(value) = leaf.secret.as_ref().filter(|value| value.secret == number) else {
+                continue;
+            };
+            let decoded = leaf.decoded();
+            let decoded = String::from_utf8_lossy(&decoded);
+            let has_part = is_filled_in(&leaf.text) || is_filled_in(&decoded);
+            found.has_parts |= has_part;
+            let is_placed = is_placed(&leaf.text) || is_placed(&decoded);
+            if is_placed || is_template && (has_part || is_comment(&decoded)) {
+                found.placeholders += 1;
+            } else if is_option(&value.name, &decoded, is_template) {
+                found.options.push(value.name.clone());
+            } else if !holds_encrypted_file(leaf) {
+                found.plain.push(value.name.clone());
+            }
+        }
+        let is_only_secret = document.secrets.len() == 1;
+        let of_secret =
+            |leaf: &Leaf<'_>| leaf.secret.as_ref().is_some_and(|it| it.secret == number);
+        for comment in &document.comments {
+            let near = [comment.previous, comment.next].into_iter().flatten();
+            let mut near = near.filter_map(|number| document.values.get(number));
+            let is_here = is_only_secret || near.any(of_secret);
+            if is_here && document.holds_among_values(comment, None) && !is_template {
+                found.has_comments = true;
+                found.plain.push(comment.name());
+            }
+        }
+        // A template that is filled in may hold other texts, such as host keys.
+        if found.placeholders > 0 && is_template {
+            found.plain.retain(|name| is_sensitive(name));
+        }
+        // Without placeholders nothing says that more than these is to come.
+        if found.placeholders == 0 && !is_template {
+            found.plain.append(&mut found.options);
+        }
+        found
+    }
+
+    fn is_filled_in(&self) -> bool {
+        self.has_parts || self.has_comments || self.placeholders > 0
+    }
+
+    /// The names of the values, where others are placeholders.
+    fn named(self) -> Vec<String> {
+        if self.placeholders > 0 || self.has_comments {
+            self.plain
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+/// Whether a value is filled in later: a placeholder, or a text of JSON or YAML in which
+/// each value is one.
+fn is_placed(text: &str) -> bool {
+    if is_placeholder(text) {
+        return true;
+    }
+    let has_lines = text.contains('\n') || text.trim_start().starts_with(['{', '[']);
+    if !has_lines || !is_filled_in(text) {
+        return false;
+    }
+    let documents = inspect_manifests(text).unwrap_or_default();
+    let mut values = documents
+        .iter()
+        .flat_map(|document| &document.values)
+        .peekable();
+    values.peek().is_some() && values.all(|leaf| is_placeholder(&leaf.text))
+}
+
+/// Whether each line is a comment, as in a key that is only drawn.
+fn is_comment(text: &str) -> bool {
+    text.lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+}
+
+/// Whether a value beside placeholders is an option by its name, as in `admin-user`; in a
+/// template whatever is not called like a secret, and is short.
+fn is_option(name: &str, value: &str, is_template: bool) -> bool {
+    const OPTIONS: [&str; 20] = [
+        "bucket",
+        "database",
+        "db",
+        "domain",
+        "email",
+        "enabled",
+        "endpoint",
+        "host",
+        "hostname",
+        "login",
+        "mode",
+        "name",
+        "namespace",
+        "port",
+        "region",
+        "server",
+        "ttl",
+        "type",
+        "user",
+        "username",
+    ];
+    let word = last_word(name);
+    let is_account = value.contains("://") && value.contains('@');
+    let is_named = OPTIONS.contains(&&*word) && !is_account && !value.contains('\n');
+    let is_short = value.len() < 6 || matches!(value, "true" | "false");
+    is_named || is_template && is_short && !is_sensitive(name)
+}

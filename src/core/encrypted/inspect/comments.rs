@@ -1,0 +1,216 @@
+//! Comments that hold a value: `# password: hunter2`.
+
+use super::Leaf;
+use crate::core::encrypted::ENCRYPTED_VALUE;
+use crate::core::encrypted::contents::Comment;
+use crate::core::placeholder::is_placeholder;
+
+/// Keys in comments that are there for programs and readers.
+const NO_KEYS: [&str; 22] = [
+    "$schema",
+    "cspell",
+    "default",
+    "docs",
+    "e.g",
+    "eslint",
+    "example",
+    "fixme",
+    "from",
+    "http",
+    "https",
+    "i.e",
+    "info",
+    "link",
+    "note",
+    "ref",
+    "renovate",
+    "see",
+    "source",
+    "todo",
+    "usage",
+    "yaml-language-server",
+];
+
+/// The last word of keys whose values are secrets.
+const SENSITIVE: [&str; 13] = [
+    "apikey",
+    "credential",
+    "credentials",
+    "key",
+    "pass",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "pw",
+    "pwd",
+    "secret",
+    "token",
+];
+
+/// A comment that holds a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commented {
+    /// Its key.
+    pub key: String,
+    /// The value that stands before it, by its number.
+    pub previous: Option<usize>,
+    /// The value that stands behind it, in the same mapping.
+    pub next: Option<usize>,
+    /// The key that opens the mapping in which nothing else stands.
+    pub opened_by: Option<String>,
+}
+
+/// Finds the comments in a document's `text` that hold a value.
+pub(super) fn find(text: &str, comments: &[Comment<'_>], values: &[Leaf<'_>]) -> Vec<Commented> {
+    let held = comments
+        .iter()
+        .filter_map(|comment| Some((comment.range.start, commented_key(comment.text)?)));
+    let held: Vec<(usize, String)> = held.collect();
+    if held.is_empty() {
+        return Vec::new();
+    }
+    let mut starts: Vec<(usize, usize)> = values.iter().map(|it| it.start).zip(0..).collect();
+    starts.sort_unstable();
+    let held = held.into_iter().map(|(at, key)| {
+        let behind = starts.partition_point(|(start, _)| *start < at);
+        let previous = behind.checked_sub(1).map(|before| starts[before].1);
+        let next = starts.get(behind);
+        // What is indented less belongs to a mapping around.
+        let next = next.filter(|(start, _)| indentation(text, at) >= indentation(text, *start));
+        Commented {
+            key,
+            previous,
+            next: next.map(|(_, number)| *number),
+            opened_by: opening_key(&text[..at]),
+        }
+    });
+    held.collect()
+}
+
+/// The key without a value in the last line before, comments left out.
+fn opening_key(before: &str) -> Option<String> {
+    let lines = before.rsplit('\n').skip(1).map(str::trim);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let key = lines.next()?.strip_suffix(':')?;
+    Some(key.trim_matches(['"', '\'']).to_owned())
+}
+
+/// The indentation of the line of a byte.
+fn indentation(text: &str, at: usize) -> usize {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = &text[start..];
+    line.len() - line.trim_start_matches([' ', '-']).len()
+}
+
+/// The key in a comment, if a value stands there too.
+fn commented_key(comment: &str) -> Option<String> {
+    let text = comment.trim_start_matches(['#', ';', ' ', '\t']).trim();
+    let text = text.strip_prefix("- ").unwrap_or(text);
+    if text.starts_with(ENCRYPTED_VALUE) {
+        return None;
+    }
+    let at = text.find([':', '='])?;
+    let (key, rest) = (&text[..at], &text[at + 1..]);
+    let is_assignment = text[at..].starts_with('=');
+    if !is_assignment && !rest.starts_with([' ', '\t']) {
+        return None;
+    }
+    let key = key.trim().trim_matches(['"', '\'']);
+    let is_key = |c: char| c.is_alphanumeric() || "_.-/".contains(c);
+    let folded = key.to_lowercase();
+    if key.is_empty() || !key.chars().all(is_key) || NO_KEYS.contains(&&*folded) {
+        return None;
+    }
+    let value = rest.split(" #").next().unwrap_or_default().trim();
+    let value = value.trim_matches(['"', '\'']);
+    let is_word = !value.contains(char::is_whitespace);
+    let is_url = value.contains("://") && !value.contains('@');
+    let is_nothing = matches!(
+        value,
+        "" | "true" | "false" | "null" | "~" | "|" | ">" | "|-" | ">-"
+    );
+    let is_value = !is_nothing && !is_url && (is_word || is_sensitive(key));
+    (is_value && !is_placeholder(value)).then(|| key.to_owned())
+}
+
+/// Whether a key is called like one of a secret.
+pub fn is_sensitive(key: &str) -> bool {
+    SENSITIVE.contains(&&*last_word(key))
+}
+
+/// The last word of a key, in small letters: of `adminPassword` and `ADMIN_PASSWORD` the
+/// same.
+pub fn last_word(key: &str) -> String {
+    let is_sign = |c: char| !c.is_alphanumeric();
+    let key = key.trim_end_matches(|c: char| is_sign(c) || c.is_ascii_digit());
+    let last = key.rsplit(is_sign).next().unwrap_or_default();
+    let is_mixed = last.chars().any(char::is_lowercase);
+    let start = last.rfind(|c: char| c.is_uppercase()).filter(|_| is_mixed);
+    last[start.unwrap_or(0)..].to_lowercase()
+}
+
+impl Commented {
+    /// How it is called where it is spoken of.
+    pub fn name(&self) -> String {
+        format!("the comment \"# {}: …\"", self.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_secrets_are_known_by_their_last_word() {
+        for key in [
+            "password",
+            "DB_PASSWORD",
+            "adminPassword",
+            "api-key",
+            "apiKey2",
+            "a.token",
+        ] {
+            assert!(is_sensitive(key), "{key}");
+        }
+        for key in [
+            "TOKEN_TIME",
+            "SMTP_AUTH_STRATEGY",
+            "passwordReset",
+            "keyboard",
+            "user",
+        ] {
+            assert!(!is_sensitive(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_comment_holds_a_value_only_if_it_is_one() {
+        for comment in [
+            " password: hunter2",
+            "password: hunter2",
+            " PASSWORD=hunter2",
+            "#  'password': \"hunter2\" # old",
+            " - token: hunter2",
+            " password: correct horse battery",
+            " url: postgres://user:hunter2@db/x",
+        ] {
+            assert!(commented_key(comment).is_some(), "{comment}");
+        }
+        for comment in [
+            " the password: see the wiki",
+            " yaml-language-server: $schema=https://example.org/x.json",
+            " renovate: datasource=docker",
+            " https://example.org",
+            " docs: https://example.org/a",
+            " TODO: rotate",
+            " owner: the team of Ann",
+            " password:",
+            " password: ${PASSWORD}",
+            "ENC[AES256_GCM,data:x,type:comment]",
+            " enabled: true",
+        ] {
+            assert_eq!(commented_key(comment), None, "{comment}");
+        }
+    }
+}

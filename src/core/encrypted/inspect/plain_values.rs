@@ -1,0 +1,247 @@
+//! The values in an encrypted file that are not encrypted, and those that nobody can use.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Commented, Inspected, Leaf, inspect, is_sensitive, secrets};
+use crate::core::encrypted::contents::{Path, Scalar, Segment, Value};
+use crate::core::encrypted::metadata::{folded, is_known_field};
+use crate::core::encrypted::token::{Kind, Token};
+use crate::core::encrypted::{ENCRYPTED_VALUE, EncryptedFile, Format};
+use crate::core::manifest::SECTIONS;
+use crate::core::sops_config::Selection;
+use crate::core::yaml::scalar::is_time;
+
+/// Fields at the top of a document by which it is recognized and applied: a file in which
+/// only these stand has nothing to encrypt.
+const HEAD: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
+
+/// So many values are named, and so many characters of each name: all of them can be much
+/// longer than the text that they are from.
+const MOST_NAMED: usize = 1_000;
+const LONGEST_NAME: usize = 200;
+
+/// A value that is not encrypted, in a file that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainValue {
+    /// The keys that it stands behind, as in `data.password`.
+    pub name: String,
+    /// How it came there.
+    pub cause: Cause,
+}
+
+/// Why a value in an encrypted file is not encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// sops would have encrypted it, by what the file itself says: someone has typed it
+    /// in without sops.
+    TypedIn,
+    /// It is a value of a Secret, and the rule that the file was encrypted by is not for
+    /// it.
+    Rule,
+    /// kubectl has put it into an annotation.
+    LastApplied,
+    /// It stands in a comment.
+    Comment,
+    /// It stands where sops keeps its own metadata.
+    Metadata,
+    /// It begins as an encrypted value does, and is none.
+    Malformed,
+    /// It is an encrypted value, and stands where sops decrypts nothing.
+    Misplaced,
+}
+
+impl Cause {
+    /// Whether it looks encrypted.
+    pub fn looks_encrypted(self) -> bool {
+        matches!(self, Self::Malformed | Self::Misplaced)
+    }
+}
+
+/// How well an encrypted file protects what stands in it.
+#[derive(Debug, Default)]
+pub struct Protection {
+    /// The values that should be encrypted, and are not.
+    pub plain_values: Vec<PlainValue>,
+    /// Values of Secrets that are numbers or truth values, which the API server refuses.
+    pub not_texts: Vec<String>,
+    /// Whether there are values, and none of them is encrypted.
+    pub encrypts_nothing: bool,
+}
+
+impl Protection {
+    /// Whether nothing is wrong.
+    pub fn is_whole(&self) -> bool {
+        self.plain_values.is_empty() && self.not_texts.is_empty() && !self.encrypts_nothing
+    }
+}
+
+/// How well a file of these documents is protected that is encrypted by this selection.
+pub fn protection(documents: &[Inspected<'_>], selection: &Selection) -> Protection {
+    let mut found = Protection::default();
+    for document in documents {
+        let values = document.values.iter();
+        let causes = values.filter_map(|leaf| {
+            let cause = cause_of(leaf, selection)?;
+            let name = match &leaf.secret {
+                Some(secret) => secret.name.clone(),
+                None => dotted(&leaf.keys()),
+            };
+            Some(PlainValue { name, cause })
+        });
+        let left = MOST_NAMED.saturating_sub(found.plain_values.len());
+        found.plain_values.extend(causes.take(left));
+        let comments = document.comments.iter();
+        let comments =
+            comments.filter(|comment| document.holds_among_values(comment, Some(selection)));
+        found
+            .plain_values
+            .extend(comments.map(|comment| PlainValue {
+                name: comment.name(),
+                cause: Cause::Comment,
+            }));
+        let own = document.strays.iter().map(|name| PlainValue {
+            name: name.clone(),
+            cause: Cause::Metadata,
+        });
+        found.plain_values.extend(own);
+        found
+            .not_texts
+            .extend(document.values.iter().filter_map(not_text));
+    }
+    let mut all = documents.iter().flat_map(|document| &document.values);
+    let is_encrypted = all.any(Leaf::is_encrypted);
+    let mut all = documents.iter().flat_map(|document| &document.values);
+    let has_values = all.any(|leaf| !HEAD.contains(&leaf.keys.first().map_or("", String::as_str)));
+    found.encrypts_nothing = has_values && !is_encrypted;
+    found
+}
+
+/// The keys with points between them.
+pub(super) fn dotted(keys: &[&str]) -> String {
+    let dots = keys.iter().skip(1).map(|key| [".", key]);
+    let parts = keys.iter().take(1).copied().chain(dots.flatten());
+    let mut characters = parts.flat_map(str::chars);
+    let mut name: String = characters.by_ref().take(LONGEST_NAME).collect();
+    if characters.next().is_some() {
+        name.push('\u{2026}');
+    }
+    name
+}
+
+fn cause_of(leaf: &Leaf<'_>, selection: &Selection) -> Option<Cause> {
+    let keys = leaf.keys();
+    if leaf.is_encrypted() {
+        let is_told = selection.is_by_keys();
+        return (is_told && !selection.selects(&keys)).then_some(Cause::Misplaced);
+    }
+    if leaf.looks_encrypted() {
+        return Some(Cause::Malformed);
+    }
+    if selection.surely_selects(&keys) {
+        return Some(Cause::TypedIn);
+    }
+    let secret = leaf.secret.as_ref()?;
+    // Those that a key's own ending leaves in plaintext are meant to be.
+    let is_meant = keys.last().is_some_and(|key| key.ends_with("_unencrypted"));
+    if is_meant || holds_encrypted_file(leaf) {
+        return None;
+    }
+    Some(if secret.name == secrets::LAST_APPLIED_NAME {
+        Cause::LastApplied
+    } else {
+        Cause::Rule
+    })
+}
+
+impl Inspected<'_> {
+    /// Whether a comment stands beside a value of a Secret, or where one belongs; or, in a
+    /// file that is encrypted by a `selection`, where sops would have encrypted it, if it is
+    /// called like a secret.
+    pub fn holds_among_values(&self, comment: &Commented, selection: Option<&Selection>) -> bool {
+        let near = [comment.previous, comment.next].into_iter().flatten();
+        let mut near = near.filter_map(|number| self.values.get(number));
+        let is_section = |key: &String| SECTIONS.contains(&key.as_str());
+        let is_named = is_sensitive(&comment.key);
+        near.any(|leaf| {
+            let keys = leaf.keys();
+            let around = keys.split_last().map(|(_, around)| around);
+            let is_selected = |selection: &Selection| {
+                around.is_some_and(|around| selection.surely_selects(around))
+            };
+            let is_beside = is_named && leaf.is_encrypted();
+            leaf.secret.is_some() || is_beside && selection.is_some_and(is_selected)
+        }) || !self.secrets.is_empty() && comment.opened_by.as_ref().is_some_and(is_section)
+    }
+}
+
+fn not_text(leaf: &Leaf<'_>) -> Option<String> {
+    let secret = leaf.secret.as_ref().filter(|secret| secret.is_entry)?;
+    let is_text = match leaf.token() {
+        Some(Kind::Integer | Kind::Float | Kind::Boolean) => false,
+        Some(_) => true,
+        None => leaf.is_text,
+    };
+    (!is_text).then(|| secret.name.clone())
+}
+
+impl Leaf<'_> {
+    /// The text of an entry of `data`, decoded; of any other value as it is.
+    pub fn decoded(&self) -> Vec<u8> {
+        let is_data = self.secret.as_ref().is_some_and(|secret| secret.is_data);
+        let text: String = self.text.split_whitespace().collect();
+        let decoded = STANDARD.decode(text).ok().filter(|_| is_data);
+        decoded.unwrap_or_else(|| self.text.as_bytes().to_vec())
+    }
+}
+
+/// Whether a value is a sops file, as a whole: Flux decrypts such ones in `data`.
+pub fn holds_encrypted_file(leaf: &Leaf<'_>) -> bool {
+    let content = leaf.decoded();
+    if memchr::memmem::find(&content, ENCRYPTED_VALUE.as_bytes()).is_none() {
+        return false;
+    }
+    let Ok(text) = str::from_utf8(&content) else {
+        return false;
+    };
+    let path = std::path::Path::new("value");
+    let format = Format::of_encrypted(path, &content);
+    let file = EncryptedFile::parse_as(format, path, &content).ok();
+    let Some((file, documents)) = file.zip(inspect(format, text).ok()) else {
+        return false;
+    };
+    protection(&documents, &file.metadata.selection).is_whole()
+}
+
+/// What of the metadata is not sops's: the names of values, as in `sops.token`.
+pub(super) fn strays(metadata: &[Value<'_>]) -> Vec<String> {
+    let strays = metadata.iter().filter(|value| {
+        let text = value.scalar.text();
+        !matches!(value.scalar, Scalar::Null) && !text.is_empty() && !is_of_sops(&value.path, text)
+    });
+    let name = |value: &Value<'_>| match value.path.dotted() {
+        path if path.is_empty() => "sops".to_owned(),
+        path => dotted(&["sops", &path]),
+    };
+    strays.take(MOST_NAMED).map(name).collect()
+}
+
+fn is_of_sops(path: &Path, text: &str) -> bool {
+    let keys: Vec<String> = path
+        .0
+        .iter()
+        .filter_map(|step| match step {
+            // What is merged stands there too.
+            Segment::Key(key) if key != "<<" => Some(folded(key)),
+            _ => None,
+        })
+        .collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    match keys.as_slice() {
+        ["mac"] => Token::kind_of(text).is_some(),
+        ["lastmodified"] => is_time(text, true),
+        // An older sops writes what git says of the commit.
+        ["version"] => text.len() <= 32 && text.starts_with(|c: char| c.is_ascii_digit()),
+        keys => is_known_field(keys),
+    }
+}
