@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests arrange files")]
+
 use std::fs;
 
 use super::*;
