@@ -10,6 +10,7 @@
 //! escapes, as `!!binary`, through `%TAG`, in UTF-16. Files that can hide one in such a way
 //! are parsed as well.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -142,6 +143,7 @@ impl Search<'_> {
                 needles,
                 hits: Vec::new(),
                 buffer: Vec::new(),
+                foreign: HashMap::new(),
             };
             while let Some(entry) = next() {
                 looker.look_at(entry);
@@ -287,6 +289,8 @@ struct Looker<'s> {
     hits: Vec<Hit>,
     /// The content of the file that is looked at.
     buffer: Vec<u8>,
+    /// What [`Looker::foreign`] is for the files of a directory.
+    foreign: HashMap<PathBuf, Option<PathBuf>>,
 }
 
 impl Looker<'_> {
@@ -339,11 +343,17 @@ impl Looker<'_> {
     }
 
     /// The directory with its own `.git`, below the root, that the file lies in.
-    fn foreign(&self, file: &Path) -> Option<PathBuf> {
-        let above = file.ancestors().skip(1);
+    fn foreign(&mut self, file: &Path) -> Option<PathBuf> {
+        let directory = file.parent()?;
+        if let Some(known) = self.foreign.get(directory) {
+            return known.clone();
+        }
+        let above = directory.ancestors();
         let above = above.take_while(|directory| *directory != self.root);
         let own = above.filter(|directory| directory.join(".git").exists());
-        own.last().map(Path::to_owned)
+        let found = own.last().map(Path::to_owned);
+        self.foreign.insert(directory.to_owned(), found.clone());
+        found
     }
 
     fn file(&mut self, path: &Path) -> io::Result<()> {
@@ -351,8 +361,8 @@ impl Looker<'_> {
         if !self.is_worth_parsing(path)? {
             return Ok(());
         }
-        let content = &self.buffer;
         let foreign = self.foreign(path);
+        let content = &self.buffer;
         if needles.text.is_some() && has(&needles.text, content) && foreign.is_none() {
             self.hits.push(Hit::WithText(path.to_owned()));
         }

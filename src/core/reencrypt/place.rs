@@ -79,11 +79,15 @@ impl Staged {
             } = staged;
             replaced.count(commit_files(files, made_by, task)?);
             let find = || task.job.find(None).map(|found| found.without(&failed));
-            let mut left = find()?;
-            if left.troubles.is_empty() && left.files.is_empty() {
-                replaced.configs += commit_configs(configs)?;
-                left = find()?;
-            }
+            let is_done = |left: &Affected| left.troubles.is_empty() && left.files.is_empty();
+            let found = task.job.may_have_files().then(find).transpose()?;
+            let left = match found {
+                Some(left) if !is_done(&left) => left,
+                _ => {
+                    replaced.configs += commit_configs(configs)?;
+                    find()?
+                }
+            };
             if !left.troubles.is_empty() {
                 return Err(ReencryptError::Files(left.troubles));
             }
