@@ -149,7 +149,7 @@ fn a_fix_of_what_is_staged_leaves_the_index_to_the_person() {
         3,
         &[
             "Encrypted: db-secret.yaml",
-            "the index holds it until you git add",
+            "the index has the old content until you stage the fixed file",
         ],
     );
     let staged = repository.git(&["show", ":db-secret.yaml"]);

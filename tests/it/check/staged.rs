@@ -15,7 +15,7 @@ fn the_index_counts_and_not_the_working_tree() {
     let run = repository.assert_found(&["--staged"], &[line]);
     assert!(
         run.err()
-            .contains("hint: the index holds it until you git add"),
+            .contains("hint: the index has the old content until you stage the fixed file"),
         "{}",
         run.err()
     );

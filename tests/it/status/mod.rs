@@ -266,7 +266,7 @@ fn what_cannot_be_looked_at_is_no_all_clear() {
         &["not-encrypted", "private-key"],
         &[
             "apps/one-secret.yaml: not encrypted: the Secret db",
-            "notes:1: an age private key",
+            "notes:1: it contains an age private key",
         ],
     );
     assert!(!screen.contains("AGE-SECRET-KEY-1"), "{screen}");
