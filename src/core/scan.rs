@@ -19,7 +19,9 @@ use std::sync::{Mutex, PoisonError};
 use aho_corasick::AhoCorasick;
 use ignore::{DirEntry, WalkBuilder};
 
-use super::encrypted::{ENCRYPTED_VALUE, EncryptedFile, FileError, Format, LARGEST, Metadata};
+use super::encrypted::{
+    ARMOR_LINE, ENCRYPTED_VALUE, EncryptedFile, FileError, Format, LARGEST, Metadata, in_base64,
+};
 use super::identity::Recipient;
 use super::parallel;
 use super::regular_file;
@@ -204,13 +206,15 @@ impl Needles {
 }
 
 /// What stands in every encrypted file for an age key, if nothing hides it: the key of the
-/// metadata, and one word of the armor, which may be folded between words. Or a Secret is
-/// in it, whose data are Base64.
+/// metadata, and one word of the armor, which may be folded between words. Or it is in
+/// Base64: in the data of a Secret, or in a patch of them.
 fn age_file_needles() -> Vec<Vec<u8>> {
     let words = ["sops", "ENCRYPTED", "Secret"];
     let plain = words.map(|word| word.as_bytes().to_vec());
     let wide = words.into_iter().flat_map(in_utf16);
-    plain.into_iter().chain(wide).collect()
+    let encoded = [ARMOR_LINE, ENCRYPTED_VALUE].into_iter();
+    let encoded = encoded.flat_map(in_base64).map(String::into_bytes);
+    plain.into_iter().chain(wide).chain(encoded).collect()
 }
 
 /// Whether the content of a file may hold an age file, or name one of the recipients,
@@ -436,7 +440,7 @@ impl Looker<'_> {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory

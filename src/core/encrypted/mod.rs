@@ -67,7 +67,7 @@ pub use format::Format;
 pub use metadata::{Entry, Metadata};
 pub use openable::{KeyPolicy, Openable};
 pub use rewrite::Recipients;
-pub use traces::{Traces, in_base64};
+pub use traces::{ARMOR_LINE, Traces, in_base64};
 
 /// What begins each encrypted value.
 pub const ENCRYPTED_VALUE: &str = "ENC[AES256_GCM,";

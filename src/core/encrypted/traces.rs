@@ -6,6 +6,7 @@
 //! metadata, or is not certain of what it found.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -18,7 +19,7 @@ use crate::core::yaml;
 /// What stands in the armor's first line (<https://age-encryption.org/v1>), without spaces.
 const ARMOR: &str = "AGEENCRYPTEDFILE-----";
 /// The same as it is written.
-const ARMOR_LINE: &str = "AGE ENCRYPTED FILE-----";
+pub const ARMOR_LINE: &str = "AGE ENCRYPTED FILE-----";
 const ARMOR_BEGIN: &str = "-----BEGINAGEENCRYPTEDFILE-----";
 const ARMOR_END: &str = "-----END";
 /// What was cut off or typed badly may still be opened.
@@ -63,6 +64,31 @@ impl Traces {
 
     fn has(&self, text: &str) -> bool {
         self.0.contains(text) || in_base64(text).iter().any(|it| self.0.contains(it))
+    }
+
+    /// What its texts in Base64 stand for that show an age file or an encrypted value, such
+    /// as the data of a Secret: wherever they are, also in what no parser reads.
+    pub fn encoded(&self) -> Vec<Vec<u8>> {
+        let needles = [ARMOR_LINE, ENCRYPTED_VALUE]
+            .into_iter()
+            .flat_map(|text| in_base64(text).into_iter().enumerate());
+        let needles: Vec<(usize, String)> = needles.collect();
+        let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
+        let mut found = Vec::new();
+        for run in self.0.split(|c| !is_letter(c)) {
+            let starts = needles.iter().flat_map(|(before, needle)| {
+                let places = run.match_indices(needle.as_str());
+                // Four letters are three bytes.
+                places.map(|(at, _)| (at + 4 - first_letter(*before)) % 4)
+            });
+            for start in starts.collect::<BTreeSet<usize>>() {
+                let letters = &run[start..];
+                // One letter alone is no byte.
+                let end = letters.len() - usize::from(letters.len() % 4 == 1);
+                found.extend(TOLERANT.decode(&letters[..end]));
+            }
+        }
+        found
     }
 
     /// The age files in it, without their armor. What is not Base64 ends one.
@@ -117,10 +143,13 @@ pub fn in_base64(text: &str) -> [String; 3] {
     [0, 1, 2].map(|before| {
         let bytes = [&[0; 2][..before], text.as_bytes()].concat();
         let letters = STANDARD.encode(&bytes);
-        // Six bits in a letter.
-        let first = (before * 8).div_ceil(6);
-        letters[first..bytes.len() * 8 / 6].to_owned()
+        letters[first_letter(before)..bytes.len() * 8 / 6].to_owned()
     })
+}
+
+/// The first letter that has no bit of the bytes before: six bits are in a letter.
+fn first_letter(before: usize) -> usize {
+    (before * 8).div_ceil(6)
 }
 
 #[cfg(test)]
@@ -137,6 +166,28 @@ mod tests {
             let wrapped = format!("{}\n   {}", &encoded[..17], &encoded[17..]);
             assert!(Traces::of(wrapped.as_bytes()).names(&recipient), "{before}");
         }
+    }
+
+    #[test]
+    fn what_is_in_base64_is_found_at_every_place_and_beside_other_letters() {
+        for before in ["", "a", "ab", "abc"] {
+            let text = format!("{before}-----BEGIN AGE ENCRYPTED FILE-----\nYWJj\n-----END AGE\n");
+            let encoded = STANDARD.encode(&text);
+            for shown in [
+                format!("- op: add\n  value: {encoded}\nkey: [broken"),
+                format!("x{encoded}"),
+                format!(
+                    "value: |\n  {}\n  {}\nnext: y",
+                    &encoded[..10],
+                    &encoded[10..]
+                ),
+            ] {
+                let found = Traces::of(shown.as_bytes()).encoded();
+                let files = found.iter().flat_map(|it| Traces::of(it).age_files());
+                assert!(files.count() > 0, "{shown}");
+            }
+        }
+        assert!(Traces::of(b"value: YWJjZGVm").encoded().is_empty());
     }
 
     #[test]

@@ -123,6 +123,15 @@ impl Git {
         Ok((Staged::new(&staged.output()?)?, entries(&index.output()?)?))
     }
 
+    /// The versions of files whose conflict is not resolved yet.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn unmerged(&self) -> Result<Vec<Entry>, GitError> {
+        let options = ["-z", "--unmerged", "--full-name", "--", ":(top)"];
+        entries(&self.run("ls-files", &options)?)
+    }
+
     /// The files of the working tree that are or may be committed: tracked ones, and
     /// those that are not ignored; from the top. `below`: only these, and what is
     /// below them.

@@ -36,13 +36,15 @@ pub use refs::{Upstream, Worktree};
 
 /// Settings that would start a program, or change what git prints for one; git takes them
 /// before those of any file.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
     // No program: before 2.36 it was always a path, and `false` would be one.
     "core.fsmonitor=",
     // There is none: git would run post-index-change.
     "core.hooksPath=/dev/null",
     // A directory that looks like a bare repository is one only if GIT_DIR says so.
     "safe.bareRepository=explicit",
+    // git log would start gpg.program.
+    "log.showSignature=false",
     "color.ui=false",
     "color.grep=false",
 ];

@@ -4,28 +4,13 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use serde_json::Value;
-
 use crate::core::data_key::Opener;
 use crate::core::encrypted::{Damage, EncryptedFile, FileError, Format, Metadata, Traces};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::scan::Prefilter;
-use crate::core::yaml;
 
 /// A base64 Secret in a base64 Secret is no Secret.
 const DEEPEST: usize = 2;
-/// Data of a Secret, whatever they are padded with.
-const DATA: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
 /// Keys, by their number among those that are judged.
 pub(super) type Keys = BTreeSet<usize>;
 
@@ -43,7 +28,12 @@ impl Verdict {
         self.needed.is_empty() && self.unclear.is_empty()
     }
 
-    fn add(&mut self, other: Self) {
+    /// Whether it says all that the other one does.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.needed.is_superset(&other.needed) && self.unclear.is_superset(&other.unclear)
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
         self.needed.extend(other.needed);
         self.unclear.extend(other.unclear);
     }
@@ -135,7 +125,7 @@ impl Judge {
             }
         }
         if depth < DEEPEST {
-            for data in encoded_files(content) {
+            for data in traces.encoded() {
                 verdict.add(self.judge_nested(path, &data, depth + 1));
             }
         }
@@ -198,30 +188,6 @@ fn wrapped_keys(metadata: &Metadata) -> Vec<Vec<u8>> {
     files.collect()
 }
 
-/// What stands in Base64 in a file, such as in the data of a Secret, and is encrypted.
-fn encoded_files(content: &[u8]) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
-    for document in yaml::values(content).unwrap_or_default() {
-        collect_encoded(&document, &mut found);
-    }
-    found
-}
-
-fn collect_encoded(value: &Value, found: &mut Vec<Vec<u8>>) {
-    match value {
-        Value::String(text) => {
-            let letters: String = text.split_whitespace().collect();
-            let decoded = DATA.decode(letters).unwrap_or_default();
-            if Traces::of(&decoded).may_hold_age_file() {
-                found.push(decoded);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_encoded(item, found)),
-        Value::Object(map) => map.values().for_each(|item| collect_encoded(item, found)),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +241,7 @@ mod tests {
     /// kustomize-controller decrypts the data of a Secret.
     #[test]
     fn files_in_the_data_of_a_secret_are_judged() {
+        use base64::Engine as _;
         use base64::engine::general_purpose::STANDARD;
         let (one, name) = Identity::generate();
         let judge = Judge::new([&one].into_iter());
@@ -289,6 +256,17 @@ mod tests {
             assert!(judge.concerns(Path::new("a.yaml"), manifest.as_bytes()));
             let verdict = judge.judge(Path::new("a.yaml"), manifest.as_bytes());
             assert_eq!(verdict.needed, judge.all(), "{manifest}");
+        }
+        // Patches bring it into a Secret, and no word of one is in them.
+        for patch in [
+            format!("- op: add\n  path: /data/x.yaml\n  value: {data}\n"),
+            format!("data:\n  x.yaml: {data}\n  x.yaml: {data}\n"),
+            format!("a: {{{{ b }}}}\ndata:\n  x.yaml: {data}\n"),
+            format!("patches:\n- patch: |\n    data:\n      x.yaml: {data}\n"),
+        ] {
+            assert!(judge.concerns(Path::new("p.yaml"), patch.as_bytes()));
+            let verdict = judge.judge(Path::new("p.yaml"), patch.as_bytes());
+            assert_eq!(verdict.needed, judge.all(), "{patch}");
         }
     }
 }

@@ -34,6 +34,31 @@ struct Judged {
     is_anywhere: bool,
 }
 
+/// So many paths are kept for a tree. The same directory may be in it any number of
+/// times.
+const MOST_PATHS: usize = 10_000;
+
+/// Adds what was seen; beyond [`MOST_PATHS`] only what says more of the keys.
+fn add(seen: &mut Seen, more: impl Iterator<Item = (PathBuf, Verdict)>) {
+    let mut known: Option<Verdict> = None;
+    for (path, verdict) in more {
+        if seen.len() < MOST_PATHS {
+            seen.push((path, verdict));
+            continue;
+        }
+        let known = known.get_or_insert_with(|| {
+            let mut all = Verdict::default();
+            seen.iter()
+                .for_each(|(_, verdict)| all.add(verdict.clone()));
+            all
+        });
+        if !known.covers(&verdict) {
+            known.add(verdict.clone());
+            seen.push((path, verdict));
+        }
+    }
+}
+
 impl<'a> Revisions<'a> {
     pub(super) fn new(git: Git, judge: &'a Judge, skip: Vec<PathBuf>) -> Result<Self, GitError> {
         Ok(Self {
@@ -124,7 +149,7 @@ impl<'a> Revisions<'a> {
                         };
                         (path, verdict.clone())
                     });
-                    seen.extend(below);
+                    add(&mut seen, below);
                 }
             }
         }

@@ -96,14 +96,15 @@ fn judge_file(judge: &Judge, path: &Path) -> io::Result<Verdict> {
     }
 }
 
-/// What is staged and not committed: a commit would bring it back.
+/// What is staged and not committed, a conflict too: a commit would bring it back.
 pub(super) fn look_at_staged(
     git: &Git,
     revisions: &mut Revisions<'_>,
     skip: &[PathBuf],
 ) -> Result<Seen, GitError> {
     let mut seen = Seen::new();
-    for entry in git.staged()?.entries {
+    let staged = git.staged()?.entries.into_iter();
+    for entry in staged.chain(git.unmerged()?) {
         let is_skipped = skip.iter().any(|skip| entry.path.starts_with(skip));
         if entry.is_link || is_skipped {
             continue;

@@ -318,8 +318,16 @@ fn prune_keeps_the_key_for_whatever_flux_decrypts_with_it() {
     let nested = format!(
         "apiVersion: v1\nkind: Secret\nmetadata:\n    name: nested\ndata:\n    x.yaml: {nested}\n"
     );
-    fleet.world.write("apps/nested.yaml", nested);
-    let kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: apps\nresources: [list.yaml, documents.yaml, nested.yaml]\ngeneratorOptions: {disableNameSuffixHash: true}\nsecretGenerator:\n- name: env\n  envs: [db.conf]\n- name: generated\n  files: [x.yaml=plain.txt]\n";
+    fleet.world.write("apps/nested.yaml", &nested);
+    // The same, brought into a Secret by a patch, which is no Secret itself.
+    let value = nested.lines().last().expect("a value").trim();
+    let patch = format!("- op: add\n  path: /data\n  value: {{{value}}}\n");
+    fleet.world.write("apps/patch.yaml", patch);
+    fleet.world.write(
+        "apps/patched.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata:\n    name: patched\n",
+    );
+    let kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: apps\nresources: [list.yaml, documents.yaml, nested.yaml, patched.yaml]\npatches:\n- path: patch.yaml\n  target: {kind: Secret, name: patched}\ngeneratorOptions: {disableNameSuffixHash: true}\nsecretGenerator:\n- name: env\n  envs: [db.conf]\n- name: generated\n  files: [x.yaml=plain.txt]\n";
     fleet.world.write("apps/kustomization.yaml", kustomization);
     let revision = fleet.push();
     fleet
@@ -332,6 +340,7 @@ fn prune_keeps_the_key_for_whatever_flux_decrypts_with_it() {
         ("item", "password"),
         ("second", "password"),
         ("nested", "x.yaml"),
+        ("patched", "x.yaml"),
     ] {
         let secret = cluster.secret("apps", name).expect(name);
         let text = String::from_utf8_lossy(&secret[entry]);
@@ -365,6 +374,7 @@ fn prune_keeps_the_key_for_whatever_flux_decrypts_with_it() {
             "apps/documents.yaml",
             "apps/list.yaml",
             "apps/nested.yaml",
+            "apps/patch.yaml",
             "apps/plain.txt",
         ])
     );

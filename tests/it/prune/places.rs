@@ -455,3 +455,88 @@ fn a_draft_that_no_key_in_use_opens_keeps_its_key() {
     pruning.prune(&["--yes"]).assert_code(0);
     assert_eq!(pruning.retired_entry(), None);
 }
+
+/// A merge that is not finished: theirs is in the index alone.
+#[test]
+fn the_other_side_of_a_conflict_keeps_the_key() {
+    let pruning = Pruning::new("conflict");
+    let old = pruning.old_file();
+    let blob = pruning.world.run_with_stdin(
+        pruning
+            .world
+            .tool_cmd("git", ["hash-object", "-w", "--stdin"]),
+        &old,
+    );
+    let blob = blob.assert_code(0).out().trim().to_owned();
+    let entry = format!("100644 {blob} 3\ttheirs.yaml\n");
+    let update = pruning
+        .world
+        .tool_cmd("git", ["update-index", "--index-info"]);
+    pruning
+        .world
+        .run_with_stdin(update, entry.as_bytes())
+        .assert_code(0);
+    assert_kept_by(&pruning, "working-tree");
+}
+
+/// A commit has the same directory any number of times, and each of them so too.
+#[test]
+fn a_tree_that_unfolds_to_millions_of_files_takes_no_memory_for_each() {
+    let pruning = Pruning::new("treebomb");
+    let old = pruning.old_file();
+    let stdin = |arguments: &[&str], text: &[u8]| {
+        let command = pruning.world.tool_cmd("git", arguments);
+        let run = pruning.world.run_with_stdin(command, text);
+        run.assert_code(0).out().trim().to_owned()
+    };
+    let blob = stdin(&["hash-object", "-w", "--stdin"], &old);
+    let mut tree = stdin(
+        &["mktree"],
+        format!("100644 blob {blob}\tx.yaml\n").as_bytes(),
+    );
+    for _ in 0..8 {
+        let entries = (0..10).map(|number| format!("040000 tree {tree}\td{number}\n"));
+        tree = stdin(&["mktree"], entries.collect::<String>().as_bytes());
+    }
+    let commit = pruning.git(&["commit-tree", "-m", "many", &tree]);
+    pruning.git(&["update-ref", "refs/remotes/origin/pr-1", &commit]);
+    let program = env!("CARGO_BIN_EXE_kb");
+    let line = format!(
+        "ulimit -v 4000000; exec '{program}' k secrets -n {} prune --dry-run",
+        pruning.namespace
+    );
+    let run = pruning.world.tool("sh", ["-c", &line]);
+    assert!(
+        run.assert_code(0).err().contains("origin/pr-1"),
+        "{}",
+        run.err()
+    );
+}
+
+/// Which program checks signatures, the repository's configuration says.
+#[test]
+fn a_signed_stash_starts_no_program() {
+    let pruning = Pruning::new("signed");
+    let signed = "tree TREE\nauthor a <a@b> 0 +0000\ncommitter a <a@b> 0 +0000\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n -----END PGP SIGNATURE-----\n\nx\n";
+    let tree = pruning.git(&["rev-parse", "HEAD^{tree}"]);
+    let hash = pruning
+        .world
+        .tool_cmd("git", ["hash-object", "-t", "commit", "-w", "--stdin"]);
+    let text = signed.replace("TREE", &tree);
+    let commit = pruning.world.run_with_stdin(hash, text.as_bytes());
+    let commit = commit.assert_code(0).out().trim().to_owned();
+    pruning.git(&["update-ref", "--create-reflog", "refs/stash", &commit]);
+    let trap = pruning.world.root().join("trap");
+    let trace = pruning.world.root().join("sprung");
+    let script = format!("#!/bin/sh\ntouch {}\n", trace.display());
+    std::fs::write(&trap, script).expect("written");
+    std::fs::set_permissions(&trap, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("a mode");
+    pruning.git(&["config", "log.showSignature", "true"]);
+    pruning.git(&["config", "gpg.program", trap.to_str().expect("UTF-8")]);
+    pruning.prune(&["--dry-run"]).assert_code(0);
+    assert!(!trace.exists());
+    // The trap is real.
+    pruning.git(&["log", "-1", "refs/stash"]);
+    assert!(trace.exists());
+}
