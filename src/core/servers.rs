@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::readers::{Reader, Readers};
+use super::regular_file::{self, LARGEST_CONFIG};
 use super::replace::ReplaceError;
 use super::state;
 
@@ -133,8 +134,8 @@ fn add(path: &Path, name: &str) -> Result<BTreeSet<String>, ServersError> {
 
 /// The text of the list; `None` if there is none.
 fn read(path: &Path) -> Result<Option<String>, ServersError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+    match regular_file::read(path, LARGEST_CONFIG) {
+        Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(ServersError::Read {
             path: path.to_owned(),

@@ -19,7 +19,7 @@ use crate::core::parallel;
 use crate::core::regular_file;
 use crate::core::replace::is_temporary;
 use crate::core::repository::{self, FoundConfig, MISNAMED};
-use crate::core::scan::path_of;
+use crate::core::scan::{is_gone, path_of};
 use crate::core::sops_config::{ConfigError, FILE_NAME, Paths, SopsConfig};
 
 /// So many files of the index one git is asked for at least: to start one more costs
@@ -308,7 +308,10 @@ fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<Files, 
             }),
             // What was named is looked at, ignored or not, a link or not.
             Ok(kind) if kind.is_file() => drop(files.paths.insert(path.clone())),
-            Ok(_) => {}
+            Ok(_) => {
+                let error = io::Error::other("it is a pipe or a device");
+                files.unread.push((path.clone(), error));
+            }
             Err(_) => return Err(AuditError::Missing { path: path.clone() }),
         }
     }
@@ -341,9 +344,23 @@ impl Files {
         });
         self.unread.extend(unread);
         let before = self.paths.len();
-        let listed = listed.files.into_iter().map(|path| root.join(path));
-        self.paths.extend(listed.filter(|path| is_file(path)));
-        Ok(self.paths.len() > before)
+        let unread = self.unread.len();
+        for path in listed.files {
+            self.add(root.join(path));
+        }
+        Ok(self.paths.len() > before || self.unread.len() > unread)
+    }
+
+    /// Adds a path if it is a file; where that cannot be told, as in a directory that may
+    /// not be entered, it could not be read.
+    fn add(&mut self, path: PathBuf) {
+        match path.symlink_metadata() {
+            Ok(found) if found.is_file() => drop(self.paths.insert(path)),
+            Ok(_) => {}
+            // Git lists what was deleted, too.
+            Err(error) if is_gone(&error) => {}
+            Err(error) => self.unread.push((path, error)),
+        }
     }
 
     /// All below the directory, without other people's repositories in it.
@@ -358,8 +375,7 @@ impl Files {
             .build();
         for entry in walk {
             match entry {
-                Ok(entry) if is_file(entry.path()) => drop(self.paths.insert(entry.into_path())),
-                Ok(_) => {}
+                Ok(entry) => self.add(entry.into_path()),
                 Err(error) => {
                     let path = path_of(&error).unwrap_or(directory).to_owned();
                     self.unread.push((path, io::Error::other(error)));
@@ -367,10 +383,6 @@ impl Files {
             }
         }
     }
-}
-
-fn is_file(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|it| it.is_file())
 }
 
 fn read_config(path: &Path) -> Option<Result<SopsConfig, ConfigError>> {

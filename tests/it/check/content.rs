@@ -854,3 +854,55 @@ fn a_hint_names_the_config_that_sops_would_not_take_by_itself() {
             .contains(&other)
     );
 }
+
+/// A directory that can be listed and not entered, and what is ignored and tracked.
+#[test]
+fn a_directory_that_cannot_be_entered_is_no_all_clear() {
+    let repository = Repository::new();
+    repository.world.write("d/a-secret.yaml", MANIFEST);
+    repository.world.write(".gitignore", "d/\n");
+    repository.git(&["add", "--force", "d"]).assert_code(0);
+    let directory = repository.world.path("d");
+    let mode = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&directory, mode).expect("a mode");
+    };
+    let check = |args: &[&str]| {
+        let drop = [
+            "--bounding-set=-dac_override,-dac_read_search",
+            "--inh-caps=-all",
+        ];
+        let mut command = repository.world.tool_cmd("setpriv", drop);
+        command
+            .arg(env!("CARGO_BIN_EXE_kb"))
+            .args(["k", "secrets", "check"])
+            .args(args);
+        repository.world.run(command)
+    };
+    check(&[]).assert_code(3);
+    for unreadable in [0o644, 0o000] {
+        mode(unreadable);
+        for arguments in [&[][..], &["d"]] {
+            let run = check(arguments);
+            assert_eq!(
+                run.code,
+                Some(1),
+                "{unreadable:o} {arguments:?}: {}",
+                run.err()
+            );
+        }
+    }
+    mode(0o755);
+}
+
+#[test]
+fn a_pipe_that_is_named_is_no_all_clear() {
+    let repository = Repository::new();
+    let pipe = repository.world.path("pipe");
+    repository.world.tool("mkfifo", [&pipe]).assert_code(0);
+    crate::assert_fails(
+        &repository.check(&["pipe"]),
+        1,
+        &["pipe", "it is a pipe or a device"],
+    );
+}
