@@ -105,14 +105,13 @@ impl Differential {
         assert_eq!(shown(&opened), shown(plaintext), "{}", text());
         let old = self.decrypt(&result, &self.old);
         assert_eq!(old.code, Some(128), "the old key opens it: {}", text());
-        let blank = |content: &[u8], recipient: &str| {
+        // Damage can have put a copy of the old one among the values, where it stays.
+        let blank = |content: &[u8]| {
             let text = String::from_utf8(content.to_vec()).expect("text");
-            blank(text.replace(recipient, "RECIPIENT"))
+            let text = text.replace(&self.old_recipient, "RECIPIENT");
+            blank(text.replace(&self.new_recipient, "RECIPIENT"))
         };
-        assert_eq!(
-            blank(before, &self.old_recipient),
-            blank(after, &self.new_recipient)
-        );
+        assert_eq!(blank(before), blank(after));
     }
 }
 
