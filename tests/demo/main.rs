@@ -102,7 +102,7 @@ fn run(keep: bool) -> Result<()> {
          # encrypted for the keys of the file's rule.",
     );
     demo.type_in(
-        "EDITOR='sh -c \"sed -i s/owner/root/ $0; exit 1\"' kb k secrets edit apps/db-secret.yaml; echo \"exit code $?\"",
+        "EDITOR='sh -c \"sed -i s/owner/guest/ $0; exit 1\"' kb k secrets edit apps/db-secret.yaml; echo \"exit code $?\"",
     )?;
     demo.type_in("kb k secrets drafts")?;
     demo.type_in("kb k secrets edit apps/db-secret.yaml --discard")?;

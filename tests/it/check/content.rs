@@ -552,6 +552,20 @@ fn a_named_config_counts_however_it_is_spelled() {
     );
 }
 
+/// `check`, run by someone whom the modes of files bind, as they do not bind root.
+fn as_another(repository: &Repository, args: &[&str]) -> testkit::Run {
+    let drop = [
+        "--bounding-set=-dac_override,-dac_read_search",
+        "--inh-caps=-all",
+    ];
+    let mut command = repository.world.tool_cmd("setpriv", drop);
+    command
+        .arg(env!("CARGO_BIN_EXE_kb"))
+        .args(["k", "secrets", "check"])
+        .args(args);
+    repository.world.run(command)
+}
+
 #[test]
 fn what_cannot_be_read_hides_nothing_else() {
     let repository = Repository::new();
@@ -559,18 +573,7 @@ fn what_cannot_be_read_hides_nothing_else() {
     let hidden = repository.world.write("hidden", "x");
     std::fs::set_permissions(&hidden, std::os::unix::fs::PermissionsExt::from_mode(0o000))
         .expect("a mode");
-    let check = |args: &[&str]| {
-        let drop = [
-            "--bounding-set=-dac_override,-dac_read_search",
-            "--inh-caps=-all",
-        ];
-        let mut command = repository.world.tool_cmd("setpriv", drop);
-        command
-            .arg(env!("CARGO_BIN_EXE_kb"))
-            .args(["k", "secrets", "check"])
-            .args(args);
-        repository.world.run(command)
-    };
+    let check = |args: &[&str]| as_another(&repository, args);
     let run = check(&[]);
     crate::assert_fails(
         &run,
@@ -867,18 +870,7 @@ fn a_directory_that_cannot_be_entered_is_no_all_clear() {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
         std::fs::set_permissions(&directory, mode).expect("a mode");
     };
-    let check = |args: &[&str]| {
-        let drop = [
-            "--bounding-set=-dac_override,-dac_read_search",
-            "--inh-caps=-all",
-        ];
-        let mut command = repository.world.tool_cmd("setpriv", drop);
-        command
-            .arg(env!("CARGO_BIN_EXE_kb"))
-            .args(["k", "secrets", "check"])
-            .args(args);
-        repository.world.run(command)
-    };
+    let check = |args: &[&str]| as_another(&repository, args);
     check(&[]).assert_code(3);
     for unreadable in [0o644, 0o000] {
         mode(unreadable);

@@ -87,7 +87,7 @@ fn may_decode(pattern: usize, rest: &[u8]) -> bool {
     rest.starts_with(b"binary") || tag.take(LONGEST_TAG).any(|byte| *byte == b'%')
 }
 
-/// Whether the word stands there by itself, where a value can stand.
+/// Whether the word is there by itself, in the place of a value.
 fn is_named(bytes: &[u8]) -> bool {
     let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
     let is_word = |at: usize| {

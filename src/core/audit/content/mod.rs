@@ -6,7 +6,7 @@
 //! | `mention` | whether it may hold a Secret, by its bytes |
 //! | `named` | what its name says of it |
 //! | `plaintext` | what a file that is not encrypted should be |
-//! | `template` | what stands in a template |
+//! | `template` | the text of a template without its expressions |
 
 mod mention;
 mod named;
@@ -69,7 +69,7 @@ pub struct Plaintext {
     pub plain: Vec<String>,
     /// Whether it is a template, which nobody can encrypt before it is filled in.
     pub is_template: bool,
-    /// Whether a key stands in it twice, which sops refuses.
+    /// Whether it contains a key twice, which sops refuses.
     pub has_double_key: bool,
     /// Whether the rule plainly means a file of this kind, so that it can be encrypted
     /// without a second look.

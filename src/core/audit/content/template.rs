@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// What stands in the place of an expression.
+/// The text in the place of an expression.
 pub(super) const FILLED_IN: &str = "<template>";
 
 /// What encloses an expression, and whether it is one for a value.
@@ -68,7 +68,7 @@ pub(super) fn is_other_manifest(text: &str) -> bool {
 }
 
 /// Whether a text that does not parse is a Secret all the same, as far as its lines tell:
-/// `kind` and `apiVersion` stand in the same column of the same document.
+/// `kind` and `apiVersion` are in the same column of the same document.
 pub(super) fn looks_like_a_secret(text: &str) -> bool {
     let mut kinds: Vec<usize> = Vec::new();
     let mut versions: Vec<usize> = Vec::new();
