@@ -322,6 +322,9 @@ impl Looker<'_> {
                 && self.foreign(entry.path()).is_none()
             {
                 self.hit(Hit::Config(entry.into_path()));
+            } else if self.search.age_files && is_link && entry.path().is_file() {
+                // sops opens what it leads to under this name.
+                self.hit(Hit::WithAgeFile(entry.into_path()));
             }
             return;
         }
@@ -329,9 +332,12 @@ impl Looker<'_> {
         let path = entry.into_path();
         if is_temporary {
             if self.foreign(&path).is_none() {
-                self.hit(Hit::Temporary(path));
+                self.hit(Hit::Temporary(path.clone()));
             }
-            return;
+            // Anyone can give a file such a name.
+            if !self.search.age_files {
+                return;
+            }
         }
         if is_config && self.foreign(&path).is_none() {
             self.hit(Hit::Config(path.clone()));

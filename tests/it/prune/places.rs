@@ -540,3 +540,19 @@ fn a_signed_stash_starts_no_program() {
     pruning.git(&["log", "-1", "refs/stash"]);
     assert!(trace.exists());
 }
+
+/// A link leads out of the repository, and a file has a name like kb's own.
+#[test]
+fn files_that_only_look_like_others_keep_the_key() {
+    for name in ["link.yaml", ".b.yaml.kb-tmp-abcdefgh"] {
+        let pruning = Pruning::new("lookalike");
+        let old = pruning.old_file();
+        if name.starts_with('.') {
+            pruning.world.write(name, &old);
+        } else {
+            let outside = pruning.world.write_home("outside.yaml", &old);
+            std::os::unix::fs::symlink(outside, pruning.world.path(name)).expect("a link");
+        }
+        assert_kept_by(&pruning, "working-tree");
+    }
+}
