@@ -24,6 +24,7 @@ pub(super) fn arguments(directory: &str, is_resumed: bool) -> Vec<String> {
                  create-lockfiles nil
                  savehist-additional-variables nil
                  undo-tree-auto-save-history nil)
+           (with-eval-after-load 'savehist (fset 'savehist-save #'ignore))
            (when (fboundp 'auto-save-visited-mode) (auto-save-visited-mode -1))
            (when (bound-and-true-p savehist-mode) (savehist-mode -1))
            (when (bound-and-true-p desktop-save-mode) (desktop-save-mode -1))

@@ -21,10 +21,12 @@ pub(super) fn arguments(directory: &str, resume: Option<&Resume<'_>>) -> Vec<Str
          | if resolve(expand('%:p:h')) ==# resolve(g:kb_text) | setlocal swapfile \
          | else | setlocal noswapfile | endif \
          | endif";
+    // The registers would go to a file at the end; a configuration may ask for it late.
+    let no_history = "silent! set viminfo= | silent! set viminfofile=NONE | \
+         silent! set shada= | silent! set shadafile=NONE";
     let mut commands = vec![
-        "silent! set viminfo= | silent! set viminfofile=NONE | \
-         silent! set shada= | silent! set shadafile=NONE"
-            .to_owned(),
+        no_history.to_owned(),
+        format!("silent! autocmd VimLeavePre * {no_history}"),
         format!(
             "if exists('+swapfile') | let g:kb_text = {directory_literal} \
              | let &directory = escape(g:kb_text, ' ,\\') \
