@@ -122,12 +122,7 @@ impl Git {
             [_, _, _, ..] if output.status.success() => {}
             _ => return Err(failed("rev-parse", &output)),
         }
-        let output = git.run("rev-parse", &["--show-toplevel"])?;
-        let top = output.stdout.strip_suffix(b"\n");
-        match top.filter(|top| output.status.success() && !top.is_empty()) {
-            Some(top) => git.root = PathBuf::from(OsStr::from_bytes(top)),
-            None => return Err(failed("rev-parse", &output)),
-        }
+        git.root = git.top()?;
         Ok(git)
     }
 

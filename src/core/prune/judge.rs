@@ -84,9 +84,14 @@ impl Judge {
         self.prefilter.matches(path, content)
     }
 
-    /// Whether a file that is too large to be judged may need a key.
-    pub(super) fn is_traced_in(&self, reader: impl Read) -> io::Result<bool> {
-        self.prefilter.is_traced_in(reader)
+    /// What a file of more than [`LARGEST`](crate::core::encrypted::LARGEST) bytes may need:
+    /// it is searched, and not parsed.
+    pub(super) fn judge_large(&self, reader: impl Read) -> io::Result<Verdict> {
+        let mut verdict = Verdict::default();
+        if self.prefilter.is_traced_in(reader)? {
+            verdict.unclear = self.all();
+        }
+        Ok(verdict)
     }
 
     /// Which keys the file at a path needs. The path tells the format, and Flux may take

@@ -1,5 +1,6 @@
 //! The types of a verdict: what needs a retired key, where, and which check found it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::core::identity::Recipient;
@@ -142,16 +143,9 @@ impl RetiredKey {
         self.needs.iter().any(|need| !need.is_overridden)
     }
 
-    /// The names of the checks that keep it, each once.
-    pub fn kept_by(&self) -> Vec<&'static str> {
-        let mut checks: Vec<Check> = self
-            .needs
-            .iter()
-            .filter(|need| !need.is_overridden)
-            .map(|need| need.check)
-            .collect();
-        checks.sort_unstable();
-        checks.dedup();
-        checks.into_iter().map(Check::name).collect()
+    /// The checks that keep it.
+    pub fn kept_by(&self) -> BTreeSet<Check> {
+        let needs = self.needs.iter().filter(|need| !need.is_overridden);
+        needs.map(|need| need.check).collect()
     }
 }

@@ -170,11 +170,7 @@ impl<'a> Revisions<'a> {
         let judge = self.judge;
         let judged = self.objects.blob(id, |size, reader| {
             if size > LARGEST {
-                let unclear = judge.is_traced_in(reader)?.then(|| judge.all());
-                return Ok(Verdict {
-                    unclear: unclear.unwrap_or_default(),
-                    ..Verdict::default()
-                });
+                return judge.judge_large(reader);
             }
             let mut content = Vec::new();
             reader.read_to_end(&mut content)?;

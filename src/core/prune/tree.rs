@@ -86,11 +86,7 @@ pub(super) fn look(tree: &Tree, judge: &Judge, recipients: &[Option<Recipient>])
 fn judge_file(judge: &Judge, path: &Path) -> io::Result<Verdict> {
     match regular_file::read(path, LARGEST) {
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            let unclear = judge.is_traced_in(File::open(path)?)?.then(|| judge.all());
-            Ok(Verdict {
-                unclear: unclear.unwrap_or_default(),
-                ..Verdict::default()
-            })
+            judge.judge_large(File::open(path)?)
         }
         content => Ok(judge.judge(path, &content?)),
     }

@@ -1,5 +1,6 @@
 //! What prune has found, in words.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -269,7 +270,7 @@ pub(super) fn refusal(plan: &Plan, is_dropped: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let keys = needed.iter().map(|key| {
-        let checks = key.kept_by().join(", ");
+        let checks = names_of(key.kept_by(), ", ");
         format!("\n  {} ({checks})", name_of(key))
     });
     let others = if is_dropped {
@@ -288,20 +289,18 @@ pub(super) fn refusal(plan: &Plan, is_dropped: bool) -> Result<(), Failure> {
             hints.extend(hints_for(need));
         }
     }
-    let mut checks: Vec<Check> = needed
-        .iter()
-        .flat_map(|key| &key.needs)
-        .filter(|need| !need.is_overridden)
-        .map(|need| need.check)
-        .collect();
-    checks.sort_unstable();
-    checks.dedup();
-    let names: Vec<&str> = checks.into_iter().map(Check::name).collect();
+    let checks = needed.iter().flat_map(|key| key.kept_by()).collect();
     Err(Failure::new(text).hints_of(hints).hint_command(
         "to drop them anyway, after which only a copy of the key opens what is encrypted for it:",
         Program::Kb,
-        format!("k secrets prune --despite {}", names.join(",")),
+        format!("k secrets prune --despite {}", names_of(checks, ",")),
     ))
+}
+
+/// The names of checks, in their order.
+fn names_of(checks: BTreeSet<Check>, separator: &str) -> String {
+    let names: Vec<&str> = checks.into_iter().map(Check::name).collect();
+    names.join(separator)
 }
 
 fn hints_for(need: &Need) -> Option<Hint> {
