@@ -69,7 +69,7 @@ impl Shell {
         (words, index)
     }
 
-    /// What the shell is told.
+    /// The answer to the shell: a candidate in each line.
     pub(super) fn answer(self, candidates: &[CompletionCandidate]) -> String {
         let mut text = String::new();
         for candidate in candidates {

@@ -1,5 +1,5 @@
-//! `.kbignore` at the top of a repository: files whose plaintext is no finding, in the
-//! syntax of gitignore(5).
+//! `.kbignore` at the top of a repository: files whose plaintext is not reported, in
+//! the syntax of gitignore(5).
 
 use std::path::{Path, PathBuf};
 
@@ -25,8 +25,7 @@ impl Ignored {
         Self(Gitignore::empty())
     }
 
-    /// By the lines of the file at the top, `root`. Lines that are no patterns leave nothing
-    /// out.
+    /// By the lines of the file at the top, `root`. Lines that are not patterns are ignored.
     pub(super) fn new(root: &Path, lines: &[u8]) -> Self {
         let mut builder = GitignoreBuilder::new(root);
         for line in String::from_utf8_lossy(lines).lines() {

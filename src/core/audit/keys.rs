@@ -38,8 +38,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 const WRAPPED: usize = 60;
 
 /// Looks for the text form of identities: as it is, in UTF-16, which PowerShell writes,
-/// and in base64, as it stands in the `data` of a Secret, which may be in UTF-16 too. Only
-/// what can be a key is one: bech32 has no B, I, O and 1.
+/// and in base64, as in the `data` of a Secret, which may be in UTF-16 too. Only
+/// what can be a key counts: bech32 has no B, I, O and 1.
 pub(super) struct KeyFinder {
     plain: Finder<'static>,
     wide: [Finder<'static>; 2],

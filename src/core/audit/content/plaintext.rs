@@ -234,12 +234,12 @@ fn is_meant(path: &Path, text: &str, rule: Rule<'_>) -> bool {
     if is_other_manifest(text) {
         return false;
     }
-    // The templates of Helm and its like are no manifests yet, and a rule for all
-    // manifests does not mean them.
+    // A template of Helm and its like becomes a manifest later, and a rule for all
+    // manifests does not mean it.
     !has_expressions(text) || rule.names_file(path) && rule.names_kind(path)
 }
 
-/// Whether the first line that is no comment is one of a manifest.
+/// Whether the first line after comments is one of a manifest.
 fn begins_as_manifest(text: &str) -> bool {
     const FIELDS: [&str; 8] = [
         "apiVersion",

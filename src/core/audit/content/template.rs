@@ -1,5 +1,5 @@
 //! Templates of Helm, Jinja and their like: what remains where their expressions are left
-//! out, so that the values that stand in them can be told from those that are filled in.
+//! out, so that written values can be told from those that are filled in.
 
 use std::borrow::Cow;
 
