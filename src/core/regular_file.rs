@@ -19,6 +19,24 @@ pub const LARGEST_CONFIG: u64 = 16 << 20;
 /// # Errors
 /// When it is none, or cannot be opened; [`ErrorKind::FileTooLarge`].
 pub fn open(path: &Path, most: u64) -> io::Result<File> {
+    Ok(open_with_length(path, most)?.0)
+}
+
+/// The content of a regular file of at most `most` bytes.
+///
+/// # Errors
+/// As [`open`], and when it cannot be read.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let (file, length) = open_with_length(path, most)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
+    // It may have grown.
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    check_length(bytes.len() as u64, most)?;
+    Ok(bytes)
+}
+
+/// The file, and its length in bytes.
+fn open_with_length(path: &Path, most: u64) -> io::Result<(File, u64)> {
     // To open a device can already do something; a file can be exchanged meanwhile.
     check_kind(&std::fs::metadata(path)?)?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -27,21 +45,7 @@ pub fn open(path: &Path, most: u64) -> io::Result<File> {
     check_kind(&found)?;
     check_file_system(&file)?;
     check_length(found.len(), most)?;
-    Ok(file)
-}
-
-/// The content of a regular file of at most `most` bytes.
-///
-/// # Errors
-/// As [`open`], and when it cannot be read.
-pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = open(path, most)?;
-    let length = file.metadata().map_or(0, |found| found.len());
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
-    // It may have grown.
-    file.take(most + 1).read_to_end(&mut bytes)?;
-    check_length(bytes.len() as u64, most)?;
-    Ok(bytes)
+    Ok((file, found.len()))
 }
 
 fn check_kind(found: &std::fs::Metadata) -> io::Result<()> {

@@ -14,10 +14,12 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use aho_corasick::AhoCorasick;
 use ignore::{DirEntry, WalkBuilder};
+use sha2::{Digest, Sha256};
 
 use super::encrypted::{
     ARMOR_LINE, ENCRYPTED_VALUE, EncryptedFile, FileError, Format, LARGEST, Metadata, in_base64,
@@ -30,6 +32,10 @@ use super::sops_config;
 
 /// Files of up to so many bytes are read before they are searched, larger ones meanwhile.
 const READ_WHOLE: u64 = 1 << 20;
+
+/// So many bytes of texts are kept in memory for who opens the files next. What is read of
+/// a text takes some four times its length; behind the bound, files are read again.
+const MOST_KEPT: usize = 8 << 20;
 
 /// What can hide a text from a search: escapes of YAML and JSON, and tags. Nothing else
 /// makes letters of other characters.
@@ -51,7 +57,16 @@ pub struct Search<'a> {
     /// Files and directories that are passed over; beginning with the root that
     /// they are in.
     pub skip: &'a [PathBuf],
+    /// Whether the files are opened next, so that what was read of them is kept, up to a
+    /// bound.
+    pub keep: bool,
+    /// Files that kb itself has written a moment ago. As long as they are as it wrote
+    /// them, there is nothing to find in them.
+    pub written: Option<&'a Written>,
 }
+
+/// Files, by the path under which a search comes to them, and the SHA-256 of their content.
+pub type Written = HashMap<PathBuf, [u8; 32]>;
 
 /// What was found, each list ordered by path.
 #[derive(Debug, Default)]
@@ -137,6 +152,7 @@ impl Search<'_> {
         // Its own parallel walk panics where the system gives it no thread. Walking is little
         // of the work: what is looked at is much, and what is found, little.
         let walk = Mutex::new(walk);
+        let kept = AtomicUsize::new(0);
         let next = || walk.lock().unwrap_or_else(PoisonError::into_inner).next();
         let hits = parallel::on_all_cores(usize::MAX, || {
             let mut looker = Looker {
@@ -146,6 +162,7 @@ impl Search<'_> {
                 hits: Vec::new(),
                 buffer: Vec::new(),
                 foreign: HashMap::new(),
+                kept: &kept,
             };
             while let Some(entry) = next() {
                 looker.look_at(entry);
@@ -295,6 +312,8 @@ struct Looker<'s> {
     buffer: Vec<u8>,
     /// What [`Looker::foreign`] is for the files of a directory.
     foreign: HashMap<PathBuf, Option<PathBuf>>,
+    /// So many bytes of texts are kept.
+    kept: &'s AtomicUsize,
 }
 
 impl Looker<'_> {
@@ -368,7 +387,7 @@ impl Looker<'_> {
 
     fn file(&mut self, path: &Path) -> io::Result<()> {
         let needles = self.needles;
-        if !self.is_worth_parsing(path)? {
+        if !self.is_worth_parsing(path)? || self.is_as_written(path) {
             return Ok(());
         }
         let foreign = self.foreign(path);
@@ -387,7 +406,16 @@ impl Looker<'_> {
         }
         let wanted = self.search.recipients;
         let format = Format::of_encrypted(path, content);
-        let file = match EncryptedFile::parse_as(format, path, content) {
+        let length = content.len();
+        let is_kept = self.search.keep
+            && names_one
+            && self.kept.fetch_add(length, Ordering::Relaxed) + length <= MOST_KEPT;
+        let parsed = if is_kept {
+            EncryptedFile::parse_and_keep(format, path, std::mem::take(&mut self.buffer))
+        } else {
+            EncryptedFile::parse_as(format, path, content)
+        };
+        let file = match parsed {
             Ok(file) => Some(file),
             Err(FileError::Damaged { reason, .. }) if names_one || reason.may_hide_keys() => None,
             Err(_) => return Ok(()),
@@ -420,6 +448,12 @@ impl Looker<'_> {
             foreign,
         })));
         Ok(())
+    }
+
+    /// Whether the buffer holds what kb has written into the file.
+    fn is_as_written(&self, path: &Path) -> bool {
+        let written = self.search.written.and_then(|written| written.get(path));
+        written.is_some_and(|digest| *digest == <[u8; 32]>::from(Sha256::digest(&self.buffer)))
     }
 
     /// Whether anything that is looked for is in the file, or can be hidden in it; then
@@ -505,6 +539,28 @@ mod tests {
             let other = text.replace(recipient.as_str(), "age1other");
             assert_eq!(found("a.yaml", other.as_bytes(), &recipient), 0);
         }
+    }
+
+    #[test]
+    fn a_file_that_kb_has_written_is_looked_at_again_once_it_has_changed() {
+        let (_, recipient) = Identity::generate();
+        let text = format!(
+            "a: x\nsops:\n  mac: ENC[AES256_GCM,data:x]\n  age:\n  - recipient: {recipient}\n"
+        );
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.yaml");
+        std::fs::write(&path, &text).expect("written");
+        let written = Written::from([(path.clone(), Sha256::digest(&text).into())]);
+        let recipients = [recipient];
+        let search = Search {
+            roots: &[directory.path().to_owned()],
+            recipients: &recipients,
+            written: Some(&written),
+            ..Search::default()
+        };
+        assert_eq!(search.run().files.len(), 0);
+        std::fs::write(&path, text.replace("a: x", "a: y")).expect("written");
+        assert_eq!(search.run().files.len(), 1);
     }
 
     /// sops reads all of these as the recipient: `tests/it/encrypted/spellings.rs`.

@@ -1,7 +1,9 @@
 //! What stands in an encrypted file, and where: the same for all formats.
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 use super::{Format, Unsupported};
 use crate::core::yaml::NotParsed;
@@ -102,9 +104,45 @@ pub(super) struct Path(pub(super) Vec<Segment>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Segment {
     /// Into the entry of a mapping.
-    Key(String),
+    Key(KeyText),
     /// To an item of a list.
     Index(usize),
+}
+
+/// The text of a key. The paths of all values below it share it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct KeyText(Arc<str>);
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl KeyText {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for KeyText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for KeyText {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for KeyText {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
 }
 
 impl Path {
@@ -142,14 +180,11 @@ impl<'t> Contents<'t> {
         }
     }
 
-    /// Its documents, if kb is certain of them.
+    /// Whether kb is certain of them.
     ///
     /// # Errors
     /// [`Unsupported`]
-    pub(super) fn certain(self) -> Result<Self, Unsupported> {
-        match self.doubt {
-            Some(doubt) => Err(doubt),
-            None => Ok(self),
-        }
+    pub(super) fn check_certain(&self) -> Result<(), Unsupported> {
+        self.doubt.map_or(Ok(()), Err)
     }
 }

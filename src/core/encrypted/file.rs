@@ -5,8 +5,9 @@
 //! counts; binary files are JSON; dotenv and ini hold it flattened.
 
 use std::collections::HashSet;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, io};
 
 use super::contents::{Contents, Document};
 use super::{ENCRYPTED_VALUE, Format, Metadata, Traces};
@@ -141,6 +142,24 @@ pub struct EncryptedFile {
     pub others: Vec<Metadata>,
     /// Whether sops may see other keys in it than kb does.
     pub is_uncertain: bool,
+    /// Its text, taken apart, if that was to be kept.
+    pub(super) source: Option<Arc<Source>>,
+}
+
+self_cell::self_cell!(
+    /// A text, and what stands in it.
+    pub(super) struct Source {
+        owner: String,
+        #[covariant]
+        dependent: Contents,
+    }
+);
+
+/// It may hold values that are not encrypted.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source")
+    }
 }
 
 impl EncryptedFile {
@@ -172,6 +191,53 @@ impl EncryptedFile {
             });
         }
         let (found, may_be_encrypted) = Self::found(format, bytes);
+        Self::judge(found, may_be_encrypted, format, path)
+    }
+
+    /// As [`Self::parse_as`], for who opens the file next: what was read is kept for
+    /// [`Verified::of`](super::Verified::of), if it can be opened at all.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_and_keep(format: Format, path: &Path, bytes: Vec<u8>) -> Result<Self, FileError> {
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => return Self::parse_as(format, path, error.as_bytes()),
+        };
+        match Source::try_new_or_recover(text, |text| Contents::read(format, text)) {
+            Err((text, _)) => Self::parse_as(format, path, text.as_bytes()),
+            Ok(source) => {
+                let (contents, bytes) = (source.borrow_dependent(), source.borrow_owner());
+                let (found, may_be_encrypted) =
+                    Self::in_contents(format, contents, bytes.as_bytes());
+                let mut file = Self::judge(Ok(found), may_be_encrypted, format, path)?;
+                file.source = Some(Arc::new(source));
+                Ok(file)
+            }
+        }
+    }
+
+    /// Its text, if that was kept.
+    pub fn text(&self) -> Option<&str> {
+        let source = self.source.as_ref()?;
+        Some(source.borrow_owner())
+    }
+
+    /// The same for good.
+    pub fn into_text(self) -> Option<String> {
+        let source = self.source?;
+        Some(match Arc::try_unwrap(source) {
+            Ok(source) => source.into_owner(),
+            Err(shared) => shared.borrow_owner().clone(),
+        })
+    }
+
+    fn judge(
+        found: Result<Found, NotParsed>,
+        may_be_encrypted: bool,
+        format: Format,
+        path: &Path,
+    ) -> Result<Self, FileError> {
         let (line_column, reason) = match found {
             Ok(Found::Encrypted(file)) if file.has_too_many_keys() => (None, Damage::TooManyKeys),
             Ok(Found::Encrypted(file)) if !file.metadata.is_keyless() => return Ok(*file),
@@ -226,14 +292,21 @@ impl EncryptedFile {
             Err(error) => return (Err(error.into()), has_encrypted_value(bytes)),
         };
         let text = &decoded.text;
-        let contents = match Contents::read(format, text) {
-            Ok(contents) => contents,
+        match Contents::read(format, text) {
+            Ok(contents) => {
+                let (found, may_be_encrypted) = Self::in_contents(format, &contents, bytes);
+                (Ok(found), may_be_encrypted)
+            }
             Err(error) => {
                 let is_hidden = || Traces::of(bytes).has_encrypted_value();
                 let has_one = has_encrypted_value(text.as_bytes()) || is_hidden();
-                return (Err(error), has_one);
+                (Err(error), has_one)
             }
-        };
+        }
+    }
+
+    /// As [`Self::found`], in the contents of these bytes.
+    fn in_contents(format: Format, contents: &Contents<'_>, bytes: &[u8]) -> (Found, bool) {
         // A value may be written with escapes.
         let holds_value = |document: &Document<'_>| {
             let values = document.values.iter().chain(&document.metadata);
@@ -241,7 +314,7 @@ impl EncryptedFile {
             texts.any(|text| text.trim_start().starts_with(ENCRYPTED_VALUE))
         };
         let is_uncertain = contents.may_split_readers;
-        let may_be_encrypted = has_encrypted_value(text.as_bytes())
+        let may_be_encrypted = has_encrypted_value(contents.text.as_bytes())
             || contents.documents.iter().any(holds_value)
             || is_uncertain && Traces::of(bytes).has_encrypted_value();
         let metadata =
@@ -253,11 +326,12 @@ impl EncryptedFile {
                 metadata: first,
                 others: documents.filter_map(metadata).collect(),
                 is_uncertain,
+                source: None,
             })),
             None if is_uncertain => Found::Uncertain,
             None => Found::Nothing,
         };
-        (Ok(found), may_be_encrypted)
+        (found, may_be_encrypted)
     }
 }
 
@@ -285,22 +359,16 @@ pub const LARGEST: u64 = 256 << 20;
 /// [`FileError::Missing`], [`FileError::Directory`], [`FileError::NotAFile`],
 /// [`FileError::Read`].
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    let owned = || path.to_owned();
-    let read_error = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => FileError::Missing { path: owned() },
-        _ => FileError::Read {
-            path: owned(),
-            source,
-        },
-    };
-    let kind = std::fs::metadata(path).map_err(read_error)?.file_type();
-    if kind.is_dir() {
-        return Err(FileError::Directory { path: owned() });
-    }
-    if !kind.is_file() {
-        return Err(FileError::NotAFile { path: owned() });
-    }
-    regular_file::read(path, LARGEST).map_err(read_error)
+    regular_file::read(path, LARGEST).map_err(|source| {
+        let path = path.to_owned();
+        let kind = std::fs::metadata(&path).map(|found| found.file_type());
+        match kind {
+            _ if source.kind() == io::ErrorKind::NotFound => FileError::Missing { path },
+            Ok(kind) if kind.is_dir() => FileError::Directory { path },
+            Ok(kind) if !kind.is_file() => FileError::NotAFile { path },
+            _ => FileError::Read { path, source },
+        }
+    })
 }
 
 fn place(line_column: &Option<(u64, u64)>) -> String {

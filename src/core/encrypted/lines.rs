@@ -57,10 +57,7 @@ pub(super) fn read_dotenv(text: &str) -> Contents<'_> {
                 };
                 (&mut document.metadata, path)
             }
-            None => (
-                &mut document.values,
-                Path(vec![Segment::Key(key.to_owned())]),
-            ),
+            None => (&mut document.values, Path(vec![Segment::Key(key.into())])),
         };
         values.push(Value {
             path,
@@ -147,10 +144,7 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
                 }
             } else {
                 document.values.push(Value {
-                    path: Path(vec![
-                        Segment::Key(section.to_owned()),
-                        Segment::Key(key.to_owned()),
-                    ]),
+                    path: Path(vec![Segment::Key(section.into()), Segment::Key(key.into())]),
                     range: value.range,
                     scalar: Scalar::Text(value.text),
                 });
@@ -266,7 +260,7 @@ fn ini_value<'t>(text: &'t str, start: usize, at: &mut usize) -> IniValue<'t> {
 }
 
 fn section_path(section: &str) -> Path {
-    Path(vec![Segment::Key(section.to_owned())])
+    Path(vec![Segment::Key(section.into())])
 }
 
 /// `\n` stands for a line's end.
@@ -303,7 +297,7 @@ fn unflattened(flat: &str, doubt: &mut Option<Unsupported>) -> Option<Path> {
             if part.contains("__") {
                 doubt.get_or_insert(Unsupported::Metadata);
             }
-            Segment::Key(part.to_owned())
+            Segment::Key(part.into())
         });
         is_list = behind.starts_with(LIST);
         let sign = if is_list { LIST } else { MAP };

@@ -375,7 +375,7 @@ impl Fields {
             }
             [Key(_), Key(name)] if field == "context" => {
                 let text = value.scalar.text().to_owned();
-                entry.context.insert(name.clone(), text);
+                entry.context.insert(name.as_str().to_owned(), text);
             }
             [] if is_null => {}
             _ => self.doubt(Unsupported::Metadata),

@@ -51,6 +51,8 @@ mod token;
 mod traces;
 mod yaml;
 
+use std::ops::Deref;
+
 use memchr::memmem;
 
 use contents::Contents;
@@ -153,9 +155,26 @@ impl Tampered {
 
 /// A file whose every encrypted value was authentic, and whose MAC was right.
 pub struct Verified<'t> {
-    contents: Contents<'t>,
+    contents: Held<'t>,
     metadata: Vec<Metadata>,
     opened: Vec<Opened>,
+}
+
+/// What stands in a file: read for this, or before.
+enum Held<'t> {
+    Own(Contents<'t>),
+    Shared(&'t Contents<'t>),
+}
+
+impl<'t> Deref for Held<'t> {
+    type Target = Contents<'t>;
+
+    fn deref(&self) -> &Contents<'t> {
+        match self {
+            Self::Own(contents) => contents,
+            Self::Shared(contents) => contents,
+        }
+    }
 }
 
 impl<'t> Verified<'t> {
@@ -170,24 +189,44 @@ impl<'t> Verified<'t> {
     ) -> Result<(Self, DataKey), OpenError> {
         let text = str::from_utf8(content).map_err(|_| Unsupported::Syntax)?;
         let contents = Contents::read(format, text).map_err(|_| Unsupported::Syntax)?;
-        let contents = contents.certain()?;
-        let mut metadata: Vec<Metadata> = Vec::new();
-        for (number, document) in contents.documents.iter().enumerate() {
-            // The first document's counts; sops writes the same into all of them.
-            if number > 0 && !document.has_metadata {
-                continue;
-            }
-            let found = Metadata::of(document);
-            found.certain()?;
-            if metadata.first().is_some_and(|first| !first.equals(&found)) {
-                return Err(Unsupported::Metadata.into());
-            }
-            metadata.push(found);
-        }
+        contents.check_certain()?;
+        let documents = contents.documents.iter().enumerate();
+        // The first document's counts; sops writes the same into all of them.
+        let documents = documents.filter(|(at, document)| *at == 0 || document.has_metadata);
+        let metadata = documents
+            .map(|(_, document)| Metadata::of(document))
+            .collect();
+        Self::verify(Held::Own(contents), metadata, opener)
+    }
+
+    /// As [`Self::open`], of a file that [`EncryptedFile::parse_and_keep`] has read.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn of(file: &'t EncryptedFile, opener: &Opener) -> Result<(Self, DataKey), OpenError> {
+        let source = file.source.as_ref().ok_or(Unsupported::Syntax)?;
+        let contents = source.borrow_dependent();
+        contents.check_certain()?;
+        let metadata = [&file.metadata].into_iter().chain(&file.others);
+        Self::verify(Held::Shared(contents), metadata.cloned().collect(), opener)
+    }
+
+    fn verify(
+        contents: Held<'t>,
+        metadata: Vec<Metadata>,
+        opener: &Opener,
+    ) -> Result<(Self, DataKey), OpenError> {
         let certain: Result<Vec<_>, _> = metadata.iter().map(Metadata::certain).collect();
         let certain = certain?;
-        let first = certain.first().ok_or(Unsupported::Metadata)?;
-        let wrapped: Vec<&str> = first.keys.iter().map(|key| &*key.wrapped.text).collect();
+        let (first, others) = metadata.split_first().ok_or(Unsupported::Metadata)?;
+        if !others.iter().all(|other| other.equals(first)) {
+            return Err(Unsupported::Metadata.into());
+        }
+        let wrapped: Vec<&str> = certain[0]
+            .keys
+            .iter()
+            .map(|key| &*key.wrapped.text)
+            .collect();
         let key = opener.open_any(&wrapped).ok_or(Unsupported::NoKey)?;
         let opened = open::open(&contents, &certain, &key)?;
         let verified = Self {

@@ -206,7 +206,12 @@ impl Walk<'_> {
 
     /// Where the token stands in the bytes of its value.
     fn range_of(&self, token: &str, value: &Range<usize>) -> Result<Range<usize>, Unsupported> {
-        let found = memmem::find(&self.text.as_bytes()[value.clone()], token.as_bytes());
+        let bytes = &self.text.as_bytes()[value.clone()];
+        // Most often it is not in quotes.
+        let found = match bytes.starts_with(token.as_bytes()) {
+            true => Some(0),
+            false => memmem::find(bytes, token.as_bytes()),
+        };
         let start = value.start + found.ok_or(Unsupported::Values)?;
         Ok(start..start + token.len())
     }

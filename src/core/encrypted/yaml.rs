@@ -227,7 +227,7 @@ impl<'d, 't> Walk<'d, 't> {
             if is_metadata {
                 self.metadata(&pair.key, &pair.value);
             }
-            self.at(Segment::Key(text.into_owned()), &pair.value)?;
+            self.at(Segment::Key(text.into()), &pair.value)?;
             if yaml::is_merge(key) && self.is_in_metadata() {
                 self.merged(&pair.value)?;
             } else if yaml::is_merge(key) && self.path.0.is_empty() {
@@ -255,7 +255,7 @@ impl<'d, 't> Walk<'d, 't> {
                     self.merged_metadata(&pair.value)?;
                 } else if key.text().is_some_and(|text| text == SOPS) {
                     self.metadata(&pair.key, &pair.value);
-                    self.at(Segment::Key(SOPS.to_owned()), &pair.value)?;
+                    self.at(Segment::Key(SOPS.into()), &pair.value)?;
                 }
             }
         }

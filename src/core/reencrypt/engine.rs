@@ -33,6 +33,8 @@ pub struct Encrypted<'a> {
     pub file: &'a AffectedFile,
     /// What is in it.
     pub content: &'a [u8],
+    /// The same, taken apart, if it was kept.
+    pub parsed: Option<&'a EncryptedFile>,
 }
 
 /// What became of it.
@@ -121,7 +123,7 @@ impl SopsEngine<'_> {
         how: How,
         why: Option<Unsupported>,
     ) -> Result<Made<'c>, Why> {
-        let Encrypted { file, content } = encrypted;
+        let Encrypted { file, content, .. } = encrypted;
         let decision = &file.decision;
         let metadata = EncryptedFile::parse_as(file.format, &file.path, content)?.metadata;
         if metadata.readers() != decision.before {
@@ -250,11 +252,17 @@ struct NativeEngine(Opener);
 
 impl NativeEngine {
     fn run<'c>(&self, encrypted: Encrypted<'c>) -> Result<Made<'c>, Why> {
-        let Encrypted { file, content } = encrypted;
+        let Encrypted {
+            file,
+            content,
+            parsed,
+        } = encrypted;
         let decision = &file.decision;
         let recipients = native_recipients(&decision.after)?;
-        let opened = Verified::open(file.format, content, &self.0)?;
-        let (verified, old_key) = opened;
+        let (verified, old_key) = match parsed {
+            Some(parsed) => Verified::of(parsed, &self.0)?,
+            None => Verified::open(file.format, content, &self.0)?,
+        };
         if verified.readers() != decision.before {
             return Err(Why::Changed);
         }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::rulebook::Rulebook;
 use super::{Decision, FileTrouble, Goal, Job, ReaderPolicy, ReencryptError, Swap, Tree, Why};
-use crate::core::encrypted::{self, Format};
+use crate::core::encrypted::{self, EncryptedFile, Format};
 use crate::core::identity::Recipient;
 use crate::core::parallel;
 use crate::core::replace::{self, ReplaceError};
-use crate::core::scan::{self, Search};
+use crate::core::scan::{self, Search, Written};
 use crate::core::sops_config::{ConfigError, Place, SopsConfig};
 
 /// What a job is about.
@@ -51,7 +52,21 @@ pub struct AffectedFile {
     pub config: Option<PathBuf>,
     /// Who can read it now and then.
     pub decision: Decision,
+    /// What was read of it, if it was kept.
+    pub parsed: Option<Parsed>,
 }
+
+/// A file as it was read when it was looked for.
+#[derive(Clone, Debug)]
+pub struct Parsed(pub(super) Arc<EncryptedFile>);
+
+impl PartialEq for Parsed {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.text() == other.0.text()
+    }
+}
+
+impl Eq for Parsed {}
 
 /// Other clusters than the one of the job, as the configs of the repository name them.
 #[derive(Debug, Default)]
@@ -82,6 +97,15 @@ pub struct Targets {
     pub unread: Vec<PathBuf>,
 }
 
+impl Targets {
+    /// These, with what was read of the files. Here it is forgotten: it takes memory.
+    pub fn take_parsed(&mut self) -> Self {
+        let taken = self.clone();
+        self.files.iter_mut().for_each(|file| file.parsed = None);
+        taken
+    }
+}
+
 impl Job<'_> {
     /// Looks which files and rules it is about, notes which of the cluster's recipients
     /// are named anywhere, and which files hold the `text`.
@@ -90,6 +114,25 @@ impl Job<'_> {
     /// When a `.sops.yaml` names an old recipient and cannot be read or edited, or has
     /// conflict markers.
     pub fn find(&self, text: Option<&str>) -> Result<Affected, ReencryptError> {
+        self.find_but(text, None)
+    }
+
+    /// Looks again after files were replaced: at all but those that still are as kb has
+    /// `written` them.
+    ///
+    /// # Errors
+    /// As for [`Self::find`].
+    pub(super) fn find_again(&self, written: &Written) -> Result<Affected, ReencryptError> {
+        // Rules that someone has edited meanwhile may want other readers.
+        let is_for_good = self.goal == Goal::ReplaceKey;
+        self.find_but(None, is_for_good.then_some(written))
+    }
+
+    fn find_but(
+        &self,
+        text: Option<&str>,
+        written: Option<&Written>,
+    ) -> Result<Affected, ReencryptError> {
         let mut recipients = self.swap.old.clone();
         recipients.extend(self.held.iter().cloned());
         let search = Search {
@@ -99,6 +142,8 @@ impl Job<'_> {
             others: true,
             age_files: false,
             skip: &self.tree.skip,
+            keep: true,
+            written,
         };
         let scan = search.run();
         let mut affected = Affected {
@@ -135,22 +180,6 @@ impl Job<'_> {
             }
         }
         Ok(affected)
-    }
-
-    /// Whether there may be files left to move. To look for the old recipients alone takes
-    /// less time than [`Self::find`], which reads every encrypted file.
-    pub(super) fn may_have_files(&self) -> bool {
-        if self.goal == Goal::MatchRules {
-            return true;
-        }
-        let search = Search {
-            roots: &self.tree.roots,
-            recipients: &self.swap.old,
-            skip: &self.tree.skip,
-            ..Search::default()
-        };
-        let scan = search.run();
-        !scan.files.is_empty() || !scan.unread.is_empty()
     }
 
     fn judge_all(
@@ -222,6 +251,7 @@ impl Job<'_> {
                         format: file.format,
                         config: rulebook.config_of(&found.path),
                         decision,
+                        parsed: file.text().is_some().then(|| Parsed(Arc::new(file))),
                     }),
                 }
             }

@@ -40,7 +40,7 @@ use super::servers::Servers;
 pub use decide::{Decision, FileRule, Goal, Undecided};
 pub use engine::{By, Choice, Engine};
 pub use error::{FileTrouble, ReencryptError, Why};
-pub use look::{Affected, AffectedFile, ConfigEdit, OtherClusters, Targets, configs};
+pub use look::{Affected, AffectedFile, ConfigEdit, OtherClusters, Parsed, Targets, configs};
 pub use place::{Replaced, Staged};
 pub use prepare::Ready;
 

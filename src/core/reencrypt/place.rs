@@ -9,6 +9,7 @@ use super::look::{Affected, ConfigEdit};
 use super::prepare::Ready;
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
 use crate::core::replace::{self, Batch, ReplaceError};
+use crate::core::scan::Written;
 
 /// How often files that someone else changed meanwhile are done again.
 const ROUNDS: usize = 8;
@@ -19,6 +20,8 @@ pub struct Staged {
     files: Batch,
     /// Who re-encrypted them.
     made_by: HashMap<PathBuf, By>,
+    /// What is in them when they are in place.
+    written: Written,
     configs: Vec<replace::Staged>,
     /// The files that could not be re-encrypted.
     failed: Vec<FileTrouble>,
@@ -34,6 +37,9 @@ impl Ready {
     pub fn stage(self) -> Result<Staged, ReencryptError> {
         let made_by = self.made_by();
         let made_by = made_by.map(|(path, by)| (path.to_owned(), by)).collect();
+        let digests = self.files.iter();
+        let written = digests.map(|file| (file.replacement.path.clone(), file.digest));
+        let written = written.collect();
         let files = self.files.into_iter().map(|file| file.replacement);
         let files = Batch::stage(files.collect()).map_err(|failed| {
             let trouble = |(path, error)| FileTrouble {
@@ -51,6 +57,7 @@ impl Ready {
         Ok(Staged {
             files,
             made_by,
+            written,
             configs,
             failed: self.left,
             unread: self.unread,
@@ -59,28 +66,39 @@ impl Ready {
 }
 
 impl Staged {
-    /// Replaces the files, looks again until none is left but those that nobody has
-    /// decided about or that cannot be re-encrypted, and then replaces the configs. A file
-    /// that someone else has changed is done again; their change stays. From here on the
-    /// way is forward only: an error leaves some files as they were and others moved.
+    /// Replaces the files, then the configs, and looks again until no file is left but
+    /// those that nobody has decided about or that cannot be re-encrypted. A file that
+    /// someone else has changed is done again before the configs; their change stays. From
+    /// here on the way is forward only: an error leaves some files as they were and others
+    /// moved.
     ///
     /// # Errors
     /// [`ReencryptError`]
     pub fn replace(self, task: &Move<'_>) -> Result<Replaced, ReencryptError> {
         let mut replaced = Replaced::default();
         let mut staged = self;
+        let mut all_written = Written::new();
         for _ in 0..ROUNDS {
             let Self {
                 files,
                 made_by,
+                written,
                 configs,
                 failed,
                 unread,
             } = staged;
-            replaced.count(commit_files(files, made_by, task)?);
-            let find = || task.job.find(None).map(|found| found.without(&failed));
+            let count = made_by.len();
+            let done = commit_files(files, made_by, task)?;
+            let is_whole = done.len() == count;
+            replaced.count(done);
+            all_written.extend(written);
+            let find = || {
+                let found = task.job.find_again(&all_written)?;
+                Ok::<_, ReencryptError>(found.without(&failed))
+            };
             let is_done = |left: &Affected| left.troubles.is_empty() && left.files.is_empty();
-            let found = task.job.may_have_files().then(find).transpose()?;
+            // The configs wait for a file that someone else has changed.
+            let found = if is_whole { None } else { Some(find()?) };
             let left = match found {
                 Some(left) if !is_done(&left) => left,
                 _ => {

@@ -1,10 +1,13 @@
 //! Re-encrypts files into memory, on all cores, and checks each result.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sha2::{Digest, Sha256};
+
 use super::engine::{Before, By, Encrypted, How, Made};
-use super::look::{AffectedFile, ConfigEdit, Targets};
+use super::look::{AffectedFile, ConfigEdit, Parsed, Targets};
 use super::{FileTrouble, Move, ReencryptError, Stage, Why};
 use crate::core::encrypted::{self, EncryptedFile, OpenError, Tampered, Unsupported, Verified};
 use crate::core::parallel;
@@ -24,6 +27,8 @@ pub struct Ready {
 /// A file before and after.
 pub(super) struct Reencrypted {
     pub(super) replacement: Replacement,
+    /// The SHA-256 of its new content.
+    pub(super) digest: [u8; 32],
     /// Who re-encrypted it.
     pub(super) by: By,
 }
@@ -82,30 +87,28 @@ impl Move<'_> {
             undisturbed,
         };
         let done = AtomicUsize::new(0);
-        let results = parallel::map(&files, |file| {
+        let count = files.len();
+        let results = parallel::map_owned(files, |mut file| {
             if stop() {
                 return None;
             }
-            let result = self.reencrypt(file, how);
+            let parsed = file.parsed.take();
+            let result = self.reencrypt(&file, parsed, how);
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            self.observer
-                .progress(Stage::Reencrypting, done, files.len());
-            Some(result)
+            self.observer.progress(Stage::Reencrypting, done, count);
+            Some((file.path, result))
         });
         if stop() {
             return Err(ReencryptError::Stopped);
         }
-        let mut ready = Vec::with_capacity(files.len());
+        let mut ready = Vec::with_capacity(count);
         let mut left = Vec::new();
-        for (file, result) in files.into_iter().zip(results) {
+        for (path, result) in results.into_iter().flatten() {
             match result {
-                Some(Ok(file)) => ready.push(file),
+                Ok(file) => ready.push(file),
                 // Done again, or gone.
-                Some(Err(Why::Changed)) | None => {}
-                Some(Err(why)) => left.push(FileTrouble {
-                    path: file.path,
-                    why,
-                }),
+                Err(Why::Changed) => {}
+                Err(why) => left.push(FileTrouble { path, why }),
             }
         }
         Ok(Ready {
@@ -116,24 +119,45 @@ impl Move<'_> {
         })
     }
 
-    fn reencrypt(&self, file: &AffectedFile, how: How) -> Result<Reencrypted, Why> {
-        let before = match encrypted::read(&file.path) {
-            Err(encrypted::FileError::Missing { .. }) => return Err(Why::Changed),
-            before => before?,
+    fn reencrypt(
+        &self,
+        file: &AffectedFile,
+        parsed: Option<Parsed>,
+        how: How,
+    ) -> Result<Reencrypted, Why> {
+        // Whether someone has changed it since, the replacement finds out.
+        let parsed = parsed.and_then(|parsed| Arc::into_inner(parsed.0));
+        let read = match parsed {
+            Some(_) => Vec::new(),
+            None => match encrypted::read(&file.path) {
+                Err(encrypted::FileError::Missing { .. }) => return Err(Why::Changed),
+                read => read?,
+            },
         };
+        let text = parsed.as_ref().and_then(EncryptedFile::text);
         let encrypted = Encrypted {
             file,
-            content: &before,
+            content: text.map_or(&read, str::as_bytes),
+            parsed: parsed.as_ref(),
         };
         let made = self.engine.reencrypt(encrypted, how)?;
         self.check(file, &made)?;
         let (after, by) = (made.content, made.by);
+        let digest = Sha256::digest(&after).into();
+        let before = match parsed.and_then(EncryptedFile::into_text) {
+            Some(text) => text.into_bytes(),
+            None => read,
+        };
         let replacement = Replacement {
             path: file.path.clone(),
             before,
             after,
         };
-        Ok(Reencrypted { replacement, by })
+        Ok(Reencrypted {
+            replacement,
+            digest,
+            by,
+        })
     }
 
     /// Checks that the new key opens the result, that the old ones do not, that its

@@ -126,12 +126,7 @@ fn write_beside(
         path: path.to_owned(),
         source,
     };
-    // A link stays a link: its target is what is replaced.
-    let target = match path.canonicalize() {
-        Ok(target) => target,
-        Err(source) if source.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(source) => return Err(error(source)),
-    };
+    let target = target_of(path).map_err(error)?;
     let (file, temporary) = temporary::create_locked(&target).map_err(error)?;
     let old = std::fs::metadata(&target).ok();
     let write = |mut file: &File| -> io::Result<()> {
@@ -294,6 +289,18 @@ fn exchange(one: &Path, other: &Path) -> Result<(), Errno> {
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
 fn exchange(_one: &Path, _other: &Path) -> Result<(), Errno> {
     Err(Errno::NOSYS)
+}
+
+/// What is replaced for a path: a link stays a link, and its target is exchanged. Links
+/// among the directories above it need no care.
+fn target_of(path: &Path) -> io::Result<PathBuf> {
+    if !path.is_symlink() {
+        return std::path::absolute(path);
+    }
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        target => target,
+    }
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::ReplaceError;
+use super::{ReplaceError, target_of};
 
 /// Checks, before there is anything to lose, that a file may be made at `path`:
 /// the nearest directory above it that is there must be writable.
@@ -13,7 +13,7 @@ use super::ReplaceError;
 /// # Errors
 /// [`ReplaceError::Io`]
 pub fn check_writable(path: &Path) -> Result<(), ReplaceError> {
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let target = target_of(path).unwrap_or_else(|_| path.to_owned());
     let mut above = target.ancestors().skip(1);
     let directory = above.find(|directory| directory.symlink_metadata().is_ok());
     let allowed = access(
@@ -70,7 +70,7 @@ fn obstacle(path: &Path) -> rustix::io::Result<Option<Obstacle>> {
     use super::directory_of;
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
     const STICKY: u16 = 0o1000;
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let target = target_of(path).unwrap_or_else(|_| path.to_owned());
     let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
     let file = statx(CWD, &target, AtFlags::SYMLINK_NOFOLLOW, wanted)?;
     let directory = statx(CWD, directory_of(&target), AtFlags::empty(), wanted)?;

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::directory_of;
+use super::{directory_of, target_of};
 
 /// Temporary files are called `.NAME.kb-tmp-XXXXXXXX`, with so many letters and
 /// digits at the end. The lock on one says that its process lives.
@@ -82,7 +82,7 @@ fn is_random(text: &str) -> bool {
 /// one. What cannot be read or removed stays, since clearing is a courtesy and
 /// not the task.
 pub fn clear_stale(path: &Path) {
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let target = target_of(path).unwrap_or_else(|_| path.to_owned());
     let prefix = prefix(&target);
     let Ok(entries) = std::fs::read_dir(directory_of(&target)) else {
         return;

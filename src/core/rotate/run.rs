@@ -85,8 +85,8 @@ impl Rotation<'_> {
     ///
     /// # Errors
     /// [`RotateError::Reencrypt`], [`RotateError::Stopped`]
-    pub fn prepare(&self, plan: Plan) -> Result<Prepared, RotateError> {
-        let found = plan.targets.clone();
+    pub fn prepare(&self, mut plan: Plan) -> Result<Prepared, RotateError> {
+        let found = plan.targets.take_parsed();
         let ready = self.with_move(
             &plan.journal,
             &plan.keys.new,

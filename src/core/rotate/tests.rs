@@ -59,6 +59,7 @@ fn situation(entries: &[(&str, &Identity)], known: &Identity) -> Situation {
         format: Format::Yaml,
         config: None,
         decision: Decision::default(),
+        parsed: None,
     };
     Situation {
         keys,

@@ -89,7 +89,10 @@ impl Doubts {
     pub(super) fn of_text(text: &str, takes_tab: impl Fn(usize) -> bool) -> Self {
         let mut doubts = Self::default();
         let mut previous = None;
-        for (at, char) in text.char_indices() {
+        // Most texts are ASCII, which is faster to look through by bytes.
+        let is_usual = |byte: u8| matches!(byte, b'\t' | b'\n' | b' '..=b'~');
+        let unusual = if text.bytes().all(is_usual) { "" } else { text };
+        for (at, char) in unusual.char_indices() {
             match char {
                 '\n' if previous == Some('\r') => {}
                 _ if previous == Some('\r') => doubts.add(Doubt::LineEnd),

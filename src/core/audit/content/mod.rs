@@ -157,7 +157,10 @@ impl Content {
             }
             // What kb cannot read, nobody has looked at.
             Err(damaged @ FileError::Damaged { reason, .. })
-                if has_mac || matches!(reason, Damage::Uncertain | Damage::TooManyKeys) =>
+                if has_mac
+                    || matches!(reason, Damage::Uncertain | Damage::TooManyKeys)
+                    // The MAC may be written with escapes.
+                    || rule.is_some() && reason.may_hide_keys() =>
             {
                 Self::Damaged(damaged)
             }
