@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::SystemTime;
 
 use clap::Args;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::options::quoted;
 use super::report::one_line;
+use super::rule_picker::can_ask;
 use crate::core::audit::Mismatch;
-use crate::core::readers::Reader;
+use crate::core::readers::{Reader, Sameness};
 use crate::core::reencrypt::{AffectedFile, Consent};
+use crate::core::reviewed::{ReviewedReaders, Unreviewed};
 
 /// So many files are named of each reader.
 const SHOWN: usize = 3;
@@ -49,7 +53,7 @@ impl ReaderOptions {
 }
 
 /// A key as people write it in `.sops.yaml`.
-fn parse_reader(text: &str) -> Result<Reader, String> {
+pub fn parse_reader(text: &str) -> Result<Reader, String> {
     Reader::parse(text).ok_or_else(|| {
         "it is not an age recipient, an ssh or PGP key, or the address of a key on a server"
             .to_owned()
@@ -60,13 +64,7 @@ fn parse_reader(text: &str) -> Result<Reader, String> {
 pub fn change_lines<'f>(files: impl IntoIterator<Item = &'f AffectedFile>) -> Vec<String> {
     let files: Vec<&AffectedFile> = files.into_iter().collect();
     let lists = |pick: fn(&AffectedFile) -> &[Reader]| {
-        let mut by_reader: BTreeMap<&Reader, Vec<&Path>> = BTreeMap::new();
-        for file in &files {
-            for reader in pick(file) {
-                by_reader.entry(reader).or_default().push(&file.path);
-            }
-        }
-        by_reader
+        by_reader(files.iter().map(|file| (file.path.as_path(), pick(file))))
     };
     let mut lines = Vec::new();
     for (reader, paths) in lists(|file| &file.decision.leaving) {
@@ -90,6 +88,83 @@ pub fn change_lines<'f>(files: impl IntoIterator<Item = &'f AffectedFile>) -> Ve
         }
     }
     lines
+}
+
+/// The files of each reader.
+fn by_reader<'f>(
+    files: impl IntoIterator<Item = (&'f Path, &'f [Reader])>,
+) -> BTreeMap<&'f Reader, Vec<&'f Path>> {
+    let mut by_reader: BTreeMap<&Reader, Vec<&Path>> = BTreeMap::new();
+    for (path, readers) in files {
+        for reader in readers {
+            by_reader.entry(reader).or_default().push(path);
+        }
+    }
+    by_reader
+}
+
+/// Those of the newcomers of these files that are not accepted, neither by `--accept-reader`
+/// nor by an answer. On a terminal kb asks about each of them once.
+pub fn not_accepted(
+    context: &Context,
+    accepted: &[Reader],
+    files: &[(&ReviewedReaders, &[Reader])],
+) -> Vec<Reader> {
+    let Some((reviewed, _)) = files.first() else {
+        return Vec::new();
+    };
+    let fetched = last_fetch(reviewed.fetched);
+    let newcomers = by_reader(files.iter().map(|(at, found)| (at.path.as_path(), *found)));
+    let is_accepted = |reader: &Reader, paths: &[&Path]| {
+        let mut named = accepted.iter();
+        named.any(|other| other.sameness(reader) == Sameness::Same)
+            || can_ask(&context.report)
+                && {
+                    let question = format!(
+                        "On {} (last fetch: {fetched}), {} cannot read {} yet: only the working tree allows it. Encrypt for it?",
+                        reviewed.branch,
+                        // It may be a pull request's: its line ends must not look like kb's words.
+                        reader.to_string().escape_debug(),
+                        names(paths)
+                    );
+                    let report = &context.report;
+                    report.confirm(&report.safe_and_short(&question))
+                }
+    };
+    let refused = newcomers.into_iter();
+    let refused = refused.filter(|(reader, paths)| !is_accepted(reader, paths));
+    refused.map(|(reader, _)| reader.clone()).collect()
+}
+
+impl From<Unreviewed> for Failure {
+    fn from(error: Unreviewed) -> Self {
+        Self::from_error(&error)
+            .detail(&format!(" (last fetch: {})", last_fetch(error.fetched)))
+            .hint(format!(
+                "to see how the rules were changed: git diff {} -- '*.sops.yaml'",
+                quoted(&error.branch)
+            ))
+            .hint(format!(
+                "if it may read the file, with the same options:{}; on a terminal kb asks",
+                accept_options(&error.readers)
+            ))
+    }
+}
+
+/// The options that accept these readers, each behind a space.
+pub fn accept_options(readers: &[Reader]) -> String {
+    let option = |reader: &Reader| format!(" --accept-reader {}", quoted(&reader.to_string()));
+    readers.iter().map(option).collect()
+}
+
+/// When something was last fetched: to the minute, in UTC.
+pub fn last_fetch(time: Option<SystemTime>) -> String {
+    let time = time.and_then(|time| jiff::Timestamp::try_from(time).ok());
+    let text = time.map(|time| time.to_string());
+    let minutes = text.as_ref().and_then(|text| text.get(..16));
+    minutes.map_or("date unknown".to_owned(), |text| {
+        format!("{} UTC", text.replace('T', " "))
+    })
 }
 
 fn names(paths: &[&Path]) -> String {

@@ -179,6 +179,21 @@ pub fn below(roots: &[PathBuf], path: &Path) -> Option<PathBuf> {
     })
 }
 
+/// The path that a repository has for an absolute `path`, from its top: whatever links lead
+/// to the repository, and none of those in it, which its own commits can change. `None` if
+/// it is not in the repository at `root`.
+pub fn inner(root: &Path, path: &Path) -> Option<PathBuf> {
+    let root = root.canonicalize().ok()?;
+    let above: Vec<&Path> = path.ancestors().collect();
+    above.into_iter().rev().find_map(|above| {
+        let entry = above.canonicalize().ok()?;
+        let entry = entry.strip_prefix(&root).ok()?;
+        let rest = path.strip_prefix(above).ok()?;
+        // Joined with nothing, a path would end in a slash.
+        Some(entry.components().chain(rest.components()).collect())
+    })
+}
+
 /// The path from an absolute `directory`, `..` taken off as text, links or not:
 /// Go's `filepath.Abs`, which is what sops matches rules against.
 pub fn absolute(directory: &Path, path: &Path) -> PathBuf {
@@ -328,6 +343,36 @@ mod tests {
             let config = locate(&top.join(link), None);
             assert_eq!(config.path, top.join(path), "through {link}");
             assert_eq!(config.shadowed, None, "through {link}");
+        }
+    }
+
+    #[test]
+    fn links_to_a_repository_are_followed_and_those_in_it_are_not() {
+        let dir = tree(&["repo/.git/HEAD", "repo/prod/x", "repo/staging/x", "else/x"]);
+        let top = dir.path().canonicalize().expect("a directory");
+        for (link, to) in [
+            ("r", "repo"),
+            ("p", "repo/prod"),
+            ("file", "repo/prod/x"),
+            ("repo/link", "repo/staging"),
+            ("repo/out", "else"),
+        ] {
+            std::os::unix::fs::symlink(top.join(to), top.join(link)).expect("symlink");
+        }
+        for (path, expected) in [
+            ("repo/prod/x", Some("prod/x")),
+            ("repo/new/deep/x", Some("new/deep/x")),
+            ("repo/link/x", Some("link/x")),
+            ("repo/out/x", Some("out/x")),
+            ("r/link/x", Some("link/x")),
+            ("p/x", Some("prod/x")),
+            ("p/new", Some("prod/new")),
+            ("file", Some("prod/x")),
+            ("else/x", None),
+            ("new/x", None),
+        ] {
+            let found = inner(&top.join("repo"), &top.join(path));
+            assert_eq!(found.as_deref(), expected.map(Path::new), "{path}");
         }
     }
 

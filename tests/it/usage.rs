@@ -267,6 +267,9 @@ fn every_command_and_option_is_described() {
           --keep-readers
               Edit a file whose readers are not those of its rule, and leave them as they are
 
+          --accept-reader <READER>
+              Accept this reader, not on the remote's default branch yet; may be repeated
+
           --resume
               Go on with the draft of this file, a text that could not be saved
 
@@ -402,6 +405,9 @@ fn every_command_and_option_is_described() {
 
           --fix
               Encrypt in place what should have been; the index is left to you
+
+          --accept-reader <READER>
+              Accept this reader, not on the remote's default branch yet; may be repeated
 
           --skip <PATH>
               Leave out this file or directory; may be repeated

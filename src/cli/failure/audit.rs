@@ -50,6 +50,9 @@ impl From<FixError> for Failure {
                 ..
             } => failure
                 .hint("take the annotation out first: kubectl keeps all that was applied in it"),
+            FixError::OtherReaders { .. } => failure.hint(
+                "was .sops.yaml changed meanwhile, or since it was staged? git diff .sops.yaml",
+            ),
             FixError::StillPlain { .. } | FixError::Head { .. } => {
                 failure.hint("give its rule encrypted_regex: ^(data|stringData)$")
             }

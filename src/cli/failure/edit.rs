@@ -46,6 +46,7 @@ impl From<EditError> for Failure {
                     .hint("if the file is right, change the rule; --keep-readers edits the file as it is")
             }
             EditError::Servers { .. } => failure.hint("if they may be used: --allow-server URL"),
+            EditError::Unreviewed(error) => error.into(),
             EditError::Git(_) => failure.hint("git status shows what is wrong"),
             EditError::DanglingLink { path } => failure.hint(format!(
                 "ls -l {} shows where it leads",
@@ -75,28 +76,6 @@ impl From<EditError> for Failure {
                 Program::Kb,
                 "k secrets init",
             ),
-            EditError::RuleOfOther { rule, held, secret, .. } => failure
-                .detail(&format!(
-                    "\n  the rule has     {}\n  this cluster has {} ({secret})",
-                    rule.key_list(),
-                    Recipient::list(&held),
-                ))
-                .hint("--context chooses another cluster")
-                .hint_command(
-                    "if the files of the rule are for this cluster, to put its key there:",
-                    Program::Kb,
-                    format!(
-                        "k secrets init --use-existing --path-regex {} --add",
-                        quoted(rule.path_regex.as_deref().unwrap_or_default())
-                    ),
-                ),
-            EditError::RuleRetired { .. } => failure
-                .hint_command(
-                    "to put the current key there:",
-                    Program::Kb,
-                    "k secrets init --use-existing",
-                )
-                .hint(other_cluster),
             EditError::Retired { .. } => failure.hint_command(
                 "to move it, and all others like it, to the current key:",
                 Program::Kb,

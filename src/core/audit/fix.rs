@@ -6,7 +6,7 @@ use memchr::memmem;
 
 use super::content::{Cause, Content};
 use super::rules::Rule;
-use crate::core::encrypted::{self, ENCRYPTED_VALUE, FileError};
+use crate::core::encrypted::{self, ENCRYPTED_VALUE, EncryptedFile, FileError};
 use crate::core::replace::{self, ReplaceError};
 use crate::core::sops::{Access, Keys, Sops, SopsError, kinds_of};
 
@@ -32,6 +32,14 @@ pub enum FixError {
         /// Why the first of them would.
         cause: Cause,
     },
+    /// sops took other keys than the rule names.
+    #[error("{} would be encrypted for other keys than its rule {rule} names", .path.display())]
+    OtherReaders {
+        /// The file.
+        path: PathBuf,
+        /// `FILE:LINE:COLUMN`.
+        rule: String,
+    },
     /// By its rule, more than its values would be encrypted.
     #[error("{} could not be applied any more: its rule encrypts {field} as well", .path.display())]
     Head {
@@ -53,7 +61,7 @@ pub enum Fixed {
 
 /// Encrypts a file in place by its rule: atomically, and only if it is well encrypted
 /// then. Its plaintext is gone. The key servers of the rule are contacted: they must have
-/// been accepted.
+/// been accepted, as must readers that were not reviewed.
 ///
 /// # Errors
 /// [`FixError`]; then the file is as it was.
@@ -78,7 +86,8 @@ pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> 
     Ok(Fixed::Encrypted)
 }
 
-/// Checks that a file is well encrypted.
+/// Checks that a file is well encrypted, for the readers of this very rule: sops has read
+/// the config by itself.
 fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> {
     let path = path.to_owned();
     match Content::of(&path, encrypted, Some(rule)) {
@@ -100,12 +109,23 @@ fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> 
                 }),
                 (None, Some(field)) => Err(FixError::Head { path, field }),
                 (None, None) if found.protection.encrypts_nothing => Err(nothing(path)),
-                (None, None) => Ok(()),
+                (None, None) => check_readers(&path, encrypted, rule),
             }
         }
         Content::Damaged(error) => Err(error.into()),
         Content::Other | Content::Placeholders(_) | Content::Plaintext(_) => Err(nothing(path)),
     }
+}
+
+fn check_readers(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> {
+    let readers = EncryptedFile::parse(path, encrypted)?.metadata.readers();
+    if rule.rule.readers.compare(&readers, &[]).is_certain() {
+        return Err(FixError::OtherReaders {
+            path: path.to_owned(),
+            rule: rule.rule.position.in_file(&rule.config.path),
+        });
+    }
+    Ok(())
 }
 
 fn nothing(path: PathBuf) -> FixError {

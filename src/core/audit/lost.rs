@@ -56,7 +56,7 @@ pub(super) fn lost_rules(
         .filter_map(|path| Some((path, former_path(path)?)))
         .collect();
     let directories = former.iter().filter_map(|(_, old)| old.parent());
-    let rules = reviewed.rules(directories, None);
+    let rules = reviewed.rules(directories, None)?;
     for (path, old) in &former {
         let rule = place(&rules, old).or_else(|| place(&audit.rules, old));
         let Some(rule) = rule else {

@@ -159,22 +159,26 @@ impl Rules {
         directories: impl IntoIterator<Item = &'p Path>,
         named: Option<&FoundConfig>,
     ) -> Self {
-        Self::by(directories, named, |path| {
-            let is_there = path.symlink_metadata().is_ok();
-            is_there.then(|| SopsConfig::load(path))
-        })
+        match named {
+            Some(named) => Self::of_named(named, SopsConfig::load(&named.path)),
+            None => Self::by(directories, |path| {
+                let is_there = path.symlink_metadata().is_ok();
+                is_there.then(|| SopsConfig::load(path))
+            }),
+        }
     }
 
-    /// The same; `load` reads the config at a path.
+    /// The rules of the config that was named, for all files.
+    pub fn of_named(named: &FoundConfig, config: Result<SopsConfig, ConfigError>) -> Self {
+        Self::named(config, named.base.clone(), Paths::Either)
+    }
+
+    /// The rules of the nearest config above each directory; `load` reads the one at a path,
+    /// if there is one.
     pub fn by<'p>(
         directories: impl IntoIterator<Item = &'p Path>,
-        named: Option<&FoundConfig>,
         load: impl Fn(&Path) -> Option<Result<SopsConfig, ConfigError>>,
     ) -> Self {
-        if let Some(named) = named {
-            let config = load(&named.path).unwrap_or_else(|| SopsConfig::load(&named.path));
-            return Self::named(config, named.base.clone(), Paths::Either);
-        }
         let load = |directory: &Path| load(&directory.join(FILE_NAME));
         Self::of_directories(directories, load, |_| None)
     }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::core::audit::Mismatch;
-use crate::core::cluster::SecretName;
 use crate::core::decrypt::DecryptError;
 use crate::core::drafts::{DraftError, Head, OpenError};
 use crate::core::editor::EditorError;
@@ -15,6 +14,7 @@ use crate::core::identity::Recipient;
 use crate::core::private_dir::{PlaceError, PrivateDir};
 use crate::core::readers::Reader;
 use crate::core::replace::ReplaceError;
+use crate::core::reviewed::Unreviewed;
 use crate::core::sops::SopsError;
 use crate::core::sops_config::{ConfigError, RuleSummary};
 
@@ -73,28 +73,6 @@ pub enum EditError {
         config_path: PathBuf,
         /// The rule.
         rule: RuleSummary,
-    },
-    /// The rule for a new file is for another cluster.
-    #[error("the rule for {} in {} is for another cluster ({rule})", .path.display(), .config_path.display())]
-    RuleOfOther {
-        /// The file.
-        path: PathBuf,
-        /// The `.sops.yaml`.
-        config_path: PathBuf,
-        /// The rule.
-        rule: RuleSummary,
-        /// What this cluster holds for new files.
-        held: Vec<Recipient>,
-        /// The Secret that holds it.
-        secret: SecretName,
-    },
-    /// The rule for a new file still names a key that was retired.
-    #[error("the rule for {} still names a retired key of the cluster: {retired}", .path.display())]
-    RuleRetired {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        retired: Recipient,
     },
     /// The file is still encrypted for a key that was retired.
     #[error("{} is still encrypted for a retired key of the cluster: {retired}", .path.display())]
@@ -215,8 +193,11 @@ pub enum EditError {
         /// The keys on them.
         servers: Vec<Reader>,
     },
-    /// git could not tell what the reviewed file is like.
-    #[error("cannot tell whether the data key of the file was reviewed")]
+    /// It would be for readers that could not read it where it was reviewed.
+    #[error(transparent)]
+    Unreviewed(#[from] Unreviewed),
+    /// git could not tell what was reviewed.
+    #[error("cannot tell which readers of the file were reviewed")]
     Git(#[from] GitError),
     /// sops made something else than a file for the keys that it should be for.
     #[error("sops encrypted {} for other keys than its rule named before", .path.display())]

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `target` | the file, who it is for, and whether that is this cluster |
+//! | `target` | the file, who it is for, and who may not have been reviewed |
 //! | `session` | one edit, in rounds of the editor |
 //! | `open` | how it begins: keys, plaintext, private directory |
 //! | `save` | how it ends: checked, encrypted, the file replaced |

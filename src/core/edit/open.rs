@@ -25,8 +25,8 @@ use crate::core::sops::{Sops, SopsError};
 const OWN_LINES: &str = "lines that begin with \"## kb:\" are kb's own: saving removes them";
 
 impl<'a> Session<'a> {
-    /// Fetches the keys, decrypts, and puts the text where the editor will find
-    /// it. The cluster is not asked again.
+    /// Fetches the keys, where [`Target::needs_cluster`] says so, decrypts, and puts the text
+    /// where the editor will find it. The cluster is not asked again.
     ///
     /// # Errors
     /// See [`EditError`].
@@ -44,20 +44,18 @@ impl<'a> Session<'a> {
         if let Some(contents) = &resumed {
             check_keys(&target, contents, keys.as_ref())?;
         }
+        // That of a new file only opens its draft.
+        let keys = keys.filter(|_| !target.is_new());
+        let held = keys.as_ref().map(ClusterKeys::recipients);
+        let own = held.as_deref().unwrap_or_default();
+        if let Kind::Existing(file) = &target.kind {
+            target.check_rule_of_existing(file, own, options.keep_readers)?;
+        }
+        target.check_servers(options.servers)?;
+        target.check_review(own, options.keep_readers, options.accept)?;
         let opened = match &target.kind {
-            Kind::Existing(file) => {
-                let held = keys
-                    .as_ref()
-                    .map(ClusterKeys::recipients)
-                    .unwrap_or_default();
-                target.check_rule_of_existing(file, &held, options.keep_readers)?;
-                target.check_servers(options.servers)?;
-                Opened::decrypt(&target, file, keys.as_ref(), sops, &options)?
-            }
-            Kind::New(_) => {
-                target.check_servers(options.servers)?;
-                Opened::default()
-            }
+            Kind::Existing(file) => Opened::decrypt(&target, file, keys.as_ref(), sops, &options)?,
+            Kind::New(_) => Opened::default(),
         };
         let comments = comments(&target, resumed.as_ref());
         let original = comments.without(&opened.plaintext);
@@ -76,7 +74,6 @@ impl<'a> Session<'a> {
             Some(unsaved) => comments.without(unsaved),
             None => text,
         };
-        let held = keys.as_ref().map(ClusterKeys::recipients);
         let head = Head {
             target: target.identity.clone(),
             name,

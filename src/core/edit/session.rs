@@ -17,6 +17,7 @@ use crate::core::encrypted::Format;
 use crate::core::flux_secret::{BadLine, ClusterKeys};
 use crate::core::private_dir::{Places, PrivateDir};
 use crate::core::readers::Reader;
+use crate::core::reviewed::AcceptReaders;
 use crate::core::servers::Servers;
 use crate::core::signals::Watch;
 use crate::core::sops::Sops;
@@ -40,6 +41,8 @@ pub struct Options<'a> {
     pub keep_readers: bool,
     /// The key servers that may be used.
     pub servers: &'a Servers,
+    /// Decides about readers that were not reviewed.
+    pub accept: &'a AcceptReaders<'a>,
     /// Where drafts are kept.
     pub drafts: &'a Drafts,
     /// The command that resumes a draft of this text.

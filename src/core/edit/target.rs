@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::EditError;
+use super::{EditError, Unsaved};
 use crate::core::audit::{Mismatch, RuleOf, Rules};
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::decrypt;
 use crate::core::encrypted::{self, EncryptedFile, FileError, Format};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::git::Git;
-use crate::core::identity::{Identity, Recipient, RecipientKind};
+use crate::core::identity::{Recipient, RecipientKind};
 use crate::core::readers::{Reader, Readers};
 use crate::core::replace;
 use crate::core::repository::FoundConfig;
-use crate::core::reviewed;
+use crate::core::reviewed::{self, AcceptReaders, Reviewed, ReviewedReaders};
 use crate::core::servers::Servers;
 use crate::core::sops_config::{FILE_NAME, RuleSummary};
 
@@ -32,6 +32,9 @@ pub struct Target {
     named: Option<FoundConfig>,
     /// Whether someone else may know its data key: it is not that of the reviewed file.
     pub(super) wants_new_data_key: bool,
+    /// Who can read it where it was reviewed, if it gets a data key; `None` where nothing
+    /// was reviewed.
+    reviewed: Option<ReviewedReaders>,
 }
 
 /// What there is to look at beside the file itself.
@@ -52,12 +55,9 @@ pub(super) enum Kind {
 
 /// The creation rule of a new file.
 pub(super) struct Rule {
-    config_path: PathBuf,
     summary: RuleSummary,
     /// Who can read the file.
     readers: Readers,
-    /// Its age recipients.
-    pub(super) recipients: Vec<Recipient>,
     /// Whether it says which values are encrypted, as for manifests.
     pub(super) selects_values: bool,
 }
@@ -93,6 +93,13 @@ impl Target {
             (Kind::Existing(file), Some(git)) => !reviewed::has_same_data_key(git, &path, file)?,
             _ => false,
         };
+        let gets_data_key = wants_new_data_key || matches!(kind, Kind::New(_));
+        let reviewed = match around.git.filter(|_| gets_data_key) {
+            Some(git) => Reviewed::load(git)?
+                .map(|reviewed| reviewed.readers_of(&path, around.named))
+                .transpose()?,
+            None => None,
+        };
         Ok(Self {
             identity: identity(&path),
             path,
@@ -101,6 +108,7 @@ impl Target {
             rules,
             named: around.named.cloned(),
             wants_new_data_key,
+            reviewed,
         })
     }
 
@@ -150,10 +158,10 @@ impl Target {
         }
     }
 
-    /// Who can open a draft of its text: the age keys of its rule, and those of the file
-    /// that the cluster holds, as far as kb can encrypt for them. None if that would give
-    /// the text to someone who cannot open the file alone, or if no key that the cluster
-    /// has `held` could open the draft.
+    /// Who can open a draft of its text: the age keys of its rule that can read the file, and
+    /// those of the file that the cluster holds, as far as kb can encrypt for them. None if
+    /// that would give the text to someone who cannot open the file alone, or if no key that
+    /// the cluster has `held` could open the draft.
     pub(super) fn draft_recipients(&self, held: Option<&[Recipient]>) -> Vec<Recipient> {
         let rule = self.allowed_readers(false).unwrap_or_default();
         let own = match &self.kind {
@@ -165,8 +173,10 @@ impl Target {
             return Vec::new();
         }
         let is_held = |key: &Recipient| held.is_some_and(|held| held.contains(key));
-        let own = own.recipients().filter(|key| is_held(key));
-        let mut recipients: Vec<Recipient> = rule.recipients().chain(own).cloned().collect();
+        let can_read = |key: &&Recipient| self.is_new() || own.recipients().any(|it| it == *key);
+        let by_rule = rule.recipients().filter(can_read);
+        let held_keys = own.recipients().filter(|key| is_held(key));
+        let mut recipients: Vec<Recipient> = by_rule.chain(held_keys).cloned().collect();
         recipients.retain(|key| key.kind() == RecipientKind::X25519);
         recipients.sort();
         recipients.dedup();
@@ -183,15 +193,25 @@ impl Target {
             Kind::New(rule) => Some((rule.readers.clone(), rule.summary.clone())),
             Kind::Existing(file) if self.wants_new_data_key => {
                 let rule = self.rules.of(&self.path).usable()?.rule;
-                let own = file.metadata.readers();
-                let named = rule.readers.all().filter(|reader| own.names(reader));
-                let readers = Readers {
-                    groups: vec![named.cloned().collect()],
-                    threshold: None,
-                };
-                Some((readers, rule.summary()))
+                Some((self.kept_readers(file, false), rule.summary()))
             }
             Kind::Existing(_) => None,
+        }
+    }
+
+    /// The readers of a file that it keeps: those that its rule does not name only with
+    /// `keep_readers`, and without a rule all that are not on a server.
+    fn kept_readers(&self, file: &EncryptedFile, keep_readers: bool) -> Readers {
+        let rule = self.allowed_readers(keep_readers);
+        let is_kept = |reader: &&Reader| match &rule {
+            Some(rule) => rule.may_name(reader),
+            None => reader.server().is_none(),
+        };
+        let own = file.metadata.readers();
+        let group = |group: &Vec<Reader>| group.iter().filter(is_kept).cloned().collect();
+        Readers {
+            groups: own.groups.iter().map(group).collect(),
+            threshold: own.threshold,
         }
     }
 
@@ -218,6 +238,32 @@ impl Target {
                 servers: not_accepted,
             })
         }
+    }
+
+    /// Checks that those who could not read it where it was reviewed may do so from now on.
+    /// `accept` decides, and returns those who may not. The cluster's own keys are `held`.
+    ///
+    /// # Errors
+    /// [`EditError::Unreviewed`]
+    pub(super) fn check_review(
+        &self,
+        held: &[Recipient],
+        keep_readers: bool,
+        accept: &AcceptReaders<'_>,
+    ) -> Result<(), EditError> {
+        let Some(reviewed) = &self.reviewed else {
+            return Ok(());
+        };
+        let readers = match &self.kind {
+            Kind::New(rule) => rule.readers.clone(),
+            Kind::Existing(file) => self.kept_readers(file, keep_readers),
+        };
+        let newcomers = reviewed.newcomers(&readers, held);
+        let refused = match newcomers.is_empty() {
+            true => newcomers,
+            false => accept(reviewed, newcomers),
+        };
+        Ok(reviewed.check_none(refused)?)
     }
 
     /// Checks that its rule, read again, names the readers and values that it did when the
@@ -258,77 +304,40 @@ impl Target {
     pub(super) fn recipients(&self) -> Vec<Recipient> {
         match &self.kind {
             Kind::Existing(file) => file.metadata.recipients(),
-            Kind::New(rule) => rule.recipients.clone(),
+            Kind::New(rule) => rule.readers.recipients().cloned().collect(),
         }
     }
 
-    /// Whether a cluster's key is among those that it is for. If not, only
-    /// developers' own keys are.
-    pub fn needs_cluster(&self) -> bool {
-        self.recipients().iter().any(Recipient::may_be_a_clusters)
+    /// Whether it takes a private key of the cluster to edit it: not for a new file, nor for
+    /// one that only developers' own keys open. A draft is opened with such a key.
+    pub fn needs_cluster(&self, resumed: Option<&Unsaved>) -> bool {
+        let is_needed = match resumed {
+            Some(Unsaved::Draft(_)) => true,
+            Some(Unsaved::Plain(..)) | None => !self.is_new(),
+        };
+        is_needed && self.recipients().iter().any(Recipient::may_be_a_clusters)
     }
 
-    /// The cluster's keys, if the file is for one that is in use.
+    /// The cluster's keys: of a file that exists, if it is for one that is in use.
     pub(super) fn fetch_keys(
         &self,
         cluster: &Cluster,
         secret: &SecretName,
     ) -> Result<ClusterKeys, EditError> {
-        match &self.kind {
-            Kind::Existing(file) => {
-                let keys = decrypt::fetch_keys(cluster, secret, &self.path, &file.metadata)?;
-                if let Some(retired) = self.retired(&keys) {
-                    return Err(EditError::Retired {
-                        path: self.path.clone(),
-                        retired,
-                    });
-                }
-                Ok(keys)
-            }
-            Kind::New(rule) => {
-                let keys = decrypt::fetch(cluster, secret)?;
-                self.check_rule(rule, &keys, secret)?;
-                Ok(keys)
-            }
-        }
-    }
-
-    fn check_rule(
-        &self,
-        rule: &Rule,
-        keys: &ClusterKeys,
-        secret: &SecretName,
-    ) -> Result<(), EditError> {
-        let path = self.path.clone();
-        let held = active(keys);
-        if let Some(retired) = self.retired(keys) {
-            return Err(EditError::RuleRetired { path, retired });
-        }
-        let mut recipients = rule.recipients.iter();
-        if recipients.any(|recipient| keys.may_open(recipient, &held)) {
-            return Ok(());
-        }
-        Err(EditError::RuleOfOther {
-            path,
-            config_path: rule.config_path.clone(),
-            rule: rule.summary.clone(),
-            held,
-            secret: secret.clone(),
-        })
-    }
-
-    /// A retired key that it is for.
-    fn retired(&self, keys: &ClusterKeys) -> Option<Recipient> {
+        let Kind::Existing(file) = &self.kind else {
+            return Ok(decrypt::fetch(cluster, secret)?);
+        };
+        let keys = decrypt::fetch_keys(cluster, secret, &self.path, &file.metadata)?;
         let retired = keys.retired();
-        self.recipients()
-            .into_iter()
-            .find(|key| retired.contains(key))
+        let mut recipients = self.recipients().into_iter();
+        match recipients.find(|key| retired.contains(key)) {
+            None => Ok(keys),
+            Some(retired) => Err(EditError::Retired {
+                path: self.path.clone(),
+                retired,
+            }),
+        }
     }
-}
-
-fn active(keys: &ClusterKeys) -> Vec<Recipient> {
-    let recipients = keys.active().filter_map(Identity::recipient);
-    recipients.cloned().collect()
 }
 
 fn rule(path: &Path, rules: &Rules) -> Result<Rule, EditError> {
@@ -359,10 +368,8 @@ fn rule(path: &Path, rules: &Rules) -> Result<Rule, EditError> {
         });
     }
     Ok(Rule {
-        config_path,
         summary: rule.summary(),
         readers: rule.readers.clone(),
-        recipients: rule.readers.recipients().cloned().collect(),
         selects_values: rule.selection.is_explicit(),
     })
 }

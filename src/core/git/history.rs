@@ -72,6 +72,18 @@ impl Git {
         Err(failed("cat-file", &output))
     }
 
+    /// The same of what a link leads to, if that is in the commit.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn show_target(&self, commit: &str, file: &Path) -> Result<Option<Vec<u8>>, GitError> {
+        if file.as_os_str().as_bytes().contains(&b'\n') {
+            // It cannot be asked for in one line.
+            return self.show_if_there(commit, file);
+        }
+        self.objects()?.blob_at(commit, file)
+    }
+
     /// Whether a file, whose path is from the top, is in a commit.
     ///
     /// # Errors

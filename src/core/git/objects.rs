@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::thread::{self, JoinHandle};
 
@@ -59,7 +60,7 @@ impl Git {
     pub fn objects(&self) -> Result<Objects, GitError> {
         let mut command = self.command("cat-file");
         command
-            .arg("--batch")
+            .args(["--batch", "--follow-symlinks"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -95,8 +96,23 @@ impl Objects {
         id: &str,
         take: impl FnOnce(u64, &mut dyn Read) -> io::Result<R>,
     ) -> Result<Option<R>, GitError> {
-        let found = self.object(id, "blob", take)?;
+        let found = self.object(id.as_bytes(), "blob", take)?;
         Ok(found.map(|(_, taken)| taken))
+    }
+
+    /// Reads the blob at a path in a commit, through links that stay in the commit; `None` if
+    /// there is none, or it is not in this clone.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub(super) fn blob_at(
+        &mut self,
+        commit: &str,
+        path: &Path,
+    ) -> Result<Option<Vec<u8>>, GitError> {
+        let name = [commit.as_bytes(), b":", path.as_os_str().as_bytes()].concat();
+        let found = self.object(&name, "blob", read_all)?;
+        Ok(found.map(|(_, content)| content))
     }
 
     /// Reads a tree, or that of a commit; `None` if it is not in this clone.
@@ -104,12 +120,8 @@ impl Objects {
     /// # Errors
     /// [`GitError`]
     pub fn tree(&mut self, id: &str) -> Result<Option<Tree>, GitError> {
-        let read = |_, reader: &mut dyn Read| {
-            let mut bytes = Vec::new();
-            reader.read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let Some((id, bytes)) = self.object(&format!("{id}^{{tree}}"), "tree", read)? else {
+        let name = format!("{id}^{{tree}}");
+        let Some((id, bytes)) = self.object(name.as_bytes(), "tree", read_all)? else {
             return Ok(None);
         };
         let entries = entries(&bytes, id.len() / 2);
@@ -119,7 +131,7 @@ impl Objects {
 
     fn object<R>(
         &mut self,
-        name: &str,
+        name: &[u8],
         kind: &str,
         take: impl FnOnce(u64, &mut dyn Read) -> io::Result<R>,
     ) -> Result<Option<(String, R)>, GitError> {
@@ -129,34 +141,37 @@ impl Objects {
 
     fn ask<R>(
         &mut self,
-        name: &str,
+        name: &[u8],
         kind: &str,
         take: impl FnOnce(u64, &mut dyn Read) -> io::Result<R>,
     ) -> io::Result<Option<(String, R)>> {
         let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
         let stdin = self.stdin.as_mut().ok_or_else(broken)?;
-        writeln!(stdin, "{name}")?;
+        stdin.write_all(&[name, b"\n"].concat())?;
         stdin.flush()?;
         let mut line = String::new();
         self.stdout.read_line(&mut line)?;
-        // "ID KIND SIZE", or "NAME missing".
+        // "ID KIND SIZE"; "NAME missing"; of a link that leads out of the commit or nowhere
+        // the reason, and the size of a text.
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [id, found, size] = words.as_slice() else {
-            return match words.last() {
-                Some(&"missing") => Ok(None),
-                _ => Err(broken()),
-            };
+        let (id, found, size) = match words.as_slice() {
+            [id, found, size] if *size != "missing" => (*id, *found, size),
+            [found @ ("symlink" | "dangling" | "loop" | "notdir"), size] if *size != "missing" => {
+                ("", *found, size)
+            }
+            [.., "missing"] => return Ok(None),
+            _ => return Err(broken()),
         };
         let size: u64 = size.parse().map_err(|_| broken())?;
         let mut content = (&mut self.stdout).take(size);
-        let taken = if *found == kind {
+        let taken = if found == kind {
             Some(take(size, &mut content)?)
         } else {
             None
         };
         io::copy(&mut content, &mut io::sink())?;
         self.stdout.read_exact(&mut [0])?;
-        Ok(taken.map(|taken| ((*id).to_owned(), taken)))
+        Ok(taken.map(|taken| (id.to_owned(), taken)))
     }
 
     /// What git said, or why it could not be read.
@@ -180,6 +195,12 @@ impl Drop for Objects {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn read_all(_: u64, reader: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The entries of a tree, whose names have so many bytes: "MODE NAME", NUL, the name of the

@@ -179,6 +179,22 @@ impl Readers {
         difference
     }
 
+    /// Those of `other` who can read a file that is for `other`, and not one that is for
+    /// these; keys that are `held` by one cluster count as the same, and are not in the list.
+    pub fn newcomers<'r>(&self, other: &'r Self, held: &[Recipient]) -> Vec<&'r Reader> {
+        let is_held = |reader: &Reader| reader.recipient().is_some_and(|key| held.contains(key));
+        // Where it takes several groups, it counts how many, and in which of them a key is.
+        let is_opened_by_fewer = self.needed_groups() > 1 && {
+            let difference = self.compare(other, held);
+            let has_more = !difference.extra.is_empty() || !difference.unclear.is_empty();
+            has_more || other.needed_groups() < self.needed_groups()
+        };
+        let others = other.all().filter(|reader| !is_held(reader));
+        others
+            .filter(|reader| is_opened_by_fewer || !self.names(reader))
+            .collect()
+    }
+
     /// How many groups it takes to open a file.
     fn needed_groups(&self) -> u64 {
         let count = self.groups.len() as u64;

@@ -351,6 +351,41 @@ fn keys_that_one_cluster_holds_count_as_the_same() {
     assert_eq!(difference.missing, [age(C)]);
 }
 
+/// Who could not open a file, or not with so few others.
+#[test]
+fn newcomers_are_those_who_gain_a_file() {
+    let group = |keys: &[&str]| keys.iter().map(|key| age(key)).collect::<Vec<_>>();
+    let split = |groups: &[&[&str]], threshold| {
+        of(groups.iter().map(|keys| group(keys)).collect(), threshold)
+    };
+    let held: Vec<Recipient> = [A].map(|key| key.parse().expect("a recipient")).into();
+    let two = split(&[&[A], &[B], &[C]], Some(2));
+    for (before, after, expected) in [
+        (flat(group(&[A, B])), flat(group(&[B, A, A])), &[][..]),
+        (flat(group(&[A])), flat(group(&[A, B])), &[B]),
+        (Readers::default(), flat(group(&[A, B])), &[B]),
+        (flat(group(&[B])), flat(group(&[A, B])), &[]),
+        (two.clone(), two.clone(), &[]),
+        (two.clone(), split(&[&[A], &[B], &[C]], None), &[]),
+        (two.clone(), split(&[&[A], &[B], &[C]], Some(1)), &[B, C]),
+        (two.clone(), flat(group(&[A, B])), &[B]),
+        // One key in two groups opens a file alone.
+        (
+            two.clone(),
+            split(&[&[A], &[B], &[B, C]], Some(2)),
+            &[B, B, C],
+        ),
+        (flat(group(&[A, B])), split(&[&[A], &[B]], None), &[]),
+    ] {
+        let newcomers = before.newcomers(&after, &held);
+        let found: Vec<String> = newcomers.iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected, "{before:?} {after:?}");
+    }
+    let (long, short) = (Reader::pgp(FINGERPRINT), Reader::pgp(&FINGERPRINT[24..]));
+    let unclear = flat(vec![short]);
+    assert_eq!(unclear.newcomers(&flat(vec![long.clone()]), &[]), [&long]);
+}
+
 #[test]
 fn what_is_not_a_key_of_its_kind_is_unreadable() {
     for reader in [

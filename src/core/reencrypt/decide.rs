@@ -257,11 +257,12 @@ impl ReaderPolicy<'_> {
         let Some(reviewed) = rule.reviewed else {
             return Ok(());
         };
-        let others = decision.after.all().filter(|reader| !self.is_ours(reader));
-        let unreviewed = others.filter(|reader| !reviewed.names(reader));
         // Without a rule, they were looked up in all rules, or named.
-        let unreviewed = unreviewed.filter(|_| rule.readers.is_some());
-        decision.unreviewed = unreviewed.cloned().collect();
+        if rule.readers.is_some() {
+            let own: Vec<Recipient> = self.held.iter().chain([self.new]).cloned().collect();
+            let newcomers = reviewed.newcomers(&decision.after, &own).into_iter();
+            decision.unreviewed = newcomers.cloned().collect();
+        }
         let not_accepted = decision.unreviewed.iter();
         let not_accepted =
             not_accepted.filter(|reader| !same_as_one_of(reader, &self.consent.accept));

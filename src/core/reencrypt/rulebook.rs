@@ -39,7 +39,8 @@ impl Rulebook {
         }
         let reviewed = tree.git.as_ref().map(Reviewed::load).transpose()?;
         let reviewed = reviewed.flatten();
-        let reviewed = reviewed.map(|reviewed| reviewed.rules(directories(), tree.named.as_ref()));
+        let reviewed = reviewed.map(|it| it.rules(directories(), tree.named.as_ref()));
+        let reviewed = reviewed.transpose()?;
         let trusted = reviewed.as_ref().unwrap_or(&rules);
         let all = || trusted.configs().flat_map(|config| &config.rules);
         let known = all().flat_map(|rule: &CreationRule| rule.readers.all());

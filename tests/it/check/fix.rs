@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::{MANIFEST, Repository};
+use crate::keypair;
+use crate::terminal::Terminal;
 
 #[test]
 fn what_is_plainly_meant_is_encrypted_in_place_and_the_rest_is_left() {
@@ -118,6 +120,68 @@ fn a_fix_that_would_not_be_one_changes_nothing() {
         let strays = names.filter(|name| name.to_string_lossy().contains("kb-tmp"));
         assert_eq!(strays.count(), 0);
     }
+}
+
+/// A pull request that changes only `.sops.yaml`.
+#[test]
+fn a_fix_encrypts_for_no_reader_that_only_the_working_tree_names() {
+    let repository = Repository::new();
+    let stranger = keypair(&repository.world).1;
+    let reviewed = repository.world.read(".sops.yaml");
+    repository.commit_all();
+    let main = ["update-ref", "refs/remotes/origin/main", "HEAD"];
+    repository.git(&main).assert_code(0);
+    let plain = || {
+        for name in ["a-secret.yaml", "b-secret.yaml"] {
+            repository.world.write(name, MANIFEST);
+        }
+    };
+    plain();
+    let own = &repository.recipient;
+    let changed = reviewed.replace(own, &format!("{own},{stranger}"));
+    repository.world.write(".sops.yaml", &changed);
+    let run = repository.check(&["--fix"]);
+    let words = [
+        "a-secret.yaml would be encrypted for",
+        "b-secret.yaml would be encrypted for",
+        "which cannot read it on origin/main yet (last fetch: ",
+        &format!("--accept-reader {stranger}"),
+    ];
+    crate::assert_fails(&run, 3, &words);
+    assert_eq!(repository.world.read("a-secret.yaml"), MANIFEST);
+    // One question for both files.
+    let kb = format!("'{}' k secrets check --fix", env!("CARGO_BIN_EXE_kb"));
+    for (answer, code) in [("n", 3), ("y", 0)] {
+        let mut terminal = Terminal::run_in(&repository.world, &kb);
+        terminal
+            .wait_for("cannot read a-secret.yaml, b-secret.yaml yet")
+            .wait_for("Encrypt for it? [y/N]")
+            .type_line(answer);
+        let (ended, seen) = terminal.end();
+        assert_eq!(ended, Some(code), "{seen}");
+        assert_eq!(seen.matches("[y/N]").count(), 1, "{seen}");
+    }
+    assert!(repository.world.read("a-secret.yaml").contains(&stranger));
+    plain();
+    repository
+        .check(&["--fix", "--accept-reader", &stranger])
+        .assert_code(0);
+    assert!(repository.world.read("b-secret.yaml").contains(&stranger));
+    repository
+        .check(&["--accept-reader", &stranger])
+        .assert_code(2);
+    // The index has the reviewed rules, and sops reads those of the working tree.
+    plain();
+    repository.world.write(".sops.yaml", &reviewed);
+    repository.git(&["add", "--all"]).assert_code(0);
+    repository.world.write(".sops.yaml", &changed);
+    let run = repository.check(&["--staged", "--fix"]);
+    let words = ["would be encrypted for other keys than its rule .sops.yaml:2:5 names"];
+    crate::assert_fails(&run, 3, &words);
+    assert_eq!(repository.world.read("a-secret.yaml"), MANIFEST);
+    repository.world.write(".sops.yaml", &reviewed);
+    repository.check(&["--fix"]).assert_code(0);
+    assert!(!repository.world.read("a-secret.yaml").contains(&stranger));
 }
 
 /// Rules of another place than the top of the repository are named.

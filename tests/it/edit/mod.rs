@@ -6,10 +6,12 @@ mod editors;
 mod files;
 mod killed;
 mod memory;
+mod new_files;
 mod readers;
 mod refusals;
 mod rounds;
 mod signals;
+mod unreviewed;
 mod unsaved;
 
 use std::path::PathBuf;

@@ -42,7 +42,7 @@ impl Editing {
 }
 
 /// As the rule that `init` makes selects values.
-fn encrypt_for_secrets(setup: &Setup, recipients: &str, name: &str, text: &str) {
+pub(super) fn encrypt_for_secrets(setup: &Setup, recipients: &str, name: &str, text: &str) {
     setup.world.write(name, text);
     let config = setup.world.tmp().join("no-rules.yaml");
     std::fs::write(&config, "{}\n").expect("write");

@@ -262,24 +262,33 @@ fn an_editor_that_fails_keeps_what_it_saved() {
 #[test]
 fn a_file_that_sops_would_not_open_again_is_not_written() {
     let mut editing = Editing::new("unreadable");
-    let sops = editing.world.bin().join("sops");
-    std::fs::remove_file(&sops).expect("remove");
-    std::os::unix::fs::symlink(Tools::get().oldest_sops(), sops).expect("a link");
     let (key, (_, other)) = (editing.recipient(), crate::keypair(&editing.world));
     let config = format!(
         "creation_rules:\n  - key_groups:\n      - age: [{key}]\n      - age: [{key}, {other}]\n    shamir_threshold: 2\n"
     );
     editing.world.write(".sops.yaml", config);
+    editing.encrypt("s.ini", "[a]\nb = before\n");
+    editing.commit();
+    let before = editing.world.read("s.ini");
+    let sops = editing.world.bin().join("sops");
+    std::fs::remove_file(&sops).expect("remove");
+    std::os::unix::fs::symlink(Tools::get().oldest_sops(), sops).expect("a link");
     editing.editor("printf '[a]\nb = note\n' > \"$1\"");
-    let run = editing.edit(&["s.ini"]);
-    assert_fails(&run, 1, &["sops cannot decrypt s.ini", "--resume"]);
-    assert!(!editing.world.path("s.ini").exists());
-    // It takes two keys to open the file, and one would be enough for a draft.
-    assert!(
-        run.err().contains("in memory, until you log out"),
-        "{}",
-        run.err()
-    );
+    for (name, words) in [
+        ("s.ini", "sops cannot decrypt s.ini"),
+        ("new.ini", "for other keys than its rule named"),
+    ] {
+        let run = editing.edit(&[name]);
+        assert_fails(&run, 1, &[words, "--resume"]);
+        // It takes two keys to open the file, and one would be enough for a draft.
+        assert!(
+            run.err().contains("in memory, until you log out"),
+            "{}",
+            run.err()
+        );
+    }
+    assert_eq!(editing.world.read("s.ini"), before);
+    assert!(!editing.world.path("new.ini").exists());
     assert!(editing.drafts().is_empty());
     editing.assert_none_on_disk();
 }

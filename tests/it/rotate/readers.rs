@@ -186,6 +186,21 @@ fn a_reader_that_only_the_working_tree_names_needs_consent() {
     rotating.assert_readers(&[&dev]);
 }
 
+/// A config of the repository that was named is a pull request's, too.
+#[test]
+fn a_named_config_that_was_not_reviewed_needs_consent() {
+    let rotating = Rotating::with_file_for("unreviewed-named", &[]);
+    rotating.commit("rules");
+    rotating.git(&["remote", "add", "origin", "nowhere"]);
+    rotating.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    let (_, dev) = keypair(&rotating.world);
+    let rule = format!("creation_rules:\n  - age: {},{dev}\n", rotating.old);
+    rotating.world.write("ci/rules.yaml", rule);
+    rotating.encrypt_for(&format!("{},{dev}", rotating.old), FILE, TEXT);
+    let named = ["--config", "ci/rules.yaml"];
+    rotating.assert_file_left(&named, &[&format!("--accept-reader {dev}")]);
+}
+
 /// A broken rule is not "no rule": its files stay, and the others are rotated.
 #[test]
 fn files_of_a_broken_rule_stay_and_the_others_are_rotated() {

@@ -9,11 +9,14 @@ use super::finding::{self, Finding, FindingAsJson, SopsCommand};
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::options::{OutputFormat, quoted};
+use crate::cli::readers::{not_accepted, parse_reader};
 use crate::cli::report::{one_line, without_private_keys};
 use crate::cli::servers::require_accepted;
-use crate::core::audit::{self, Audit, Depth, Fixed, Leak, Look};
+use crate::core::audit::{self, Audit, AuditError, Depth, Fixed, Leak, Look, Rule};
 use crate::core::git::Git;
+use crate::core::readers::Reader;
 use crate::core::repository;
+use crate::core::reviewed::{Reviewed, Unreviewed};
 
 /// Goes up when a field is taken away or changes its meaning.
 const VERSION: u32 = 1;
@@ -39,6 +42,10 @@ pub struct Check {
     /// Encrypt in place what should have been; the index is left to you
     #[arg(long)]
     fix: bool,
+
+    /// Accept this reader, not on the remote's default branch yet; may be repeated
+    #[arg(long, value_name = "READER", value_parser = parse_reader, requires = "fix")]
+    accept_reader: Vec<Reader>,
 
     /// Leave out this file or directory; may be repeated
     #[arg(long, value_name = "PATH")]
@@ -198,14 +205,25 @@ impl Check {
         let mut servers = context.accepted_servers()?;
         let mut refused = Vec::new();
         let mut any = false;
-        for file in &audit.files {
-            let is_plaintext = |leak: &Leak<'_>| matches!(leak, Leak::NotEncrypted { .. });
-            let rule = audit.rules.of(&file.path).usable();
-            let Some(rule) = rule.filter(|_| file.leaks(audit).iter().any(is_plaintext)) else {
-                continue;
-            };
+        let is_meant = |leak: &Leak<'_>| match leak {
+            Leak::NotEncrypted { found, .. } => found.is_plainly_meant,
+            _ => false,
+        };
+        let plain = audit.files.iter();
+        let plain = plain.filter(|file| file.leaks(audit).iter().any(is_meant));
+        let ruled = plain.filter_map(|file| Some((file, audit.rules.of(&file.path).usable()?)));
+        let ruled: Vec<_> = ruled.collect();
+        let files = ruled
+            .iter()
+            .map(|(file, rule)| (file.path.as_path(), *rule));
+        let unreviewed = self.unreviewed(context, files)?;
+        for (file, rule) in ruled {
             let place = (&rule.config.path, rule.rule.position);
             if refused.contains(&place) {
+                continue;
+            }
+            if let Some(error) = unreviewed.iter().find(|error| error.path == file.path) {
+                context.report.failure(&error.clone().into());
                 continue;
             }
             let named_by = format!("the rule for {}", one_line(&file.path));
@@ -227,6 +245,45 @@ impl Check {
             }
         }
         Ok(any)
+    }
+
+    /// Why some of these files stay in plaintext: nobody has accepted a reader that their
+    /// rules name and that was not reviewed.
+    fn unreviewed<'f>(
+        &self,
+        context: &Context,
+        files: impl Iterator<Item = (&'f Path, Rule<'f>)>,
+    ) -> Result<Vec<Unreviewed>, Failure> {
+        let (_, here) = context.repository();
+        let reviewed_here = here.as_ref().map(reviewed_of).transpose()?.flatten();
+        let named = context.found_config();
+        let mut found = Vec::new();
+        for (path, rule) in files {
+            let Some(git) = context.git_of(path) else {
+                continue;
+            };
+            let is_here = here.as_ref().is_some_and(|here| here.root() == git.root());
+            let elsewhere = if is_here { None } else { reviewed_of(&git)? };
+            let reviewed = elsewhere
+                .as_ref()
+                .or(reviewed_here.as_ref().filter(|_| is_here));
+            if let Some(reviewed) = reviewed {
+                let at = reviewed.readers_of(path, named.as_ref());
+                let at = at.map_err(AuditError::from)?;
+                let newcomers = at.newcomers(&rule.rule.readers, &[]);
+                found.push((at, newcomers));
+            }
+        }
+        let asked: Vec<_> = found
+            .iter()
+            .map(|(at, newcomers)| (at, &newcomers[..]))
+            .collect();
+        let refused = not_accepted(context, &self.accept_reader, &asked);
+        let errors = found.into_iter().filter_map(|(at, mut newcomers)| {
+            newcomers.retain(|reader| refused.contains(reader));
+            at.check_none(newcomers).err()
+        });
+        Ok(errors.collect())
     }
 
     /// Names the config, if it is not the one at the top of the repository.
@@ -282,6 +339,10 @@ impl Check {
         let rest = rest.flat_map(|finding| finding.hints.clone());
         several.into_iter().chain(rest).collect()
     }
+}
+
+fn reviewed_of(git: &Git) -> Result<Option<Reviewed<'_>>, AuditError> {
+    Ok(Reviewed::load(git)?)
 }
 
 /// What was found, in a few words: only plaintext and private keys are to stay out of Git;

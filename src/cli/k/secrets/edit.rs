@@ -10,12 +10,14 @@ use super::drafts::{self, words as draft_words};
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Hint};
 use crate::cli::options::quoted;
+use crate::cli::readers::{accept_options, not_accepted, parse_reader};
 use crate::cli::servers::require_accepted;
 use crate::core::disk;
 use crate::core::edit::{
     self, Adopted, EditError, Kept, Options, Round, Saved, Session, Surroundings, Target, Unsaved,
 };
 use crate::core::editor::Editor;
+use crate::core::readers::Reader;
 use crate::core::repository;
 use crate::core::sops_config::{self, ConfigError};
 
@@ -36,9 +38,9 @@ const NEEDS_VIM: &str =
 /// Opens the plaintext in $SOPS_EDITOR, $EDITOR or $VISUAL. It is in memory only,
 /// and kb deletes it when it ends. Text that could not be saved is kept as a draft,
 /// encrypted for the keys of the file's rule: see `kb k secrets drafts`. The key comes
-/// from the cluster, which is asked once, before the editor opens. A new file is encrypted by the rules of
-/// .sops.yaml; in one that exists, values that do not change keep their
-/// ciphertext.
+/// from the cluster, which is asked once, before the editor opens; values that do not change
+/// keep their ciphertext. A new file is encrypted for the public keys of its rule in
+/// .sops.yaml, and needs no cluster.
 #[derive(Args, Debug)]
 pub struct Edit {
     /// The encrypted file, or a new one
@@ -52,6 +54,10 @@ pub struct Edit {
     /// Edit a file whose readers are not those of its rule, and leave them as they are
     #[arg(long, conflicts_with = "discard")]
     keep_readers: bool,
+
+    /// Accept this reader, not on the remote's default branch yet; may be repeated
+    #[arg(long, value_name = "READER", value_parser = parse_reader, conflicts_with = "discard")]
+    accept_reader: Vec<Reader>,
 
     /// Go on with the draft of this file, a text that could not be saved
     #[arg(long, conflicts_with = "discard")]
@@ -120,7 +126,8 @@ impl Edit {
             require_accepted(context, &mut servers, &rule.to_string(), &readers)?;
         }
         let secret = context.common.secret();
-        let cluster = target.needs_cluster().then(|| context.connect());
+        let needs_cluster = target.needs_cluster(resumed.as_ref());
+        let cluster = needs_cluster.then(|| context.connect());
         let cluster = cluster.transpose()?;
         let cluster = cluster.as_ref().map(|cluster| (cluster, &secret));
         let options = Options {
@@ -129,6 +136,9 @@ impl Edit {
             ignore_mac: self.ignore_mac,
             keep_readers: self.keep_readers,
             servers: &servers,
+            accept: &|reviewed, newcomers| {
+                not_accepted(context, &self.accept_reader, &[(reviewed, &newcomers)])
+            },
             drafts: &drafts,
             resume: self.resume_command(context, &file),
             keeps_refused: std::io::stdin().is_terminal(),
@@ -195,6 +205,7 @@ impl Edit {
                 arguments.push_str(option);
             }
         }
+        arguments.push_str(&accept_options(&self.accept_reader));
         context.report.kb(&arguments)
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use crate::cli::context::Context;
 use crate::cli::environment::SOPS_AGE_RECIPIENT;
 use crate::cli::failure::{Failure, Hint, Program};
 use crate::cli::origin::Sources;
+use crate::cli::readers::last_fetch;
 use crate::cli::report::one_line;
 use crate::core::cluster::Cluster;
 use crate::core::prune::{Check, Need, Place, Prune as Plan, Remarks, RetiredKey, Why};
@@ -161,16 +161,6 @@ fn in_words(place: &Place) -> String {
         Place::Secret => "the Secret".to_owned(),
         Place::Drafts => "the list of drafts".to_owned(),
     }
-}
-
-/// To the minute, in UTC.
-fn last_fetch(time: Option<SystemTime>) -> String {
-    let time = time.and_then(|time| jiff::Timestamp::try_from(time).ok());
-    let text = time.map(|time| time.to_string());
-    let minutes = text.as_ref().and_then(|text| text.get(..16));
-    minutes.map_or("date unknown".to_owned(), |text| {
-        format!("{} UTC", text.replace('T', " "))
-    })
 }
 
 fn warn(context: &Context, remarks: &Remarks) {
