@@ -898,3 +898,20 @@ fn a_pipe_that_is_named_is_no_all_clear() {
         &["pipe", "it is a pipe or a device"],
     );
 }
+
+/// sops takes a quoted text whose lines stand further to the left than its key, and a MAC
+/// that is written with escapes.
+#[test]
+fn a_file_under_a_rule_that_only_sops_can_parse_is_reported() {
+    let repository = Repository::with_rules(&["path_regex: ^app\\."]);
+    repository.encrypt("app.yaml", "a:\n    b: c\n");
+    let encrypted = repository.world.read("app.yaml");
+    let is_mac = |line: &&str| line.trim_start().starts_with("mac: ");
+    let mac = encrypted.lines().find(is_mac).expect("a MAC");
+    let escaped = mac.replace("ENC[", "\"\\x45NC[") + "\"";
+    let text = encrypted.replace(mac, &escaped);
+    let text = text.replace("    b: ", "    note_unencrypted: 'x\n\n y'\n    b: ");
+    repository.world.write("app.yaml", &text);
+    let run = repository.check(&[]);
+    crate::assert_fails(&run, 3, &["app.yaml: damaged: it does not parse"]);
+}
