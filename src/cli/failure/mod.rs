@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod edit;
 mod files;
+mod git;
 mod prune;
 mod rotate;
 mod secret;

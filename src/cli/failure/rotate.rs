@@ -1,6 +1,7 @@
 //! Hints for what stops a rotation.
 
 use super::config::replace_hint;
+use super::git::git_hint;
 use super::secret::{remove_entry, remove_lines};
 use super::{Failure, Hint, Program, file_list};
 use crate::cli::options::quoted;
@@ -128,7 +129,7 @@ impl From<ReencryptError> for Failure {
             ReencryptError::Config(error) => error.into(),
             ReencryptError::Edit(error) => error.into(),
             ReencryptError::Replace(error) => error.into(),
-            ReencryptError::Git(_) => failure.hint("git status shows what is wrong"),
+            ReencryptError::Git(error) => failure.hint(git_hint(&error)),
             ReencryptError::Unread(paths) => failure.detail(&file_list("", &paths)).hint(
                 "files there may still be for the old key: put them back, or make them readable",
             ),
