@@ -36,6 +36,7 @@
 
 pub mod audit;
 pub mod cluster;
+pub mod conflict;
 pub mod data_key;
 pub mod decrypt;
 pub mod disk;

@@ -80,9 +80,9 @@ pub struct Scan {
 pub struct Found {
     /// Its path, beginning with the directory that was looked through.
     pub path: PathBuf,
-    /// Its format, and who can open it; `None` where it may be for one of the recipients,
+    /// Its format, and who can open it; an error where it may be for one of the recipients,
     /// and kb cannot read its metadata.
-    pub file: Option<EncryptedFile>,
+    pub file: Result<EncryptedFile, FileError>,
     /// The recipients that it names; of a damaged one, those that were looked for.
     pub named: Vec<Recipient>,
     /// The directory with its own `.git` that it lies in, below the one that was
@@ -388,12 +388,12 @@ impl Looker<'_> {
         let wanted = self.search.recipients;
         let format = Format::of_encrypted(path, content);
         let file = match EncryptedFile::parse_as(format, path, content) {
-            Ok(file) => Some(file),
-            Err(FileError::Damaged { reason, .. }) if names_one || reason.may_hide_keys() => None,
+            Ok(file) => Ok(file),
+            Err(error) if error.may_hide_keys() || names_one && error.is_of_encrypted() => Err(error),
             Err(_) => return Ok(()),
         };
         let named: Vec<Recipient> = match &file {
-            Some(file) => {
+            Ok(file) => {
                 let all = [&file.metadata].into_iter().chain(&file.others);
                 let all: Vec<&Metadata> = all.collect();
                 let named = all.iter().flat_map(|metadata| metadata.recipients());
@@ -405,7 +405,7 @@ impl Looker<'_> {
                 let others = if is_unclear { wanted } else { &[] };
                 named.chain(others.iter().cloned()).collect()
             }
-            None => wanted.to_vec(),
+            Err(_) => wanted.to_vec(),
         };
         if !named.iter().any(|key| wanted.contains(key)) {
             if self.search.others && foreign.is_none() {

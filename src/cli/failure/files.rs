@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Failure;
+use super::{Failure, Hint};
 use crate::cli::options::quoted;
 use crate::core::encrypted::FileError;
 use crate::core::sops::{MINIMUM_VERSION, SopsError};
@@ -35,6 +35,7 @@ impl From<FileError> for Failure {
             FileError::NotParsed { .. } => {
                 failure.hint("fix it first: sops cannot encrypt it as it is")
             }
+            FileError::Conflict { path, .. } => failure.hints_of(conflict_hints(&path)),
             FileError::Damaged { path, .. } => failure.hint(history_command(&path)),
         }
     }
@@ -79,6 +80,18 @@ impl From<SopsError> for Failure {
             SopsError::Failed { file, .. } => failure.hint(history_command(&file)),
         }
     }
+}
+
+/// What to do about a file in which a merge has left conflict markers.
+pub fn conflict_hints(path: &Path) -> Vec<Hint> {
+    let path = quoted(&path.to_string_lossy());
+    let texts = [
+        format!(
+            "to take one side: git checkout --ours -- {path} (or --theirs), then put in the other side's changes with kb k secrets edit"
+        ),
+        format!("if the markers were committed: git log -p -- {path} shows both sides"),
+    ];
+    texts.map(Hint::Text).into()
 }
 
 /// What a file was before.

@@ -7,7 +7,7 @@ use super::{Failure, Hint, Program, file_list};
 use crate::cli::options::quoted;
 use crate::cli::report::one_line;
 use crate::core::cluster::SecretName;
-use crate::core::encrypted::{OpenError, Tampered, Unsupported};
+use crate::core::encrypted::{FileError, OpenError, Tampered, Unsupported};
 use crate::core::flux_secret::{JournalError, NEXT_ENTRY, SecretCopy};
 use crate::core::readers::Reader;
 use crate::core::reencrypt::{FileTrouble, ReencryptError, Undecided, Why};
@@ -317,7 +317,10 @@ fn hint_of(why: &Why) -> Hint {
             "git log -p shows how a file was changed; --ignore-mac re-encrypts it all the same, and gives it a new MAC"
         }
         Why::Replace(error) => return Hint::Text(replace_hint(error).to_string()),
-        Why::File(_) | Why::Unclear => "git log -p shows how the file was before",
+        Why::File(FileError::Conflict { .. }) => {
+            "finish the merge: git checkout --ours -- PATH takes one side of a file, --theirs the other"
+        }
+        Why::File(_) => "git log -p shows how the file was before",
         Why::NotForCluster => {
             "git log -p shows whether the key was removed from its metadata; if not, someone who can read the file must add this cluster's key"
         }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::contents::{Contents, Document};
 use super::{ENCRYPTED_VALUE, Format, Metadata, Traces};
+use crate::core::conflict;
 use crate::core::readers::{MOST_KEYS, Reader};
 use crate::core::regular_file;
 use crate::core::yaml::{self, Decoded, Encoding, NotParsed, Reason};
@@ -74,6 +75,16 @@ pub enum FileError {
         /// Line and column, from 1, where they are known.
         line_column: Option<(u64, u64)>,
     },
+    /// Git could not finish a merge of it, and nobody has since.
+    #[error("{}:{line} has a merge conflict: Git's conflict markers are still in it", .path.display())]
+    Conflict {
+        /// The path.
+        path: PathBuf,
+        /// The line of the first marker, from 1.
+        line: u64,
+        /// Whether there are encrypted values in it.
+        is_encrypted: bool,
+    },
     /// It holds encrypted values, and is not whole. The reason quotes nothing:
     /// what does not parse may be plaintext.
     #[error("{}{} is damaged: {reason}", .path.display(), place(.line_column))]
@@ -130,6 +141,26 @@ impl Damage {
     }
 }
 
+impl FileError {
+    /// Whether it is an encrypted file that may name keys that kb does not see.
+    pub fn may_hide_keys(&self) -> bool {
+        match self {
+            Self::Damaged { reason, .. } => reason.may_hide_keys(),
+            Self::Conflict { is_encrypted, .. } => *is_encrypted,
+            _ => false,
+        }
+    }
+
+    /// Whether there are encrypted values in it.
+    pub fn is_of_encrypted(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Conflict { is_encrypted, .. } => *is_encrypted,
+            _ => false,
+        }
+    }
+}
+
 /// An encrypted file: its format, and who can open it.
 #[derive(Clone, Debug)]
 pub struct EncryptedFile {
@@ -156,7 +187,7 @@ impl EncryptedFile {
     ///
     /// # Errors
     /// [`FileError::Empty`], [`FileError::Plaintext`], [`FileError::NotParsed`],
-    /// [`FileError::Damaged`].
+    /// [`FileError::Conflict`], [`FileError::Damaged`].
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
         Self::parse_as(Format::of(path), path, bytes)
     }
@@ -172,6 +203,13 @@ impl EncryptedFile {
             });
         }
         let (found, may_be_encrypted) = Self::found(format, bytes);
+        if let Some(line) = conflict(format, bytes, &found, may_be_encrypted) {
+            return Err(FileError::Conflict {
+                path: path.to_owned(),
+                line,
+                is_encrypted: may_be_encrypted,
+            });
+        }
         let (line_column, reason) = match found {
             Ok(Found::Encrypted(file)) if file.has_too_many_keys() => (None, Damage::TooManyKeys),
             Ok(Found::Encrypted(file)) if !file.metadata.is_keyless() => return Ok(*file),
@@ -269,6 +307,29 @@ enum Found {
     Uncertain,
     /// It has none.
     Nothing,
+}
+
+/// The first line of a merge conflict in a file.
+fn conflict(
+    format: Format,
+    bytes: &[u8],
+    found: &Result<Found, NotParsed>,
+    may_be_encrypted: bool,
+) -> Option<u64> {
+    let always_parses = matches!(format, Format::Dotenv | Format::Ini);
+    if found.is_ok() && !always_parses {
+        return None;
+    }
+    let text = match yaml::decode(bytes) {
+        Ok(decoded) => decoded.text,
+        Err(_) => String::from_utf8_lossy(bytes),
+    };
+    match format {
+        // sops writes each value in one line.
+        Format::Dotenv | Format::Ini if !may_be_encrypted => conflict::whole(&text),
+        Format::Binary if !may_be_encrypted || !conflict::is_in_json(&text) => None,
+        _ => conflict::marker(&text),
+    }
 }
 
 fn has_encrypted_value(text: &[u8]) -> bool {

@@ -292,6 +292,7 @@ fn heading(found: &[Finding]) -> &'static str {
         "private-key",
         "not-encrypted",
         "not-parsed",
+        "merge-conflict",
         "nothing-encrypted",
         "value-looks-encrypted",
         "values-not-encrypted",

@@ -84,6 +84,11 @@ pub enum Plain {
     /// It holds values that the rule would have encrypted, or it is of no format in
     /// which values stand: then the rule would have encrypted all of it.
     Values,
+    /// Git's conflict markers are in it, so nobody can tell.
+    Conflict {
+        /// The line of the first one, from 1.
+        line: u64,
+    },
     /// It does not parse, so nobody can tell.
     NotParsed {
         /// The line and column.
@@ -140,21 +145,29 @@ impl Content {
             false => Format::of(path),
         };
         let text = String::from_utf8_lossy(&bytes);
+        let parsed = EncryptedFile::parse_as(format, path, &bytes);
         let plaintext = Text {
             path,
+            conflict: match &parsed {
+                Err(FileError::Conflict { line, .. }) => Some(*line),
+                _ => None,
+            },
             text: &text,
             mention,
             is_plain_utf8,
             rule,
         };
-        match EncryptedFile::parse_as(format, path, &bytes) {
+        match parsed {
             Ok(file) => Self::of_encrypted(path, format, &text, file, rule),
             // Prose may quote a whole file.
-            Err(FileError::Damaged { .. })
-                if Format::of(path) == Format::Binary && rule.is_none() =>
+            Err(error)
+                if error.is_of_encrypted()
+                    && Format::of(path) == Format::Binary
+                    && rule.is_none() =>
             {
                 plaintext.content()
             }
+            Err(conflict @ FileError::Conflict { .. }) if has_mac => Self::Damaged(conflict),
             // What kb cannot read, nobody has looked at.
             Err(damaged @ FileError::Damaged { reason, .. })
                 if has_mac || matches!(reason, Damage::Uncertain | Damage::TooManyKeys) =>
