@@ -271,10 +271,9 @@ fn has(needles: &Option<AhoCorasick>, content: &[u8]) -> bool {
 /// Whether a file can hold metadata in which a recipient is hidden: YAML, JSON and ini by
 /// name, or what looks like one of them.
 fn can_hide(path: &Path, content: &[u8]) -> bool {
-    match Format::of_encrypted(path, content) {
+    match Format::of(path) {
         Format::Yaml | Format::Json | Format::Ini => true,
-        Format::Binary => content.trim_ascii_start().starts_with(b"{"),
-        Format::Dotenv => false,
+        Format::Binary | Format::Dotenv => Format::may_be_other_than_dotenv(content),
     }
 }
 
@@ -386,10 +385,11 @@ impl Looker<'_> {
             return Ok(());
         }
         let wanted = self.search.recipients;
-        let format = Format::of_encrypted(path, content);
-        let file = match EncryptedFile::parse_as(format, path, content) {
+        let file = match EncryptedFile::parse(path, content) {
             Ok(file) => Ok(file),
-            Err(error) if error.may_hide_keys() || names_one && error.is_of_encrypted() => Err(error),
+            Err(error) if error.may_hide_keys() || names_one && error.is_of_encrypted() => {
+                Err(error)
+            }
             Err(_) => return Ok(()),
         };
         let named: Vec<Recipient> = match &file {

@@ -1,6 +1,7 @@
 //! Hints for what stops a rotation.
 
 use super::config::replace_hint;
+use super::files::to_utf8;
 use super::git::git_hint;
 use super::secret::{remove_entry, remove_lines};
 use super::{Failure, Hint, Program, file_list};
@@ -319,6 +320,12 @@ fn hint_of(why: &Why) -> Hint {
         Why::Replace(error) => return Hint::Text(replace_hint(error).to_string()),
         Why::File(FileError::Conflict { .. }) => {
             "finish the merge: git checkout --ours -- PATH takes one side of a file, --theirs the other"
+        }
+        Why::File(FileError::PlainFirst { .. }) => {
+            "move what is not encrypted into a file of its own: then the rest can be re-encrypted"
+        }
+        Why::File(FileError::Encoding { path, encoding, .. }) => {
+            return Hint::Text(to_utf8(path, *encoding));
         }
         Why::File(_) => "git log -p shows how the file was before",
         Why::NotForCluster => {

@@ -223,6 +223,7 @@ impl Saving<'_> {
         let incoming = directory.write_file("incoming", text.expose_secret());
         let incoming = incoming.map_err(memory_error)?;
         let edit = Edit {
+            format: self.target.format(),
             file: &self.target.path,
             text: &incoming,
             temporary: &directory.temporary(),

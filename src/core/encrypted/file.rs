@@ -85,6 +85,25 @@ pub enum FileError {
         /// Whether there are encrypted values in it.
         is_encrypted: bool,
     },
+    /// It is encrypted, and begins with a byte order mark that sops does not take in its
+    /// format.
+    #[error("{} is in {}, which sops reads in YAML alone, not in {}", .path.display(), .encoding.name(), .format.name())]
+    Encoding {
+        /// The path.
+        path: PathBuf,
+        /// What the mark announces.
+        encoding: Encoding,
+        /// The format.
+        format: Format,
+    },
+    /// Its first document is not encrypted, and a later one is.
+    #[error("{}: document {document} is encrypted, and the first document is not: Flux decrypts each document by itself, and sops cannot open such a file", .path.display())]
+    PlainFirst {
+        /// The path.
+        path: PathBuf,
+        /// The number of the first document with metadata, from 1.
+        document: usize,
+    },
     /// It holds encrypted values, and is not whole. The reason quotes nothing:
     /// what does not parse may be plaintext.
     #[error("{}{} is damaged: {reason}", .path.display(), place(.line_column))]
@@ -146,6 +165,7 @@ impl FileError {
     pub fn may_hide_keys(&self) -> bool {
         match self {
             Self::Damaged { reason, .. } => reason.may_hide_keys(),
+            Self::Encoding { .. } => true,
             Self::Conflict { is_encrypted, .. } => *is_encrypted,
             _ => false,
         }
@@ -154,7 +174,7 @@ impl FileError {
     /// Whether there are encrypted values in it.
     pub fn is_of_encrypted(&self) -> bool {
         match self {
-            Self::Damaged { .. } => true,
+            Self::Damaged { .. } | Self::Encoding { .. } | Self::PlainFirst { .. } => true,
             Self::Conflict { is_encrypted, .. } => *is_encrypted,
             _ => false,
         }
@@ -183,13 +203,25 @@ impl EncryptedFile {
         Self::parse(path, &read(path)?)
     }
 
-    /// Reads the content of the file at `path`, whose name tells the format.
+    /// Reads the content of the file at `path`. Its name tells the format. Where it is not
+    /// encrypted in that one, its metadata does: sops can be told another format than the
+    /// name's (`--input-type`), and Flux takes `envs` of any ending for dotenv.
     ///
     /// # Errors
     /// [`FileError::Empty`], [`FileError::Plaintext`], [`FileError::NotParsed`],
     /// [`FileError::Conflict`], [`FileError::Damaged`].
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
-        Self::parse_as(Format::of(path), path, bytes)
+        let format = Format::of(path);
+        let by_name = Self::parse_as(format, path, bytes);
+        let other = Format::by_content(bytes).filter(|other| *other != format);
+        let Some(other) = other.filter(|_| by_name.is_err()) else {
+            return by_name;
+        };
+        match Self::parse_as(other, path, bytes) {
+            // Of a name that tells nothing, the content has the say.
+            Err(_) if format != Format::Binary => by_name,
+            by_content => by_content,
+        }
     }
 
     /// As [`Self::parse`], whatever the file's name tells.
@@ -200,6 +232,14 @@ impl EncryptedFile {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(FileError::Empty {
                 path: path.to_owned(),
+            });
+        }
+        if let Some(encoding) = other_encoding(format, bytes) {
+            let path = path.to_owned();
+            return Err(FileError::Encoding {
+                path,
+                encoding,
+                format,
             });
         }
         let (found, may_be_encrypted) = Self::found(format, bytes);
@@ -215,7 +255,11 @@ impl EncryptedFile {
             Ok(Found::Encrypted(file)) if !file.metadata.is_keyless() => return Ok(*file),
             Ok(Found::Encrypted(file)) if !file.is_uncertain => (None, Damage::NoKey),
             Ok(Found::Encrypted(_) | Found::Uncertain) => (None, Damage::Uncertain),
-            Ok(Found::Nothing) => (None, Damage::NoMetadata),
+            Ok(Found::Later(document)) if may_be_encrypted => {
+                let path = path.to_owned();
+                return Err(FileError::PlainFirst { path, document });
+            }
+            Ok(Found::Nothing | Found::Later(_)) => (None, Damage::NoMetadata),
             // What is not JSON is any binary file.
             Err(_) if format == Format::Binary => (None, Damage::NoMetadata),
             Err(error) if error.reason == Reason::Repetition => {
@@ -284,6 +328,8 @@ impl EncryptedFile {
             || is_uncertain && Traces::of(bytes).has_encrypted_value();
         let metadata =
             |document: &Document<'_>| document.has_metadata.then(|| Metadata::of(document));
+        let mut all = contents.documents.iter();
+        let later = all.position(|document| document.has_metadata);
         let mut documents = contents.documents.iter();
         let found = match documents.next().and_then(metadata) {
             Some(first) => Found::Encrypted(Box::new(Self {
@@ -293,7 +339,7 @@ impl EncryptedFile {
                 is_uncertain,
             })),
             None if is_uncertain => Found::Uncertain,
-            None => Found::Nothing,
+            None => later.map_or(Found::Nothing, |index| Found::Later(index + 1)),
         };
         (Ok(found), may_be_encrypted)
     }
@@ -305,8 +351,24 @@ enum Found {
     Encrypted(Box<EncryptedFile>),
     /// It has none as far as kb can see, and sops may see more.
     Uncertain,
+    /// The first document has none, and this one has, from 1.
+    Later(usize),
     /// It has none.
     Nothing,
+}
+
+/// What the byte order mark of an encrypted file announces, if sops does not read it so.
+fn other_encoding(format: Format, bytes: &[u8]) -> Option<Encoding> {
+    let encoding = match yaml::decode(bytes) {
+        Ok(decoded) => decoded.encoding,
+        Err(error) => error.encoding,
+    };
+    let is_read = match encoding {
+        Encoding::Utf8 => true,
+        Encoding::Utf8WithMark => matches!(format, Format::Yaml | Format::Ini),
+        Encoding::Utf16Le | Encoding::Utf16Be => format == Format::Yaml,
+    };
+    (!is_read && Traces::of(bytes).has_encrypted_value()).then_some(encoding)
 }
 
 /// The first line of a merge conflict in a file.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Hint, Program, conflict_hints};
+use crate::cli::failure::{Failure, Hint, Program, conflict_hints, to_utf8};
 use crate::cli::options::quoted;
 use crate::cli::readers::mismatch_words;
 use crate::cli::report::{Report, one_line, without_private_keys};
@@ -238,6 +238,15 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
             if let FileError::Conflict { line, .. } = error {
                 return conflict(path, *line, "");
             }
+            if let FileError::PlainFirst { document, .. } = error {
+                let words = format!("document {document} is encrypted, and the first is not: Flux decrypts each by itself, but sops and kb cannot open or re-encrypt the file");
+                return Finding::new("plain-document-first", subject, words)
+                    .hint("move what is not encrypted into a file of its own");
+            }
+            if let FileError::Encoding { encoding, format, .. } = error {
+                let words = format!("it is in {}, which sops reads in YAML alone, not in {}", encoding.name(), format.name());
+                return Finding::new("other-encoding", subject, words).hint(to_utf8(path, *encoding));
+            }
             // Its words begin with the path.
             let words = match error {
                 FileError::Damaged { reason, .. } => format!("damaged: {reason}"),
@@ -254,7 +263,11 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
 /// A file that holds what Git left of a merge.
 fn conflict(path: &Path, line: u64, more: &str) -> Finding {
     let words = format!("a merge conflict: Git's conflict markers are still in it{more}");
-    let mut finding = Finding::new("merge-conflict", format!("{}:{line}", one_line(path)), words);
+    let mut finding = Finding::new(
+        "merge-conflict",
+        format!("{}:{line}", one_line(path)),
+        words,
+    );
     finding.hints = conflict_hints(path);
     finding
 }

@@ -128,6 +128,7 @@ impl Content {
     /// Looks at the content of the file of an absolute path, which has this rule.
     pub(super) fn of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
         let rule = rule.filter(|_| !is_never_encrypted(path));
+        let original = bytes;
         let (bytes, is_plain_utf8) = in_utf8(bytes);
         // Prose and programs may quote an encrypted value; no encrypted file is without
         // a MAC.
@@ -140,12 +141,8 @@ impl Content {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Self::Other;
         }
-        let format = match has_mac {
-            true => Format::of_encrypted(path, &bytes),
-            false => Format::of(path),
-        };
         let text = String::from_utf8_lossy(&bytes);
-        let parsed = EncryptedFile::parse_as(format, path, &bytes);
+        let parsed = EncryptedFile::parse(path, original);
         let plaintext = Text {
             path,
             conflict: match &parsed {
@@ -158,7 +155,7 @@ impl Content {
             rule,
         };
         match parsed {
-            Ok(file) => Self::of_encrypted(path, format, &text, file, rule),
+            Ok(file) => Self::of_encrypted(path, &text, file, rule),
             // Prose may quote a whole file.
             Err(error)
                 if error.is_of_encrypted()
@@ -167,7 +164,11 @@ impl Content {
             {
                 plaintext.content()
             }
-            Err(conflict @ FileError::Conflict { .. }) if has_mac => Self::Damaged(conflict),
+            Err(
+                error @ (FileError::Conflict { .. }
+                | FileError::Encoding { .. }
+                | FileError::PlainFirst { .. }),
+            ) if has_mac => Self::Damaged(error),
             // What kb cannot read, nobody has looked at.
             Err(damaged @ FileError::Damaged { reason, .. })
                 if has_mac || matches!(reason, Damage::Uncertain | Damage::TooManyKeys) =>
@@ -178,13 +179,8 @@ impl Content {
         }
     }
 
-    fn of_encrypted(
-        path: &Path,
-        format: Format,
-        text: &str,
-        file: EncryptedFile,
-        rule: Option<Rule<'_>>,
-    ) -> Self {
+    fn of_encrypted(path: &Path, text: &str, file: EncryptedFile, rule: Option<Rule<'_>>) -> Self {
+        let format = file.format;
         let damaged = |line_column, reason| {
             Self::Damaged(FileError::Damaged {
                 path: path.to_owned(),
