@@ -130,7 +130,10 @@ impl Saving<'_> {
         };
         match request.open(Some(keys), self.sops) {
             Ok(_) => Ok(()),
-            Err(DecryptError::Sops(SopsError::MacMismatch { .. })) => Err(wrong_mac()),
+            Err(
+                DecryptError::WrongBySops { .. }
+                | DecryptError::Sops(SopsError::MacMismatch { .. }),
+            ) => Err(wrong_mac()),
             Err(DecryptError::Sops(SopsError::NoKey { .. })) => Err(EditError::NotOpened {
                 path: self.target.path.clone(),
             }

@@ -40,6 +40,8 @@ pub struct Staged {
     pub entries: Vec<Entry>,
     /// Those that it removes.
     pub removed: Vec<PathBuf>,
+    /// Those in a conflict: until it is resolved, git commits nothing.
+    pub unmerged: Vec<PathBuf>,
 }
 
 /// How the index is compared with the last commit.
@@ -52,7 +54,7 @@ const DIFF_OPTIONS: [&str; 9] = [
     "--no-relative",
     "--no-ext-diff",
     "--ignore-submodules=all",
-    "--diff-filter=AMTD",
+    "--diff-filter=AMTDU",
 ];
 
 impl Staged {
@@ -66,6 +68,7 @@ impl Staged {
             let (mode, blob) = (words.nth(1), words.nth(1));
             match words.next() {
                 Some(b"D") => staged.removed.push(OsStr::from_bytes(path).into()),
+                Some(b"U") => staged.unmerged.push(OsStr::from_bytes(path).into()),
                 _ => staged.entries.extend(entry(mode, blob, path)),
             }
         }

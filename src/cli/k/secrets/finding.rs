@@ -260,6 +260,14 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
     }
 }
 
+/// A file whose conflict is not resolved in the index.
+pub(super) fn unmerged(path: &Path) -> Finding {
+    let words = "a merge conflict that is not resolved: until then git commits nothing";
+    let mut finding = Finding::new("merge-conflict", one_line(path), words);
+    finding.hints = conflict_hints(path);
+    finding.hint(format!("when it is resolved: git add -- {}", word(path)))
+}
+
 /// A file that holds what Git left of a merge.
 fn conflict(path: &Path, line: u64, more: &str) -> Finding {
     let words = format!("a merge conflict: Git's conflict markers are still in it{more}");
@@ -315,8 +323,9 @@ fn not_encrypted(
             ("not-encrypted", format!("not encrypted: {name}{values}"))
         }
         Plain::Values => ("not-encrypted", "not encrypted".to_owned()),
-        Plain::Conflict { line } => {
-            return conflict(path, *line, ", and the file is not encrypted");
+        Plain::Conflict { line, is_secret } => {
+            let what = if *is_secret { "a Secret" } else { "a file" };
+            return conflict(path, *line, &format!(", {what} that is not encrypted"));
         }
         Plain::NotParsed {
             place: (line, column),
@@ -385,7 +394,7 @@ fn not_encrypted(
 pub(super) fn unruled(path: &Path, found: &Plaintext) -> String {
     let path = one_line(path);
     match found.what {
-        Plain::Conflict { line } => format!(
+        Plain::Conflict { line, .. } => format!(
             "{path}:{line} has a merge conflict, it looks like a Secret that is not encrypted, and no rule of .sops.yaml is for it"
         ),
         Plain::NotParsed {

@@ -88,6 +88,8 @@ pub enum Plain {
     Conflict {
         /// The line of the first one, from 1.
         line: u64,
+        /// Whether it looks like a Secret.
+        is_secret: bool,
     },
     /// It does not parse, so nobody can tell.
     NotParsed {
@@ -142,19 +144,14 @@ impl Content {
             return Self::Other;
         }
         let text = String::from_utf8_lossy(&bytes);
-        let parsed = EncryptedFile::parse(path, original);
         let plaintext = Text {
             path,
-            conflict: match &parsed {
-                Err(FileError::Conflict { line, .. }) => Some(*line),
-                _ => None,
-            },
             text: &text,
             mention,
             is_plain_utf8,
             rule,
         };
-        match parsed {
+        match EncryptedFile::parse(path, original) {
             Ok(file) => Self::of_encrypted(path, &text, file, rule),
             // Prose may quote a whole file.
             Err(error)

@@ -9,6 +9,7 @@ use super::template::{
 };
 use super::{Content, Plain, Plaintext, damage_of};
 use crate::core::audit::rules::Rule;
+use crate::core::conflict;
 use crate::core::encrypted::inspect::{
     Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive, last_word,
 };
@@ -36,8 +37,6 @@ pub(super) struct Text<'a> {
     /// Whether the file holds just this text, in UTF-8.
     pub(super) is_plain_utf8: bool,
     pub(super) rule: Option<Rule<'a>>,
-    /// The first line of a merge conflict.
-    pub(super) conflict: Option<u64>,
 }
 
 impl Text<'_> {
@@ -114,8 +113,8 @@ impl Text<'_> {
 
     fn not_parsed(&self, error: &NotParsed, is_secret: bool) -> Content {
         Content::Plaintext(Plaintext {
-            what: match self.conflict {
-                Some(line) => Plain::Conflict { line },
+            what: match conflict::marker(self.text) {
+                Some(line) => Plain::Conflict { line, is_secret },
                 None => Plain::NotParsed {
                     place: (error.line, error.column),
                     is_secret,
