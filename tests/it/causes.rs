@@ -295,15 +295,14 @@ fn every_command_reads_the_format_of_the_content_where_the_name_tells_another() 
             "--age",
             &setup.recipient(),
             "--filename-override",
-            "x",
+            "x-secret",
             "/dev/stdin",
         ];
         let command = setup.world.tool_cmd("sops", arguments);
         let run = setup.world.run_with_stdin(command, text.as_bytes());
         setup.world.write(name, run.assert_code(0).out());
-        setup.world.script("edit", "sed -i s/x/changed/ \"$1\"");
         let mut command = setup.command(&["edit", "--keep-readers", name]);
-        command.env("EDITOR", setup.world.bin().join("edit"));
+        command.env("EDITOR", "sed -i s/x/changed/");
         setup.world.run(command).assert_code(0);
         let run = setup.decrypt(&[name]);
         let expected = text.replace('x', "changed");
@@ -333,8 +332,9 @@ fn what_is_piped_in_instead_of_a_key_file_is_called_by_its_name() {
     let recipient = setup.world.run_with_stdin(command, key.as_bytes());
     let recipient = recipient.assert_code(0).out().trim().to_owned();
     let encrypted = |armor: &[&str]| {
-        let arguments = [armor, &["-r", &recipient]].concat();
-        let command = setup.world.tool_cmd("age", arguments);
+        let age = testkit::Tools::get().age.as_os_str();
+        let mut command = setup.world.tool_cmd("env", [age]);
+        command.args(armor).args(["-r", &recipient]);
         setup.world.run_with_stdin(command, key.as_bytes()).stdout
     };
     let base64 = |bytes: &[u8]| {

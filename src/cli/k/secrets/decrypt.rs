@@ -68,10 +68,14 @@ impl Decrypt {
     fn decrypt(&self, context: &Context, file: &Path) -> Result<SecretBox<Vec<u8>>, Failure> {
         let content = encrypted::read(file)?;
         let parsed = EncryptedFile::parse(file, &content);
-        if let Err(conflict @ FileError::Conflict { .. }) = &parsed
+        if let Err(
+            error @ (FileError::Conflict { .. }
+            | FileError::Encoding { .. }
+            | FileError::PlainFirst { .. }),
+        ) = &parsed
             && self.textconv
         {
-            context.report.warning(&conflict.to_string(), None);
+            context.report.warning(&error.to_string(), None);
         }
         let parsed = parsed?;
         let named = context.found_config();
