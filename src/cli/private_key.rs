@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal, Read};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 
-use super::failure::Failure;
-use crate::core::identity::{Identity, KeyFile};
+use super::failure::{Failure, Program};
+use crate::core::identity::{Identity, IdentityError, KeyFile};
 
 /// More than any key file has, in bytes.
 const LONGEST: u64 = 64 * 1024;
@@ -77,14 +77,28 @@ fn parse(bytes: &[u8]) -> Result<Vec<Identity>, Failure> {
     if bytes.len() as u64 > LONGEST {
         return Err(Failure::new("stdin holds more than a key file does").hint(HOW));
     }
-    let file = KeyFile::parse(bytes);
+    let file = KeyFile::parse_typed(bytes);
     if let Some((line, reason)) = file.bad_lines.first() {
-        return Err(Failure::new(format!("stdin, line {line}: {reason}")).hint(HOW));
+        return Err(refused(*line, *reason));
     }
     match file.identities.is_empty() {
         true => Err(Failure::new("stdin holds no private key").hint(HOW)),
         false => Ok(file.identities),
     }
+}
+
+/// Why a line, or all of stdin, is no private key, and how to get at the one that is meant.
+fn refused(line: usize, reason: IdentityError) -> Failure {
+    let failure = Failure::new(format!("stdin, line {line}: {reason}"));
+    let purpose = match reason {
+        IdentityError::Encrypted => "to decrypt it on the way: age -d KEY.age |",
+        IdentityError::Base64 => "to decode it on the way: base64 -d KEYFILE |",
+        IdentityError::Manifest => r"to take the key out of a manifest: kubectl create --dry-run=client -f FILE -o jsonpath='{.data.age\.agekey}' | base64 -d |",
+        IdentityError::PublicKey => return failure.hint("the private key is the line AGE-SECRET-KEY-1… that age-keygen printed together with it"),
+        IdentityError::Ssh | IdentityError::Pgp | IdentityError::Plugin => "to give the cluster a new age key: age-keygen |",
+        IdentityError::Damaged | IdentityError::Unknown | IdentityError::ByteOrderMark => return failure.hint(HOW),
+    };
+    failure.hint_command(purpose, Program::Kb, "k secrets init --import")
 }
 
 fn only_one(mut identities: Vec<Identity>) -> Result<Identity, Failure> {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretBox;
 
 use super::cluster::{Cluster, SecretName};
-use super::encrypted::{EncryptedFile, KeyPolicy, Metadata, Unsupported};
+use super::data_key::Opener;
+use super::encrypted::{EncryptedFile, KeyPolicy, Metadata, Unsupported, Verified};
 use super::flux_secret::{self, BadLine, ClusterKeys, FetchError};
 use super::identity::Recipient;
 use super::readers::{Reader, Readers};
@@ -70,6 +71,12 @@ pub enum DecryptError {
         foreign: Vec<Reader>,
         /// The servers that its rule names and that nobody has accepted.
         not_accepted: Vec<Reader>,
+    },
+    /// The MAC is right by what kb computes, and sops computes another one.
+    #[error("sops says that the MAC of {} does not match, and it does: sops 3.12.0 to 3.13.2 computes a wrong one for comments in lists", .file.display())]
+    WrongBySops {
+        /// The file.
+        file: PathBuf,
     },
     /// sops.
     #[error(transparent)]
@@ -178,7 +185,19 @@ impl Request<'_> {
             extract: self.extract,
             ignore_mac: self.ignore_mac,
         };
-        let decrypted = sops.decrypt(&request, access)?;
+        let decrypted = sops.decrypt(&request, access).map_err(|error| {
+            let opens = |keys: &ClusterKeys| {
+                let opener = Opener::new(keys.identities());
+                Verified::open(self.file.format, self.content, &opener).is_ok()
+            };
+            match error {
+                SopsError::MacMismatch { .. } if keys.is_some_and(opens) => {
+                    let file = self.path.to_owned();
+                    DecryptError::WrongBySops { file }
+                }
+                error => error.into(),
+            }
+        })?;
         Ok(Decrypted {
             plaintext: decrypted.plaintext,
             bad_lines: Vec::new(),

@@ -3,6 +3,8 @@
 //! Formats: the age specification, <https://age-encryption.org/v1>, and the
 //! key file of `age-keygen`: one identity per line, `#` starts a comment line.
 
+mod key_file;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +12,8 @@ use bech32::Bech32;
 use bech32::primitives::decode::UncheckedHrpstring;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+
+pub use key_file::KeyFile;
 
 /// What the text form of every age identity begins with.
 pub const PRIVATE_KEY_PREFIX: &str = "AGE-SECRET-KEY-";
@@ -163,7 +167,7 @@ impl Identity {
     }
 }
 
-/// Why a line is no identity. It never carries the line.
+/// Why a line, or a whole file, is no identity. It never carries the text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 pub enum IdentityError {
     /// A public key stands where a private one belongs.
@@ -175,6 +179,26 @@ pub enum IdentityError {
     /// A plugin's identity works only where the plugin and its hardware are.
     #[error("it is the identity of an age plugin, which Flux cannot use")]
     Plugin,
+    /// An age file, armored or not: a key file that is encrypted itself.
+    #[error(
+        "it is an encrypted age file, most often a key file with a passphrase, not a private key"
+    )]
+    Encrypted,
+    /// A manifest that may contain one.
+    #[error("it is a Kubernetes manifest, not a key file")]
+    Manifest,
+    /// An identity in Base64.
+    #[error("it is a private key in base64")]
+    Base64,
+    /// A key of OpenSSH.
+    #[error("it is an ssh key, which cannot be a cluster's: Flux reads age's own keys alone")]
+    Ssh,
+    /// A key of PGP.
+    #[error("it is a PGP key, not one of age")]
+    Pgp,
+    /// A text that age does not take.
+    #[error("it begins with a byte order mark, or is in UTF-16, which age and Flux do not read")]
+    ByteOrderMark,
     /// Anything else.
     #[error("it is no age private key (AGE-SECRET-KEY-1…)")]
     Unknown,
@@ -206,36 +230,10 @@ impl FromStr for Identity {
         if line.starts_with("age1") {
             return Err(IdentityError::PublicKey);
         }
-        Err(IdentityError::Unknown)
-    }
-}
-
-/// A key file's lines, good and bad apart.
-#[derive(Debug, Default)]
-pub struct KeyFile {
-    /// The identities, in order.
-    pub identities: Vec<Identity>,
-    /// Line numbers (from 1) that hold no identity, and why.
-    pub bad_lines: Vec<(usize, IdentityError)>,
-}
-
-impl KeyFile {
-    /// Reads what `age-keygen` writes. Bytes that are not UTF-8 make a bad line.
-    pub fn parse(bytes: &[u8]) -> Self {
-        let mut file = Self::default();
-        for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-            let line = std::str::from_utf8(line)
-                .map(str::trim)
-                .unwrap_or("\u{fffd}");
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            match line.parse() {
-                Ok(identity) => file.identities.push(identity),
-                Err(error) => file.bad_lines.push((number + 1, error)),
-            }
+        if line.starts_with("ssh-") {
+            return Err(IdentityError::Ssh);
         }
-        file
+        Err(IdentityError::Unknown)
     }
 }
 
@@ -283,27 +281,5 @@ mod tests {
         assert_eq!(text.parse::<Recipient>(), Err(RecipientError::Damaged));
         assert_eq!("age1".parse::<Recipient>(), Err(RecipientError::Damaged));
         assert_eq!("AGE1".parse::<Recipient>(), Err(RecipientError::Unknown));
-    }
-
-    #[test]
-    fn a_key_file_keeps_good_lines_beside_bad_ones() {
-        let (good, _) = Identity::generate();
-        let text = format!(
-            "# created: today\r\n\n{}\r\nage1abc\nAGE-SECRET-KEY-1SHORT\n\u{0}\nAGE-PLUGIN-X-1\n",
-            good.key().expose()
-        );
-        let file = KeyFile::parse(text.as_bytes());
-        assert_eq!(file.identities.len(), 1);
-        assert_eq!(file.identities[0].recipient(), good.recipient());
-        assert_eq!(
-            file.bad_lines,
-            [
-                (4, IdentityError::PublicKey),
-                (5, IdentityError::Damaged),
-                (6, IdentityError::Unknown),
-                (7, IdentityError::Plugin),
-            ]
-        );
-        assert_eq!(KeyFile::parse(b"\xff\xfe").bad_lines.len(), 1);
     }
 }

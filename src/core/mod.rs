@@ -6,6 +6,7 @@
 //! | [`audit`] | what files are, by their rules and their content |
 //! | [`identity`] | the text forms of age identities and recipients |
 //! | [`cluster`] | the Kubernetes API server, by way of kube |
+//! | [`conflict`] | Git's conflict markers in a text |
 //! | [`flux_secret`] | what stands in the Secret that Flux decrypts with |
 //! | [`servers`] | the key servers that were accepted on this machine |
 //! | [`sops`] | the `sops` process |
@@ -36,6 +37,7 @@
 
 pub mod audit;
 pub mod cluster;
+pub mod conflict;
 pub mod data_key;
 pub mod decrypt;
 pub mod disk;

@@ -95,9 +95,9 @@ pub struct Scan {
 pub struct Found {
     /// Its path, beginning with the directory that was looked through.
     pub path: PathBuf,
-    /// Its format, and who can open it; `None` where it may be for one of the recipients,
+    /// Its format, and who can open it; an error where it may be for one of the recipients,
     /// and kb cannot read its metadata.
-    pub file: Option<EncryptedFile>,
+    pub file: Result<EncryptedFile, FileError>,
     /// The recipients that it names; of a damaged one, those that were looked for.
     pub named: Vec<Recipient>,
     /// The directory with its own `.git` that it lies in, below the one that was
@@ -288,10 +288,9 @@ fn has(needles: &Option<AhoCorasick>, content: &[u8]) -> bool {
 /// Whether a file can hold metadata in which a recipient is hidden: YAML, JSON and ini by
 /// name, or what looks like one of them.
 fn can_hide(path: &Path, content: &[u8]) -> bool {
-    match Format::of_encrypted(path, content) {
+    match Format::of(path) {
         Format::Yaml | Format::Json | Format::Ini => true,
-        Format::Binary => content.trim_ascii_start().starts_with(b"{"),
-        Format::Dotenv => false,
+        Format::Binary | Format::Dotenv => Format::may_be_other_than_dotenv(content),
     }
 }
 
@@ -405,23 +404,24 @@ impl Looker<'_> {
             return Ok(());
         }
         let wanted = self.search.recipients;
-        let format = Format::of_encrypted(path, content);
         let length = content.len();
         let is_kept = self.search.keep
             && names_one
             && self.kept.fetch_add(length, Ordering::Relaxed) + length <= MOST_KEPT;
         let parsed = if is_kept {
-            EncryptedFile::parse_and_keep(format, path, std::mem::take(&mut self.buffer))
+            EncryptedFile::parse_and_keep(path, std::mem::take(&mut self.buffer))
         } else {
-            EncryptedFile::parse_as(format, path, content)
+            EncryptedFile::parse(path, content)
         };
         let file = match parsed {
-            Ok(file) => Some(file),
-            Err(FileError::Damaged { reason, .. }) if names_one || reason.may_hide_keys() => None,
+            Ok(file) => Ok(file),
+            Err(error) if error.may_hide_keys() || names_one && error.is_of_encrypted() => {
+                Err(error)
+            }
             Err(_) => return Ok(()),
         };
         let named: Vec<Recipient> = match &file {
-            Some(file) => {
+            Ok(file) => {
                 let all = [&file.metadata].into_iter().chain(&file.others);
                 let all: Vec<&Metadata> = all.collect();
                 let named = all.iter().flat_map(|metadata| metadata.recipients());
@@ -433,7 +433,7 @@ impl Looker<'_> {
                 let others = if is_unclear { wanted } else { &[] };
                 named.chain(others.iter().cloned()).collect()
             }
-            None => wanted.to_vec(),
+            Err(_) => wanted.to_vec(),
         };
         if !named.iter().any(|key| wanted.contains(key)) {
             if self.search.others && foreign.is_none() {

@@ -7,6 +7,7 @@
     reason = "tests arrange files and environments"
 )]
 
+mod causes;
 mod check;
 mod config_edits;
 mod connection;

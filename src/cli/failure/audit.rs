@@ -1,26 +1,8 @@
 //! Hints for what keeps files from being looked at, or mended.
 
 use super::Failure;
-use crate::cli::options::quoted;
 use crate::core::audit::{AuditError, Cause, FixError};
-use crate::core::git::{BlobError, GitError};
-
-impl From<GitError> for Failure {
-    fn from(error: GitError) -> Self {
-        let failure = Self::from_error(&error);
-        match error {
-            GitError::Start(_) => failure.hint("install git: it tells which files there are"),
-            GitError::Failed { said, .. } if said.contains("safe.bareRepository") => failure.hint(
-                "that directory looks like a repository of its own, and its file \"config\" can make git run programs: look at it, and start kb from the directory above",
-            ),
-            GitError::Failed { .. } => failure.hint("git status shows what is wrong"),
-            GitError::Filter { filter } => failure.hint(format!(
-                "to give it another name: git config --rename-section {} filter.NAME",
-                quoted(&filter)
-            )),
-        }
-    }
-}
+use crate::core::git::BlobError;
 
 impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Self {

@@ -42,6 +42,9 @@ impl From<DecryptError> for Failure {
                         "k secrets init",
                     )
             }
+            DecryptError::WrongBySops { .. } => failure
+                .hint("install sops 3.13.3 or newer: mise use -g sops")
+                .hint("--ignore-mac opens it all the same: kb has verified the MAC"),
             DecryptError::OtherCluster {
                 recipients,
                 held,

@@ -34,7 +34,7 @@ impl From<&ConfigError> for Failure {
                 .hint("sops matches with Go's regular expressions: https://golang.org/s/re2syntax"),
             ConfigError::Parse { .. } => failure.hint(format!("the file's form: {MANUAL}")),
             ConfigError::Conflict { .. } => {
-                failure.hint("finish the merge: git status shows the files that it waits for")
+                failure.hint("finish the merge: git status shows the files that it waits for; git checkout --ours -- .sops.yaml takes one side, --theirs the other")
             }
             ConfigError::Recipient { .. } => failure
                 .hint("age-keygen -y prints the recipient of a private key")

@@ -1,6 +1,7 @@
 //! Hints for what stops `edit`.
 
 use super::config::rule_list;
+use super::git::git_hint;
 use super::{Failure, Program};
 use crate::cli::k::secrets::drafts::words;
 use crate::cli::options::quoted;
@@ -47,7 +48,7 @@ impl From<EditError> for Failure {
             }
             EditError::Servers { .. } => failure.hint("if they may be used: --allow-server URL"),
             EditError::Unreviewed(error) => error.into(),
-            EditError::Git(_) => failure.hint("git status shows what is wrong"),
+            EditError::Git(error) => failure.hint(git_hint(&error)),
             EditError::DanglingLink { path } => failure.hint(format!(
                 "ls -l {} shows where it leads",
                 quoted(&path.to_string_lossy())

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::Failure;
+use super::{Failure, Hint};
 use crate::cli::options::quoted;
 use crate::core::encrypted::FileError;
 use crate::core::sops::{MINIMUM_VERSION, SopsError};
 use crate::core::sops_config;
+use crate::core::yaml::Encoding;
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
@@ -35,6 +36,14 @@ impl From<FileError> for Failure {
             FileError::NotParsed { .. } => {
                 failure.hint("fix it first: sops cannot encrypt it as it is")
             }
+            FileError::Conflict { path, .. } => failure.hints_of(conflict_hints(&path)),
+            FileError::Encoding { path, encoding, .. } => {
+                failure.hint(to_utf8(&path, encoding))
+            }
+            FileError::PlainFirst { path, .. } => failure.hint(format!(
+                "decrypt, edit and a rotation need them apart: move what is not encrypted from {} into a file of its own",
+                quoted(&path.to_string_lossy())
+            )),
             FileError::Damaged { path, .. } => failure.hint(history_command(&path)),
         }
     }
@@ -79,6 +88,30 @@ impl From<SopsError> for Failure {
             SopsError::Failed { file, .. } => failure.hint(history_command(&file)),
         }
     }
+}
+
+/// What to do about a file in which a merge has left conflict markers.
+pub fn conflict_hints(path: &Path) -> Vec<Hint> {
+    let path = quoted(&path.to_string_lossy());
+    let texts = [
+        format!(
+            "to take one side: git checkout --ours -- {path} (or --theirs), then put in the other side's changes with kb k secrets edit"
+        ),
+        format!("if the markers were committed: git log -p -- {path} shows both sides"),
+    ];
+    texts.map(Hint::Text).into()
+}
+
+/// A command that brings a file into UTF-8 without a byte order mark.
+pub fn to_utf8(path: &Path, encoding: Encoding) -> String {
+    let (old, new) = (path.to_string_lossy(), format!("{}.new", path.display()));
+    let (old, new) = (quoted(&old), quoted(&new));
+    let convert = if encoding.is_utf16() {
+        format!("iconv -f UTF-16 -t UTF-8 {old}")
+    } else {
+        format!("tail -c +4 {old}")
+    };
+    format!("to bring it into UTF-8: {convert} > {new} && mv {new} {old}")
 }
 
 /// What a file was before.

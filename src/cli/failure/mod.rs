@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod edit;
 mod files;
+mod git;
 mod prune;
 mod rotate;
 mod secret;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use super::report::one_line;
 use super::{EXIT_FAILED, EXIT_FOUND};
 
+pub use files::{conflict_hints, to_utf8};
 pub use secret::{put_key_back, remove_entry, remove_lines, rename_entry, show_key_arguments};
 
 /// What to type next.

@@ -1,5 +1,6 @@
 //! Hints for what stops `prune`, and the way back.
 
+use super::git::git_hint;
 use super::{Failure, Program};
 use crate::core::prune::{PruneError, RestoreError, SaidError};
 
@@ -30,7 +31,7 @@ impl From<PruneError> for Failure {
             PruneError::Said(SaidError::Known { .. } | SaidError::NotNeeded) => {
                 failure.hint("without --deployed, kb searches that commit; git fetch gets it")
             }
-            PruneError::Git(_) => failure.hint("nothing was changed: git status says more"),
+            PruneError::Git(error) => failure.hint("nothing was changed").hint(git_hint(&error)),
             PruneError::Fetch(error) => error.into(),
             PruneError::Journal(error) => error.into(),
         }

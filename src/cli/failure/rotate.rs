@@ -1,12 +1,14 @@
 //! Hints for what stops a rotation.
 
 use super::config::replace_hint;
+use super::files::to_utf8;
+use super::git::git_hint;
 use super::secret::{remove_entry, remove_lines};
 use super::{Failure, Hint, Program, file_list};
 use crate::cli::options::quoted;
 use crate::cli::report::one_line;
 use crate::core::cluster::SecretName;
-use crate::core::encrypted::{OpenError, Tampered, Unsupported};
+use crate::core::encrypted::{FileError, OpenError, Tampered, Unsupported};
 use crate::core::flux_secret::{JournalError, NEXT_ENTRY, SecretCopy};
 use crate::core::readers::Reader;
 use crate::core::reencrypt::{FileTrouble, ReencryptError, Undecided, Why};
@@ -128,7 +130,7 @@ impl From<ReencryptError> for Failure {
             ReencryptError::Config(error) => error.into(),
             ReencryptError::Edit(error) => error.into(),
             ReencryptError::Replace(error) => error.into(),
-            ReencryptError::Git(_) => failure.hint("git status shows what is wrong"),
+            ReencryptError::Git(error) => failure.hint(git_hint(&error)),
             ReencryptError::Unread(paths) => failure.detail(&file_list("", &paths)).hint(
                 "files there may still be for the old key: put them back, or make them readable",
             ),
@@ -316,7 +318,16 @@ fn hint_of(why: &Why) -> Hint {
             "git log -p shows how a file was changed; --ignore-mac re-encrypts it all the same, and gives it a new MAC"
         }
         Why::Replace(error) => return Hint::Text(replace_hint(error).to_string()),
-        Why::File(_) | Why::Unclear => "git log -p shows how the file was before",
+        Why::File(FileError::Conflict { .. }) => {
+            "finish the merge: git checkout --ours -- PATH takes one side of a file, --theirs the other"
+        }
+        Why::File(FileError::PlainFirst { .. }) => {
+            "move what is not encrypted into a file of its own: then the rest can be re-encrypted"
+        }
+        Why::File(FileError::Encoding { path, encoding, .. }) => {
+            return Hint::Text(to_utf8(path, *encoding));
+        }
+        Why::File(_) => "git log -p shows how the file was before",
         Why::NotForCluster => {
             "git log -p shows whether the key was removed from its metadata; if not, someone who can read the file must add this cluster's key"
         }

@@ -53,6 +53,8 @@ pub struct Audit {
     pub ignored: Vec<PathBuf>,
     /// What the commit changes in `.kbignore`, if the index was looked at.
     pub ignore_change: Option<IgnoreChange>,
+    /// The files whose conflict is not resolved, if the index was looked at.
+    pub unmerged: Vec<PathBuf>,
     /// The encrypted files that no rule is for any more.
     pub lost_rules: HashMap<PathBuf, LostRule>,
 }

@@ -107,6 +107,7 @@ pub fn working_tree(
             .cloned()
             .collect(),
         ignore_change: None,
+        unmerged: Vec::new(),
         paths: files,
         unread,
         lost_rules: HashMap::new(),
@@ -163,6 +164,7 @@ pub fn index(git: &Git, look: Look<'_>) -> Result<Audit, AuditError> {
             files: files.filter(|path| ignored.has(path)).collect(),
         }
     });
+    let unmerged = staged.unmerged.iter().map(|path| root.join(path)).collect();
     let mut entries = match changes_rules || changes_ignored {
         true => all,
         false => staged.entries,
@@ -210,6 +212,7 @@ pub fn index(git: &Git, look: Look<'_>) -> Result<Audit, AuditError> {
             .cloned()
             .collect(),
         ignore_change,
+        unmerged,
         paths,
         unread: Vec::new(),
         lost_rules: HashMap::new(),

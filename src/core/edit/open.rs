@@ -224,9 +224,10 @@ impl Opened {
             request.open(keys, sops)
         };
         let (decrypted, mac_matches) = match decrypt(false) {
-            Err(DecryptError::Sops(SopsError::MacMismatch { .. })) if options.ignore_mac => {
-                (decrypt(true), false)
-            }
+            Err(
+                DecryptError::WrongBySops { .. }
+                | DecryptError::Sops(SopsError::MacMismatch { .. }),
+            ) if options.ignore_mac => (decrypt(true), false),
             decrypted => (decrypted, true),
         };
         let decrypted = decrypted?;

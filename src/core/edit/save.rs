@@ -130,7 +130,10 @@ impl Saving<'_> {
         };
         match request.open(Some(keys), self.sops) {
             Ok(_) => Ok(()),
-            Err(DecryptError::Sops(SopsError::MacMismatch { .. })) => Err(wrong_mac()),
+            Err(
+                DecryptError::WrongBySops { .. }
+                | DecryptError::Sops(SopsError::MacMismatch { .. }),
+            ) => Err(wrong_mac()),
             Err(DecryptError::Sops(SopsError::NoKey { .. })) => Err(EditError::NotOpened {
                 path: self.target.path.clone(),
             }
@@ -223,6 +226,7 @@ impl Saving<'_> {
         let incoming = directory.write_file("incoming", text.expose_secret());
         let incoming = incoming.map_err(memory_error)?;
         let edit = Edit {
+            format: self.target.format(),
             file: &self.target.path,
             text: &incoming,
             temporary: &directory.temporary(),

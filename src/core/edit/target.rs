@@ -298,7 +298,10 @@ impl Target {
     }
 
     pub(super) fn format(&self) -> Format {
-        Format::of(&self.path)
+        match &self.kind {
+            Kind::Existing(file) => file.format,
+            Kind::New(_) => Format::of(&self.path),
+        }
     }
 
     pub(super) fn recipients(&self) -> Vec<Recipient> {

@@ -11,6 +11,7 @@ use std::{fmt, io};
 
 use super::contents::{Contents, Document};
 use super::{ENCRYPTED_VALUE, Format, Metadata, Traces};
+use crate::core::conflict;
 use crate::core::readers::{MOST_KEYS, Reader};
 use crate::core::regular_file;
 use crate::core::yaml::{self, Decoded, Encoding, NotParsed, Reason};
@@ -75,6 +76,35 @@ pub enum FileError {
         /// Line and column, from 1, where they are known.
         line_column: Option<(u64, u64)>,
     },
+    /// Git could not finish a merge of it, and nobody has since.
+    #[error("{}:{line} has a merge conflict: Git's conflict markers are still in it", .path.display())]
+    Conflict {
+        /// The path.
+        path: PathBuf,
+        /// The line of the first marker, from 1.
+        line: u64,
+        /// Whether there are encrypted values in it.
+        is_encrypted: bool,
+    },
+    /// It is encrypted, and begins with a byte order mark that sops does not take in its
+    /// format.
+    #[error("{} is in {}, which sops reads in YAML alone, not in {}", .path.display(), .encoding.name(), .format.name())]
+    Encoding {
+        /// The path.
+        path: PathBuf,
+        /// What the mark announces.
+        encoding: Encoding,
+        /// The format.
+        format: Format,
+    },
+    /// Its first document is not encrypted, and a later one is.
+    #[error("{}: document {document} is encrypted, and the first document is not: Flux decrypts each document by itself, and sops cannot open such a file", .path.display())]
+    PlainFirst {
+        /// The path.
+        path: PathBuf,
+        /// The number of the first document with metadata, from 1.
+        document: usize,
+    },
     /// It holds encrypted values, and is not whole. The reason quotes nothing:
     /// what does not parse may be plaintext.
     #[error("{}{} is damaged: {reason}", .path.display(), place(.line_column))]
@@ -131,6 +161,27 @@ impl Damage {
     }
 }
 
+impl FileError {
+    /// Whether it is an encrypted file that may name keys that kb does not see.
+    pub fn may_hide_keys(&self) -> bool {
+        match self {
+            Self::Damaged { reason, .. } => reason.may_hide_keys(),
+            Self::Encoding { .. } => true,
+            Self::Conflict { is_encrypted, .. } => *is_encrypted,
+            _ => false,
+        }
+    }
+
+    /// Whether there are encrypted values in it.
+    pub fn is_of_encrypted(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Encoding { .. } | Self::PlainFirst { .. } => true,
+            Self::Conflict { is_encrypted, .. } => *is_encrypted,
+            _ => false,
+        }
+    }
+}
+
 /// An encrypted file: its format, and who can open it.
 #[derive(Clone, Debug)]
 pub struct EncryptedFile {
@@ -171,49 +222,53 @@ impl EncryptedFile {
         Self::parse(path, &read(path)?)
     }
 
-    /// Reads the content of the file at `path`, whose name tells the format.
+    /// Reads the content of the file at `path`. Its name tells the format. Where it is not
+    /// encrypted in that one, its metadata does: sops can be told another format than the
+    /// name's (`--input-type`), and Flux takes `envs` of any ending for dotenv.
     ///
     /// # Errors
     /// [`FileError::Empty`], [`FileError::Plaintext`], [`FileError::NotParsed`],
-    /// [`FileError::Damaged`].
+    /// [`FileError::Conflict`], [`FileError::Damaged`].
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
-        Self::parse_as(Format::of(path), path, bytes)
-    }
-
-    /// As [`Self::parse`], whatever the file's name tells.
-    ///
-    /// # Errors
-    /// As for [`Self::parse`].
-    pub fn parse_as(format: Format, path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(FileError::Empty {
-                path: path.to_owned(),
-            });
-        }
-        let (found, may_be_encrypted) = Self::found(format, bytes);
-        Self::judge(found, may_be_encrypted, format, path)
-    }
-
-    /// As [`Self::parse_as`], for who opens the file next: what was read is kept for
-    /// [`Verified::of`](super::Verified::of), if it can be opened at all.
-    ///
-    /// # Errors
-    /// As for [`Self::parse`].
-    pub fn parse_and_keep(format: Format, path: &Path, bytes: Vec<u8>) -> Result<Self, FileError> {
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => return Self::parse_as(format, path, error.as_bytes()),
+        let format = Format::of(path);
+        let by_name = Self::parse_as(format, path, bytes);
+        let other = Format::by_content(bytes).filter(|other| *other != format);
+        let Some(other) = other.filter(|_| by_name.is_err()) else {
+            return by_name;
         };
-        match Source::try_new_or_recover(text, |text| Contents::read(format, text)) {
-            Err((text, _)) => Self::parse_as(format, path, text.as_bytes()),
-            Ok(source) => {
-                let (contents, bytes) = (source.borrow_dependent(), source.borrow_owner());
-                let (found, may_be_encrypted) =
-                    Self::in_contents(format, contents, bytes.as_bytes());
-                let mut file = Self::judge(Ok(found), may_be_encrypted, format, path)?;
+        match Self::parse_as(other, path, bytes) {
+            // Of a name that tells nothing, the content has the say.
+            Err(_) if format != Format::Binary => by_name,
+            by_content => by_content,
+        }
+    }
+
+    /// As [`Self::parse`], for who opens the file next: what was read of YAML and JSON is
+    /// kept for [`Verified::of`](super::Verified::of).
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_and_keep(path: &Path, bytes: Vec<u8>) -> Result<Self, FileError> {
+        let format = Format::of(path);
+        let is_usual =
+            matches!(format, Format::Yaml | Format::Json) && !bytes.starts_with(b"\xef\xbb\xbf");
+        let text = match String::from_utf8(bytes) {
+            Ok(text) if is_usual => text,
+            Ok(text) => return Self::parse(path, text.as_bytes()),
+            Err(error) => return Self::parse(path, error.as_bytes()),
+        };
+        let source = match Source::try_new_or_recover(text, |text| Contents::read(format, text)) {
+            Ok(source) => source,
+            Err((text, _)) => return Self::parse(path, text.as_bytes()),
+        };
+        match Self::in_contents(format, source.borrow_dependent()) {
+            Found::Encrypted(mut file)
+                if !file.metadata.is_keyless() && !file.has_too_many_keys() =>
+            {
                 file.source = Some(Arc::new(source));
-                Ok(file)
+                Ok(*file)
             }
+            _ => Self::parse(path, source.borrow_owner().as_bytes()),
         }
     }
 
@@ -232,18 +287,42 @@ impl EncryptedFile {
         })
     }
 
-    fn judge(
-        found: Result<Found, NotParsed>,
-        may_be_encrypted: bool,
-        format: Format,
-        path: &Path,
-    ) -> Result<Self, FileError> {
+    /// As [`Self::parse`], whatever the file's name tells.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_as(format: Format, path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(FileError::Empty {
+                path: path.to_owned(),
+            });
+        }
+        if let Some(encoding) = other_encoding(format, bytes) {
+            let path = path.to_owned();
+            return Err(FileError::Encoding {
+                path,
+                encoding,
+                format,
+            });
+        }
+        let (found, may_be_encrypted) = Self::found(format, bytes);
+        if let Some(line) = conflict(format, bytes, &found, may_be_encrypted) {
+            return Err(FileError::Conflict {
+                path: path.to_owned(),
+                line,
+                is_encrypted: may_be_encrypted,
+            });
+        }
         let (line_column, reason) = match found {
             Ok(Found::Encrypted(file)) if file.has_too_many_keys() => (None, Damage::TooManyKeys),
             Ok(Found::Encrypted(file)) if !file.metadata.is_keyless() => return Ok(*file),
             Ok(Found::Encrypted(file)) if !file.is_uncertain => (None, Damage::NoKey),
             Ok(Found::Encrypted(_) | Found::Uncertain) => (None, Damage::Uncertain),
-            Ok(Found::Nothing) => (None, Damage::NoMetadata),
+            Ok(Found::Later(document)) if may_be_encrypted => {
+                let path = path.to_owned();
+                return Err(FileError::PlainFirst { path, document });
+            }
+            Ok(Found::Nothing | Found::Later(_)) => (None, Damage::NoMetadata),
             // What is not JSON is any binary file.
             Err(_) if format == Format::Binary => (None, Damage::NoMetadata),
             Err(error) if error.reason == Reason::Repetition => {
@@ -292,35 +371,35 @@ impl EncryptedFile {
             Err(error) => return (Err(error.into()), has_encrypted_value(bytes)),
         };
         let text = &decoded.text;
-        match Contents::read(format, text) {
-            Ok(contents) => {
-                let (found, may_be_encrypted) = Self::in_contents(format, &contents, bytes);
-                (Ok(found), may_be_encrypted)
-            }
+        let contents = match Contents::read(format, text) {
+            Ok(contents) => contents,
             Err(error) => {
                 let is_hidden = || Traces::of(bytes).has_encrypted_value();
                 let has_one = has_encrypted_value(text.as_bytes()) || is_hidden();
-                (Err(error), has_one)
+                return (Err(error), has_one);
             }
-        }
-    }
-
-    /// As [`Self::found`], in the contents of these bytes.
-    fn in_contents(format: Format, contents: &Contents<'_>, bytes: &[u8]) -> (Found, bool) {
+        };
         // A value may be written with escapes.
         let holds_value = |document: &Document<'_>| {
             let values = document.values.iter().chain(&document.metadata);
             let mut texts = values.map(|value| value.scalar.text());
             texts.any(|text| text.trim_start().starts_with(ENCRYPTED_VALUE))
         };
-        let is_uncertain = contents.may_split_readers;
-        let may_be_encrypted = has_encrypted_value(contents.text.as_bytes())
+        let may_be_encrypted = has_encrypted_value(text.as_bytes())
             || contents.documents.iter().any(holds_value)
-            || is_uncertain && Traces::of(bytes).has_encrypted_value();
+            || contents.may_split_readers && Traces::of(bytes).has_encrypted_value();
+        (Ok(Self::in_contents(format, &contents)), may_be_encrypted)
+    }
+
+    /// What a file that parses is.
+    fn in_contents(format: Format, contents: &Contents<'_>) -> Found {
+        let is_uncertain = contents.may_split_readers;
         let metadata =
             |document: &Document<'_>| document.has_metadata.then(|| Metadata::of(document));
+        let mut all = contents.documents.iter();
+        let later = all.position(|document| document.has_metadata);
         let mut documents = contents.documents.iter();
-        let found = match documents.next().and_then(metadata) {
+        match documents.next().and_then(metadata) {
             Some(first) => Found::Encrypted(Box::new(Self {
                 format,
                 metadata: first,
@@ -329,9 +408,8 @@ impl EncryptedFile {
                 source: None,
             })),
             None if is_uncertain => Found::Uncertain,
-            None => Found::Nothing,
-        };
-        (found, may_be_encrypted)
+            None => later.map_or(Found::Nothing, |index| Found::Later(index + 1)),
+        }
     }
 }
 
@@ -341,8 +419,47 @@ enum Found {
     Encrypted(Box<EncryptedFile>),
     /// It has none as far as kb can see, and sops may see more.
     Uncertain,
+    /// The first document has none, and this one has, from 1.
+    Later(usize),
     /// It has none.
     Nothing,
+}
+
+/// What the byte order mark of an encrypted file announces, if sops does not read it so.
+fn other_encoding(format: Format, bytes: &[u8]) -> Option<Encoding> {
+    let encoding = match yaml::decode(bytes) {
+        Ok(decoded) => decoded.encoding,
+        Err(error) => error.encoding,
+    };
+    let is_read = match encoding {
+        Encoding::Utf8 => true,
+        Encoding::Utf8WithMark => matches!(format, Format::Yaml | Format::Ini),
+        Encoding::Utf16Le | Encoding::Utf16Be => format == Format::Yaml,
+    };
+    (!is_read && Traces::of(bytes).has_encrypted_value()).then_some(encoding)
+}
+
+/// The first line of a merge conflict in a file.
+fn conflict(
+    format: Format,
+    bytes: &[u8],
+    found: &Result<Found, NotParsed>,
+    may_be_encrypted: bool,
+) -> Option<u64> {
+    let always_parses = matches!(format, Format::Dotenv | Format::Ini);
+    if found.is_ok() && !always_parses {
+        return None;
+    }
+    let text = match yaml::decode(bytes) {
+        Ok(decoded) => decoded.text,
+        Err(_) => String::from_utf8_lossy(bytes),
+    };
+    match format {
+        // sops writes each value in one line.
+        Format::Dotenv | Format::Ini if !may_be_encrypted => conflict::whole(&text),
+        Format::Binary if !may_be_encrypted || !conflict::is_in_json(&text) => None,
+        _ => conflict::marker(&text),
+    }
 }
 
 fn has_encrypted_value(text: &[u8]) -> bool {

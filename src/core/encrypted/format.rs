@@ -29,21 +29,29 @@ impl Format {
         Self::Binary,
     ];
 
-    /// The format that an encrypted file has: what its metadata shows, and where that
-    /// tells nothing, what its name says. sops can be told another format than the name's
-    /// (`--input-type`), and Flux takes `envs` of any ending for dotenv.
-    pub fn of_encrypted(path: &Path, bytes: &[u8]) -> Self {
-        let by_name = Self::of(path);
+    /// The format whose metadata is in the bytes, as sops writes it, if it is plain to see.
+    pub(super) fn by_content(bytes: &[u8]) -> Option<Self> {
         let has = |text: &str| memmem::find(bytes, text.as_bytes()).is_some();
-        match by_name {
-            Self::Binary if has("\nsops_mac=ENC[") || bytes.starts_with(b"sops_mac=ENC[") => {
-                Self::Dotenv
-            }
-            Self::Binary if has("\n[sops]") => Self::Ini,
-            Self::Binary if has("\nsops:") => Self::Yaml,
-            Self::Binary if has("\"sops\":") && !has("\"data\": \"ENC[") => Self::Json,
-            by_name => by_name,
+        let has_line =
+            |start: &str| bytes.starts_with(start.as_bytes()) || has(&format!("\n{start}"));
+        if has_line("sops_mac=ENC[") {
+            Some(Self::Dotenv)
+        } else if has_line("[sops]") {
+            Some(Self::Ini)
+        } else if has_line("sops:") {
+            Some(Self::Yaml)
+        } else if has("\"sops\":") && !has("\"data\": \"ENC[") {
+            Some(Self::Json)
+        } else {
+            None
         }
+    }
+
+    /// Whether bytes whose file's name tells no format may be YAML, JSON or ini.
+    pub fn may_be_other_than_dotenv(bytes: &[u8]) -> bool {
+        let shown = Self::by_content(bytes);
+        bytes.trim_ascii_start().starts_with(b"{")
+            || shown.is_some_and(|format| format != Self::Dotenv)
     }
 
     /// The format that sops takes a file of this name for.

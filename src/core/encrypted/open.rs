@@ -8,7 +8,7 @@ use memchr::memmem;
 use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
-use super::contents::{Contents, Document, Path, Scalar, Value};
+use super::contents::{Contents, Document, Path, Scalar, Segment, Value};
 use super::metadata::Certain;
 use super::token::{Cipher, Kind, Token};
 use super::{ENCRYPTED_VALUE, OpenError, Tampered, Unsupported};
@@ -101,15 +101,22 @@ impl Walk<'_> {
             Scalar::Null => return Ok(()),
             Scalar::Text(text) if selected && text.is_empty() => return Ok(()),
             Scalar::Text(text) if selected => {
-                let token = Token::parse(text).filter(|token| token.kind != Kind::Comment);
-                let token = token.ok_or(Unsupported::Values)?;
+                let token = Token::parse(text).ok_or(Unsupported::Values)?;
+                // sops writes a comment in a list as an item, and no comment is in the MAC.
+                let is_comment = token.kind == Kind::Comment;
+                let is_item = matches!(value.path.0.last(), Some(Segment::Index(_)));
+                if is_comment && !is_item {
+                    return Err(Unsupported::Values.into());
+                }
                 let range = self.range_of(text, &value.range)?;
                 let opened = self.open(vec![range], &token, value.path.additional_data());
                 let opened = opened.ok_or_else(|| self.tampered(value))?;
                 if !token.kind.fits(&opened.plaintext) {
                     return Err(Unsupported::Values.into());
                 }
-                self.hash.update(&opened.plaintext);
+                if !is_comment {
+                    self.hash.update(&opened.plaintext);
+                }
                 self.opened.push(opened);
                 return Ok(());
             }

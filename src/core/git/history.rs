@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Git, GitError, failed, output};
+use super::{Ended, Git, GitError};
 
 /// A branch, local or remote-tracking, or another name of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,17 +23,13 @@ impl Git {
     /// [`GitError`]
     pub fn has_commit(&self, commit: &str) -> Result<bool, GitError> {
         let object = format!("{commit}^{{commit}}");
-        let output = self.run("cat-file", &["-e", &object])?;
-        match output.status.code() {
-            Some(0) => Ok(true),
-            // "Not a valid object name" for what is not there, and for what is a tag
-            // or a tree; other fatal errors are about the repository.
-            Some(1) => Ok(false),
-            _ if String::from_utf8_lossy(&output.stderr).contains("Not a valid object name") => {
-                Ok(false)
-            }
-            _ => Err(failed("cat-file", &output)),
+        let ended = self.run("cat-file", &["-e", &object])?;
+        // "Not a valid object name" for what is not there, and for what is a tag
+        // or a tree; other fatal errors are about the repository.
+        if ended.code() == Some(1) || ended.said().contains("Not a valid object name") {
+            return Ok(false);
         }
+        ended.printed().map(|_| true)
     }
 
     /// The content of a file in a commit.
@@ -43,11 +39,7 @@ impl Git {
     pub fn show(&self, commit: &str, file: &Path) -> Result<Vec<u8>, GitError> {
         let mut object = OsString::from(format!("{commit}:"));
         object.push(file);
-        let output = self.run("cat-file", &[OsStr::new("blob"), &object])?;
-        match output.status.success() {
-            true => Ok(output.stdout),
-            false => Err(failed("cat-file", &output)),
-        }
+        self.run_ok("cat-file", &[OsStr::new("blob"), &object])
     }
 
     /// The content of a file in a commit, or `None` if it is not there.
@@ -57,19 +49,15 @@ impl Git {
     pub fn show_if_there(&self, commit: &str, file: &Path) -> Result<Option<Vec<u8>>, GitError> {
         let mut object = OsString::from(format!("{commit}:"));
         object.push(file);
-        let output = self.run("cat-file", &[OsStr::new("-e"), &object])?;
-        if output.status.success() {
-            return self.show(commit, file).map(Some);
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
+        let ended = self.run("cat-file", &[OsStr::new("-e"), &object])?;
+        let said = ended.said();
         // "path '…' does not exist in '…'", or "exists on disk, but not in '…'".
-        if output.status.code() == Some(1)
-            || said.contains(" not in '")
-            || said.contains("does not exist")
+        if ended.code() == Some(1) || said.contains(" not in '") || said.contains("does not exist")
         {
             return Ok(None);
         }
-        Err(failed("cat-file", &output))
+        ended.printed()?;
+        self.show(commit, file).map(Some)
     }
 
     /// The same of what a link leads to, if that is in the commit.
@@ -120,11 +108,8 @@ impl Git {
         }
         options.extend([commit, "--"]);
         command.arg(TASK).args(options);
-        let output = output(&mut command)?;
-        if !output.status.success() {
-            return Err(failed(TASK, &output));
-        }
-        let mut parts = output.stdout.split(|byte| *byte == 0);
+        let printed = Ended::of(TASK, &mut command)?.printed()?;
+        let mut parts = printed.split(|byte| *byte == 0);
         let mut renamed = HashMap::new();
         // "R100", the old path, the new one.
         while let (Some(_), Some(old), Some(new)) = (parts.next(), parts.next(), parts.next()) {
@@ -138,16 +123,14 @@ impl Git {
     /// repository's configuration names a program, as for git-lfs, through which it sends
     /// their content before it compares them.
     fn filters_off(&self) -> Result<Vec<String>, GitError> {
-        const TASK: &str = "config";
         let arguments = ["--null", "--name-only", "--get-regexp", r"^filter\."];
-        let output = self.run(TASK, &arguments)?;
-        match output.status.code() {
-            Some(0) => {}
-            // There is none.
-            Some(1) if output.stderr.is_empty() => return Ok(Vec::new()),
-            _ => return Err(failed(TASK, &output)),
+        let ended = self.run("config", &arguments)?;
+        // There is none.
+        if ended.code() == Some(1) && ended.output.stderr.is_empty() {
+            return Ok(Vec::new());
         }
-        let names = String::from_utf8_lossy(&output.stdout);
+        let printed = ended.printed()?;
+        let names = String::from_utf8_lossy(&printed);
         let filters = names
             .split('\0')
             .filter_map(|name| Some(name.rsplit_once('.')?.0));
@@ -171,11 +154,8 @@ impl Git {
     /// [`GitError`]
     pub fn files_called(&self, commit: &str, name: &str) -> Result<Vec<PathBuf>, GitError> {
         let options = ["-r", "-z", "--full-tree", "--name-only", commit];
-        let output = self.run("ls-tree", &options)?;
-        if !output.status.success() {
-            return Err(failed("ls-tree", &output));
-        }
-        let names = output.stdout.split(|byte| *byte == 0);
+        let printed = self.run_ok("ls-tree", &options)?;
+        let names = printed.split(|byte| *byte == 0);
         let paths = names.map(|name| PathBuf::from(OsStr::from_bytes(name)));
         Ok(paths
             .filter(|path| path.file_name() == Some(OsStr::new(name)))
@@ -187,13 +167,11 @@ impl Git {
     /// # Errors
     /// [`GitError`]
     pub fn head(&self) -> Result<Option<String>, GitError> {
-        let output = self.run("rev-parse", &["--verify", "--quiet", "HEAD^{commit}"])?;
-        let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        match output.status.code() {
-            Some(0) => Ok(Some(commit)),
-            Some(1) => Ok(None),
-            _ => Err(failed("rev-parse", &output)),
+        let ended = self.run("rev-parse", &["--verify", "--quiet", "HEAD^{commit}"])?;
+        if ended.code() == Some(1) {
+            return Ok(None);
         }
+        ended.line().map(Some)
     }
 
     /// The URLs of the remotes, as git would reach them.
@@ -201,12 +179,8 @@ impl Git {
     /// # Errors
     /// [`GitError`]
     pub fn remotes(&self) -> Result<Vec<String>, GitError> {
-        let output = self.run("remote", &["--verbose"])?;
-        if !output.status.success() {
-            return Err(failed("remote", &output));
-        }
         // "NAME", a tab, "URL (fetch)".
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = self.text_of("remote", &["--verbose"])?;
         let urls = text.lines().filter_map(|line| {
             let (_, url) = line.split_once('\t')?;
             Some(url.rsplit_once(" (")?.0.to_owned())

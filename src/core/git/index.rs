@@ -4,10 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::thread;
 
-use super::{Git, GitError, failed};
+use super::{Ended, Git, GitError};
 
 /// The modes of entries that are files; submodules are none.
 const FILE_MODES: [&[u8]; 2] = [b"100644", b"100755"];
@@ -40,6 +40,8 @@ pub struct Staged {
     pub entries: Vec<Entry>,
     /// Those that it removes.
     pub removed: Vec<PathBuf>,
+    /// Those in a conflict: until it is resolved, git commits nothing.
+    pub unmerged: Vec<PathBuf>,
 }
 
 /// How the index is compared with the last commit.
@@ -52,27 +54,25 @@ const DIFF_OPTIONS: [&str; 9] = [
     "--no-relative",
     "--no-ext-diff",
     "--ignore-submodules=all",
-    "--diff-filter=AMTD",
+    "--diff-filter=AMTDU",
 ];
 
 impl Staged {
     /// What `diff --raw -z` has printed: ":MODE MODE BLOB BLOB STATUS", NUL, the path,
     /// NUL (git-diff(1), raw format).
-    fn new(output: &Output) -> Result<Self, GitError> {
-        if !output.status.success() {
-            return Err(failed("diff", output));
-        }
-        let mut parts = output.stdout.split(|byte| *byte == 0);
+    fn new(printed: &[u8]) -> Self {
+        let mut parts = printed.split(|byte| *byte == 0);
         let mut staged = Self::default();
         while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
             let mut words = head.split(|byte| *byte == b' ');
             let (mode, blob) = (words.nth(1), words.nth(1));
             match words.next() {
                 Some(b"D") => staged.removed.push(OsStr::from_bytes(path).into()),
+                Some(b"U") => staged.unmerged.push(OsStr::from_bytes(path).into()),
                 _ => staged.entries.extend(entry(mode, blob, path)),
             }
         }
-        Ok(staged)
+        staged
     }
 }
 
@@ -106,7 +106,7 @@ impl Git {
     /// # Errors
     /// [`GitError`]
     pub fn staged(&self) -> Result<Staged, GitError> {
-        Staged::new(&self.run("diff", &DIFF_OPTIONS)?)
+        Ok(Staged::new(&self.run_ok("diff", &DIFF_OPTIONS)?))
     }
 
     /// The same, and all of the index.
@@ -120,7 +120,7 @@ impl Git {
             "ls-files",
             &["-z", "--stage", "--full-name", "--", ":(top)"],
         )?;
-        Ok((Staged::new(&staged.output()?)?, entries(&index.output()?)?))
+        Ok((Staged::new(&staged.printed()?), entries(&index.printed()?)))
     }
 
     /// The versions of files whose conflict is not resolved yet.
@@ -129,7 +129,7 @@ impl Git {
     /// [`GitError`]
     pub fn unmerged(&self) -> Result<Vec<Entry>, GitError> {
         let options = ["-z", "--unmerged", "--full-name", "--", ":(top)"];
-        entries(&self.run("ls-files", &options)?)
+        Ok(entries(&self.run_ok("ls-files", &options)?))
     }
 
     /// The files of the working tree that are or may be committed: tracked ones, and
@@ -142,17 +142,15 @@ impl Git {
         let options = ["-z", "--cached", "--others", "--exclude-standard", "--"];
         let mut arguments: Vec<OsString> = options.iter().map(OsString::from).collect();
         arguments.extend(below.iter().map(|path| pathspec(path)));
-        let output = self.run("ls-files", &arguments)?;
-        if !output.status.success() {
-            return Err(failed("ls-files", &output));
-        }
-        let names = output.stdout.split(|byte| *byte == 0);
+        let ended = self.run("ls-files", &arguments)?;
+        let said = ended.said().into_owned();
+        let printed = ended.printed()?;
+        let names = printed.split(|byte| *byte == 0);
         let names = names.filter(|name| !name.is_empty());
         let mut files: Vec<PathBuf> = names.map(|name| OsStr::from_bytes(name).into()).collect();
         // A file in a conflict stands there three times.
         files.sort();
         files.dedup();
-        let said = String::from_utf8_lossy(&output.stderr);
         let unread = said.lines().filter_map(|line| {
             let (_, rest) = line.split_once("could not open directory '")?;
             Some(rest.split_once("':")?.0.into())
@@ -230,7 +228,8 @@ impl Git {
         // A git that is still writing ends with its pipe.
         match (result, child.wait_with_output()) {
             (Err(BlobError::Read(_)), Ok(output)) if !output.stderr.is_empty() => {
-                Err(failed("cat-file", &output).into())
+                let task = "cat-file";
+                Err(GitError::from(&Ended { task, output }).into())
             }
             (result, _) => result,
         }
@@ -261,17 +260,14 @@ fn next_size(stdout: &mut impl BufRead) -> Result<Option<u64>, BlobError> {
 
 /// What `ls-files --stage -z` has printed: "MODE BLOB STAGE", a tab, the path, NUL
 /// (git-ls-files(1)).
-fn entries(output: &Output) -> Result<Vec<Entry>, GitError> {
-    if !output.status.success() {
-        return Err(failed("ls-files", output));
-    }
-    let lines = output.stdout.split(|byte| *byte == 0);
+fn entries(printed: &[u8]) -> Vec<Entry> {
+    let lines = printed.split(|byte| *byte == 0);
     let entries = lines.filter_map(|line| {
         let tab = memchr::memchr(b'\t', line)?;
         let mut words = line[..tab].split(|byte| *byte == b' ');
         entry(words.next(), words.next(), &line[tab + 1..])
     });
-    Ok(entries.collect())
+    entries.collect()
 }
 
 fn entry(mode: Option<&[u8]>, blob: Option<&[u8]>, path: &[u8]) -> Option<Entry> {

@@ -5,6 +5,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `environment` | what git gets of kb's environment |
+//! | `failure` | why it failed |
 //! | `history` | what stands in commits |
 //! | `index` | what stands in the index, and which files there are |
 //! | `loose` | objects that lie in a file each |
@@ -14,20 +15,20 @@
 #![expect(clippy::disallowed_methods, reason = "this is what runs git")]
 
 mod environment;
+mod failure;
 mod history;
 mod index;
 mod loose;
 mod objects;
 mod refs;
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use super::excerpt::excerpt;
-
+pub use failure::{GitCause, GitError};
 pub use history::{Branch, commit_of};
 pub use index::{BlobError, Entry, Staged, WorkingTree};
 use loose::Loose;
@@ -48,30 +49,6 @@ const SETTINGS: [&str; 6] = [
     "color.ui=false",
     "color.grep=false",
 ];
-
-/// Why git failed.
-#[derive(Debug, thiserror::Error)]
-pub enum GitError {
-    /// It could not be started.
-    #[error("cannot start git")]
-    Start(#[source] io::Error),
-    /// It failed.
-    #[error("git {task} failed: {said}")]
-    Failed {
-        /// The subcommand.
-        task: &'static str,
-        /// The last line of its stderr.
-        said: String,
-    },
-    /// A program that the repository names cannot be turned off.
-    #[error(
-        "git's configuration has {filter}, whose name has a = or is not UTF-8, so kb cannot turn that filter off"
-    )]
-    Filter {
-        /// The section of the configuration.
-        filter: String,
-    },
-}
 
 /// A repository.
 pub struct Git {
@@ -110,19 +87,16 @@ impl Git {
             directory,
             loose: None,
         };
-        let output = git.run("rev-parse", &["--show-toplevel", "--git-path", "objects"])?;
-        let lines: Vec<&[u8]> = output.stdout.split(|byte| *byte == b'\n').collect();
+        let printed = git.run_ok("rev-parse", &["--show-toplevel", "--git-path", "objects"])?;
+        let lines: Vec<&[u8]> = printed.split(|byte| *byte == b'\n').collect();
         match lines.as_slice() {
-            [top, objects, b""] if output.status.success() && !top.is_empty() => {
+            [top, objects, b""] if !top.is_empty() => {
                 git.root = PathBuf::from(OsStr::from_bytes(top));
                 git.loose = Some(Loose::new(git.directory.join(OsStr::from_bytes(objects))));
-                return Ok(git);
             }
             // A directory has a line end in its name, and no telling which one.
-            [_, _, _, ..] if output.status.success() => {}
-            _ => return Err(failed("rev-parse", &output)),
+            _ => git.root = git.top()?,
         }
-        git.root = git.top()?;
         Ok(git)
     }
 
@@ -131,12 +105,27 @@ impl Git {
         &self.root
     }
 
-    fn run<A: AsRef<OsStr>>(
+    fn run<A: AsRef<OsStr>>(&self, task: &'static str, arguments: &[A]) -> Result<Ended, GitError> {
+        Ended::of(task, self.command(task).args(arguments))
+    }
+
+    /// What git printed, which has succeeded.
+    fn run_ok<A: AsRef<OsStr>>(
         &self,
         task: &'static str,
         arguments: &[A],
-    ) -> Result<Output, GitError> {
-        output(self.command(task).args(arguments))
+    ) -> Result<Vec<u8>, GitError> {
+        self.run(task, arguments)?.printed()
+    }
+
+    /// The same where it is text.
+    fn text_of<A: AsRef<OsStr>>(
+        &self,
+        task: &'static str,
+        arguments: &[A],
+    ) -> Result<String, GitError> {
+        let printed = self.run_ok(task, arguments)?;
+        Ok(String::from_utf8_lossy(&printed).into_owned())
     }
 
     /// Starts a git whose output is wanted later.
@@ -151,7 +140,8 @@ impl Git {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        command.spawn().map(Running).map_err(GitError::Start)
+        let child = command.spawn().map_err(GitError::Start)?;
+        Ok(Running { task, child })
     }
 
     fn command(&self, task: &'static str) -> Command {
@@ -188,25 +178,54 @@ impl Git {
 }
 
 /// A git that was started.
-struct Running(Child);
+struct Running {
+    task: &'static str,
+    child: Child,
+}
 
 impl Running {
-    fn output(self) -> Result<Output, GitError> {
-        self.0.wait_with_output().map_err(GitError::Start)
+    /// What it printed, if it succeeds.
+    fn printed(self) -> Result<Vec<u8>, GitError> {
+        let output = self.child.wait_with_output().map_err(GitError::Start)?;
+        let task = self.task;
+        Ended { task, output }.printed()
     }
 }
 
-fn output(command: &mut Command) -> Result<Output, GitError> {
-    command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(GitError::Start)
+/// A git that has ended.
+struct Ended {
+    task: &'static str,
+    output: Output,
 }
 
-fn failed(task: &'static str, output: &Output) -> GitError {
-    let said = String::from_utf8_lossy(&output.stderr);
-    GitError::Failed {
-        task,
-        said: excerpt(said.lines().last().unwrap_or_default()),
+impl Ended {
+    fn of(task: &'static str, command: &mut Command) -> Result<Self, GitError> {
+        let output = command.stdin(Stdio::null()).output();
+        let output = output.map_err(GitError::Start)?;
+        Ok(Self { task, output })
+    }
+
+    /// What it printed, if it succeeded.
+    fn printed(self) -> Result<Vec<u8>, GitError> {
+        if self.output.status.success() {
+            Ok(self.output.stdout)
+        } else {
+            Err(GitError::from(&self))
+        }
+    }
+
+    /// The line that it printed, if it succeeded.
+    fn line(self) -> Result<String, GitError> {
+        let printed = self.printed()?;
+        Ok(String::from_utf8_lossy(&printed).trim().to_owned())
+    }
+
+    fn code(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
+    /// What it says on stderr.
+    fn said(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.output.stderr)
     }
 }

@@ -180,12 +180,7 @@ impl Objects {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let said = self.stderr.take().and_then(|thread| thread.join().ok());
-        let said = said.unwrap_or_default();
-        let said = said.lines().last().map(ToOwned::to_owned);
-        GitError::Failed {
-            task: "cat-file",
-            said: said.unwrap_or_else(|| error.to_string()),
-        }
+        GitError::said("cat-file", &said.unwrap_or_default(), &error.to_string())
     }
 }
 

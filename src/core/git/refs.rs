@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::history::Branch;
-use super::{Git, GitError, failed};
+use super::{Git, GitError};
 
 const REMOTES: &str = "refs/remotes/";
 /// The branches that are taken for the default one of a remote, the first that is there.
@@ -97,11 +97,12 @@ impl Git {
     }
 
     fn path_of(&self, arguments: &[&str]) -> Result<PathBuf, GitError> {
-        let output = self.run("rev-parse", arguments)?;
-        let path = output.stdout.strip_suffix(b"\n").unwrap_or_default();
-        match output.status.success() && !path.is_empty() {
-            true => Ok(PathBuf::from(OsStr::from_bytes(path))),
-            false => Err(failed("rev-parse", &output)),
+        let ended = self.run("rev-parse", arguments)?;
+        let path = ended.output.stdout.strip_suffix(b"\n").unwrap_or_default();
+        if ended.output.status.success() && !path.is_empty() {
+            Ok(PathBuf::from(OsStr::from_bytes(path)))
+        } else {
+            Err(GitError::from(&ended))
         }
     }
 
@@ -112,11 +113,7 @@ impl Git {
     pub fn all_refs(&self) -> Result<Vec<Branch>, GitError> {
         let format = "--format=%(objectname) %(objecttype) %(*objectname) %(refname)";
         let places = ["refs/heads", "refs/remotes", "refs/tags"];
-        let output = self.run("for-each-ref", &[&[format], &places[..]].concat())?;
-        if !output.status.success() {
-            return Err(failed("for-each-ref", &output));
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = self.text_of("for-each-ref", &[&[format], &places[..]].concat())?;
         let mut refs: Vec<Branch> = text.lines().filter_map(named_commit).collect();
         refs.extend(self.stashes()?);
         Ok(refs)
@@ -125,15 +122,11 @@ impl Git {
     /// What was stashed, with what was staged then, and untracked files.
     fn stashes(&self) -> Result<Vec<Branch>, GitError> {
         let there = self.run("rev-parse", &["--verify", "--quiet", "refs/stash"])?;
-        if !there.status.success() {
+        if !there.output.status.success() {
             return Ok(Vec::new());
         }
         let options = ["--walk-reflogs", "--format=%gd %H %P", "refs/stash", "--"];
-        let output = self.run("log", &options)?;
-        if !output.status.success() {
-            return Err(failed("log", &output));
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = self.text_of("log", &options)?;
         let mut found = Vec::new();
         for line in text.lines() {
             let mut words = line.split(' ');
@@ -154,11 +147,7 @@ impl Git {
     /// # Errors
     /// [`GitError`]
     pub fn remote_names(&self) -> Result<Vec<String>, GitError> {
-        let output = self.run::<&str>("remote", &[])?;
-        if !output.status.success() {
-            return Err(failed("remote", &output));
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = self.text_of::<&str>("remote", &[])?;
         Ok(text.lines().map(ToOwned::to_owned).collect())
     }
 
@@ -168,11 +157,8 @@ impl Git {
     /// [`GitError`]
     pub fn was_fetched(&self, remote: &str) -> Result<bool, GitError> {
         let place = format!("{REMOTES}{remote}/");
-        let output = self.run("for-each-ref", &["--count=1", &place])?;
-        match output.status.success() {
-            true => Ok(!output.stdout.is_empty()),
-            false => Err(failed("for-each-ref", &output)),
-        }
+        let found = self.run_ok("for-each-ref", &["--count=1", &place])?;
+        Ok(!found.is_empty())
     }
 
     /// The default branch of a remote, as of the last fetch: its `HEAD`, else `main`, else
@@ -184,11 +170,7 @@ impl Git {
         let names = DEFAULT_BRANCHES.map(|name| format!("{REMOTES}{remote}/{name}"));
         let mut arguments = vec!["--format=%(refname) %(objectname) %(symref)".to_owned()];
         arguments.extend(names.iter().cloned());
-        let output = self.run("for-each-ref", &arguments)?;
-        if !output.status.success() {
-            return Err(failed("for-each-ref", &output));
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = self.text_of("for-each-ref", &arguments)?;
         let found = names.iter().find_map(|name| {
             let line = text
                 .lines()
@@ -218,18 +200,13 @@ impl Git {
     /// # Errors
     /// [`GitError`]
     pub fn upstream(&self) -> Result<Upstream, GitError> {
-        let output = self.run("symbolic-ref", &["--quiet", "HEAD"])?;
-        let branch = match output.status.code() {
-            Some(0) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-            Some(1) => return Ok(Upstream::Detached),
-            _ => return Err(failed("symbolic-ref", &output)),
-        };
-        let arguments = ["--format=%(refname) %(upstream)", &branch];
-        let output = self.run("for-each-ref", &arguments)?;
-        if !output.status.success() {
-            return Err(failed("for-each-ref", &output));
+        let ended = self.run("symbolic-ref", &["--quiet", "HEAD"])?;
+        if ended.code() == Some(1) {
+            return Ok(Upstream::Detached);
         }
-        let text = String::from_utf8_lossy(&output.stdout);
+        let branch = ended.line()?;
+        let arguments = ["--format=%(refname) %(upstream)", &branch];
+        let text = self.text_of("for-each-ref", &arguments)?;
         let found = text.lines().find_map(|line| {
             let (name, upstream) = line.split_once(' ')?;
             (name == branch && !upstream.is_empty()).then(|| upstream.to_owned())
@@ -243,15 +220,14 @@ impl Git {
             .unwrap_or(short)
             .to_owned();
         let commit = format!("{upstream}^{{commit}}");
-        let output = self.run("rev-parse", &["--verify", "--quiet", &commit])?;
-        match output.status.code() {
-            Some(0) => Ok(Upstream::Branch(Branch {
-                name: short,
-                commit: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-            })),
-            Some(1) => Ok(Upstream::Missing(short)),
-            _ => Err(failed("rev-parse", &output)),
+        let ended = self.run("rev-parse", &["--verify", "--quiet", &commit])?;
+        if ended.code() == Some(1) {
+            return Ok(Upstream::Missing(short));
         }
+        Ok(Upstream::Branch(Branch {
+            name: short,
+            commit: ended.line()?,
+        }))
     }
 
     /// When something was last fetched; `None` if that cannot be told.
@@ -270,13 +246,10 @@ impl Git {
     /// # Errors
     /// [`GitError`]
     pub fn worktrees(&self) -> Result<Vec<Worktree>, GitError> {
-        let output = self.run("worktree", &["list", "--porcelain"])?;
-        if !output.status.success() {
-            return Err(failed("worktree", &output));
-        }
+        let list = self.run_ok("worktree", &["list", "--porcelain"])?;
         let mut worktrees: Vec<Worktree> = Vec::new();
         let mut is_bare = false;
-        for line in output.stdout.split(|byte| *byte == b'\n') {
+        for line in list.split(|byte| *byte == b'\n') {
             let space = line.iter().position(|byte| *byte == b' ');
             let (word, rest) = line.split_at(space.unwrap_or(line.len()));
             let rest = rest.strip_prefix(b" ").unwrap_or_default();

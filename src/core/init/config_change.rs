@@ -110,13 +110,13 @@ impl ConfigChange {
         };
         let scan = search.run();
         let only = |found: &Found| match &found.file {
-            Some(file) => {
+            Ok(file) => {
                 let recipients = file.metadata.recipients();
                 let mut others = recipients.iter().filter(|key| *key != old);
                 let has_others = others.next().is_some() || file.metadata.has_other_keys();
                 file.metadata.is_split() || !has_others
             }
-            None => true,
+            Err(_) => true,
         };
         let lost = scan.files.into_iter().filter(only);
         let (foreign, ours): (Vec<Found>, Vec<Found>) =

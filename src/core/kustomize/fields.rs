@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::Fault;
+use crate::core::conflict;
 use crate::core::regular_file::{self, LARGEST_CONFIG};
 use crate::core::yaml;
 
@@ -43,10 +44,16 @@ impl Fields {
                 file: file.to_owned(),
                 place: (1, 1),
             }),
-            Err(error) => Err(Fault::NotParsed {
-                file: file.to_owned(),
-                place: (error.line, error.column),
-            }),
+            Err(error) => {
+                let file = file.to_owned();
+                Err(match conflict::marker(&String::from_utf8_lossy(&bytes)) {
+                    Some(line) => Fault::Conflict { file, line },
+                    None => Fault::NotParsed {
+                        file,
+                        place: (error.line, error.column),
+                    },
+                })
+            }
         }
     }
 

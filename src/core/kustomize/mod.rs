@@ -63,6 +63,13 @@ pub enum Reading {
 /// Why kustomize cannot build what Flux is to apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// Git's conflict markers are in a kustomization.
+    Conflict {
+        /// The kustomization.
+        file: PathBuf,
+        /// The line of the first one, from 1.
+        line: u64,
+    },
     /// A kustomization cannot be parsed; line and column from 1.
     NotParsed {
         /// The kustomization.

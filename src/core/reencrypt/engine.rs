@@ -152,6 +152,17 @@ impl SopsEngine<'_> {
         } else {
             self.encrypt_anew(&sops, file, &copy, &metadata, how)?
         };
+        if how.ignore_mac {
+            // The new MAC must be right, or the file would be called done and not open.
+            let request = Decrypt {
+                file: &file.path,
+                format: file.format,
+                content: &content,
+                extract: None,
+                ignore_mac: false,
+            };
+            sops.decrypt(&request, self.access(&kinds_of(&decision.after)))?;
+        }
         Ok(Made {
             content,
             by: By::Sops(why),

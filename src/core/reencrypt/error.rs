@@ -26,9 +26,6 @@ pub enum Why {
     /// It is not there, cannot be read, or is damaged.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It is not whole, or in UTF-16.
-    #[error("it names the key, and kb cannot read its sops metadata")]
-    Unclear,
     /// Its rule names the cluster's key, and the file does not: someone may have
     /// removed it from the metadata, which nothing authenticates.
     #[error("it is not encrypted for this cluster's key, which its rule names")]
@@ -89,7 +86,6 @@ impl Why {
             | Self::Replace(_) => true,
             Self::File(error) => matches!(error, FileError::Read { .. }),
             Self::Open(_)
-            | Self::Unclear
             | Self::NotForCluster
             | Self::Undecided(_)
             | Self::Changed

@@ -216,7 +216,7 @@ impl Job<'_> {
 
     fn judge(
         &self,
-        mut found: scan::Found,
+        found: scan::Found,
         rulebook: &Rulebook,
         policy: &ReaderPolicy<'_>,
     ) -> (scan::Found, Judged) {
@@ -233,10 +233,10 @@ impl Job<'_> {
         if !is_wanted {
             return (found, Judged::NotAffected);
         }
-        let Some(file) = found.file.take() else {
-            return (found, Judged::Left(Why::Unclear));
+        let Ok(file) = &found.file else {
+            return (found, Judged::Unread);
         };
-        let decided = rulebook.of(&found.path, |rule| policy.decide(&file, rule));
+        let decided = rulebook.of(&found.path, |rule| policy.decide(file, rule));
         let judged = match decided {
             Err(why) => Judged::Left(why.into()),
             Ok(decision) => {
@@ -251,7 +251,10 @@ impl Job<'_> {
                         format: file.format,
                         config: rulebook.config_of(&found.path),
                         decision,
-                        parsed: file.text().is_some().then(|| Parsed(Arc::new(file))),
+                        parsed: file
+                            .text()
+                            .is_some()
+                            .then(|| Parsed(Arc::new(file.clone()))),
                     }),
                 }
             }
@@ -268,6 +271,7 @@ type AllJudged = (Vec<(scan::Found, Judged)>, Vec<FileTrouble>);
 enum Judged {
     File(AffectedFile),
     Left(Why),
+    Unread,
     Obstacle(ReplaceError),
     Foreign,
     NotAffected,
@@ -312,6 +316,10 @@ impl Affected {
                 match judged {
                     Judged::File(file) => self.files.push(file),
                     Judged::Left(why) => self.left.push(FileTrouble { path, why }),
+                    Judged::Unread => {
+                        let why = found.file.err().map(Why::File);
+                        self.left.extend(why.map(|why| FileTrouble { path, why }));
+                    }
                     Judged::Obstacle(error) => {
                         let why = Why::Replace(error);
                         self.troubles.push(FileTrouble { path, why });

@@ -179,7 +179,7 @@ pub fn check_absent(
         |recipients: &[Recipient]| imported.is_some_and(|imported| recipients.contains(imported));
     let lost = ours.filter(|found| {
         let file = found.file.as_ref();
-        !file.is_some_and(|file| opened_by_import(&file.metadata.recipients()))
+        !file.is_ok_and(|file| opened_by_import(&file.metadata.recipients()))
     });
     let files: Vec<PathBuf> = lost.map(|found| found.path).collect();
     match files.is_empty() {

@@ -183,11 +183,11 @@ fn a_file_that_cannot_be_replaced_stops_it_and_one_that_is_left_does_not() {
     let mut situation = situation(&[("age.agekey", &old)], &old);
     situation.affected.left.push(FileTrouble {
         path: "/repo/c.yaml".into(),
-        why: Why::Unclear,
+        why: Why::NotForCluster,
     });
     situation.affected.troubles.push(FileTrouble {
         path: "/repo/b.yaml".into(),
-        why: Why::Unclear,
+        why: Why::NotForCluster,
     });
     let refused = refusal(situation, CopyPolicy::Refuse);
     assert!(matches!(refused, Refusal::Files(troubles) if troubles.len() == 1));

@@ -10,7 +10,8 @@ use std::process::{Command, Output};
 use secrecy::SecretString;
 
 use super::process::Process;
-use super::{Access, Keys, STDIN, Sops, SopsError};
+use super::{Access, Keys, STDIN, Sops, SopsError, with_format};
+use crate::core::encrypted::Format;
 use crate::core::signals::Watch;
 
 /// The task, in messages.
@@ -32,6 +33,8 @@ const UNREADABLE: &str = "Error unmarshalling file: ";
 pub struct Edit<'a> {
     /// The file that it is for, for the creation rule and in messages.
     pub file: &'a Path,
+    /// The format of the file.
+    pub format: Format,
     /// Where the text is; in memory. It may be gone afterwards.
     pub text: &'a Path,
     /// A directory in memory for sops's own files.
@@ -100,6 +103,7 @@ impl Sops {
         watch: &mut Watch,
     ) -> Result<(), SopsError> {
         let mut command = self.encrypting("edit", access, edit);
+        with_format(&mut command, edit.format);
         // sops asks its editor again for as long as it does not take the text:
         // the second time this one finds nothing to move, and fails.
         let text = edit.text.to_string_lossy();

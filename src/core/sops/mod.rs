@@ -175,13 +175,7 @@ impl Sops {
 
 /// The options that say what format is read and written, whatever the file's name.
 fn with_format(command: &mut Command, format: Format) {
-    let name = match format {
-        Format::Yaml => "yaml",
-        Format::Json => "json",
-        Format::Dotenv => "dotenv",
-        Format::Ini => "ini",
-        Format::Binary => "binary",
-    };
+    let name = format.name();
     command.args(["--input-type", name, "--output-type", name]);
 }
 

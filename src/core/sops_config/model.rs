@@ -34,7 +34,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// Git left the markers of a merge conflict in it.
-    #[error("{place}: conflict markers: a merge of this file was not finished")]
+    #[error("{place}: a merge conflict: Git's conflict markers are still in it")]
     Conflict {
         /// `FILE:LINE:COLUMN`.
         place: String,

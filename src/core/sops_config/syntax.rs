@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::model::{ConfigError, Position};
+use crate::core::conflict;
 use crate::core::yaml::{Encoding, NotParsed, Reason, Stream, decode};
 
 /// Line ends of YAML 1.1, which sops (go-yaml) reads, and of YAML 1.2 no more.
@@ -32,7 +33,7 @@ pub(super) fn text(path: &Path, bytes: &[u8]) -> Result<(String, Encoding), Conf
 /// # Errors
 /// [`ConfigError::Conflict`], [`ConfigError::Parse`]
 pub(super) fn stream<'t>(path: &Path, text: &'t str) -> Result<Stream<'t>, ConfigError> {
-    if let Some(line) = conflict_marker(text) {
+    if let Some(line) = conflict::marker(text) {
         return Err(ConfigError::Conflict {
             place: Position { line, column: 1 }.in_file(path),
         });
@@ -56,18 +57,6 @@ pub(super) fn stream<'t>(path: &Path, text: &'t str) -> Result<Stream<'t>, Confi
         }
         None => Ok(stream),
     }
-}
-
-/// The first line that Git left of a merge that did not work out. YAML of its own has
-/// no such line: at its start, none of these words can be a key or go on with a text.
-fn conflict_marker(text: &str) -> Option<u64> {
-    let is_marker = |line: &str| {
-        let marker = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
-        let rest = marker.iter().find_map(|marker| line.strip_prefix(marker));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\r']))
-    };
-    let line = text.split('\n').position(is_marker)?;
-    Some(line as u64 + 1)
 }
 
 /// The line of a `%YAML` directive that go-yaml refuses.

@@ -10,7 +10,7 @@ use crate::core::audit::{
 };
 use crate::core::data_key::Opener;
 use crate::core::decrypt::{self, DecryptError};
-use crate::core::encrypted::{self, EncryptedFile, Format, Verified};
+use crate::core::encrypted::{self, EncryptedFile, Verified};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::Recipient;
 use crate::core::kustomize::is_kustomization;
@@ -83,11 +83,9 @@ pub(super) fn look(
         let recipients = &found.file.metadata.recipients();
         if recipients.iter().any(|key| known.is_held(key)) {
             status.ours += 1;
-            // One with values that were typed in is named for them, and one whose format its
-            // name does not tell, sops does not open by itself.
+            // One with values that were typed in is named for them.
             let is_typed_in = |value: &PlainValue| value.cause == Cause::TypedIn;
-            let is_told = found.file.format == Format::of(&file.path);
-            if is_told && !found.protection.plain_values.iter().any(is_typed_in) {
+            if !found.protection.plain_values.iter().any(is_typed_in) {
                 ours.push(file.path.as_path());
             }
         }
@@ -204,14 +202,11 @@ fn that_do_not_open(
     let open = |path: &Path| {
         // What cannot be read any more does not open.
         let content = encrypted::read(path).unwrap_or_default();
-        if Verified::open(Format::of(path), &content, &opener).is_ok() {
+        // It was damaged meanwhile, if it is not encrypted any more.
+        let file = EncryptedFile::parse(path, &content).ok()?;
+        if Verified::open(file.format, &content, &opener).is_ok() {
             return None;
         }
-        let file = match EncryptedFile::parse(path, &content) {
-            Ok(file) => file,
-            // It was damaged meanwhile.
-            Err(_) => return None,
-        };
         // A key of the cluster is to open it, as for Flux; no server is asked.
         let request = decrypt::Request {
             path,

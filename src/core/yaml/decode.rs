@@ -20,6 +20,15 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "UTF-8",
+            Self::Utf8WithMark => "UTF-8 with a byte order mark",
+            Self::Utf16Le | Self::Utf16Be => "UTF-16",
+        }
+    }
+
     /// Whether it is one of those of two bytes.
     pub fn is_utf16(self) -> bool {
         matches!(self, Self::Utf16Le | Self::Utf16Be)

@@ -163,7 +163,7 @@ fn what_is_no_encrypted_file_is_refused() {
     assert_refused(
         &editing,
         &["good-secret.yaml"],
-        &["good-secret.yaml:", "is damaged"],
+        &["good-secret.yaml:1 has a merge conflict"],
     );
 }
 

@@ -223,10 +223,10 @@ fn a_damaged_file() {
         format!("<<<<<<< HEAD\n{encrypted}=======\n{encrypted}>>>>>>> main\n"),
     );
     let screen = in_line.assert_found(
-        "damaged",
-        &["apps/db-secret.yaml: damaged: it does not parse"],
+        "merge-conflict",
+        &["apps/db-secret.yaml:1: a merge conflict"],
     );
-    in_line.follow(&screen, "to see how it was before:");
+    assert!(screen.contains("git checkout --ours -- apps/db-secret.yaml"));
     in_line.git(&["checkout", "--", SECRET]);
     in_line.assert_in_line();
     // A value was changed: the key opens the file, and sops does not.

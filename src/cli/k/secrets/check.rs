@@ -97,7 +97,9 @@ impl Check {
             let problems = file.problems(&audit).into_iter();
             problems.map(move |leak| finding::leak(&file.path, &leak, &sops))
         });
-        let found: Vec<Finding> = finding::of_configs(&audit).chain(leaks).collect();
+        let unmerged = audit.unmerged.iter().map(|path| finding::unmerged(path));
+        let found = finding::of_configs(&audit).chain(unmerged).chain(leaks);
+        let found: Vec<Finding> = found.collect();
         if self.output.is_some() {
             let path = |path: &Path| without_private_keys(&path.display().to_string());
             let json = CheckAsJson {
@@ -353,6 +355,7 @@ fn heading(found: &[Finding]) -> &'static str {
         "private-key",
         "not-encrypted",
         "not-parsed",
+        "merge-conflict",
         "nothing-encrypted",
         "value-looks-encrypted",
         "values-not-encrypted",

@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::core::audit::Rules;
 use crate::core::decrypt;
-use crate::core::encrypted::{self, EncryptedFile};
+use crate::core::encrypted::{self, EncryptedFile, FileError};
 use crate::core::repository;
 use crate::core::sops_config::{self, ConfigError};
 
@@ -67,7 +67,17 @@ impl Decrypt {
 
     fn decrypt(&self, context: &Context, file: &Path) -> Result<SecretBox<Vec<u8>>, Failure> {
         let content = encrypted::read(file)?;
-        let parsed = EncryptedFile::parse(file, &content)?;
+        let parsed = EncryptedFile::parse(file, &content);
+        if let Err(
+            error @ (FileError::Conflict { .. }
+            | FileError::Encoding { .. }
+            | FileError::PlainFirst { .. }),
+        ) = &parsed
+            && self.textconv
+        {
+            context.report.warning(&error.to_string(), None);
+        }
+        let parsed = parsed?;
         let named = context.found_config();
         if let Some(path) = repository::misnamed_for(file).filter(|_| named.is_none()) {
             let error = ConfigError::Misnamed { path };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Hint, Program};
+use crate::cli::failure::{Failure, Hint, Program, conflict_hints, to_utf8};
 use crate::cli::options::quoted;
 use crate::cli::readers::mismatch_words;
 use crate::cli::report::{Report, one_line, without_private_keys};
@@ -235,6 +235,18 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
             .hint("move it back, or add a rule for it to .sops.yaml: without one nothing says who may read it")
         }
         Leak::Damaged(error) => {
+            if let FileError::Conflict { line, .. } = error {
+                return conflict(path, *line, "");
+            }
+            if let FileError::PlainFirst { document, .. } = error {
+                let words = format!("document {document} is encrypted, and the first is not: Flux decrypts each by itself, but sops and kb cannot open or re-encrypt the file");
+                return Finding::new("plain-document-first", subject, words)
+                    .hint("move what is not encrypted into a file of its own");
+            }
+            if let FileError::Encoding { encoding, format, .. } = error {
+                let words = format!("it is in {}, which sops reads in YAML alone, not in {}", encoding.name(), format.name());
+                return Finding::new("other-encoding", subject, words).hint(to_utf8(path, *encoding));
+            }
             // Its words begin with the path.
             let words = match error {
                 FileError::Damaged { reason, .. } => format!("damaged: {reason}"),
@@ -246,6 +258,26 @@ pub(super) fn leak(path: &Path, leak: &Leak<'_>, sops: &str) -> Finding {
             ))
         }
     }
+}
+
+/// A file whose conflict is not resolved in the index.
+pub(super) fn unmerged(path: &Path) -> Finding {
+    let words = "a merge conflict that is not resolved: until then git commits nothing";
+    let mut finding = Finding::new("merge-conflict", one_line(path), words);
+    finding.hints = conflict_hints(path);
+    finding.hint(format!("when it is resolved: git add -- {}", word(path)))
+}
+
+/// A file that holds what Git left of a merge.
+fn conflict(path: &Path, line: u64, more: &str) -> Finding {
+    let words = format!("a merge conflict: Git's conflict markers are still in it{more}");
+    let mut finding = Finding::new(
+        "merge-conflict",
+        format!("{}:{line}", one_line(path)),
+        words,
+    );
+    finding.hints = conflict_hints(path);
+    finding
 }
 
 /// A file that differs from its rule, and both ways to settle it: the rule may have been
@@ -291,6 +323,10 @@ fn not_encrypted(
             ("not-encrypted", format!("not encrypted: {name}{values}"))
         }
         Plain::Values => ("not-encrypted", "not encrypted".to_owned()),
+        Plain::Conflict { line, is_secret } => {
+            let what = if *is_secret { "a Secret" } else { "a file" };
+            return conflict(path, *line, &format!(", {what} that is not encrypted"));
+        }
         Plain::NotParsed {
             place: (line, column),
             is_secret,
@@ -358,6 +394,9 @@ fn not_encrypted(
 pub(super) fn unruled(path: &Path, found: &Plaintext) -> String {
     let path = one_line(path);
     match found.what {
+        Plain::Conflict { line, .. } => format!(
+            "{path}:{line} has a merge conflict, it looks like a Secret that is not encrypted, and no rule of .sops.yaml is for it"
+        ),
         Plain::NotParsed {
             place: (line, column),
             ..

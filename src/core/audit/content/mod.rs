@@ -84,6 +84,13 @@ pub enum Plain {
     /// It holds values that the rule would have encrypted, or it is of no format in
     /// which values stand: then the rule would have encrypted all of it.
     Values,
+    /// Git's conflict markers are in it, so nobody can tell.
+    Conflict {
+        /// The line of the first one, from 1.
+        line: u64,
+        /// Whether it looks like a Secret.
+        is_secret: bool,
+    },
     /// It does not parse, so nobody can tell.
     NotParsed {
         /// The line and column.
@@ -123,6 +130,7 @@ impl Content {
     /// Looks at the content of the file of an absolute path, which has this rule.
     pub(super) fn of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
         let rule = rule.filter(|_| !is_never_encrypted(path));
+        let original = bytes;
         let (bytes, is_plain_utf8) = in_utf8(bytes);
         // Prose and programs may quote an encrypted value; no encrypted file is without
         // a MAC.
@@ -135,10 +143,6 @@ impl Content {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Self::Other;
         }
-        let format = match has_mac {
-            true => Format::of_encrypted(path, &bytes),
-            false => Format::of(path),
-        };
         let text = String::from_utf8_lossy(&bytes);
         let plaintext = Text {
             path,
@@ -147,14 +151,21 @@ impl Content {
             is_plain_utf8,
             rule,
         };
-        match EncryptedFile::parse_as(format, path, &bytes) {
-            Ok(file) => Self::of_encrypted(path, format, &text, file, rule),
+        match EncryptedFile::parse(path, original) {
+            Ok(file) => Self::of_encrypted(path, &text, file, rule),
             // Prose may quote a whole file.
-            Err(FileError::Damaged { .. })
-                if Format::of(path) == Format::Binary && rule.is_none() =>
+            Err(error)
+                if error.is_of_encrypted()
+                    && Format::of(path) == Format::Binary
+                    && rule.is_none() =>
             {
                 plaintext.content()
             }
+            Err(
+                error @ (FileError::Conflict { .. }
+                | FileError::Encoding { .. }
+                | FileError::PlainFirst { .. }),
+            ) if has_mac => Self::Damaged(error),
             // What kb cannot read, nobody has looked at.
             Err(damaged @ FileError::Damaged { reason, .. })
                 if has_mac
@@ -168,13 +179,8 @@ impl Content {
         }
     }
 
-    fn of_encrypted(
-        path: &Path,
-        format: Format,
-        text: &str,
-        file: EncryptedFile,
-        rule: Option<Rule<'_>>,
-    ) -> Self {
+    fn of_encrypted(path: &Path, text: &str, file: EncryptedFile, rule: Option<Rule<'_>>) -> Self {
+        let format = file.format;
         let damaged = |line_column, reason| {
             Self::Damaged(FileError::Damaged {
                 path: path.to_owned(),

@@ -9,6 +9,7 @@ use super::template::{
 };
 use super::{Content, Plain, Plaintext, damage_of};
 use crate::core::audit::rules::Rule;
+use crate::core::conflict;
 use crate::core::encrypted::inspect::{
     Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive, last_word,
 };
@@ -104,10 +105,26 @@ impl Text<'_> {
         // Prose may hold a manifest, between other lines.
         let is_whole = is_manifest || begins_as_manifest(self.text);
         if is_escaped || is_whole && looks_like_a_secret(self.text) {
-            not_parsed(error, true)
+            self.not_parsed(error, true)
         } else {
             Content::Other
         }
+    }
+
+    fn not_parsed(&self, error: &NotParsed, is_secret: bool) -> Content {
+        Content::Plaintext(Plaintext {
+            what: match conflict::marker(self.text) {
+                Some(line) => Plain::Conflict { line, is_secret },
+                None => Plain::NotParsed {
+                    place: (error.line, error.column),
+                    is_secret,
+                },
+            },
+            plain: Vec::new(),
+            is_template: false,
+            has_double_key: false,
+            is_plainly_meant: false,
+        })
     }
 
     fn judged(&self, documents: &[Inspected<'_>], is_template: bool) -> Content {
@@ -161,7 +178,7 @@ impl Text<'_> {
             Err(error) => {
                 return match self.too_large(&error) {
                     Some(found) => found,
-                    None if is_meant(self.path, self.text, rule) => not_parsed(&error, false),
+                    None if is_meant(self.path, self.text, rule) => self.not_parsed(&error, false),
                     None => Content::Other,
                 };
             }
@@ -202,19 +219,6 @@ fn values_of(is_plainly_meant: bool) -> Content {
         is_template: false,
         has_double_key: false,
         is_plainly_meant,
-    })
-}
-
-fn not_parsed(error: &NotParsed, is_secret: bool) -> Content {
-    Content::Plaintext(Plaintext {
-        what: Plain::NotParsed {
-            place: (error.line, error.column),
-            is_secret,
-        },
-        plain: Vec::new(),
-        is_template: false,
-        has_double_key: false,
-        is_plainly_meant: false,
     })
 }
 

@@ -7,7 +7,7 @@ use super::{Commented, Inspected, Leaf, inspect, is_sensitive, secrets};
 use crate::core::encrypted::contents::{Path, Scalar, Segment, Value};
 use crate::core::encrypted::metadata::{folded, is_known_field};
 use crate::core::encrypted::token::{Kind, Token};
-use crate::core::encrypted::{ENCRYPTED_VALUE, EncryptedFile, Format};
+use crate::core::encrypted::{ENCRYPTED_VALUE, EncryptedFile};
 use crate::core::manifest::SECTIONS;
 use crate::core::sops_config::Selection;
 use crate::core::yaml::scalar::is_time;
@@ -205,9 +205,10 @@ pub fn holds_encrypted_file(leaf: &Leaf<'_>) -> bool {
         return false;
     };
     let path = std::path::Path::new("value");
-    let format = Format::of_encrypted(path, &content);
-    let file = EncryptedFile::parse_as(format, path, &content).ok();
-    let Some((file, documents)) = file.zip(inspect(format, text).ok()) else {
+    let Ok(file) = EncryptedFile::parse(path, &content) else {
+        return false;
+    };
+    let Ok(documents) = inspect(file.format, text) else {
         return false;
     };
     protection(&documents, &file.metadata.selection).is_whole()

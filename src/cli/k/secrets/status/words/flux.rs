@@ -125,6 +125,10 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
             "not-built",
             kustomization.clone(),
             match fault {
+                Fault::Conflict { file, line } => format!(
+                    "{}:{line} has a merge conflict: Git's conflict markers are still in it, so the build fails",
+                    one_line(file)
+                ),
                 Fault::NotParsed {
                     file,
                     place: (line, column),
@@ -148,7 +152,8 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
         .hint(format!(
             "to see what kustomize says: kubectl kustomize {}",
             word(match fault {
-                Fault::NotParsed { file, .. }
+                Fault::Conflict { file, .. }
+                | Fault::NotParsed { file, .. }
                 | Fault::WrongType { file, .. }
                 | Fault::Empty { file }
                 | Fault::Several { files: [file, _] } => file.parent().unwrap_or(file),
