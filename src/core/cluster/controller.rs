@@ -58,7 +58,7 @@ impl Controller {
 
 /// The value of the option, the last one as for Go's `flag`, which takes one dash too.
 fn option<'w>(words: &[&'w str]) -> Option<&'w str> {
-    let found = words.iter().enumerate().filter_map(|(index, word)| {
+    let mut found = words.iter().enumerate().filter_map(|(index, word)| {
         let rest = word
             .strip_prefix(OPTION)
             .or_else(|| word.strip_prefix(&OPTION[1..]))?;
@@ -68,7 +68,7 @@ fn option<'w>(words: &[&'w str]) -> Option<&'w str> {
             None => None,
         }
     });
-    found.last().filter(|name| !name.is_empty())
+    found.next_back().filter(|name| !name.is_empty())
 }
 
 /// The tag of an image, without its digest.
