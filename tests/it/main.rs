@@ -18,6 +18,7 @@ mod decrypt_errors;
 mod edit;
 mod encrypted;
 mod exposure;
+mod faults;
 mod flux;
 mod generated;
 mod handing_out;

@@ -113,7 +113,10 @@ fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> 
             }
         }
         Content::Damaged(error) => Err(error.into()),
-        Content::Other | Content::Placeholders(_) | Content::Plaintext(_) => Err(nothing(path)),
+        Content::Other
+        | Content::Placeholders(_)
+        | Content::Settings(_)
+        | Content::Plaintext(_) => Err(nothing(path)),
     }
 }
 

@@ -71,9 +71,13 @@ impl Examined {
                 let leak = rule.map(|rule| Leak::NotEncrypted { found, rule });
                 leak.into_iter().collect()
             }
-            Content::Encrypted(found) => leaks_of(&found.protection),
+            Content::Encrypted(found) => {
+                let mut leaks = leaks_of(&found.protection);
+                leaks.extend(found.damage.as_ref().map(Leak::Damaged));
+                leaks
+            }
             Content::Damaged(error) => vec![Leak::Damaged(error)],
-            Content::Other | Content::Placeholders(_) => Vec::new(),
+            Content::Other | Content::Placeholders(_) | Content::Settings(_) => Vec::new(),
         };
         let lost = audit.lost_rules.get(&self.path).map(Leak::LostRule);
         key.into_iter().chain(content).chain(lost).collect()
@@ -105,6 +109,16 @@ impl Audit {
         let files = self.files.iter().filter(|file| !file.is_ignored);
         files.filter_map(|file| match &file.content {
             Content::Placeholders(options) => Some((&*file.path, options.as_slice())),
+            _ => None,
+        })
+    }
+
+    /// The files with Secrets that no rule names, and whose values tell no secret, each with
+    /// the names of the values.
+    pub fn settings(&self) -> impl Iterator<Item = (&Path, &[String])> {
+        let files = self.files.iter().filter(|file| !file.is_ignored);
+        files.filter_map(|file| match &file.content {
+            Content::Settings(names) => Some((&*file.path, names.as_slice())),
             _ => None,
         })
     }

@@ -6,6 +6,7 @@
 //! makes.
 
 mod client;
+mod controller;
 mod error;
 mod exec_plugin;
 pub mod kubeconfig;
@@ -21,10 +22,12 @@ use std::fmt;
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
 use secrecy::{ExposeSecret, SecretString};
 
+pub use controller::Controller;
 pub use error::{ClusterError, Request};
 pub use exec_plugin::{PluginError, PluginFailure};
 pub use kubeconfig::{ContextChoice, Exposure, KubeconfigError, KubeconfigSource, Target};
@@ -156,6 +159,30 @@ impl Cluster {
             match self.ask("list", kustomization::RESOURCE, None, api.list(&params)) {
                 Ok(found) => return Ok(Some(found.items.iter().map(Kustomization::new).collect())),
                 Err(ClusterError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The kustomize-controllers: of all namespaces, or where kb may not list those, of this
+    /// one. `None` where it may not list either.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub fn controllers(&self, namespace: &str) -> Result<Option<Vec<Controller>>, ClusterError> {
+        let params = ListParams::default().labels(controller::SELECTOR);
+        for place in [None, Some(namespace)] {
+            let api: Api<Deployment> = match place {
+                None => Api::all(self.client.clone()),
+                Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            };
+            match self.ask("list", controller::RESOURCE, place, api.list(&params)) {
+                Ok(found) => {
+                    let found = found.items.iter().filter_map(Controller::new);
+                    return Ok(Some(found.collect()));
+                }
+                Err(ClusterError::Forbidden { .. } | ClusterError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -133,6 +133,12 @@ pub enum Damage {
     /// There is metadata with no key in it.
     #[error("its sops metadata names no key")]
     NoKey,
+    /// There is metadata with no MAC in it.
+    #[error("its sops metadata has no MAC")]
+    NoMac,
+    /// The data key for an age key is not an age file.
+    #[error("a data key in its sops metadata is not an age file")]
+    DataKey,
     /// There are more keys in it than kb compares with a rule.
     #[error("its sops metadata names more than {MOST_KEYS} keys, and kb does not read so many")]
     TooManyKeys,
@@ -156,7 +162,7 @@ impl Damage {
             | Self::TooManyKeys
             | Self::TooLarge
             | Self::Expression => true,
-            Self::NoMetadata | Self::NoKey => false,
+            Self::NoMetadata | Self::NoKey | Self::NoMac | Self::DataKey => false,
         }
     }
 }

@@ -10,14 +10,20 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::Unsupported;
 use super::contents::{Document, Path, SOPS, Scalar, Segment, Value};
 use super::token::Token;
+use super::{Damage, Unsupported};
 use crate::core::identity::Recipient;
 use crate::core::readers::{KeyKind, Reader, Readers};
 use crate::core::sops_config::{SELECTION_FIELDS, Selection};
 use crate::core::yaml::scalar::is_time;
 
+/// What an armored age file begins and ends with, and its first line in base64.
+const ARMOR: (&str, &str) = (
+    "-----BEGIN AGE ENCRYPTED FILE-----",
+    "-----END AGE ENCRYPTED FILE-----",
+);
+const FIRST_LINE: &str = "YWdlLWVuY3J5cHRpb24ub3JnL3Yx";
 /// The list of key groups.
 const KEY_GROUPS: &str = "key_groups";
 
@@ -171,6 +177,24 @@ impl Metadata {
     pub fn is_personal(&self) -> bool {
         let mut readers = self.entries().filter_map(|entry| entry.reader.recipient());
         !readers.any(Recipient::may_be_a_clusters)
+    }
+
+    /// What sops finds broken in it whatever key it has: there is no MAC, or the data key for
+    /// an age key is not an age file; of these keys, if there are such.
+    pub fn damage(&self, of: Option<&Readers>) -> Option<Damage> {
+        let mut keys = self.entries();
+        let is_broken = |entry: &Entry| {
+            entry.reader.kind() == KeyKind::Age
+                && of.is_none_or(|readers| readers.names(&entry.reader))
+                && !is_age_file(&entry.wrapped)
+        };
+        if self.mac.is_none() {
+            Some(Damage::NoMac)
+        } else if keys.any(is_broken) {
+            Some(Damage::DataKey)
+        } else {
+            None
+        }
     }
 
     /// Whether it is as sops writes it for one group of age recipients.
@@ -519,6 +543,13 @@ fn kind_of(name: &str) -> Option<KeyKind> {
     let name = folded(name);
     let mut kinds = KeyKind::ALL.into_iter();
     kinds.find(|kind| kind.metadata_name() == name)
+}
+
+/// Whether a text is an armored age file, as far as can be told without a key.
+fn is_age_file(text: &str) -> bool {
+    let inner = text.trim().strip_prefix(ARMOR.0);
+    let inner = inner.and_then(|inner| inner.strip_suffix(ARMOR.1));
+    inner.is_some_and(|inner| inner.trim_start().starts_with(FIRST_LINE))
 }
 
 /// Whether sops writes a field behind these keys, in small letters, into its metadata

@@ -32,6 +32,20 @@ impl Git {
         ended.printed().map(|_| true)
     }
 
+    /// How many commits the second one has that the first one has not.
+    ///
+    /// # Errors
+    /// [`GitError`]
+    pub fn count_commits(&self, known: &str, tip: &str) -> Result<usize, GitError> {
+        let range = format!("{known}..{tip}");
+        let output = self.run("rev-list", &["--count", &range, "--"])?;
+        let count = String::from_utf8_lossy(&output.stdout).trim().parse();
+        match count {
+            Ok(count) if output.status.success() => Ok(count),
+            _ => Err(failed("rev-list", &output)),
+        }
+    }
+
     /// The content of a file in a commit.
     ///
     /// # Errors

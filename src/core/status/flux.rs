@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::pending::{self, Pending};
 use super::{Request, Status};
 use crate::core::audit::{Content, Encrypted};
 use crate::core::cluster::{Cluster, ClusterError, Kustomization, SecretName, Source};
@@ -30,6 +31,13 @@ pub enum FluxProblem {
         secret: SecretName,
         /// The recipient of the cluster's key, where it is known.
         key: Option<Recipient>,
+    },
+    /// It decrypts and names no Secret, and the controller has no option for one.
+    NoSecretNamed {
+        /// The Kustomization.
+        kustomization: String,
+        /// A file that it applies, and that is for the cluster's key.
+        file: PathBuf,
     },
     /// It decrypts with another Secret, which does not hold the cluster's key.
     OtherSecret {
@@ -152,6 +160,15 @@ impl Flux {
         Ok(Self { all })
     }
 
+    /// The commits of this repository that its Kustomizations have not applied yet.
+    pub(super) fn pending(&self, request: &Request<'_>) -> Vec<Pending> {
+        let here = self
+            .all
+            .iter()
+            .filter(|(_, origin)| *origin == Origin::Here);
+        pending::find(request, here.map(|(found, _)| found))
+    }
+
     /// The Secrets that Kustomizations decrypt with.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretName> {
         self.all
@@ -238,8 +255,7 @@ impl Flux {
 struct AppliesEncrypted<'a> {
     kustomization: String,
     decrypts: bool,
-    /// The Secret that it decrypts with, where it names one: else the controller's own
-    /// options may.
+    /// The Secret that it names.
     secret: Option<&'a SecretName>,
     file: &'a Path,
     /// Whether a key of the cluster opens the file.
@@ -263,10 +279,29 @@ impl AppliesEncrypted<'_> {
             });
             return Ok(());
         }
-        let other = self.secret.filter(|named| **named != request.secret);
-        let (Some(secret), true) = (other.cloned(), self.is_ours) else {
+        if !self.is_ours {
             return Ok(());
+        }
+        let secret = match self.secret {
+            Some(named) => named.clone(),
+            None => match fallback(status) {
+                Fallback::Secret(secret) => secret,
+                Fallback::None => {
+                    status.flux.push(FluxProblem::NoSecretNamed {
+                        kustomization,
+                        file,
+                    });
+                    return Ok(());
+                }
+                Fallback::Unknown => {
+                    status.fallback_unseen.push(kustomization);
+                    return Ok(());
+                }
+            },
         };
+        if secret == request.secret {
+            return Ok(());
+        }
         let active = keys.into_iter().flat_map(ClusterKeys::active);
         let mut active = active.filter_map(Identity::recipient);
         match cluster.secret(&secret) {
@@ -292,6 +327,26 @@ impl AppliesEncrypted<'_> {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+}
+
+/// The Secret that the controller takes where a Kustomization names none.
+enum Fallback {
+    Secret(SecretName),
+    None,
+    /// kb may not look, finds no controller, or several with different ones, as shards may
+    /// have.
+    Unknown,
+}
+
+fn fallback(status: &Status) -> Fallback {
+    let controllers = status.controllers.as_deref().unwrap_or_default();
+    let mut all = controllers.iter().map(|controller| &controller.fallback);
+    match all.next() {
+        Some(first) if all.all(|other| other == first) => {
+            first.clone().map_or(Fallback::None, Fallback::Secret)
+        }
+        _ => Fallback::Unknown,
     }
 }
 

@@ -7,16 +7,18 @@
 //! | `config` | the rules |
 //! | `files` | who the files are for, and whether Flux can apply them |
 //! | `flux` | Flux's Kustomizations |
+//! | `pending` | commits that they have not applied yet |
 
 mod config;
 mod files;
 mod flux;
+mod pending;
 mod secret;
 
 use std::path::PathBuf;
 
 use super::audit::Audit;
-use super::cluster::{Cluster, ClusterError, SecretName};
+use super::cluster::{Cluster, ClusterError, Controller, SecretName};
 use super::flux_secret::ClusterKeys;
 use super::git::Git;
 use super::identity::Recipient;
@@ -25,6 +27,7 @@ use super::sops::Sops;
 pub use config::ConfigProblem;
 pub use files::{FileProblem, Progress};
 pub use flux::FluxProblem;
+pub use pending::Pending;
 pub use secret::SecretProblem;
 
 /// What is looked at.
@@ -64,6 +67,13 @@ pub struct Status {
     pub kustomizations: Option<usize>,
     /// Whether kb may not list Kustomizations.
     pub flux_unseen: bool,
+    /// The kustomize-controllers; `None` if kb may not list Deployments.
+    pub controllers: Option<Vec<Controller>>,
+    /// Kustomizations that decrypt and name no Secret, where it cannot be told which one
+    /// the controller takes.
+    pub fallback_unseen: Vec<String>,
+    /// Commits that Kustomizations have not applied yet.
+    pub pending: Vec<Pending>,
     /// Whether kb may not list Secrets, and so sees only those copies that are named.
     pub copies_unseen: bool,
     /// Whether no file was opened, because sops cannot read the config there.
@@ -123,7 +133,9 @@ pub fn look(
         }
         Err(error) => return Err(error),
     };
+    status.controllers = cluster.controllers(&request.secret.namespace)?;
     let flux = flux::Flux::new(cluster, request, kustomizations)?;
+    status.pending = flux.pending(request);
     let stored = cluster.secret(&request.secret)?;
     let keys = secret::look(cluster, request, stored.as_ref(), &flux, &mut status)?;
     config::look(request, keys.as_ref(), &mut status);

@@ -9,7 +9,7 @@ use crate::keypair;
 const GROUP: &str = "/apis/kustomize.toolkit.fluxcd.io/v1";
 
 impl InLine {
-    fn apply(&self, namespace: &str, name: &str, spec: &Value) {
+    pub(super) fn apply(&self, namespace: &str, name: &str, spec: &Value) {
         let mut all = json!({
             "interval": "10m",
             "prune": true,

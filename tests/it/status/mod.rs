@@ -3,6 +3,7 @@
 
 mod cluster;
 mod config;
+mod controller;
 mod files;
 mod flux;
 
@@ -215,10 +216,12 @@ fn what_is_in_line_is_said_in_one_screen() {
         [
             "configs",
             "context",
+            "controllers",
             "files",
             "keys",
             "kustomizations",
             "ok",
+            "pending",
             "problems",
             "remarks",
             "secret",

@@ -379,5 +379,6 @@ fn heading(found: &[Finding]) -> &'static str {
 fn remarks(audit: &Audit) -> impl Iterator<Item = String> {
     finding::unknown_fields(audit)
         .chain(finding::placeholders(audit))
+        .chain(finding::settings(audit))
         .chain(finding::ignore_change(audit))
 }

@@ -424,6 +424,23 @@ pub(super) fn placeholders(audit: &Audit) -> Option<String> {
     Some(format!("{count}: {}", paths.join(", ")))
 }
 
+/// The Secrets without a rule of their own that hold nothing secret, in one remark.
+pub(super) fn settings(audit: &Audit) -> Option<String> {
+    let files = audit.settings();
+    let paths: Vec<String> = files
+        .map(|(path, names)| format!("{} ({})", one_line(path), names.join(", ")))
+        .collect();
+    let files = match paths.len() {
+        0 => return None,
+        1 => "1 file holds a Secret".to_owned(),
+        count => format!("{count} files hold Secrets"),
+    };
+    Some(format!(
+        "{files} whose values look like settings and not like secrets: {}",
+        paths.join(", ")
+    ))
+}
+
 /// What a commit changes in `.kbignore`, and which of its own files that leaves out.
 pub(super) fn ignore_change(audit: &Audit) -> Option<String> {
     let change = audit.ignore_change.as_ref()?;

@@ -5,9 +5,11 @@
 //! | this one | what a file is: encrypted, plaintext, damaged, or of no interest |
 //! | `mention` | whether it may hold a Secret, by its bytes |
 //! | `named` | what its name says of it |
+//! | `harmless` | values that tell no secret |
 //! | `plaintext` | what a file that is not encrypted should be |
 //! | `template` | the text of a template without its expressions |
 
+mod harmless;
 mod mention;
 mod named;
 mod plaintext;
@@ -54,6 +56,8 @@ pub enum Content {
     /// Its values are filled in later; the names of those that are text and tell no
     /// secret.
     Placeholders(Vec<String>),
+    /// It holds a Secret that no rule names, whose values tell no secret; their names.
+    Settings(Vec<String>),
     /// It is encrypted.
     Encrypted(Box<Encrypted>),
     /// It holds encrypted values, and is not whole.
@@ -108,6 +112,8 @@ pub struct Encrypted {
     /// The values in it that should be encrypted and are not, and those that nobody can
     /// use.
     pub protection: Protection,
+    /// What is broken in its metadata, although it tells who can open the file.
+    pub damage: Option<FileError>,
     /// A field that Flux needs to apply it, and that is encrypted, as in
     /// `metadata.name`.
     pub encrypted_head: Option<String>,
@@ -197,12 +203,20 @@ impl Content {
                 if format == Format::Yaml && has_double_key && protection.is_whole() {
                     return damaged(None, Damage::NotParsed);
                 }
+                let readers = rule.map(|rule| &rule.rule.readers);
+                let mut all = std::iter::once(&file.metadata).chain(&file.others);
+                let damage = all.find_map(|metadata| metadata.damage(readers));
                 Self::Encrypted(Box::new(Encrypted {
                     encrypted_head: documents.iter().find_map(encrypted_head),
                     not_an_object: documents
                         .iter()
                         .position(|document| !document.is_for_kustomize)
                         .map(|index| index + 1),
+                    damage: damage.map(|reason| FileError::Damaged {
+                        path: path.to_owned(),
+                        line_column: None,
+                        reason,
+                    }),
                     protection,
                     file,
                 }))
@@ -291,7 +305,8 @@ fn is_sound(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> bool {
     }
     let file = EncryptedFile::parse_as(Format::Yaml, path, metadata).ok();
     // One without a rule may have had one.
-    let file = file.filter(|file| file.metadata.is_certain());
+    let file =
+        file.filter(|file| file.metadata.is_certain() && file.metadata.damage(None).is_none());
     let Some((file, rule)) = file.zip(rule) else {
         return false;
     };

@@ -140,6 +140,48 @@ fn names_no_ending(path: &Path, rule: Rule<'_>) -> bool {
     rule.is_for(&path.with_file_name(format!("{}{stem}", &name[..hidden])))
 }
 
+/// Words in the names of directories, and of files, for secrets.
+const TELLING: [&str; 8] = [
+    "secret", "sops", "cred", "passw", "token", "vault", "private", "encrypt",
+];
+
+/// Whether the rule speaks of the place of the file alone, and not of what it is: it is for
+/// every path or every file of a directory whose name tells nothing, or its expression
+/// matches in the middle of a word, as `config.yaml` does in `kustomizeconfig.yaml`.
+pub(super) fn names_only_place(path: &Path, rule: Rule<'_>) -> bool {
+    if rule.is_for_all || rule.names_ending_alone(path) {
+        return true;
+    }
+    if rule.names_file(path) {
+        return is_within_word(path, rule);
+    }
+    let inner = path.strip_prefix(rule.base).unwrap_or(path);
+    !inner.parent().is_some_and(tells_of_secrets)
+}
+
+fn tells_of_secrets(path: &Path) -> bool {
+    let text = path.to_string_lossy().to_lowercase();
+    TELLING.iter().any(|word| text.contains(word))
+}
+
+/// Whether the shortest end of the file's name that the rule is for begins within a word,
+/// and no word of its path tells of secrets.
+pub(super) fn is_within_word(path: &Path, rule: Rule<'_>) -> bool {
+    let inner = path.strip_prefix(rule.base).unwrap_or(path);
+    if tells_of_secrets(inner) || !rule.names_file(path) {
+        return false;
+    }
+    let Some(name) = path.file_name().and_then(OsStr::to_str) else {
+        return false;
+    };
+    let mut ends = name.char_indices().rev();
+    let shortest = ends.find(|(at, _)| rule.is_for(&path.with_file_name(&name[*at..])));
+    shortest.is_some_and(|(at, first)| {
+        let before = name[..at].chars().next_back();
+        first.is_alphanumeric() && before.is_some_and(char::is_alphanumeric)
+    })
+}
+
 /// A name without one of these endings.
 fn without<'n>(name: &'n str, endings: &[&str]) -> Option<&'n str> {
     let mut endings = endings.iter();

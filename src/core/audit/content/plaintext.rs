@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::harmless::{is_harmless, is_setting, is_short, repeats_name};
 use super::mention::Mention;
-use super::named::Named;
+use super::named::{Named, is_within_word, names_only_place};
 use super::template::{
     has_expressions, is_filled_in, is_other_manifest, looks_like_a_secret, without_expressions,
 };
@@ -11,7 +12,7 @@ use super::{Content, Plain, Plaintext, damage_of};
 use crate::core::audit::rules::Rule;
 use crate::core::conflict;
 use crate::core::encrypted::inspect::{
-    Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive, last_word,
+    Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive,
 };
 use crate::core::encrypted::{Damage, FileError, Format};
 use crate::core::placeholder::is_placeholder;
@@ -129,9 +130,11 @@ impl Text<'_> {
 
     fn judged(&self, documents: &[Inspected<'_>], is_template: bool) -> Content {
         let mut only_placeholders = None;
+        let mut only_settings: Option<Vec<String>> = None;
+        let named_by = NamedBy::of(self.path, self.rule);
         for document in documents {
             for (number, secret) in document.secrets.iter().enumerate() {
-                let found = Values::of(document, number, is_template);
+                let found = Values::of(document, number, is_template, named_by);
                 if !found.plain.is_empty() {
                     // sops reads a file by its name, and of JSON the first value.
                     let is_of_its_name = match Format::of(self.path) {
@@ -155,10 +158,13 @@ impl Text<'_> {
                 }
                 if found.placeholders > 0 && only_placeholders.is_none() {
                     only_placeholders = Some(Content::Placeholders(found.options));
+                } else if found.placeholders == 0 && !found.options.is_empty() {
+                    only_settings.get_or_insert_default().extend(found.options);
                 }
             }
         }
-        only_placeholders.unwrap_or(Content::Other)
+        let only_settings = only_settings.map_or(Content::Other, Content::Settings);
+        only_placeholders.unwrap_or(only_settings)
     }
 
     /// Judges the values of what is no Secret, by a rule.
@@ -189,13 +195,23 @@ impl Text<'_> {
         {
             return Content::Other;
         }
+        // In such a place a rule for the values of Secrets says nothing of other files, but for
+        // what looks like a Secret without its kind.
+        let is_vague = is_of_every_kind
+            && (is_within_word(self.path, rule)
+                || is_of_secrets(&rule.rule.selection) && names_only_place(self.path, rule));
         let others = documents.iter().filter(|document| !document.is_manifest);
         let mut is_placed = false;
         for leaf in others.flat_map(|document| &document.values) {
             let selects = |selection: &Selection| {
                 matches!(selection, Selection::ByComment) || selection.surely_selects(&leaf.keys())
             };
-            if !selects(&rule.rule.selection) {
+            let is_section = |key: &String| matches!(key.as_str(), "data" | "stringData");
+            let is_named = || {
+                leaf.keys.first().is_some_and(is_section)
+                    || leaf.is_text && leaf.keys.last().is_some_and(|it| is_sensitive(it))
+            };
+            if !selects(&rule.rule.selection) || is_vague && !is_named() {
                 continue;
             }
             let is_reference = leaf.tag.is_some_and(|tag| REFERENCES.contains(&tag));
@@ -225,12 +241,15 @@ fn values_of(is_plainly_meant: bool) -> Content {
 /// Whether the rule says nothing that would be about other files than manifests: all of
 /// a file, which no manifest can be encrypted by, or the values of Secrets.
 fn is_for_manifests(selection: &Selection) -> bool {
-    let is_of_secrets = selection.selects(&["data"])
+    !selection.is_explicit() || is_of_secrets(selection)
+}
+
+fn is_of_secrets(selection: &Selection) -> bool {
+    selection.selects(&["data"])
         && selection.selects(&["stringData"])
         && !["password", "token", "key", "secret", "spec"]
             .iter()
-            .any(|key| selection.selects(&[key]));
-    !selection.is_explicit() || is_of_secrets
+            .any(|key| selection.selects(&[key]))
 }
 
 /// Whether a file that does not parse is one that its rule means.
@@ -265,6 +284,38 @@ fn begins_as_manifest(text: &str) -> bool {
     })
 }
 
+/// How closely a rule speaks of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NamedBy {
+    /// Of the file itself, by its name or that of a directory for secrets.
+    File,
+    /// Of whatever is in the repository, or in a directory.
+    Place,
+    /// There is none.
+    Nothing,
+}
+
+impl NamedBy {
+    fn of(path: &Path, rule: Option<Rule<'_>>) -> Self {
+        match rule {
+            None => Self::Nothing,
+            Some(rule) if names_only_place(path, rule) => Self::Place,
+            Some(_) => Self::File,
+        }
+    }
+
+    /// Whether a value of this name tells no secret, as far as it counts.
+    fn tells_no_secret(self, name: &str, value: &str) -> bool {
+        match self {
+            Self::File => false,
+            Self::Place => is_harmless(name, value),
+            Self::Nothing => {
+                is_harmless(name, value) || is_short(name, value) || repeats_name(name, value)
+            }
+        }
+    }
+}
+
 /// The values of one Secret.
 #[derive(Default)]
 struct Values {
@@ -281,7 +332,7 @@ struct Values {
 }
 
 impl Values {
-    fn of(document: &Inspected<'_>, number: usize, is_template: bool) -> Self {
+    fn of(document: &Inspected<'_>, number: usize, is_template: bool, named_by: NamedBy) -> Self {
         let mut found = Self::default();
         for leaf in &document.values {
             let Some(value) = leaf.secret.as_ref().filter(|value| value.secret == number) else {
@@ -294,7 +345,9 @@ impl Values {
             let is_placed = is_placed(&leaf.text) || is_placed(&decoded);
             if is_placed || is_template && (has_part || is_comment(&decoded)) {
                 found.placeholders += 1;
-            } else if is_option(&value.name, &decoded, is_template) {
+            } else if is_option(&value.name, &decoded, is_template)
+                || named_by.tells_no_secret(&value.name, &decoded)
+            {
                 found.options.push(value.name.clone());
             } else if !holds_encrypted_file(leaf) {
                 found.plain.push(value.name.clone());
@@ -307,17 +360,22 @@ impl Values {
             let near = [comment.previous, comment.next].into_iter().flatten();
             let mut near = near.filter_map(|number| document.values.get(number));
             let is_here = is_only_secret || near.any(of_secret);
+            let is_here = is_here && (named_by != NamedBy::Nothing || is_sensitive(&comment.key));
             if is_here && document.holds_among_values(comment, None) && !is_template {
                 found.has_comments = true;
                 found.plain.push(comment.name());
             }
         }
-        // A template that is filled in may hold other texts, such as host keys.
-        if found.placeholders > 0 && is_template {
-            found.plain.retain(|name| is_sensitive(name));
+        // A template may hold other texts, such as host keys and whole configurations.
+        if is_template {
+            let (plain, others) = found.plain.into_iter().partition(|it| is_sensitive(it));
+            found.plain = plain;
+            if found.placeholders == 0 {
+                found.options.extend::<Vec<String>>(others);
+            }
         }
         // Without placeholders nothing says that more than these is to come.
-        if found.placeholders == 0 && !is_template {
+        if found.placeholders == 0 && !is_template && named_by == NamedBy::File {
             found.plain.append(&mut found.options);
         }
         found
@@ -344,7 +402,7 @@ fn is_placed(text: &str) -> bool {
         return true;
     }
     let has_lines = text.contains('\n') || text.trim_start().starts_with(['{', '[']);
-    if !has_lines || !is_filled_in(text) {
+    if !has_lines {
         return false;
     }
     let documents = inspect_manifests(text).unwrap_or_default();
@@ -364,31 +422,5 @@ fn is_comment(text: &str) -> bool {
 /// Whether a value beside placeholders is an option by its name, as in `admin-user`; in a
 /// template whatever is not called like a secret, and is short.
 fn is_option(name: &str, value: &str, is_template: bool) -> bool {
-    const OPTIONS: [&str; 20] = [
-        "bucket",
-        "database",
-        "db",
-        "domain",
-        "email",
-        "enabled",
-        "endpoint",
-        "host",
-        "hostname",
-        "login",
-        "mode",
-        "name",
-        "namespace",
-        "port",
-        "region",
-        "server",
-        "ttl",
-        "type",
-        "user",
-        "username",
-    ];
-    let word = last_word(name);
-    let is_account = value.contains("://") && value.contains('@');
-    let is_named = OPTIONS.contains(&&*word) && !is_account && !value.contains('\n');
-    let is_short = value.len() < 6 || matches!(value, "true" | "false");
-    is_named || is_template && is_short && !is_sensitive(name)
+    is_setting(name, value) || is_template && is_short(name, value)
 }

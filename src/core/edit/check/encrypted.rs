@@ -22,11 +22,7 @@ pub(in crate::core::edit) fn problem_of_encrypted(
             .nth(1)
             .is_none()
     };
-    if none(encrypted)
-        && !has_secret
-        && has_values(format, &parsed, encrypted)
-        && !before.is_some_and(none)
-    {
+    if none(encrypted) && !has_secret && has_values(format, &parsed, encrypted) {
         return Some(Problem::new(
             "nothing in it would be encrypted: encrypted_regex and its like match no key of it",
         ));

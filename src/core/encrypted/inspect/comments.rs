@@ -123,6 +123,8 @@ fn commented_key(comment: &str) -> Option<String> {
         return None;
     }
     let value = rest.split(" #").next().unwrap_or_default().trim();
+    let anchored = value.strip_prefix('&').and_then(|it| it.split_once(' '));
+    let value = anchored.map_or(value, |(_, value)| value.trim());
     let value = value.trim_matches(['"', '\'']);
     let is_word = !value.contains(char::is_whitespace);
     let is_url = value.contains("://") && !value.contains('@');
@@ -194,6 +196,7 @@ mod tests {
             " - token: hunter2",
             " password: correct horse battery",
             " url: postgres://user:hunter2@db/x",
+            " password: &pass hunter2",
         ] {
             assert!(commented_key(comment).is_some(), "{comment}");
         }
@@ -207,6 +210,7 @@ mod tests {
             " owner: the team of Ann",
             " password:",
             " password: ${PASSWORD}",
+            " password: &pass \"${PASSWORD}\"",
             "ENC[AES256_GCM,data:x,type:comment]",
             " enabled: true",
         ] {

@@ -6,8 +6,10 @@ use super::Report;
 use crate::cli;
 use crate::cli::k::secrets::finding::{Finding, FindingAsJson};
 use crate::cli::report::without_private_keys;
+use crate::core::cluster::Controller;
 use crate::core::identity::Recipient;
 use crate::core::sops_config::SopsConfig;
+use crate::core::status::Pending;
 
 /// Goes up when a field is taken away or changes its meaning.
 const VERSION: u32 = 1;
@@ -29,6 +31,10 @@ pub(super) struct StatusAsJson<'a> {
     /// How many Kustomizations there are; `null` if the cluster knows no such objects,
     /// or kb may not list them.
     kustomizations: Option<usize>,
+    /// The kustomize-controllers; `null` if kb may not list Deployments.
+    controllers: Option<Vec<ControllerAsJson<'a>>>,
+    /// Commits that Kustomizations have not applied yet.
+    pending: Vec<PendingAsJson<'a>>,
     problems: ProblemsAsJson,
     remarks: Vec<String>,
     /// What could not be looked at.
@@ -47,6 +53,46 @@ struct FilesAsJson {
     looked_at: usize,
     encrypted: usize,
     for_this_cluster: usize,
+}
+
+#[derive(Serialize)]
+struct ControllerAsJson<'a> {
+    /// Of its Deployment.
+    namespace: &'a str,
+    name: &'a str,
+    version: Option<&'a str>,
+    /// The Secret for Kustomizations that name none, as `namespace/name`.
+    fallback: Option<String>,
+}
+
+impl<'a> ControllerAsJson<'a> {
+    fn new(found: &'a Controller) -> Self {
+        Self {
+            namespace: &found.namespace,
+            name: &found.name,
+            version: found.version.as_deref(),
+            fallback: found.fallback.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PendingAsJson<'a> {
+    branch: &'a str,
+    /// `null` if the applied commit is not in this clone.
+    commits: Option<usize>,
+    /// `namespace/name`.
+    kustomizations: &'a [String],
+}
+
+impl<'a> PendingAsJson<'a> {
+    fn new(found: &'a Pending) -> Self {
+        Self {
+            branch: &found.branch,
+            commits: found.count,
+            kustomizations: &found.kustomizations,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -80,6 +126,11 @@ pub(super) fn status<'a>(report: &'a Report<'a>, out: &cli::report::Report) -> S
             for_this_cluster: found.ours,
         },
         kustomizations: found.kustomizations,
+        controllers: found
+            .controllers
+            .as_ref()
+            .map(|all| all.iter().map(ControllerAsJson::new).collect()),
+        pending: found.pending.iter().map(PendingAsJson::new).collect(),
         problems: ProblemsAsJson {
             cluster: all(&cluster.problems),
             config: all(&config.problems),

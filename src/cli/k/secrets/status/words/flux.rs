@@ -5,7 +5,7 @@ use crate::cli::k::secrets::finding::{Finding, word};
 use crate::cli::report::one_line;
 use crate::core::cluster::SecretName;
 use crate::core::kustomize::Fault;
-use crate::core::status::FluxProblem;
+use crate::core::status::{FluxProblem, Pending, Status};
 
 pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
     match problem {
@@ -47,6 +47,18 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
                 _ => finding.hint(name_of_secret(ours)),
             }
         }
+        FluxProblem::NoSecretNamed {
+            kustomization,
+            file,
+        } => Finding::new(
+            "no-decryption-secret",
+            kustomization.clone(),
+            format!(
+                "the Kustomization applies {}, names no Secret to decrypt it with, and kustomize-controller has no --sops-age-secret",
+                one_line(file)
+            ),
+        )
+        .hint(format!("add to its spec.decryption: secretRef: {{name: {}}}", ours.name)),
         FluxProblem::OtherSecret {
             kustomization,
             secret,
@@ -178,4 +190,39 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
 
 fn name_of_secret(ours: &SecretName) -> String {
     format!("let its spec.decryption.secretRef.name be {}", ours.name)
+}
+
+/// The controllers, in a line each.
+pub(super) fn controller_facts(found: &Status) -> Vec<String> {
+    let Some(controllers) = &found.controllers else {
+        return vec!["kustomize-controller: cannot tell, kb may not list Deployments".to_owned()];
+    };
+    let facts = controllers.iter().map(|controller| {
+        let version = controller.version.as_deref();
+        let fallback = controller.fallback.as_ref();
+        let fallback = fallback.map(|secret| {
+            format!(", decrypts with the Secret {secret} where a Kustomization names none")
+        });
+        format!(
+            "{}/{} {}{}",
+            controller.namespace,
+            controller.name,
+            version.unwrap_or("of an unknown version"),
+            fallback.unwrap_or_default()
+        )
+    });
+    facts.collect()
+}
+
+/// The commits that are not applied yet.
+pub(super) fn pending(pending: &Pending) -> String {
+    let names = pending.kustomizations.join(", ");
+    let branch = &pending.branch;
+    match pending.count {
+        Some(1) => format!("1 commit of {branch} is not applied yet: {names}"),
+        Some(count) => format!("{count} commits of {branch} are not applied yet: {names}"),
+        None => format!(
+            "cannot tell which commits of {branch} are applied: the applied one is not in this clone: {names}"
+        ),
+    }
 }

@@ -63,12 +63,7 @@ pub(super) fn sections(
         },
         Section {
             name: "Flux",
-            facts: vec![match found.kustomizations {
-                _ if found.flux_unseen => "kb may not list Kustomizations".to_owned(),
-                None => "the cluster knows no Kustomizations".to_owned(),
-                Some(1) => "1 Kustomization".to_owned(),
-                Some(count) => format!("{count} Kustomizations"),
-            }],
+            facts: flux_facts(found),
             problems: found
                 .flux
                 .iter()
@@ -94,6 +89,19 @@ fn cluster_facts(secret: &SecretName, target: &Target, found: &Status) -> Vec<St
     facts
 }
 
+fn flux_facts(found: &Status) -> Vec<String> {
+    let kustomizations = match found.kustomizations {
+        _ if found.flux_unseen => "kb may not list Kustomizations".to_owned(),
+        None => return vec!["the cluster knows no Kustomizations".to_owned()],
+        Some(1) => "1 Kustomization".to_owned(),
+        Some(count) => format!("{count} Kustomizations"),
+    };
+    let mut facts = vec![kustomizations];
+    facts.extend(flux::controller_facts(found));
+    facts.extend(found.pending.iter().map(flux::pending));
+    facts
+}
+
 fn config_fact(config: &SopsConfig) -> String {
     let path = config.path.display();
     match config.rules.len() {
@@ -113,6 +121,7 @@ pub(super) fn remarks(audit: &Audit, found: &Status, sops: &SopsCommand) -> Vec<
     fields
         .chain(unruled.map(|(path, found)| finding::unruled(path, found)))
         .chain(finding::placeholders(audit))
+        .chain(finding::settings(audit))
         .chain(copies)
         .chain(configs)
         .chain(
@@ -153,5 +162,14 @@ pub(super) fn unseen(audit: &Audit, found: &Status) -> Vec<Finding> {
         )
         .hint("ask for a Role with the verb get on it")
     });
-    files.chain(unopened).chain(flux).chain(secrets).collect()
+    let fallback = found.fallback_unseen.iter().map(|kustomization| {
+        Finding::new(
+            "fallback-unseen",
+            kustomization.clone(),
+            "the Kustomization decrypts and names no Secret, and kb cannot tell which one kustomize-controller takes",
+        )
+        .hint("name it in spec.decryption.secretRef, or ask for a Role with the verb list on deployments.apps")
+    });
+    let unseen = files.chain(unopened).chain(flux).chain(secrets);
+    unseen.chain(fallback).collect()
 }
