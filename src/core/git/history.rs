@@ -38,12 +38,9 @@ impl Git {
     /// [`GitError`]
     pub fn count_commits(&self, known: &str, tip: &str) -> Result<usize, GitError> {
         let range = format!("{known}..{tip}");
-        let output = self.run("rev-list", &["--count", &range, "--"])?;
-        let count = String::from_utf8_lossy(&output.stdout).trim().parse();
-        match count {
-            Ok(count) if output.status.success() => Ok(count),
-            _ => Err(failed("rev-list", &output)),
-        }
+        let count = self.text_of("rev-list", &["--count", &range, "--"])?;
+        let no_number = |_| GitError::said("rev-list", "", "it printed no number");
+        count.trim().parse().map_err(no_number)
     }
 
     /// The content of a file in a commit.
