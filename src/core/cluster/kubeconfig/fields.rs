@@ -49,7 +49,7 @@ impl Fault {
     }
 }
 
-/// The entries of a mapping that are not null.
+/// The entries of a mapping.
 pub(super) struct Fields<'n> {
     document: &'n Document<'n>,
     effort: &'n Effort,
@@ -75,7 +75,6 @@ impl<'n> Fields<'n> {
             _ if node.is_null() => {}
             _ => return Err(Fault::new(node, format!("{what} is not a mapping"))),
         }
-        fields.entries.retain(|_, value| !value.is_null());
         Ok(fields)
     }
 
@@ -114,8 +113,10 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// The value of an entry that is not null.
     fn get(&self, name: &str) -> Option<&'n Node<'n>> {
-        self.entries.get(name).copied()
+        let value = self.entries.get(name).copied();
+        value.filter(|value| !value.is_null())
     }
 
     /// A text; empty if there is none.
@@ -200,7 +201,7 @@ impl<'n> Fields<'n> {
         })
     }
 
-    /// The names of all fields, in order.
+    /// The names of all entries, null ones too, in order.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
         self.entries.keys()
     }

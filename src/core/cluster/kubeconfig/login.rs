@@ -22,7 +22,7 @@ const EXEC_VERSIONS: [&str; 2] = [
     "client.authentication.k8s.io/v1beta1",
 ];
 
-/// Or what is wrong with the entry, without any of its values.
+/// Something of an entry, or what is wrong with it, without any of its values.
 pub(super) type Checked<T> = Result<T, String>;
 
 fn refuse<T>(reason: &str) -> Checked<T> {
