@@ -143,10 +143,8 @@ pub(super) fn log_in(user: &User, has_user_in_url: bool) -> Checked<(AuthInfo, O
     if needs_plugin && user.exec.is_none() && user.auth_provider.is_none() {
         return refuse("it has no credentials");
     }
-    let exec = user
-        .exec
-        .clone()
-        .filter(|_| needs_plugin && !has_user_in_url);
+    // Beside a user in the URL it may still have a certificate.
+    let exec = user.exec.clone().filter(|_| needs_plugin);
     Ok((kubes, exec))
 }
 
