@@ -70,7 +70,7 @@ impl Context {
             Some(Exposure::Unencrypted) => (
                 format!(
                     "the API server {server} is reached without TLS (context \"{context}\"): anyone on the network \
-                     path gets your credentials, and can read and replace the private key"
+                     path can read and replace the private key; as kubectl, kb sends no credentials there"
                 ),
                 Hint::command(
                     "if it has an https:// address:",

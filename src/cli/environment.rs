@@ -28,6 +28,8 @@ pub const HTTPS_PROXY: &str = "HTTPS_PROXY";
 pub const HTTP_PROXY: &str = "HTTP_PROXY";
 /// Hosts to reach without a proxy; the lower-case name counts too.
 pub const NO_PROXY: &str = "NO_PROXY";
+/// Set for a program that a web server runs for a request (CGI).
+pub const REQUEST_METHOD: &str = "REQUEST_METHOD";
 
 /// A directory in memory that is the person's own (XDG base directories).
 pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
@@ -191,21 +193,22 @@ impl Environment {
             self.get(name)
                 .map(|value| value.to_string_lossy().into_owned())
         };
+        let named = named.filter(|path| !path.as_os_str().is_empty());
+        // A KUBECONFIG of separators alone names no file, not the default one either.
+        let default = || match (self.get(KUBECONFIG), self.get(HOME)) {
+            (None, Some(home)) => vec![PathBuf::from(home).join(".kube/config")],
+            _ => self.listed_kubeconfigs(),
+        };
         KubeconfigSource {
-            named: match named {
-                Some(path) => vec![path.clone()],
-                None => self.listed_kubeconfigs(),
-            },
+            files: named.map_or_else(default, |path| vec![path.clone()]),
             must_exist: named.is_some(),
-            default: self
-                .get(HOME)
-                .map(|home| PathBuf::from(home).join(".kube/config")),
             context: context.cloned(),
             in_cluster: pod(KUBERNETES_SERVICE_HOST).zip(pod(KUBERNETES_SERVICE_PORT)),
             proxy: ProxyVariables {
                 https: self.text(HTTPS_PROXY),
                 http: self.text(HTTP_PROXY),
                 no: self.text(NO_PROXY),
+                cgi: self.get(REQUEST_METHOD).is_some(),
             },
             terminal: std::io::stdin().is_terminal(),
             environment: self.variables(),

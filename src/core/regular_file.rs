@@ -55,7 +55,11 @@ fn check_kind(found: &std::fs::Metadata) -> io::Result<()> {
     }
 }
 
-fn check_length(length: u64, most: u64) -> io::Result<()> {
+/// Checks that a file of so many bytes is not larger than `most`.
+///
+/// # Errors
+/// [`ErrorKind::FileTooLarge`]
+pub fn check_length(length: u64, most: u64) -> io::Result<()> {
     if length > most {
         let text = format!("it is larger than {} MiB", most >> 20);
         return Err(io::Error::new(ErrorKind::FileTooLarge, text));

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use testkit::net::{HttpProxy, SocksProxy};
+use testkit::net::{HttpProxy, RequestLog, SocksProxy};
 use testkit::{Kubeconfig, Run, UserKind};
 
 use crate::{CANARY, SECRET, Setup};
@@ -300,17 +300,18 @@ fn an_http_proxy_of_the_kubeconfig_also_with_a_password() {
 }
 
 #[test]
-fn a_socks_proxy_of_the_kubeconfig() {
+fn a_socks_proxy_of_the_kubeconfig_also_with_a_password() {
     let setup = ready("socks");
+    let through = |proxy: &SocksProxy, url: &str| {
+        let kubeconfig = setup.cluster.kubeconfig();
+        assert_decrypts(&setup, &kubeconfig.cluster_field("proxy-url", url));
+        assert_eq!(proxy.targets().len(), 1);
+    };
     let proxy = SocksProxy::start();
-    assert_decrypts(
-        &setup,
-        &setup
-            .cluster
-            .kubeconfig()
-            .cluster_field("proxy-url", proxy.url()),
-    );
-    assert_eq!(proxy.connections(), 1);
+    through(&proxy, &proxy.url());
+    let proxy = SocksProxy::with_password("me", "p@ss:word");
+    let url = format!("socks5://me:p%40ss:word@127.0.0.1:{}", proxy.port());
+    through(&proxy, &url);
 }
 
 /// As for kubectl: the environment's proxy is for servers that are neither on
@@ -382,4 +383,72 @@ fn in_cluster() {
     command.env("KUBERNETES_SERVICE_PORT", setup.cluster.port().to_string());
     let run = setup.world.run(command);
     assert!(run.assert_code(0).out().contains(CANARY));
+}
+
+/// As with kubectl, for anyone on the network path can read them. Whom to act as is no
+/// secret.
+#[test]
+fn no_credentials_are_sent_without_tls() {
+    let setup = ready("without-tls");
+    let log = RequestLog::start();
+    let user = json!({"token": "secret-token", "as": "someone"});
+    let server = format!("http://127.0.0.1:{}", log.port());
+    let kubeconfig = setup.cluster.kubeconfig().user(user);
+    let kubeconfig = kubeconfig.cluster_field("server", server);
+    setup.world.kubeconfig(&kubeconfig.to_yaml());
+    setup.decrypt(&["my-secret.yaml"]).assert_code(1);
+    let asked = log.take().concat();
+    assert!(asked.contains("impersonate-user: someone"), "{asked}");
+    assert!(!asked.contains("secret-token"), "{asked}");
+}
+
+/// A relative directory of the PATH may be in a stranger's repository.
+#[test]
+fn a_plugin_is_not_taken_from_a_relative_directory_of_the_path() {
+    let mut setup = ready("relative");
+    let script = setup.world.script("a-plugin", "#!/bin/sh\ntouch ran\n");
+    std::fs::copy(script, setup.world.path("stray-plugin")).expect("copy");
+    let user = exec(Path::new("stray-plugin"), json!({}));
+    let kubeconfig = setup.cluster.kubeconfig().user(user);
+    setup.world.kubeconfig(&kubeconfig.to_yaml());
+    setup.world.env("PATH", ".::/usr/bin:/bin");
+    let run = setup.secrets(&["key"]);
+    crate::assert_fails(&run, 1, &["stray-plugin", "it is not installed"]);
+    assert!(!setup.world.path("ran").exists());
+}
+
+#[test]
+fn a_pipe_is_read_once_and_one_without_a_writer_can_be_interrupted() {
+    let mut setup = ready("fifo");
+    let pipe = setup.world.tmp().join("fifo");
+    setup.world.tool("mkfifo", [&pipe]).assert_code(0);
+    let twice = std::env::join_paths([&pipe, &pipe]).expect("join");
+    setup.world.env("KUBECONFIG", twice);
+    let text = setup.cluster.kubeconfig().to_yaml();
+    let writer = std::thread::spawn(move || std::fs::write(pipe, text));
+    setup.decrypt(&["my-secret.yaml"]).assert_code(0);
+    writer.join().expect("no panic").expect("written");
+    let waiting = setup
+        .world
+        .spawn(setup.command(&["decrypt", "my-secret.yaml"]));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let pid = waiting.pid().to_string();
+    setup.world.tool("kill", ["-INT", &pid]).assert_code(0);
+    let start = std::time::Instant::now();
+    // It has ended when it only waits to be waited for.
+    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    while !stat().contains(") Z ") {
+        assert!(start.elapsed().as_secs() < 20, "it goes on waiting");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    waiting.kill();
+}
+
+/// No file at all, not even the default one, as for kubectl.
+#[test]
+fn a_kubeconfig_variable_of_separators_alone_names_no_file() {
+    let mut setup = Setup::new("separators");
+    setup.world.env("KUBECONFIG", "::");
+    let run = setup.secrets(&["key"]);
+    crate::assert_fails(&run, 1, &["no kubeconfig: no file is named"]);
 }

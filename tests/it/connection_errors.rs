@@ -25,7 +25,7 @@ fn no_kubeconfig() {
     exit code: 1
     ----- stdout -----
     ----- stderr -----
-    error: no kubeconfig: [HOME]/.kube/config is not there
+    error: no kubeconfig: [HOME]/.kube/config does not exist
     hint: --kubeconfig FILE, or KUBECONFIG=FILE, names the kubeconfig of the cluster
     ");
     let run = world.kb(["k", "secrets", "init", "--kubeconfig", "nowhere"]);
@@ -66,19 +66,19 @@ fn a_kubeconfig_that_does_not_hold_together() {
         ),
         (
             whole().cluster_field("server", "127.0.0.1").to_yaml(),
-            "is no URL that begins with https:// or http://",
+            "cluster \"test\": its server is not a URL that begins with https:// or http://",
         ),
         (
             whole()
                 .cluster_field("certificate-authority-data", "AAAA")
                 .to_yaml(),
-            "no certificate",
+            "no valid certificate",
         ),
         (
             whole()
                 .cluster_field("certificate-authority-data", "%")
                 .to_yaml(),
-            "does not load",
+            "certificate-authority-data is not base64",
         ),
         (
             whole()
@@ -94,6 +94,12 @@ fn a_kubeconfig_that_does_not_hold_together() {
         (
             whole()
                 .user(json!({"client-certificate-data": "AAAA"}))
+                .to_yaml(),
+            "it has a client certificate without client-key-data or client-key",
+        ),
+        (
+            whole()
+                .user(json!({"client-certificate-data": "AAAA", "client-key-data": "AAAA"}))
                 .to_yaml(),
             "do not load",
         ),
@@ -186,7 +192,11 @@ fn a_proxy_that_stays_silent() {
         .kubeconfig()
         .cluster_field("proxy-url", "ftp://me:pass@127.0.0.1:1");
     let run = decrypt_with(&setup, &kubeconfig.to_yaml(), &[]);
-    assert_fails(&run, 1, &["the proxy-url in the kubeconfig", "socks5://"]);
+    assert_fails(
+        &run,
+        1,
+        &["cluster \"test\": proxy-url is not a URL", "socks5://"],
+    );
     assert!(!run.err().contains("pass"), "{}", run.err());
 }
 
@@ -209,7 +219,7 @@ fn a_certificate_that_is_not_trusted() {
     ----- stderr -----
     error: the certificate of the API server https://127.0.0.1:[PORT] is not trusted: no authority that is trusted issued it
     hint: certificate-authority must name who issued it, and server a host it is for
-    hint: to see what stands in the kubeconfig, such as its server: kubectl config view
+    hint: to see the kubeconfig, such as its server: kubectl config view
     ");
 }
 
@@ -231,13 +241,13 @@ fn credentials_that_are_not_accepted() {
     hint: log in again with the tool that wrote the kubeconfig
     hint: then try: kubectl auth whoami
     "#);
-    // No user at all is anonymous.
+    // kubectl asks for a password on the terminal, which no API server accepts any more.
     let run = decrypt_with(
         &setup,
         &setup.cluster.kubeconfig().user(json!({})).to_yaml(),
         &[],
     );
-    assert_fails(&run, 1, &["system:anonymous", "cannot get"]);
+    assert_fails(&run, 1, &["user \"test\": it has no credentials"]);
 }
 
 #[test]
@@ -272,7 +282,7 @@ fn an_exec_plugin_that_fails_says_why_and_leaks_nothing() {
     let run = decrypt_with(
         &setup,
         &with(
-            json!({"apiVersion": api, "command": "no-such-plugin", "installHint": "brew install no-such-plugin"}),
+            json!({"apiVersion": api, "command": "no-such-plugin", "interactiveMode": "Never", "installHint": "brew install no-such-plugin"}),
         ),
         &[],
     );
@@ -390,7 +400,7 @@ fn a_token_that_is_none_is_told() {
         assert_fails(
             &run,
             1,
-            &["the token of context \"test\" does not load", "a line end"],
+            &["config:", "user \"test\": its token", "a line end"],
         );
     }
 }
@@ -402,6 +412,6 @@ fn a_proxy_variable_that_is_no_url_is_told_and_not_gone_around() {
     setup.world.env("HTTPS_PROXY", "ftp://user:pass@proxy");
     let kubeconfig = setup.cluster.kubeconfig().cluster_field("server", server);
     let run = decrypt_with(&setup, &kubeconfig.to_yaml(), &[]);
-    assert_fails(&run, 1, &["HTTPS_PROXY is no URL that begins with"]);
+    assert_fails(&run, 1, &["HTTPS_PROXY is not a URL that begins with"]);
     assert!(!run.err().contains("pass"), "{}", run.err());
 }

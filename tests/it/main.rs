@@ -30,6 +30,7 @@ mod init_import;
 mod init_picker;
 mod init_replace;
 mod init_rules;
+mod kubeconfigs;
 mod limits;
 mod programs;
 mod prune;

@@ -2,7 +2,9 @@
 
 use super::{Failure, Program};
 use crate::cli::options::quoted;
-use crate::core::cluster::{ClusterError, KubeconfigError, PluginError, PluginFailure, Request};
+use crate::core::cluster::{
+    ClusterError, KubeconfigError, PluginError, PluginFailure, ProxyError, Request,
+};
 use crate::core::excerpt::excerpt;
 
 const LOG_IN_AGAIN: &str = "log in again with the tool that wrote the kubeconfig";
@@ -28,13 +30,13 @@ impl From<KubeconfigError> for Failure {
                     quoted(&cluster)
                 ),
             ),
-            KubeconfigError::Parse { .. }
-            | KubeconfigError::Merge { .. }
-            | KubeconfigError::NoServer { .. }
-            | KubeconfigError::NoUser { .. }
-            | KubeconfigError::Token { .. }
-            | KubeconfigError::CertificateAuthority { .. }
-            | KubeconfigError::Url { .. } => failure.view_config(),
+            KubeconfigError::Parse { .. } | KubeconfigError::Entry { .. } => failure.view_config(),
+            KubeconfigError::Proxy(ProxyError::Url { variable }) => {
+                failure.hint(format!("{variable}=http://HOST:PORT, or unset {variable}"))
+            }
+            KubeconfigError::Proxy(ProxyError::Cgi) => {
+                failure.hint("proxy-url in the kubeconfig names a proxy")
+            }
             KubeconfigError::InCluster { .. } => failure
                 .hint("the pod needs a service account token: automountServiceAccountToken: true"),
         }
@@ -43,7 +45,7 @@ impl From<KubeconfigError> for Failure {
 
 impl Failure {
     fn view_config(self) -> Self {
-        let purpose = "to see what stands in the kubeconfig, such as its server:";
+        let purpose = "to see the kubeconfig, such as its server:";
         self.hint_command(purpose, Program::Kubectl, "config view")
     }
 }
@@ -120,12 +122,10 @@ fn missing_right(request: &Request) -> String {
 fn plugin_hint(failure: Failure, plugin: &PluginFailure) -> Failure {
     let command = &plugin.command;
     match &plugin.source {
-        PluginError::NotInstalled {
-            install_hint: Some(hint),
-        } => failure.hint(excerpt(hint)),
-        PluginError::NotInstalled { install_hint: None } => {
+        PluginError::NotInstalled { install_hint } if install_hint.is_empty() => {
             failure.hint(format!("install {command}, or put it on the PATH"))
         }
+        PluginError::NotInstalled { install_hint } => failure.hint(excerpt(install_hint)),
         PluginError::Start(_) => {
             failure.hint(format!("ls -l shows whether {command} is executable"))
         }

@@ -11,11 +11,11 @@ use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ConfigExt};
-use percent_encoding::percent_decode_str;
+use secrecy::ExposeSecret;
 use tower::{ServiceBuilder, ServiceExt};
 
 use super::error::ClusterError;
-use super::kubeconfig::Target;
+use super::kubeconfig::{Target, user_in};
 use super::resolver::Resolver;
 use super::retry::Retry;
 
@@ -58,8 +58,13 @@ fn connect(config: &kube::Config, limit: Option<Duration>) -> kube::Result<kube:
         return client(config, tls, limit);
     };
     match proxy.scheme_str() {
-        Some("socks5") => {
-            let socks = SocksV5::new(proxy, tcp);
+        // Both leave looking up names to the proxy, as in Go.
+        Some("socks5" | "socks5h") => {
+            let user = user_in(&proxy);
+            let mut socks = SocksV5::new(proxy, tcp);
+            if let Some((name, password)) = user {
+                socks = socks.with_auth(name, password.expose_secret().to_owned());
+            }
             let tls = config.rustls_https_connector_with_connector(socks)?;
             client(config, tls, limit)
         }
@@ -80,11 +85,8 @@ fn connect(config: &kube::Config, limit: Option<Duration>) -> kube::Result<kube:
 /// A connection through an HTTP proxy, with the user and the password of its URL.
 fn tunnel<C>(proxy: &Uri, connector: C) -> Tunnel<C> {
     let tunnel = Tunnel::new(proxy.clone(), connector);
-    let authority = proxy.authority().map(|authority| authority.as_str());
-    let user = authority.and_then(|authority| authority.rsplit_once('@'));
-    let header = user.and_then(|(user, _)| {
-        // http::Uri leaves the escapes in.
-        let user: Vec<u8> = percent_decode_str(user).collect();
+    let header = user_in(proxy).and_then(|(name, password)| {
+        let user = format!("{name}:{}", password.expose_secret());
         let mut header = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(user))).ok()?;
         header.set_sensitive(true);
         Some(header)

@@ -9,22 +9,21 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is what runs the plugins")]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kube::config::{ExecConfig, ExecInteractiveMode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::kubeconfig::Target;
-use super::user::bearer;
+use super::kubeconfig::{Exec, Target, bearer};
 use crate::core::process_tree;
 use crate::core::yaml;
 
@@ -44,8 +43,8 @@ pub enum PluginError {
     /// The program is not there.
     #[error("it is not installed")]
     NotInstalled {
-        /// The kubeconfig's `installHint`.
-        install_hint: Option<String>,
+        /// The kubeconfig's `installHint`; empty if there is none.
+        install_hint: String,
     },
     /// The program could not be started for another reason.
     #[error("it cannot be started")]
@@ -71,7 +70,10 @@ pub enum PluginError {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ExecCredential {
+    api_version: String,
+    kind: String,
     status: Option<Status>,
 }
 
@@ -93,61 +95,68 @@ pub struct PluginFailure {
     pub source: PluginError,
 }
 
-/// Runs the plugin of `target`, if it has one and no other credentials, and
-/// puts its answer in the plugin's place.
+/// Runs the plugin of `target`, if its login needs one, and puts its answer in the plugin's
+/// place.
 pub(super) fn resolve(target: &mut Target) -> Result<(), PluginFailure> {
-    let user = &mut target.config.auth_info;
-    let other = user.token.is_some() || user.auth_provider.is_some();
-    let Some(exec) = user.exec.take().filter(|_| !other) else {
+    let Some(exec) = target.exec.take() else {
         return Ok(());
     };
     let failed = |source| PluginFailure {
-        command: exec.command.clone().unwrap_or_default(),
+        command: exec.command.clone(),
         source,
     };
     let status = run(&exec, target.terminal, &target.environment).map_err(failed)?;
+    let user = &mut target.config.auth_info;
     let token = status
         .token
-        .as_ref()
-        .map_or("", ExposeSecret::expose_secret);
-    user.token = bearer(token).map_err(|_| failed(PluginError::Answer))?;
-    if let (Some(certificate), Some(key)) = (status.client_certificate_data, status.client_key_data)
-    {
-        // The plugin answers in PEM; a kubeconfig holds base64 of PEM.
-        user.client_certificate_data = Some(STANDARD.encode(certificate));
-        user.client_key_data = Some(SecretString::from(STANDARD.encode(key.expose_secret())));
-    } else if user.token.is_none() {
-        return Err(failed(PluginError::Answer));
+        .filter(|token| !token.expose_secret().is_empty());
+    let token = token.map(|token| bearer(token.expose_secret())).transpose();
+    user.token = token.map_err(|_| failed(PluginError::Answer))?;
+    let certificate = status.client_certificate_data.unwrap_or_default();
+    let key = status.client_key_data.unwrap_or_default();
+    match (certificate.is_empty(), key.expose_secret().is_empty()) {
+        (false, false) => {
+            // The plugin answers in PEM; a kubeconfig contains base64 of PEM.
+            user.client_certificate_data = Some(STANDARD.encode(certificate));
+            let key = STANDARD.encode(key.expose_secret());
+            user.client_key_data = Some(SecretString::from(key));
+            Ok(())
+        }
+        (true, true) if user.token.is_some() => Ok(()),
+        _ => Err(failed(PluginError::Answer)),
     }
-    Ok(())
 }
 
 fn run(
-    exec: &ExecConfig,
+    exec: &Exec,
     terminal: bool,
     environment: &[(OsString, OsString)],
 ) -> Result<Status, PluginError> {
     // An interactive plugin may use the terminal, but never swallows a stdin
     // that somebody pipes into kb.
-    let interactive = match exec.interactive_mode {
-        Some(ExecInteractiveMode::Never) => false,
-        Some(ExecInteractiveMode::Always) if !terminal => return Err(PluginError::NoTerminal),
-        Some(ExecInteractiveMode::Always | ExecInteractiveMode::IfAvailable) | None => terminal,
+    let interactive = match exec.interactive_mode.as_str() {
+        "Never" => false,
+        "Always" if !terminal => return Err(PluginError::NoTerminal),
+        _ => terminal,
     };
     let mut spec = serde_json::json!({ "interactive": interactive });
-    if let Some(cluster) = exec.cluster.as_ref().filter(|_| exec.provide_cluster_info) {
-        spec["cluster"] = serde_json::to_value(cluster).unwrap_or_default();
+    if let Some(cluster) = &exec.cluster {
+        spec["cluster"] = cluster.clone();
     }
     let info = serde_json::json!({
         "apiVersion": exec.api_version,
         "kind": "ExecCredential",
         "spec": spec,
     });
-    let mut command = Command::new(exec.command.as_deref().unwrap_or_default());
+    let not_installed = || PluginError::NotInstalled {
+        install_hint: exec.install_hint.clone(),
+    };
+    let mut command = Command::new(find(&exec.command, environment).ok_or_else(not_installed)?);
     command
-        .args(exec.args.iter().flatten())
+        .args(&exec.args)
         .env_clear()
         .envs(environment.iter().map(|(name, value)| (name, value)))
+        .envs(exec.env.iter().map(|(name, value)| (name, value)))
         .env("KUBERNETES_EXEC_INFO", info.to_string())
         .stdin(if interactive {
             Stdio::inherit()
@@ -157,19 +166,12 @@ fn run(
         .stdout(Stdio::piped())
         // As with kubectl, so that "open this page and enter the code" is seen.
         .stderr(Stdio::inherit());
-    for variable in exec.env.iter().flatten() {
-        if let (Some(name), Some(value)) = (variable.get("name"), variable.get("value")) {
-            command.env(name, value);
-        }
-    }
     let limit = match terminal {
         true => LIMIT_ON_TERMINAL,
         false => LIMIT,
     };
     let mut child = command.spawn().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => PluginError::NotInstalled {
-            install_hint: exec.install_hint.clone(),
-        },
+        io::ErrorKind::NotFound => not_installed(),
         _ => PluginError::Start(error),
     })?;
     let answer = answer_of(&mut child, limit);
@@ -177,7 +179,23 @@ fn run(
         process_tree::end(&mut child);
     }
     let credential = parse(&answer?).ok_or(PluginError::Answer)?;
+    if credential.kind != "ExecCredential" || credential.api_version != exec.api_version {
+        return Err(PluginError::Answer);
+    }
     credential.status.ok_or(PluginError::Answer)
+}
+
+/// The program of a plugin. As in Go (`exec.ErrDot`) a directory of the `PATH` that is
+/// relative does not count: it may be a stranger's repository.
+fn find(command: &str, environment: &[(OsString, OsString)]) -> Option<PathBuf> {
+    if command.contains('/') {
+        return Some(command.into());
+    }
+    let path = environment.iter().find(|(name, _)| name == "PATH");
+    let path = path.map_or(OsStr::new(""), |(_, path)| path);
+    let absolute = std::env::split_paths(path).filter(|directory| directory.is_absolute());
+    let absolute = std::env::join_paths(absolute).ok()?;
+    which::which_in(command, Some(absolute), Path::new("/")).ok()
 }
 
 /// Reads an answer: JSON, or the first document of YAML, which client-go's codec takes too
@@ -237,13 +255,20 @@ mod tests {
             Some(token.expose_secret().to_owned())
         };
         for answer in [
-            r#"{"kind": "ExecCredential", "status": {"token": "t"}}"#,
-            "kind: ExecCredential\nstatus:\n  token: t\n",
-            "# cached\n---\nstatus: {token: t}\n---\nstatus: {token: other}\n",
+            r#"{"apiVersion": "v", "kind": "ExecCredential", "status": {"token": "t"}}"#,
+            "apiVersion: v\nkind: ExecCredential\nstatus:\n  token: t\n",
+            "# cached\n---\n{apiVersion: v, kind: k, status: {token: t}}\n---\nstatus: {token: other}\n",
         ] {
             assert_eq!(token(answer).as_deref(), Some("t"), "{answer}");
         }
-        for answer in ["", "error", "[]", "status: {token: [t]}", "status: {"] {
+        for answer in [
+            "",
+            "error",
+            "[]",
+            "status: {token: t}",
+            "{apiVersion: v, kind: k, status: {token: [t]}}",
+            "status: {",
+        ] {
             assert_eq!(token(answer), None, "{answer}");
         }
     }

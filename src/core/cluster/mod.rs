@@ -1,6 +1,6 @@
 //! The Kubernetes API server, by way of kube. Nothing else talks to it.
 //!
-//! [`kubeconfig`] finds out where the server is and who asks, `exec_plugin` runs
+//! [`kubeconfig`] finds out where the server is and who asks, `proxy` which proxy leads to it, `exec_plugin` runs
 //! a credential plugin once, `client` opens the connection, `resolver` looks up names for it,
 //! `retry` waits where the server asks for it, and [`Cluster`] has the few requests that kb
 //! makes.
@@ -15,7 +15,6 @@ mod proxy;
 mod resolver;
 mod retry;
 mod stored_secret;
-mod user;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,9 +31,8 @@ pub use error::{ClusterError, Request};
 pub use exec_plugin::{PluginError, PluginFailure};
 pub use kubeconfig::{ContextChoice, Exposure, KubeconfigError, KubeconfigSource, Target};
 pub use kustomization::{GIT_SOURCE, Kustomization, Source};
-pub use proxy::ProxyVariables;
+pub use proxy::{ProxyError, ProxyVariables};
 pub use stored_secret::StoredSecret;
-pub use user::TokenError;
 
 /// A Secret's place in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

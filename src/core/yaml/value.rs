@@ -42,6 +42,21 @@ impl<'t> Node<'t> {
         })
     }
 
+    /// What it stands for if it is one of the words that are truth values in YAML 1.1 and
+    /// texts in YAML 1.2, such as `yes` without quotes.
+    pub fn old_boolean(&self) -> Option<bool> {
+        match &self.kind {
+            Kind::Scalar { style, value } if *style == ScalarStyle::Plain && self.tag.is_none() => {
+                match &**value {
+                    "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+                    "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// The length of a scalar's text, in bytes; 0 of anything else.
     pub fn length(&self) -> usize {
         match &self.kind {
@@ -90,17 +105,38 @@ impl<'t> Document<'t> {
         self.unfolded(EqualKeys::LastCounts, effort)
     }
 
+    /// A node of the document as plain data, as [`Self::to_value_as_go`].
+    ///
+    /// # Errors
+    /// As for [`Self::to_value_as_go`].
+    pub fn node_to_value_as_go(
+        &self,
+        node: &Node<'t>,
+        effort: &Effort,
+    ) -> Result<Value, NotParsed> {
+        self.unfolded_node(node, EqualKeys::LastCounts, effort)
+    }
+
     fn unfolded(&self, equal_keys: EqualKeys, effort: &Effort) -> Result<Value, NotParsed> {
+        let root = self.root.as_ref();
+        root.map_or(Ok(Value::Null), |root| {
+            self.unfolded_node(root, equal_keys, effort)
+        })
+    }
+
+    fn unfolded_node(
+        &self,
+        node: &Node<'t>,
+        equal_keys: EqualKeys,
+        effort: &Effort,
+    ) -> Result<Value, NotParsed> {
         let mut unfolding = Unfolding {
             document: self,
             equal_keys,
             effort,
             depth: 0,
         };
-        match &self.root {
-            Some(root) => unfolding.value(root),
-            None => Ok(Value::Null),
-        }
+        unfolding.value(node)
     }
 }
 

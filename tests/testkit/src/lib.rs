@@ -12,6 +12,7 @@
 
 mod client;
 mod cluster;
+pub mod generated;
 mod kubeconfig;
 pub mod net;
 mod pki;

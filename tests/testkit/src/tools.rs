@@ -76,8 +76,19 @@ impl Tools {
             .clone()
     }
 
-    /// kubectl, which only the benchmark's peer pipeline needs: it is looked
-    /// for, and if need be built, when it is first asked for.
+    /// A program that says which proxy Go takes; it comes from the cache alone.
+    ///
+    /// # Panics
+    /// As [`Tools::get`].
+    pub fn proxy() -> PathBuf {
+        static PROXY: OnceLock<PathBuf> = OnceLock::new();
+        PROXY
+            .get_or_init(|| Places::from_env().locate(Tool::Proxy))
+            .clone()
+    }
+
+    /// kubectl, the judge of kubeconfigs and manifests. It comes from the cache alone, where
+    /// it is built when it is first asked for.
     ///
     /// # Panics
     /// As [`Tools::get`].

@@ -12,6 +12,8 @@ pub(super) enum Tool {
     KubeApiserver,
     Kubectl,
     KustomizeController,
+    /// A program of the tests' own.
+    Proxy,
 }
 
 /// How a program is recognized and built.
@@ -100,6 +102,14 @@ impl Tool {
                 package: "github.com/fluxcd/kustomize-controller",
                 version_args: &["--help"],
                 cold_build: "9 minutes",
+            },
+            Self::Proxy => &Recipe {
+                binary: "proxy",
+                folder: "proxy",
+                module: "golang.org/x/net",
+                package: ".",
+                version_args: &[],
+                cold_build: "10 seconds",
             },
         }
     }

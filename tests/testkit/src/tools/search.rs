@@ -109,11 +109,15 @@ fn is_fit(tool: Tool, file: &Path) -> bool {
             .is_some_and(|version| version >= OLDEST_SOPS),
         // A newer one is no judge in its place.
         Tool::OldestSops => false,
+        // Another version may read a kubeconfig differently, and some are wrappers that send
+        // requests of their own.
+        Tool::Kubectl => false,
+        // What others call so is something else.
+        Tool::Proxy => false,
         Tool::Age
         | Tool::AgeKeygen
         | Tool::Etcd
         | Tool::KubeApiserver
-        | Tool::Kubectl
         | Tool::KustomizeController => true,
     }
 }
