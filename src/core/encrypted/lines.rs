@@ -65,6 +65,7 @@ pub(super) fn read_dotenv(text: &str) -> Contents<'_> {
         values.push(Value {
             path,
             range: range.end - value.len()..range.end,
+            is_plain: true,
             scalar: with_line_ends(value),
         });
     }
@@ -141,6 +142,7 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
                     Some(path) => document.metadata.push(Value {
                         path,
                         range: value.range,
+                        is_plain: true,
                         scalar: with_line_ends(value.text),
                     }),
                     None => may_split_readers = true,
@@ -152,6 +154,7 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
                         Segment::Key(key.to_owned()),
                     ]),
                     range: value.range,
+                    is_plain: true,
                     scalar: Scalar::Text(value.text),
                 });
             }
