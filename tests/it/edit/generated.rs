@@ -278,6 +278,10 @@ impl Text {
             if is_ini && rng.u8(..6) == 0 {
                 value = format!("`{}`", value.replace('`', ""));
             }
+            if is_ini {
+                // sops prints three of them without quotes, where they open a long text.
+                value = value.replace("\"\"\"", "\"x\"");
+            }
             let written = if is_ini {
                 value.trim().to_owned()
             } else {
