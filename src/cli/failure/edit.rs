@@ -15,6 +15,9 @@ use crate::core::private_dir::PlaceError;
 use crate::core::replace::ReplaceError;
 use crate::core::sops::SopsError;
 
+/// How a text is saved without a person.
+const PIPE: &str = "to pipe a text in: EDITOR='cp /dev/stdin' kb k secrets edit PATH";
+
 impl From<EditError> for Failure {
     fn from(error: EditError) -> Self {
         let failure = Self::from_error(&error);
@@ -98,6 +101,12 @@ impl From<EditError> for Failure {
                 quoted(&path.ancestors().nth(3).unwrap_or(&path).to_string_lossy())
             )),
             EditError::GivenUp { .. } => failure.hint("edit it again, or leave it as it is"),
+            EditError::NotRead { .. } => failure
+                .hint(PIPE)
+                .hint("if nothing was to be piped in, take stdin away: </dev/null"),
+            EditError::MacNotFixed { .. } => failure.hint(
+                "to fix it, save the text in the editor; if your editor writes only changed text, change it first",
+            ),
             EditError::Stopped => failure.hint("edit it again"),
             EditError::Gone { .. } => failure
                 .hint("the file is as it was; $EDITOR chooses another editor"),
@@ -177,6 +186,7 @@ impl From<EditorError> for Failure {
     fn from(error: EditorError) -> Self {
         let failure = Self::from_error(&error);
         match error {
+            EditorError::NoTerminal => failure.hint(PIPE),
             EditorError::None => failure.hint("export EDITOR=nano, or another one that is there"),
             EditorError::Quotes { variable } => {
                 failure.hint(format!("such as: export {variable}='code --wait'"))

@@ -114,6 +114,18 @@ pub enum EditError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The text was closed as it was, and what stdin holds was not read.
+    #[error("nothing was saved: the editor did not read what was piped in for {}", .path.display())]
+    NotRead {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The text was closed as it was, and its MAC is as wrong as before.
+    #[error("nothing was saved: the MAC of {} still does not match", .path.display())]
+    MacNotFixed {
+        /// The file.
+        path: PathBuf,
+    },
     /// kb got a signal to stop.
     #[error("kb was stopped by a signal: nothing was saved")]
     Stopped,

@@ -6,6 +6,9 @@
 //! | `session` | one edit, in rounds of the editor |
 //! | `open` | how it begins: keys, plaintext, private directory |
 //! | `save` | how it ends: checked, encrypted, the file replaced |
+//! | `compare` | what sops would save otherwise than it was typed |
+//! | `throwaway` | opens what sops makes of a text for other people |
+//! | `objection` | why a text was refused, in words that repeat nothing of it |
 //! | `check` | what is wrong with a text as it was typed, and as sops encrypted it |
 //! | `keep` | what is typed and not saved: made a draft |
 //! | `unsaved` | drafts, and what killed runs have left in memory |
@@ -14,14 +17,17 @@
 //! | `error` | what can stop it |
 
 mod check;
+mod compare;
 mod error;
 mod keep;
+mod objection;
 mod open;
 mod save;
 mod session;
 mod swap;
 mod target;
 mod text;
+mod throwaway;
 mod unsaved;
 
 pub use error::{EditError, Kept, KeptPlace};
@@ -32,6 +38,7 @@ pub use unsaved::{Adopted, Unsaved, adopt, check_nothing_waits, unsaved};
 
 use std::path::{Path, PathBuf};
 
+use super::encrypted::Format;
 use super::private_dir::{self, Places};
 
 /// Whether another run of kb edits the file at `path` now.
@@ -44,4 +51,12 @@ pub fn is_open_elsewhere(path: &Path, places: &Places) -> bool {
 /// that are there.
 pub fn identity(path: &Path) -> PathBuf {
     target::identity(path)
+}
+
+/// What would be saved otherwise than it was typed, each in words that name keys and no
+/// values. `saved` is what sops prints of the encrypted text, `shown` what the editor showed
+/// before anything was typed.
+pub fn differences(format: Format, typed: &[u8], saved: &[u8], shown: &[u8]) -> Vec<String> {
+    let found = compare::differences(format, typed, saved, shown);
+    found.iter().map(ToString::to_string).collect()
 }

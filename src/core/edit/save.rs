@@ -3,15 +3,18 @@
 
 use std::borrow::Cow;
 
-use secrecy::{ExposeSecret, SecretBox, SecretString};
+use secrecy::{ExposeSecret, SecretBox};
 
 use super::EditError;
 use super::check::{self, Problem};
+use super::compare;
+use super::objection::Objection;
 use super::target::{Kind, Target};
 use super::text::is_only_comments;
+use super::throwaway::Trial;
 use crate::core::data_key::{DataKey, Opener};
 use crate::core::decrypt::{self, DecryptError};
-use crate::core::encrypted::{EncryptedFile, Format, KeyPolicy, Recipients, Verified};
+use crate::core::encrypted::{EncryptedFile, KeyPolicy, Recipients, Verified};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::Recipient;
 use crate::core::private_dir::PrivateDir;
@@ -37,13 +40,6 @@ pub(super) enum Trouble {
     Other(EditError),
 }
 
-/// A text that sops or the cluster would not take.
-pub(super) struct Objection {
-    pub(super) problem: Problem,
-    /// More, which may repeat the text; for the editor only.
-    pub(super) said: Option<SecretString>,
-}
-
 impl<E: Into<EditError>> From<E> for Trouble {
     fn from(error: E) -> Self {
         Self::Other(error.into())
@@ -52,10 +48,7 @@ impl<E: Into<EditError>> From<E> for Trouble {
 
 impl From<Problem> for Trouble {
     fn from(problem: Problem) -> Self {
-        Self::Text(Objection {
-            problem,
-            said: None,
-        })
+        Self::Text(problem.into())
     }
 }
 
@@ -65,6 +58,8 @@ pub(super) struct Saving<'a> {
     /// The cluster's keys, where one of them opens the file.
     pub(super) keys: Option<&'a ClusterKeys>,
     pub(super) target: &'a Target,
+    /// The plaintext of the file as the editor has shown it.
+    pub(super) original: &'a SecretBox<Vec<u8>>,
     pub(super) directory: &'a PrivateDir,
     pub(super) watch: &'a mut Watch,
     pub(super) ignore_mac: bool,
@@ -96,7 +91,16 @@ impl Saving<'_> {
         let wrong_keys = || EditError::WrongKeys { path: path.clone() };
         let file = EncryptedFile::parse(path, &encrypted).map_err(|_| wrong_keys())?;
         let recipients = file.metadata.recipients();
-        self.check_that_it_opens(&encrypted, &file)?;
+        let saved = self.decrypt_again(text, &encrypted, &file)?;
+        let differences = compare::differences(
+            format,
+            text.expose_secret(),
+            saved.expose_secret(),
+            self.original.expose_secret(),
+        );
+        if !differences.is_empty() {
+            return Err(Trouble::Text(differences.into()));
+        }
         if !self.is_for_expected(&file) {
             return Err(wrong_keys().into());
         }
@@ -110,17 +114,37 @@ impl Saving<'_> {
         })
     }
 
+    /// What sops prints of the encrypted text.
+    ///
     /// A file that sops has made and does not open again must not take the place of
     /// one that it does: sops 3.13.2 computes a wrong MAC for comments in a list
     /// (getsops/sops#2243). A person's own key may not be at hand, or ask for its
-    /// passphrase once more: their files are not looked at.
-    fn check_that_it_opens(&self, encrypted: &[u8], file: &EncryptedFile) -> Result<(), Trouble> {
+    /// passphrase once more: for their files a copy is opened.
+    fn decrypt_again(
+        &mut self,
+        text: &SecretBox<Vec<u8>>,
+        encrypted: &[u8],
+        file: &EncryptedFile,
+    ) -> Result<SecretBox<Vec<u8>>, Trouble> {
+        let path = &self.target.path;
         let Some(keys) = self.keys else {
-            return Ok(());
+            let (selection, mac_only_encrypted) = self.target.selection();
+            let trial = Trial {
+                file: path,
+                format: self.target.format(),
+                text,
+                selection,
+                mac_only_encrypted,
+            };
+            return match trial.decrypted(self.sops, self.watch) {
+                Err(SopsError::MacMismatch { .. }) => Err(wrong_mac()),
+                Err(SopsError::Stopped) => Err(EditError::Stopped.into()),
+                decrypted => Ok(decrypted?),
+            };
         };
         let rule = self.target.allowed_readers(self.keep_readers);
         let request = decrypt::Request {
-            path: &self.target.path,
+            path,
             file,
             content: encrypted,
             rule: rule.as_ref(),
@@ -129,15 +153,14 @@ impl Saving<'_> {
             ignore_mac: false,
         };
         match request.open(Some(keys), self.sops) {
-            Ok(_) => Ok(()),
+            Ok(decrypted) => Ok(decrypted.plaintext),
             Err(
                 DecryptError::WrongBySops { .. }
                 | DecryptError::Sops(SopsError::MacMismatch { .. }),
             ) => Err(wrong_mac()),
-            Err(DecryptError::Sops(SopsError::NoKey { .. })) => Err(EditError::NotOpened {
-                path: self.target.path.clone(),
+            Err(DecryptError::Sops(SopsError::NoKey { .. })) => {
+                Err(EditError::NotOpened { path: path.clone() }.into())
             }
-            .into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -259,7 +282,7 @@ impl Saving<'_> {
         };
         encrypted.map_err(|error| match error {
             SopsError::Refused { said, .. } => {
-                Trouble::Text(refusal(self.target.format(), text, said))
+                Trouble::Text(Objection::of_refusal(self.target.format(), text, said))
             }
             SopsError::Stopped => EditError::Stopped.into(),
             error => error.into(),
@@ -273,25 +296,4 @@ fn wrong_mac() -> Trouble {
         "this sops could not open it again: it computes another MAC for comments in a list. Remove those comments, or install a newer sops",
     )
     .into()
-}
-
-/// What sops refused, with the place if kb can tell it.
-fn refusal(format: Format, text: &SecretBox<Vec<u8>>, said: SecretString) -> Objection {
-    let unplaced = || Problem::new(format!("sops does not take it for {}", name_of(format)));
-    let found = check::reason_for_refusal(format, text.expose_secret());
-    Objection {
-        problem: found.unwrap_or_else(unplaced),
-        said: Some(said),
-    }
-}
-
-/// What a file of this format is called.
-fn name_of(format: Format) -> &'static str {
-    match format {
-        Format::Yaml => "YAML",
-        Format::Json => "JSON",
-        Format::Dotenv => "a dotenv file",
-        Format::Ini => "an ini file",
-        Format::Binary => "a binary file",
-    }
 }

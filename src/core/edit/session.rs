@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::EditError;
-use super::save::{Objection, Saved, Saving, Trouble};
+use super::objection::Objection;
+use super::save::{Saved, Saving, Trouble};
 use super::swap;
 use super::target::Target;
 use super::text::{Comments, is_blank, lines_moved};
@@ -219,6 +220,12 @@ impl<'a> Session<'a> {
                 false => Round::Emptied,
             });
         }
+        // Refused once more, it would come back for ever.
+        if let Some(reason) = self.objection.clone()
+            && text.expose_secret() == self.comments.without(&self.shown).expose_secret()
+        {
+            return Err(self.keep(EditError::GivenUp { reason }));
+        }
         let as_it_was = text.expose_secret() == self.original.expose_secret();
         let text = match (as_it_was, self.repaired(&text)) {
             (false, _) => text,
@@ -232,6 +239,7 @@ impl<'a> Session<'a> {
             sops: self.sops,
             keys: self.keys.as_ref(),
             target: &self.target,
+            original: &self.original,
             directory: &self.directory,
             watch: &mut self.watch,
             ignore_mac: self.ignore_mac,
@@ -287,30 +295,29 @@ impl<'a> Session<'a> {
         objection: Objection,
     ) -> Result<Round<'a>, EditError> {
         self.rounds += 1;
-        let Objection { problem, said } = objection;
-        self.objection = Some(problem.to_string());
+        let reason = objection.words(0);
+        self.objection = Some(reason.clone());
         if self.rounds >= MOST_ROUNDS {
-            let reason = problem.to_string();
             // It is as it was shown, for `keep`.
             self.shown = SecretBox::new(Box::new(text.expose_secret().clone()));
             return Err(self.keep(EditError::GivenUp { reason }));
         }
         let format = self.target.format();
-        let said = said.as_ref().map(ExposeSecret::expose_secret);
+        let said = objection.said.as_ref().map(ExposeSecret::expose_secret);
         let said = said.unwrap_or_default();
         // The comments move the lines of the text down.
         let above = match Comments::exist_in(format) {
-            true => 2 + said.lines().count(),
+            true => objection.lines() + said.lines().count() + 1,
             false => 0,
         };
-        let moved = problem.moved_down(above);
+        let moved = objection.words(above);
         let said = lines_moved(said, above);
-        self.comments = Comments::not_saved(format, &moved.to_string(), &said);
+        self.comments = Comments::not_saved(format, &moved, &said);
         if let Err(error) = self.show(self.comments.above(text)) {
             return Err(self.keep(error));
         }
         let reason = Reason {
-            words: moved.to_string(),
+            words: moved,
             is_in_text: above > 0,
         };
         Ok(Round::Again(reason, Box::new(self)))

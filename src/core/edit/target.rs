@@ -287,6 +287,24 @@ impl Target {
         }
     }
 
+    /// Which of its values are encrypted, and whether the MAC is over those alone: as its
+    /// rule says, or the file itself.
+    pub(super) fn selection(&self) -> (&[(&'static str, String)], bool) {
+        match &self.kind {
+            Kind::Existing(file) => {
+                let metadata = &file.metadata;
+                (&metadata.selection_fields, metadata.mac_only_encrypted)
+            }
+            Kind::New(_) => match self.rules.of(&self.path).usable() {
+                Some(found) => {
+                    let rule = found.rule;
+                    (&rule.selection_fields, rule.mac_only_encrypted)
+                }
+                None => (&[], false),
+            },
+        }
+    }
+
     /// Whether there is no encrypted file yet.
     pub fn is_new(&self) -> bool {
         matches!(self.kind, Kind::New(_))

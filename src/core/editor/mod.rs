@@ -45,6 +45,9 @@ pub enum EditorError {
     /// None is named, and none of the usual ones is there.
     #[error("there is no editor: $EDITOR is not set, and there is no vim, nano or vi")]
     None,
+    /// None is named, and the usual ones need a terminal.
+    #[error("there is no terminal for an editor, and $EDITOR names no other program")]
+    NoTerminal,
     /// The command is not one that a shell would take.
     #[error("${variable} is no command: a quote in it is not closed")]
     Quotes {
@@ -136,6 +139,9 @@ impl Editor {
             (!command.trim().is_empty()).then(|| (variable, command.into_owned()))
         });
         let Some((variable, command)) = named else {
+            if !io::stdin().is_terminal() {
+                return Err(EditorError::NoTerminal);
+            }
             let found = DEFAULTS.into_iter().find_map(&which);
             let program = found.ok_or(EditorError::None)?;
             return Ok(Self::new("EDITOR", program, Vec::new(), environment));

@@ -37,6 +37,8 @@ pub(super) struct Document<'t> {
     pub(super) items: Vec<(Path, Range<usize>)>,
     /// The comments.
     pub(super) comments: Vec<Comment<'t>>,
+    /// What a tree has besides its values, in YAML and JSON.
+    pub(super) marks: Vec<Mark>,
     /// The paths of all mappings and lists.
     pub(super) containers: Vec<Path>,
     /// Whether there is metadata: in YAML and JSON a mapping, which may be empty.
@@ -58,8 +60,28 @@ pub(super) struct Value<'t> {
     /// Its bytes in the file, with quotes if it has them; of a block scalar at least
     /// its bytes.
     pub(super) range: Range<usize>,
+    /// Whether it stands there without quotes, and not as a block.
+    pub(super) is_plain: bool,
     /// What it is.
     pub(super) scalar: Scalar<'t>,
+}
+
+/// Something besides the values, and the byte at which it begins.
+pub(super) struct Mark {
+    pub(super) path: Path,
+    pub(super) start: usize,
+    pub(super) kind: MarkKind,
+}
+
+/// What it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MarkKind {
+    /// A mapping without entries.
+    EmptyMapping,
+    /// A list without items.
+    EmptyList,
+    /// A tag that is not one of YAML's own, such as `!vault`.
+    LocalTag,
 }
 
 /// A comment in one line.
@@ -98,7 +120,7 @@ impl Scalar<'_> {
 
 /// The way to a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Path(pub(super) Vec<Segment>);
+pub struct Path(pub(super) Vec<Segment>);
 
 /// A step on it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -158,6 +180,29 @@ impl Path {
     /// The additional data of what is encrypted there (`sops.go`, `Encrypt`).
     pub(super) fn additional_data(&self) -> String {
         format!("{}:", self.keys().join(":"))
+    }
+
+    /// As people write it, with the places in lists.
+    pub(super) fn dotted_with_indices(&self) -> String {
+        let mut text = String::new();
+        for segment in &self.0 {
+            match segment {
+                Segment::Index(index) => text.push_str(&format!("[{index}]")),
+                Segment::Key(key) => {
+                    if !text.is_empty() {
+                        text.push('.');
+                    }
+                    let is_odd =
+                        |c: char| c.is_whitespace() || c.is_control() || ".[]\"'".contains(c);
+                    if key.is_empty() || key.contains(is_odd) {
+                        text.push_str(&format!("{key:?}"));
+                    } else {
+                        text.push_str(key);
+                    }
+                }
+            }
+        }
+        text
     }
 
     /// As people write it.

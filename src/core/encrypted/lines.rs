@@ -62,6 +62,7 @@ pub(super) fn read_dotenv(text: &str) -> Contents<'_> {
         values.push(Value {
             path,
             range: range.end - value.len()..range.end,
+            is_plain: true,
             scalar: with_line_ends(value),
         });
     }
@@ -138,6 +139,7 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
                     Some(path) => document.metadata.push(Value {
                         path,
                         range: value.range,
+                        is_plain: true,
                         scalar: with_line_ends(value.text),
                     }),
                     None => may_split_readers = true,
@@ -146,6 +148,7 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
                 document.values.push(Value {
                     path: Path(vec![Segment::Key(section.into()), Segment::Key(key.into())]),
                     range: value.range,
+                    is_plain: true,
                     scalar: Scalar::Text(value.text),
                 });
             }

@@ -9,12 +9,17 @@ mod growth;
 
 use serde::de::IgnoredAny;
 
-use super::contents::{Comment, Contents, Document, Path, SOPS, Scalar, Segment, Value};
+use super::contents::{
+    Comment, Contents, Document, Mark, MarkKind, Path, SOPS, Scalar, Segment, Value,
+};
 use super::{Unsupported, scalar};
+use crate::core::yaml::scalar::Resolved;
 use crate::core::yaml::{self, Doubt, Doubts, Effort, Kind, NODE, Node, NotParsed, Reason, Stream};
 
 /// Collections are followed into each other this deep.
 const DEEPEST: usize = 1_000;
+/// What YAML's own tags begin with.
+const YAML_TAGS: &str = "tag:yaml.org,2002:";
 /// A step of a path takes so many steps to copy, and one more for each byte of a key.
 const SEGMENT: usize = 16;
 
@@ -185,6 +190,7 @@ impl<'d, 't> Walk<'d, 't> {
 
     fn node(&mut self, node: &'d Node<'t>) -> Result<(), NotParsed> {
         self.deeper(node)?;
+        self.marks(node);
         match &node.kind {
             Kind::Scalar { .. } => self.scalar(node),
             Kind::Sequence { items, .. } => {
@@ -209,6 +215,27 @@ impl<'d, 't> Walk<'d, 't> {
         }
         self.depth -= 1;
         Ok(())
+    }
+
+    fn marks(&mut self, node: &Node<'_>) {
+        let kind = match &node.kind {
+            Kind::Mapping { pairs, .. } if pairs.is_empty() => Some(MarkKind::EmptyMapping),
+            Kind::Sequence { items, .. } if items.is_empty() => Some(MarkKind::EmptyList),
+            _ => None,
+        };
+        let tag = node.tag.as_ref();
+        let tag = tag.filter(|tag| tag.suffix_in_namespace(YAML_TAGS).is_none());
+        // `!` alone makes a text of what follows.
+        let before = self.source.text.get(node.outer..node.start);
+        let mut words = before.unwrap_or_default().split_whitespace();
+        let tag = tag.filter(|_| words.all(|word| word != "!"));
+        let kinds = kind.into_iter().chain(tag.map(|_| MarkKind::LocalTag));
+        let marks = kinds.map(|kind| Mark {
+            path: self.path.clone(),
+            start: node.start,
+            kind,
+        });
+        self.document.marks.extend(marks);
     }
 
     fn mapping(&mut self, node: &'d Node<'t>) -> Result<(), NotParsed> {
@@ -290,11 +317,14 @@ impl<'d, 't> Walk<'d, 't> {
     fn scalar(&mut self, node: &'d Node<'t>) {
         let scalar = self.resolved(node).unwrap_or_else(|doubt| {
             self.doubt.get_or_insert(doubt);
-            Scalar::Text(node.text().unwrap_or_default().into_owned().into())
+            as_tagged(node)
         });
+        let plain = granit_parser::ScalarStyle::Plain;
+        let is_plain = matches!(&node.kind, Kind::Scalar { style, .. } if *style == plain);
         let value = |path| Value {
             path,
             range: node.start..node.untrimmed_end,
+            is_plain: is_plain && node.tag.is_none(),
             scalar,
         };
         match self.path.0.as_slice() {
@@ -325,6 +355,18 @@ impl<'d, 't> Walk<'d, 't> {
             }
             (Some(_), _) => Err(Unsupported::Construct),
         }
+    }
+}
+
+/// What a scalar is about which there is a doubt.
+fn as_tagged<'t>(node: &Node<'_>) -> Scalar<'t> {
+    match node.resolved() {
+        Some(Resolved::Null) => Scalar::Null,
+        Some(Resolved::Boolean(true)) => Scalar::Other("True".to_owned()),
+        Some(Resolved::Boolean(false)) => Scalar::Other("False".to_owned()),
+        Some(Resolved::Integer(number)) => Scalar::Other(number.to_string()),
+        Some(Resolved::Float(number)) => Scalar::Other(number.to_string()),
+        _ => Scalar::Text(node.text().unwrap_or_default().into_owned().into()),
     }
 }
 

@@ -1,9 +1,11 @@
 //! `edit`: plaintext in an editor and nowhere else. Editors are scripts, but for
 //! `editors`, where the real ones run on a terminal.
 
+mod compare;
 mod drafts;
 mod editors;
 mod files;
+mod generated;
 mod killed;
 mod memory;
 mod new_files;

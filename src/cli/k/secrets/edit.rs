@@ -165,15 +165,23 @@ impl Edit {
                     .say(&format!("Waiting until {name} closes the file."));
             }
             match session.round(&editor)? {
+                // Where the text itself says why, or nobody is there to read it, nothing is
+                // said: it would still be there when the text is saved.
                 Round::Again(reason, again) => {
-                    let name = file.display();
-                    let words = format!("{name} was not saved: {}", reason.words);
-                    context.report.warning(&words, None);
                     session = *again;
-                    if !reason.is_in_text {
+                    if !reason.is_in_text && is_attended(context) {
+                        let name = file.display();
+                        let words = format!("{name} was not saved: {}", reason.words);
+                        context.report.warning(&words, None);
                         session = wait_for_enter(context, session)?;
                     }
                 }
+                Round::Unchanged { .. } | Round::Emptied if has_unread_input() => {
+                    return Err(EditError::NotRead { path: file }.into());
+                }
+                Round::Unchanged {
+                    mac_matches: false, ..
+                } => return Err(EditError::MacNotFixed { path: file }.into()),
                 round => {
                     say(context, &file, created, &round);
                     if let Round::Unchanged { at_once: true, .. } = round {
@@ -187,9 +195,7 @@ impl Edit {
             }
         }
     }
-}
 
-impl Edit {
     /// The command that goes on with a text that could not be saved.
     fn resume_command(&self, context: &Context, file: &Path) -> String {
         let mut arguments = format!(
@@ -243,6 +249,17 @@ fn warn_of_waiting(context: &Context, editor: &Editor) {
     }
 }
 
+/// Whether someone reads what kb says, and can answer.
+fn is_attended(context: &Context) -> bool {
+    context.report.reaches_a_person() && std::io::stdin().is_terminal()
+}
+
+/// Whether a text was piped in, or a file, and waits to be read.
+fn has_unread_input() -> bool {
+    let stdin = std::io::stdin();
+    !stdin.is_terminal() && rustix::io::ioctl_fionread(&stdin).is_ok_and(|bytes| bytes > 0)
+}
+
 /// Gives the person time to read why the text comes back, before the editor covers
 /// it. Ctrl-C gives up.
 fn wait_for_enter<'a>(
@@ -250,9 +267,6 @@ fn wait_for_enter<'a>(
     mut session: Session<'a>,
 ) -> Result<Session<'a>, EditError> {
     let stdin = std::io::stdin();
-    if !context.report.reaches_a_person() || !stdin.is_terminal() {
-        return Ok(session);
-    }
     let question = "Press Enter to open it again, or Ctrl-C to give up: ";
     context.report.ask(question);
     loop {
@@ -374,19 +388,10 @@ fn say(context: &Context, file: &Path, created: bool, round: &Round<'_>) {
             let done = if saved.created { "Created" } else { "Saved" };
             format!("{done} {name}, encrypted for {}.", readers(saved))
         }
-        Round::Unchanged {
-            mac_matches: true, ..
-        } if created => {
+        Round::Unchanged { .. } if created => {
             format!("Nothing was typed: {name} was not made.")
         }
-        Round::Unchanged {
-            mac_matches: true, ..
-        } => format!("Nothing was changed in {name}."),
-        Round::Unchanged {
-            mac_matches: false, ..
-        } => format!(
-            "Nothing was saved: the MAC of {name} still does not match. To fix it, save the text in the editor; if your editor writes only changed text, change it first."
-        ),
+        Round::Unchanged { .. } => format!("Nothing was changed in {name}."),
         Round::KeptAsBefore => format!(
             "Nothing was saved: {name} is as it was, and the text is kept as before. To put it there, save it in the editor, changed if it writes nothing else."
         ),

@@ -33,6 +33,20 @@ impl Problem {
         }
     }
 
+    /// What is wrong at a line and column, from 1.
+    pub(super) fn at(line: u64, column: u64, words: impl Into<String>) -> Self {
+        Self {
+            place: Some((line, column)),
+            words: words.into(),
+        }
+    }
+
+    /// The same, with more about it.
+    pub(super) fn because(mut self, cause: &str) -> Self {
+        self.words = format!("{}: {cause}", self.words);
+        self
+    }
+
     /// The same in a text that begins so many lines further down.
     pub(super) fn moved_down(&self, lines: usize) -> Self {
         let down = |(line, column)| (line + lines as u64, column);

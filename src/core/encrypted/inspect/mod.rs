@@ -10,24 +10,28 @@
 //! | `secrets` | which objects are Secrets, and which values are theirs |
 //! | `comments` | comments that hold a value |
 //! | `plain_values` | the values in an encrypted file that are not encrypted |
+//! | `written` | values as they are written, to compare two texts |
 
 mod comments;
 mod plain_values;
 mod secrets;
+mod written;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde::de::IgnoredAny;
 
-use super::contents::{Contents, Document, Path, Scalar, Segment};
+use super::contents::{Contents, Document, Scalar, Segment};
 use super::token::{self, Token};
 use super::{ENCRYPTED_VALUE, Format};
 use crate::core::yaml::{NotParsed, Reason};
 
+pub use super::contents::{MarkKind, Path};
 pub use comments::{Commented, is_sensitive, last_word};
 pub use plain_values::{Cause, PlainValue, Protection, holds_encrypted_file, protection};
 pub use secrets::{Secret, SecretValue};
+pub use written::{WrittenDocument, WrittenKind, WrittenMark, WrittenValue, written};
 
 /// A document of a text.
 pub struct Inspected<'t> {
