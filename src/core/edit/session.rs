@@ -300,7 +300,7 @@ impl<'a> Session<'a> {
         let said = said.unwrap_or_default();
         // The comments move the lines of the text down.
         let above = match Comments::exist_in(format) {
-            true => 2 + said.lines().count(),
+            true => 1 + problem.lines() + said.lines().count(),
             false => 0,
         };
         let moved = problem.moved_down(above);

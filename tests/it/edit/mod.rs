@@ -4,12 +4,14 @@
 mod drafts;
 mod editors;
 mod files;
+mod judged;
 mod killed;
 mod memory;
 mod new_files;
 mod readers;
 mod refusals;
 mod rounds;
+mod secrets;
 mod signals;
 mod unreviewed;
 mod unsaved;
