@@ -1,4 +1,14 @@
 //! Kubernetes manifests, as far as kb reads them.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `secret` | what the API server refuses in a Secret |
+//! | `metadata` | what it refuses in the metadata of one |
+//! | `syntax` | what names, keys and labels must look like |
+
+mod metadata;
+pub mod secret;
+mod syntax;
 
 use std::path::Path;
 
@@ -7,28 +17,16 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::cluster::SecretName;
-use super::encrypted::{self, ENCRYPTED_VALUE, EncryptedFile};
+use super::encrypted::{self, EncryptedFile};
 use super::identity::{Identity, Recipient};
 use super::yaml::{self, Reason};
 
 /// The fields of a Secret that hold values.
 pub const SECTIONS: [&str; 2] = ["data", "stringData"];
 
-/// Whether a document is a Secret of the core API.
-pub fn is_secret(document: &Value) -> bool {
-    document["kind"] == "Secret" && document["apiVersion"] == "v1"
-}
-
-/// sops leaves empty values as they are.
-pub fn is_empty(value: &Value) -> bool {
-    value.is_null() || *value == ""
-}
-
-/// Whether sops has encrypted the value.
-pub fn is_encrypted(value: &Value) -> bool {
-    let text = value.as_str();
-    text.is_some_and(|text| text.starts_with(ENCRYPTED_VALUE))
-}
+/// The fields of a Secret that hold none (k8s.io/api/core/v1). A document with no others
+/// has nothing to encrypt.
+pub const HEAD: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
 
 /// Whose the Secret in a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -65,6 +65,31 @@ fn is_variable(text: &str) -> bool {
     })
 }
 
+/// The text with `filling` in the place of each variable that Flux fills in (`${NAME}`, also
+/// with a default); `None` if there is none.
+pub fn filled_in(text: &str, filling: &str) -> Option<String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    let mut has_variable = false;
+    while let Some((before, behind)) = rest.split_once("${") {
+        filled.push_str(before);
+        match behind.find('}') {
+            // `$${` stands for `${` itself.
+            Some(end) if end > 0 && !before.ends_with('$') => {
+                filled.push_str(filling);
+                has_variable = true;
+                rest = &behind[end + 1..];
+            }
+            _ => {
+                filled.push_str("${");
+                rest = behind;
+            }
+        }
+    }
+    filled.push_str(rest);
+    has_variable.then_some(filled)
+}
+
 /// One expression, and nothing behind it.
 fn is_enclosed(text: &str, open: &str, close: &str) -> bool {
     let inner = text

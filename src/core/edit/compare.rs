@@ -16,9 +16,6 @@ use crate::core::sops_config::Position;
 use crate::core::yaml::scalar::{Resolved, resolve};
 use crate::core::yaml::{self, NotParsed};
 
-/// So many differences are named at once.
-const MOST_NAMED: usize = 50;
-
 /// What kubectl reads as true or false where it stands without quotes, and sops as text
 /// (go-yaml 2, `resolve.go`).
 const OLD_BOOLEANS: [&str; 16] = [
@@ -33,11 +30,10 @@ pub(super) fn differences(
     typed: &[u8],
     saved: &[u8],
     shown: &[u8],
-) -> Vec<Problem> {
+) -> Option<Problem> {
     if format == Format::Binary {
-        let is_same = typed == saved;
         let problem = || Problem::new("sops would save other bytes than were typed");
-        return if is_same { Vec::new() } else { vec![problem()] };
+        return (typed != saved).then(problem);
     }
     let [typed_text, saved_text, shown_text] = [typed, saved, shown].map(|it| decode(format, it));
     let typed_documents = match written(format, &typed_text) {
@@ -45,11 +41,11 @@ pub(super) fn differences(
         Err(NotParsed { line, column, .. }) => {
             let words =
                 "sops takes it, and kb cannot tell how it reads this: write it more plainly";
-            return vec![Problem::at(line, column, words)];
+            return Some(Problem::at(Some((line, column)), words));
         }
     };
     let Ok(saved_documents) = written(format, &saved_text) else {
-        return vec![Problem::new("kb cannot read what sops made of it")];
+        return Some(Problem::new("kb cannot read what sops made of it"));
     };
     // A file that is new, or of which nothing can be said, has shown nothing.
     let shown_documents = written(format, &shown_text).unwrap_or_default();
@@ -60,22 +56,14 @@ pub(super) fn differences(
         saved: Side::new(&saved_documents),
         shown: Side::new(&shown_documents),
     };
-    let mut found = comparison.run();
-    found.sort_by_key(|(start, _)| *start);
-    let more = found.len().saturating_sub(MOST_NAMED);
-    found.truncate(MOST_NAMED);
-    let placed = found.into_iter().map(|(start, words)| match start {
-        Some(start) => {
+    let found = comparison.run().into_iter();
+    Problem::all(found.map(|(start, words)| {
+        let place = start.map(|start| {
             let Position { line, column } = Position::of(&typed_text, start);
-            Problem::at(line, column, words)
-        }
-        None => Problem::new(words),
-    });
-    let mut problems: Vec<Problem> = placed.collect();
-    if more > 0 {
-        problems.push(Problem::new(format!("and {more} more")));
-    }
-    problems
+            (line, column)
+        });
+        Problem::at(place, words)
+    }))
 }
 
 /// The text in the encoding that sops reads it in.

@@ -10,22 +10,15 @@ use crate::core::yaml::{self, Kind, Node, Stream};
 
 /// A text that sops or the cluster would not take.
 pub(super) struct Objection {
-    /// What is wrong with it, one at least.
-    problems: Vec<Problem>,
+    pub(super) problem: Problem,
     /// More, which may repeat the text; for the editor only.
     pub(super) said: Option<SecretString>,
 }
 
 impl From<Problem> for Objection {
     fn from(problem: Problem) -> Self {
-        vec![problem].into()
-    }
-}
-
-impl From<Vec<Problem>> for Objection {
-    fn from(problems: Vec<Problem>) -> Self {
         Self {
-            problems,
+            problem,
             said: None,
         }
     }
@@ -47,40 +40,17 @@ impl Objection {
             (Some(problem), None) => problem,
             (None, Some(phrase)) => Problem::new(refused()).because(phrase),
             (None, None) => match cause(format, bytes, said.expose_secret()) {
-                Some((Some(line), words)) => Problem::at(line, 1, refused()).because(words),
+                Some((Some(line), words)) => Problem::at(Some((line, 1)), refused()).because(words),
                 Some((None, words)) => Problem::new(refused()).because(words),
                 None => {
                     return Self {
-                        problems: vec![Problem::new(refused())],
+                        problem: Problem::new(refused()),
                         said: Some(said),
                     };
                 }
             },
         };
         problem.into()
-    }
-
-    /// So many lines are needed to say it.
-    pub(super) fn lines(&self) -> usize {
-        match self.problems.len() {
-            1 => 1,
-            several => several + 1,
-        }
-    }
-
-    /// What is wrong, in a text that begins so many lines further down.
-    pub(super) fn words(&self, down: usize) -> String {
-        let mut problems = self.problems.iter();
-        let lines = problems.by_ref().map(|it| it.moved_down(down).to_string());
-        let lines: Vec<String> = lines.collect();
-        match lines.as_slice() {
-            [only] => only.clone(),
-            several => format!(
-                "{} things are wrong with it:\n{}",
-                several.len(),
-                several.join("\n")
-            ),
-        }
     }
 }
 

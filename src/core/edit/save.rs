@@ -77,6 +77,9 @@ impl Saving<'_> {
         if let Some(problem) = check::problem(format, text.expose_secret()) {
             return Err(problem.into());
         }
+        let typed = text;
+        let filled = check::without_empty_documents(format, typed)?;
+        let text = filled.as_ref().unwrap_or(typed);
         self.target.check_rule_again()?;
         let mut encrypted = self.encrypt(text)?;
         if self.target.wants_new_data_key {
@@ -85,7 +88,9 @@ impl Saving<'_> {
         let path = &self.target.path;
         let before = self.target.before.as_deref();
         let old = self.target.encrypted();
-        if let Some(problem) = check::problem_of_encrypted(format, &encrypted, old) {
+        if let Some(problem) =
+            check::problem_of_encrypted(format, typed.expose_secret(), &encrypted, old)
+        {
             return Err(problem.into());
         }
         let wrong_keys = || EditError::WrongKeys { path: path.clone() };
@@ -98,8 +103,8 @@ impl Saving<'_> {
             saved.expose_secret(),
             self.original.expose_secret(),
         );
-        if !differences.is_empty() {
-            return Err(Trouble::Text(differences.into()));
+        if let Some(differences) = differences {
+            return Err(differences.into());
         }
         if !self.is_for_expected(&file) {
             return Err(wrong_keys().into());

@@ -295,7 +295,7 @@ impl<'a> Session<'a> {
         objection: Objection,
     ) -> Result<Round<'a>, EditError> {
         self.rounds += 1;
-        let reason = objection.words(0);
+        let reason = objection.problem.to_string();
         self.objection = Some(reason.clone());
         if self.rounds >= MOST_ROUNDS {
             // It is as it was shown, for `keep`.
@@ -307,10 +307,10 @@ impl<'a> Session<'a> {
         let said = said.unwrap_or_default();
         // The comments move the lines of the text down.
         let above = match Comments::exist_in(format) {
-            true => objection.lines() + said.lines().count() + 1,
+            true => objection.problem.lines() + said.lines().count() + 1,
             false => 0,
         };
-        let moved = objection.words(above);
+        let moved = objection.problem.moved_down(above).to_string();
         let said = lines_moved(said, above);
         self.comments = Comments::not_saved(format, &moved, &said);
         if let Err(error) = self.show(self.comments.above(text)) {

@@ -40,6 +40,12 @@ pub fn resolve(text: &str) -> Resolved {
     }
 }
 
+/// Whether it is infinite or not a number, as go-yaml spells it.
+pub fn is_not_finite(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN")
+}
+
 /// What begins like a number.
 fn numeric(text: &str) -> Resolved {
     let only = |allowed: &str| {

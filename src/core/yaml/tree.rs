@@ -39,6 +39,8 @@ pub struct Stream<'t> {
 pub struct Document<'t> {
     /// The text of the whole stream.
     pub text: &'t str,
+    /// The byte of the `---` before it, if there is one.
+    pub marker: Option<usize>,
     /// `None` where there is nothing but comments.
     pub root: Option<Node<'t>>,
     /// Its comments, in the order of the text.
@@ -212,6 +214,7 @@ impl<'t> Document<'t> {
     pub fn empty(text: &'t str) -> Self {
         Self {
             text,
+            marker: None,
             root: None,
             comments: Vec::new(),
             doubts: Doubts::default(),
@@ -313,7 +316,9 @@ impl<'t> Stream<'t> {
             match event {
                 Event::StreamStart => {}
                 Event::StreamEnd => break,
-                Event::DocumentStart(..) => {
+                Event::DocumentStart(is_marked, _) => {
+                    let start = span.start.byte_offset().filter(|_| is_marked);
+                    let marker = start.filter(|at| text[*at..].starts_with("---"));
                     let Some((event, span)) = builder.next()? else {
                         break;
                     };
@@ -324,7 +329,7 @@ impl<'t> Stream<'t> {
                         None => None,
                         Some((_, span)) => return Err(builder.unexpected(&span)),
                     };
-                    documents.push(builder.close(Some(root)));
+                    documents.push(builder.close(marker, Some(root)));
                     if documents.len() == most_documents {
                         end = behind.unwrap_or(end);
                         break;
@@ -337,7 +342,7 @@ impl<'t> Stream<'t> {
         match documents.last_mut() {
             Some(last) => last.comments.extend(comments),
             None if comments.is_empty() => {}
-            None => documents.push(builder.close(None)),
+            None => documents.push(builder.close(None, None)),
         }
         let text = text.get(..end).unwrap_or(text);
         let mut ranges = Vec::new();
@@ -450,10 +455,11 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn close(&mut self, root: Option<Node<'t>>) -> Document<'t> {
+    fn close(&mut self, marker: Option<usize>, root: Option<Node<'t>>) -> Document<'t> {
         let document = std::mem::take(&mut self.document);
         Document {
             text: self.text,
+            marker,
             root: root.filter(|root| !root.is_nothing() || root.tag.is_some()),
             comments: document.comments,
             doubts: document.doubts,

@@ -277,6 +277,10 @@ fn scalar_value(node: &Node<'_>) -> Value {
         Some(Resolved::Boolean(boolean)) => Value::Bool(boolean),
         Some(Resolved::Integer(integer)) => Value::from(integer),
         Some(Resolved::Float(number)) => Number::from_f64(number).map_or_else(text, Value::Number),
+        // A number, although JSON has none for it.
+        Some(Resolved::Unclear) if node.text().is_some_and(|it| scalar::is_not_finite(&it)) => {
+            Value::from(f64::MAX)
+        }
         _ => text(),
     }
 }

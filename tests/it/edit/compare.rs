@@ -169,7 +169,7 @@ fn the_editor_shows_all_differences_where_they_are() {
     assert_eq!(code, Some(0), "{screen}");
     let text = std::fs::read_to_string(&shown).expect("shown");
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].contains("2 things are wrong"), "{text}");
+    assert!(lines[0].contains("2 problems"), "{text}");
     for (said, key) in [(lines[1], "a"), (lines[2], "b")] {
         let at = text
             .lines()

@@ -133,11 +133,7 @@ fn values_that_would_stay_in_plaintext_come_back() {
     );
     typing(&mut editing, &[&text]);
     let run = editing.edit(&["new-secret.yaml"]);
-    assert_fails(
-        &run,
-        1,
-        &["the values of stringData would stay in plaintext"],
-    );
+    assert_fails(&run, 1, &["stringData.b would stay in plaintext"]);
     assert!(!editing.world.path("new-secret.yaml").exists());
 }
 
@@ -249,13 +245,14 @@ fn a_comment_that_would_stay_in_plaintext_comes_back() {
     let mut editing = Editing::new("comment").with_secret();
     let password = format!("password: {}", editing.canary);
     let half = format!("s/^# \\(a\\|k\\|m\\|  name\\)/\\1/; s/password: .*/{password}/");
-    for (name, script) in [
-        ("half-secret.yaml", half),
-        ("db-secret.yaml", "s/^ *password/#  password/".to_owned()),
+    let whole = "s/^ *password/#  password/".to_owned();
+    for (name, script, words) in [
+        ("half-secret.yaml", half, "its values are commented out"),
+        ("db-secret.yaml", whole, "a comment would stay in plaintext"),
     ] {
         editing.editor(&format!("sed -i '{script}' \"$1\""));
         let run = editing.edit(&[name]);
-        assert_fails(&run, 1, &["a comment would stay in plaintext"]);
+        assert_fails(&run, 1, &[words]);
         editing.assert_no_trace();
     }
 }

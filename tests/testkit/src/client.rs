@@ -73,6 +73,16 @@ impl Client {
             .unwrap_or_else(|error| panic!("POST {path}: {error}"))
     }
 
+    /// Applies an object from a YAML manifest, on the server's side.
+    ///
+    /// # Panics
+    /// If there was no answer.
+    pub fn apply_yaml(&self, path: &str, manifest: &str) -> (u16, Value) {
+        let content_type = "application/apply-patch+yaml";
+        self.send("PATCH", path, content_type, Some(manifest.to_owned()))
+            .unwrap_or_else(|error| panic!("PATCH {path}: {error}"))
+    }
+
     fn send(
         &self,
         method: &str,

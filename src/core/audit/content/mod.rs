@@ -35,14 +35,6 @@ pub use crate::core::encrypted::inspect::{Cause, PlainValue};
 /// Files that those who read them read before anything is decrypted: sops and git.
 const NEVER_ENCRYPTED: [&str; 4] = [FILE_NAME, ".gitattributes", ".gitignore", ".gitmodules"];
 
-/// The fields of a manifest by which it is applied.
-const HEAD: [&[&str]; 4] = [
-    &["apiVersion"],
-    &["kind"],
-    &["metadata", "name"],
-    &["metadata", "namespace"],
-];
-
 /// The rule that kb writes for Secrets, as it stands in the metadata of a file.
 const SECRET_VALUES: &[u8] = b"\n    encrypted_regex: ^(data|stringData)$\n";
 
@@ -207,7 +199,7 @@ impl Content {
                 let mut all = std::iter::once(&file.metadata).chain(&file.others);
                 let damage = all.find_map(|metadata| metadata.damage(readers));
                 Self::Encrypted(Box::new(Encrypted {
-                    encrypted_head: documents.iter().find_map(encrypted_head),
+                    encrypted_head: documents.iter().find_map(Inspected::encrypted_head),
                     not_an_object: documents
                         .iter()
                         .position(|document| !document.is_for_kustomize)
@@ -267,16 +259,6 @@ fn is_never_encrypted(path: &Path) -> bool {
     let name = path.file_name();
     is_kustomization(path)
         || name.is_some_and(|name| NEVER_ENCRYPTED.iter().any(|never| name == *never))
-}
-
-fn encrypted_head(document: &Inspected<'_>) -> Option<String> {
-    // Some other file may have a name in its metadata as well.
-    let mut values = document.values.iter().filter(|_| document.is_manifest);
-    let field = values.find_map(|leaf| {
-        let field = HEAD.iter().find(|field| leaf.keys() == **field)?;
-        leaf.is_encrypted().then_some(field)
-    })?;
-    Some(field.join("."))
 }
 
 /// Whether it surely is an encrypted manifest as its rule wants it, with nothing in

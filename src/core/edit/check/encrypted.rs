@@ -1,223 +1,206 @@
 //! What is wrong with the encrypted file that sops made of a text.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::path::Path;
 
-use super::{Problem, documents};
-use crate::core::encrypted::{ENCRYPTED_VALUE, Format};
-use crate::core::manifest::{SECTIONS, is_empty, is_encrypted, is_secret};
+use super::place::{Places, text_of};
+use super::typed::of_secrets;
+use super::{Finding, Problem, documents};
+use crate::core::encrypted::inspect::{
+    Cause, Inspected, PlainValue, Protection, inspect, protection,
+};
+use crate::core::encrypted::{EncryptedFile, Format};
+use crate::core::manifest::secret::Text;
 
-/// What is wrong with the encrypted file that sops made of a text: values of a
-/// Secret that are no text for sops, or that stay in plaintext although `before`,
-/// the file until now, has no such.
+/// What is wrong with the encrypted file that sops made of the text `typed`: what `check`
+/// would find in it and not in `before`, the file until now, and what the cluster refuses.
 pub(in crate::core::edit) fn problem_of_encrypted(
     format: Format,
+    typed: &[u8],
     encrypted: &[u8],
     before: Option<&[u8]>,
 ) -> Option<Problem> {
-    let parsed = documents(format, encrypted).unwrap_or_default();
-    let has_secret = parsed.iter().any(is_secret);
-    // The one value that is always there is the MAC.
-    let none = |file: &[u8]| {
-        memchr::memmem::find_iter(file, ENCRYPTED_VALUE)
-            .nth(1)
-            .is_none()
+    let encrypted_text = text_in(encrypted);
+    let Some(file) = File::read(format, &encrypted_text) else {
+        return Some(Problem::new("kb cannot tell what sops would encrypt of it"));
     };
-    if none(encrypted) && !has_secret && has_values(format, &parsed, encrypted) {
+    let before_text = before.map(text_in);
+    let before = before_text
+        .as_deref()
+        .and_then(|text| File::read(format, text));
+    let text = text_of(typed);
+    let mut typed = Typed {
+        places: Places::of(format, &text),
+        documents: inspect(format, &text).unwrap_or_default(),
+        text: &text,
+    };
+    typed.drop_empty_documents();
+    let mut findings = file.plain_values(before.as_ref(), &typed);
+    if findings.is_empty() && file.protection.encrypts_nothing {
         return Some(Problem::new(
-            "nothing in it would be encrypted: encrypted_regex and its like match no key of it",
+            "nothing in it would be encrypted: the rule (encrypted_regex and its like) selects no key of it. Change the rule in .sops.yaml, or write the values where it selects them",
         ));
     }
-    if has_secret && let Some(key) = revealing_comment(encrypted, before.unwrap_or_default()) {
-        return Some(Problem::new(format!(
-            "a comment would stay in plaintext that looks like a value ({key}: …): take its # away, indent it as the values are, or delete it"
-        )));
+    findings.extend(file.encrypted_head(before.as_ref(), &typed));
+    findings.extend(file.not_texts(&typed));
+    let documents = documents(format, encrypted).unwrap_or_default();
+    let places = &typed.places;
+    findings.extend(of_secrets(
+        &documents,
+        &file.documents,
+        places,
+        Text::Encrypted,
+    ));
+    Problem::of(findings)
+}
+
+fn text_in(encrypted: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(encrypted)
+}
+
+/// The text that an encrypted file was made of.
+struct Typed<'t> {
+    text: &'t str,
+    documents: Vec<Inspected<'t>>,
+    places: Places<'t>,
+}
+
+impl Typed<'_> {
+    /// Of these the encrypted file has none.
+    fn drop_empty_documents(&mut self) {
+        let is_empty = self.places.drop_empty_documents();
+        let mut is_empty = is_empty.into_iter();
+        self.documents.retain(|_| !is_empty.next().unwrap_or(false));
     }
-    let before = before.and_then(|before| documents(format, before).ok());
-    let before = before.unwrap_or_default();
-    parsed.iter().enumerate().find_map(|(index, document)| {
-        let mut sections = SECTIONS.iter().filter(|_| is_secret(document));
-        let before = before.get(index);
-        sections.find_map(|section| {
-            let before = before.and_then(|before| before.get(section)?.as_object());
-            problem_of_section(section, document.get(section)?.as_object()?, before)
+
+    /// Line and column, from 1, of the value of this number in a document that sops made.
+    fn place_of_value(
+        &self,
+        number: usize,
+        document: &Inspected<'_>,
+        value: usize,
+    ) -> Option<(u64, u64)> {
+        let leaf = document.values.get(value)?;
+        let secret = leaf
+            .secret
+            .as_ref()
+            .and_then(|it| document.secrets.get(it.secret));
+        let items = secret.map_or(&[][..], |secret| &secret.items);
+        let keys = leaf.keys.iter().skip(items.len()).map(String::as_str);
+        self.places.find(number, items, keys)
+    }
+
+    /// Line and column, from 1, of the first comment with this key.
+    fn place_of_comment(&self, number: usize, key: &str) -> Option<(u64, u64)> {
+        let mut comments = self.documents.get(number)?.comments.iter();
+        let before = self.text.get(..comments.find(|it| it.key == key)?.start)?;
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let column = line.chars().count() as u64;
+        Some((before.matches('\n').count() as u64 + 1, column.max(1)))
+    }
+}
+
+/// An encrypted file, as `check` sees it.
+struct File<'t> {
+    documents: Vec<Inspected<'t>>,
+    protection: Protection,
+}
+
+impl<'t> File<'t> {
+    fn read(format: Format, text: &'t str) -> Option<Self> {
+        let file = EncryptedFile::parse_as(format, Path::new(""), text.as_bytes()).ok()?;
+        let documents = inspect(format, text).ok()?;
+        Some(Self {
+            protection: protection(&documents, &file.metadata.selection),
+            documents,
         })
-    })
-}
-
-fn problem_of_section(
-    section: &str,
-    values: &Map<String, Value>,
-    before: Option<&Map<String, Value>>,
-) -> Option<Problem> {
-    if is_plain(values) && !before.is_some_and(is_plain) {
-        return Some(Problem::new(format!(
-            "the values of {section} would stay in plaintext: encrypted_regex and its like do not match {section}"
-        )));
     }
-    values.iter().find_map(|(key, value)| {
-        let was_encrypted = before
-            .and_then(|before| before.get(key))
-            .is_some_and(is_encrypted);
-        if was_encrypted && !is_empty(value) && !is_encrypted(value) {
-            let words = format!("{section}.{key} was encrypted, and would stay in plaintext");
-            return Some(Problem::new(words));
-        }
-        let kind = kind_of(value).filter(|kind| *kind != "text")?;
-        let words = format!("{section}.{key} is read as {kind}: put it in quotes");
-        Some(Problem::new(words))
-    })
-}
 
-/// Whether there is a value that is not empty, which sops leaves alone, and that is
-/// no part of a manifest's head.
-fn has_values(format: Format, documents: &[Value], encrypted: &[u8]) -> bool {
-    const HEAD: [&str; 4] = ["apiVersion", "kind", "metadata", "sops"];
-    fn is_filled(value: &Value) -> bool {
-        match value {
-            Value::Array(values) => values.iter().any(is_filled),
-            Value::Object(values) => values.values().any(is_filled),
-            scalar => !is_empty(scalar),
+    /// The values that would be in plaintext and were not before; where nothing is
+    /// encrypted, all of them.
+    fn plain_values(&self, before: Option<&Self>, typed: &Typed<'_>) -> Vec<Finding> {
+        let before = before.filter(|_| !self.protection.encrypts_nothing);
+        let before = before
+            .into_iter()
+            .flat_map(|it| &it.protection.plain_values);
+        let mut before: Vec<&PlainValue> = before.collect();
+        let mut findings = Vec::new();
+        for value in &self.protection.plain_values {
+            let is_same = |old: &&PlainValue| old.name == value.name && old.cause == value.cause;
+            // Each stands for one of the same name.
+            if let Some(at) = before.iter().position(is_same) {
+                before.swap_remove(at);
+                continue;
+            }
+            let Some(document) = self.documents.get(value.document) else {
+                continue;
+            };
+            let place = match value.cause {
+                Cause::Comment => {
+                    let comment = document.comments.get(value.number);
+                    comment.and_then(|it| typed.place_of_comment(value.document, &it.key))
+                }
+                _ => typed.place_of_value(value.document, document, value.number),
+            };
+            findings.push(Finding {
+                place,
+                words: words_of(value),
+            });
         }
+        findings
     }
-    let body = |document: &Value| match document {
-        Value::Object(values) => values
+
+    /// A field by which a Secret is applied, if it would be encrypted and was not before.
+    fn encrypted_head(&self, before: Option<&Self>, typed: &Typed<'_>) -> Option<Finding> {
+        let head = |file: &Self| file.documents.iter().find_map(Inspected::encrypted_head);
+        let has_secret = typed
+            .documents
             .iter()
-            .any(|(key, value)| !HEAD.contains(&key.as_str()) && is_filled(value)),
-        _ => false,
-    };
-    match format {
-        Format::Dotenv | Format::Ini => {
-            let text = String::from_utf8_lossy(encrypted);
-            let own = text.lines().take_while(|line| !line.starts_with("[sops]"));
-            let mut values = own.filter(|line| !line.starts_with("sops_"));
-            values.any(|line| {
-                line.split_once('=')
-                    .is_some_and(|(_, value)| !value.trim().is_empty())
-            })
+            .any(|document| !document.secrets.is_empty());
+        let field = head(self).filter(|_| has_secret && before.and_then(head).is_none())?;
+        Some(Finding {
+            place: None,
+            words: format!(
+                "{field} of the Secret would be encrypted, and the cluster could not read it: write encrypted_regex: ^(data|stringData)$ into the rule in .sops.yaml"
+            ),
+        })
+    }
+
+    /// Values of Secrets that sops does not read as text.
+    fn not_texts(&self, typed: &Typed<'_>) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (index, document) in self.documents.iter().enumerate() {
+            for (number, leaf) in document.values.iter().enumerate() {
+                if let Some((secret, kind)) = leaf.secret.as_ref().zip(leaf.not_text()) {
+                    findings.push(Finding {
+                        place: typed.place_of_value(index, document, number),
+                        words: format!("{} is read as {kind}: put it in quotes", secret.name),
+                    });
+                }
+            }
         }
-        _ => documents.iter().any(body),
+        findings
     }
 }
 
-/// The key in a comment of a Secret that looks like a value, and stands where sops
-/// does not encrypt it: behind the values at the left margin, or with the section
-/// itself. Comments that stood there before are no news.
-fn revealing_comment(encrypted: &[u8], before: &[u8]) -> Option<String> {
-    let (text, before) = (
-        String::from_utf8_lossy(encrypted),
-        String::from_utf8_lossy(before),
-    );
-    let mut is_behind_section = false;
-    for line in text.lines() {
-        let comment = line.trim_start().strip_prefix('#');
-        let Some(comment) = comment.filter(|comment| !comment.contains(ENCRYPTED_VALUE)) else {
-            let begins = |name: &&str| line.strip_prefix(*name).is_some_and(|l| l.starts_with(':'));
-            is_behind_section |= SECTIONS.iter().any(begins);
-            is_behind_section &= line != "---";
-            continue;
-        };
-        let Some((key, value)) = comment.trim_start_matches('#').split_once(':') else {
-            continue;
-        };
-        let key = key.trim().trim_matches(['"', '\'']);
-        let is_key = !key.is_empty() && !key.contains(char::is_whitespace);
-        let is_section = SECTIONS.contains(&key);
-        let is_value = is_key && is_behind_section && !value.trim().is_empty();
-        if (is_section || is_value) && !before.lines().any(|old| old == line) {
-            return Some(key.to_owned());
+fn words_of(value: &PlainValue) -> String {
+    let name = &value.name;
+    match value.cause {
+        Cause::Rule | Cause::TypedIn => format!(
+            "{name} would stay in plaintext: the rule (encrypted_regex and its like) does not select it"
+        ),
+        Cause::LastApplied => {
+            format!("{name} repeats the values, and would stay in plaintext: delete it")
         }
-    }
-    None
-}
-
-/// Whether there are values, and none is encrypted.
-fn is_plain(values: &Map<String, Value>) -> bool {
-    let mut filled = values.values().filter(|value| !is_empty(value)).peekable();
-    filled.peek().is_some() && !filled.any(is_encrypted)
-}
-
-/// What sops takes a value for.
-fn kind_of(value: &Value) -> Option<&'static str> {
-    match value {
-        Value::Number(_) => Some("a number"),
-        Value::Bool(_) => Some("true or false"),
-        Value::String(text) if text.starts_with(ENCRYPTED_VALUE) => {
-            let kind = text.rsplit_once(",type:")?.1.trim_end_matches(']');
-            Some(match kind {
-                "int" | "float" => "a number",
-                "bool" => "true or false",
-                "time" => "a date",
-                _ => "text",
-            })
+        Cause::Comment => format!(
+            "a comment would stay in plaintext that looks like a value: in {name} delete the #, indent it as the values are, or delete it"
+        ),
+        Cause::Metadata => format!("{name} is not of sops, and would stay in plaintext: delete it"),
+        Cause::Malformed => {
+            format!("{name} begins as an encrypted value does, and is none: write the value itself")
         }
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HEAD: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n";
-
-    #[test]
-    fn a_value_that_stays_in_plaintext_is_noticed() {
-        let mac = "sops: {mac: 'ENC[AES256_GCM,data:x,type:str]'}\n";
-        let value = |kind: &str| format!("'ENC[AES256_GCM,data:x,type:{kind}]'");
-        let check = |rest: &str, before: Option<&str>| {
-            let file = |rest: &str| format!("{HEAD}{rest}{mac}");
-            let before = before.map(file);
-            let before = before.as_deref().map(str::as_bytes);
-            let problem = problem_of_encrypted(Format::Yaml, file(rest).as_bytes(), before);
-            problem.map(|problem| problem.to_string())
-        };
-        let good = format!("stringData: {{a: {}, b: '', c: null}}\n", value("str"));
-        assert_eq!(check(&good, None), None);
-        let plain = format!("data: {{a: {}}}\nstringData: {{a: b}}\n", value("str"));
-        assert!(
-            check(&plain, None)
-                .expect("bad")
-                .contains("values of stringData")
-        );
-        assert!(
-            check(&plain, Some(&good))
-                .expect("bad")
-                .contains("values of stringData")
-        );
-        assert_eq!(check(&plain, Some(&plain)), None);
-        assert!(
-            check("stringData: {a: b}\n", None)
-                .expect("bad")
-                .contains("values of stringData")
-        );
-        assert_eq!(check("stringData: {a: '', b: null}\n", None), None);
-        let two = |b: &str| format!("stringData: {{a: {}, b: {b}}}\n", value("str"));
-        assert_eq!(check(&two("plain"), None), None);
-        let problem = check(&two("plain"), Some(&two(&value("str")))).expect("bad");
-        assert!(problem.contains("stringData.b was encrypted"), "{problem}");
-        let head = "# owner: me\n";
-        let with = |comment: &str| format!("stringData:\n  a: {}\n{comment}", value("str"));
-        assert_eq!(
-            check(&with("  #ENC[AES256_GCM,data:x,type:comment]\n"), None),
-            None
-        );
-        assert_eq!(check(&format!("{head}{}", with("")), None), None);
-        for comment in ["#  pw: hunter2\n", "# stringData:\n#   pw: hunter2\n"] {
-            let problem = check(&with(comment), None).expect("bad");
-            assert!(
-                problem.contains("a comment would stay in plaintext"),
-                "{problem}"
-            );
-            assert!(!problem.contains("hunter2"), "{problem}");
-            assert_eq!(check(&with(comment), Some(&with(comment))), None);
-        }
-        for (kind, words) in [
-            ("int", "a number"),
-            ("time", "a date"),
-            ("bool", "true or false"),
-        ] {
-            let problem = check(&format!("stringData: {{a: {}}}\n", value(kind)), None);
-            assert!(problem.expect("bad").contains(words));
-        }
+        Cause::Misplaced => format!(
+            "{name} is an encrypted value where nothing is decrypted: write the value itself"
+        ),
     }
 }

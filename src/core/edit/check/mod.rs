@@ -4,7 +4,9 @@
 //! Whether a text parses, sops tells. Of Kubernetes manifests, only a Secret of
 //! the core API is judged.
 
+mod empty;
 mod encrypted;
+mod place;
 mod typed;
 
 use std::fmt;
@@ -12,14 +14,25 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::core::encrypted::Format;
-use crate::core::yaml;
+use crate::core::yaml::{self, Reason};
+pub(super) use empty::without_empty_documents;
 pub(super) use encrypted::problem_of_encrypted;
 pub(super) use typed::{problem, reason_for_refusal};
+
+/// So many findings are named.
+const MOST_NAMED: usize = 20;
 
 /// What is wrong with a text. Of the text it names only keys, which stand in the
 /// encrypted file in plaintext too.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
+    /// At least one, in the order of the text.
+    findings: Vec<Finding>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, PartialEq, Eq)]
+struct Finding {
     /// Line and column, from 1, where they are known.
     place: Option<(u64, u64)>,
     words: String,
@@ -27,37 +40,72 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(words: impl Into<String>) -> Self {
-        Self {
-            place: None,
-            words: words.into(),
-        }
+        Self::at(None, words)
     }
 
     /// What is wrong at a line and column, from 1.
-    pub(super) fn at(line: u64, column: u64, words: impl Into<String>) -> Self {
+    pub(super) fn at(place: Option<(u64, u64)>, words: impl Into<String>) -> Self {
+        let words = words.into();
         Self {
-            place: Some((line, column)),
-            words: words.into(),
+            findings: vec![Finding { place, words }],
         }
     }
 
     /// The same, with more about it.
     pub(super) fn because(mut self, cause: &str) -> Self {
-        self.words = format!("{}: {cause}", self.words);
+        for finding in &mut self.findings {
+            finding.words = format!("{}: {cause}", finding.words);
+        }
         self
+    }
+
+    /// What is wrong in all of these; `None` if there are none.
+    pub(super) fn all(problems: impl IntoIterator<Item = Self>) -> Option<Self> {
+        Self::of(problems.into_iter().flat_map(|it| it.findings).collect())
+    }
+
+    /// All of them; `None` if there are none.
+    fn of(mut findings: Vec<Finding>) -> Option<Self> {
+        findings.sort_by_key(|finding| finding.place);
+        (!findings.is_empty()).then_some(Self { findings })
     }
 
     /// The same in a text that begins so many lines further down.
     pub(super) fn moved_down(&self, lines: usize) -> Self {
         let down = |(line, column)| (line + lines as u64, column);
+        let findings = self.findings.iter().map(|finding| Finding {
+            place: finding.place.map(down),
+            words: finding.words.clone(),
+        });
         Self {
-            place: self.place.map(down),
-            words: self.words.clone(),
+            findings: findings.collect(),
         }
+    }
+
+    /// How many lines it takes to say it.
+    pub(super) fn lines(&self) -> usize {
+        self.to_string().lines().count()
     }
 }
 
 impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.findings.len();
+        if let [finding] = self.findings.as_slice() {
+            return finding.fmt(f);
+        }
+        write!(f, "{count} problems")?;
+        for finding in self.findings.iter().take(MOST_NAMED) {
+            write!(f, "\n- {finding}")?;
+        }
+        match count.saturating_sub(MOST_NAMED) {
+            0 => Ok(()),
+            more => write!(f, "\n- and {more} more"),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((line, column)) = self.place {
             write!(f, "line {line}, column {column}: ")?;
@@ -68,28 +116,30 @@ impl fmt::Display for Problem {
 
 /// The documents of a text, or where it does not parse and why.
 fn documents(format: Format, text: &[u8]) -> Result<Vec<Value>, Problem> {
-    let trouble = |line: u64, column: u64, reason: &str| Problem {
-        place: Some((line, column)),
-        words: reason.to_owned(),
-    };
     match format {
-        Format::Yaml => yaml::values(text).map_err(|error| {
-            trouble(
-                error.line,
-                error.column,
-                error.reason.words().unwrap_or(NOT_PARSED),
-            )
-        }),
+        Format::Yaml => yaml::values(text).map_err(Problem::from),
         Format::Json => {
-            let value = serde_json::from_slice(text).map(|value| vec![value]);
-            value.map_err(|error| {
+            let value = serde_json::from_slice(text).map_err(|error| {
                 // Its words quote nothing where a text is no JSON at all.
                 let words = error.to_string();
                 let words = words.split(" at line ").next().unwrap_or(NOT_PARSED);
-                trouble(error.line() as u64, error.column() as u64, words)
-            })
+                let place = (error.line() as u64, error.column() as u64);
+                Problem::at(Some(place), words)
+            })?;
+            match yaml::values(text) {
+                // serde_json takes the last of two equal keys.
+                Err(error) if error.reason == Reason::DuplicateKey => Err(error.into()),
+                _ => Ok(vec![value]),
+            }
         }
         Format::Dotenv | Format::Ini | Format::Binary => Ok(Vec::new()),
+    }
+}
+
+impl From<yaml::NotParsed> for Problem {
+    fn from(error: yaml::NotParsed) -> Self {
+        let words = error.reason.words().unwrap_or(NOT_PARSED);
+        Self::at(Some((error.line, error.column)), words)
     }
 }
 

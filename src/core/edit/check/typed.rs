@@ -1,31 +1,13 @@
 //! What is wrong with a text as it was typed.
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Problem, documents};
+use super::place::{Places, text_of};
+use super::{Finding, Problem, documents};
 use crate::core::encrypted::Format;
-use crate::core::manifest::SECTIONS;
-
-/// All fields of a Secret (k8s.io/api/core/v1), and sops's metadata.
-const FIELDS: [&str; 8] = [
-    "apiVersion",
-    "kind",
-    "metadata",
-    "data",
-    "stringData",
-    "type",
-    "immutable",
-    "sops",
-];
-
-/// As the API server decodes it: whatever the bits behind the last byte are.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
+use crate::core::encrypted::inspect::{Inspected, inspect};
+use crate::core::manifest::HEAD;
+use crate::core::manifest::secret::{self, Text};
 
 /// Where and why a text that sops refused does not parse; `None` where that
 /// cannot be told.
@@ -41,73 +23,81 @@ pub(in crate::core::edit) fn problem(format: Format, text: &[u8]) -> Option<Prob
         Err(reason) if format == Format::Json => return Some(reason),
         Err(_) => return None,
     };
-    documents.iter().enumerate().find_map(|(index, document)| {
-        let problem = match document {
-            Value::Object(document) => problem_of(document)?,
-            Value::Null => return None,
-            _ => "the top level is no mapping (key: value), and sops encrypts nothing else"
-                .to_owned(),
+    let text = text_of(text);
+    let places = Places::of(format, &text);
+    let inspected = inspect(format, &text).unwrap_or_default();
+    let mut findings = Vec::new();
+    for (index, document) in documents.iter().enumerate() {
+        let words = match document {
+            Value::Object(fields) if fields.contains_key("sops") => {
+                "the key sops is where sops keeps its metadata: it cannot be used"
+            }
+            Value::Object(_) | Value::Null => continue,
+            _ => "the top level is no mapping (key: value), and sops encrypts nothing else",
         };
-        Some(Problem::new(match documents.len() {
-            1 => problem,
-            _ => format!("document {}: {problem}", index + 1),
-        }))
-    })
+        findings.push(Finding {
+            place: places.find(index, &[], ["sops"]),
+            words: words.to_owned(),
+        });
+    }
+    findings.extend(of_secrets(&documents, &inspected, &places, Text::Plain));
+    if findings.is_empty() && !documents.is_empty() && !documents.iter().any(has_value) {
+        let is_commented_out = inspected.iter().any(|it| !it.comments.is_empty());
+        return Some(Problem::new(if is_commented_out {
+            "there is no value in it to encrypt: its values are commented out. Delete the # before stringData and before each value"
+        } else {
+            "there is no value in it to encrypt: write the values of a Secret under stringData (text) or data (base64)"
+        }));
+    }
+    Problem::of(findings)
 }
 
-fn problem_of(document: &Map<String, Value>) -> Option<String> {
-    if document.contains_key("sops") {
-        return Some("the key sops is where sops keeps its metadata: it cannot be used".to_owned());
-    }
-    if document.get("kind") != Some(&Value::from("Secret")) {
-        return None;
-    }
-    match document.get("apiVersion") {
-        None | Some(Value::Null) => return Some("a Secret needs apiVersion: v1".to_owned()),
-        Some(Value::String(version)) if version == "v1" => {}
-        // Some other API's Secret.
-        Some(_) => return None,
-    }
-    let name = document
-        .get("metadata")
-        .and_then(|metadata| metadata.get("name"));
-    if name
-        .and_then(Value::as_str)
-        .is_none_or(|name| name.is_empty())
-    {
-        return Some("a Secret needs metadata.name".to_owned());
-    }
-    if let Some(field) = document.keys().find(|key| !FIELDS.contains(&key.as_str())) {
-        return Some(format!(
-            "a Secret has no field {field}; values stand in stringData (text) or data (base64)"
-        ));
-    }
-    SECTIONS
-        .iter()
-        .find_map(|section| match document.get(*section) {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(values)) => values
-                .iter()
-                .find_map(|(key, value)| problem_of_value(section, key, value)),
-            Some(_) => Some(format!("{section} is no mapping (key: value)")),
-        })
-}
-
-fn problem_of_value(section: &str, key: &str, value: &Value) -> Option<String> {
-    match value {
-        Value::Object(_) | Value::Array(_) => Some(format!(
-            "{section}.{key} is no text: a Secret holds nothing nested"
-        )),
-        Value::String(text) if section == "data" => {
-            let text: Vec<u8> = text.bytes().filter(|b| !b"\r\n".contains(b)).collect();
-            BASE64
-                .decode(text)
-                .is_err()
-                .then(|| format!("data.{key} is not base64; stringData takes text as it is"))
+/// What the API server refuses in the Secrets of a text.
+pub(super) fn of_secrets(
+    documents: &[Value],
+    inspected: &[Inspected<'_>],
+    places: &Places<'_>,
+    text: Text,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, (document, inspected)) in documents.iter().zip(inspected).enumerate() {
+        for without_version in &inspected.without_version {
+            findings.push(Finding {
+                place: places.find(index, &without_version.items, ["kind"]),
+                words: "a Secret needs apiVersion: v1".to_owned(),
+            });
         }
-        // sops tells what it takes for a number or a date.
-        _ => None,
+        for found in &inspected.secrets {
+            let mut object = document;
+            for item in &found.items {
+                object = &object["items"][*item];
+            }
+            let faults = secret::faults(object, text).into_iter();
+            findings.extend(faults.map(|fault| {
+                let keys = fault.keys.iter().map(String::as_str);
+                Finding {
+                    place: places.find(index, &found.items, keys),
+                    words: fault.words,
+                }
+            }));
+        }
     }
+    findings
+}
+
+/// Whether there is anything to encrypt: of a manifest, more than its head.
+fn has_value(document: &Value) -> bool {
+    let Value::Object(fields) = document else {
+        return !document.is_null();
+    };
+    let is_manifest = fields.contains_key("apiVersion") || fields.contains_key("kind");
+    fields.iter().any(|(key, value)| match value {
+        _ if is_manifest && HEAD.contains(&key.as_str()) => false,
+        Value::Array(items) if is_manifest && key == "items" => items.iter().any(has_value),
+        Value::Array(values) => !values.is_empty(),
+        Value::Object(values) => !values.is_empty(),
+        scalar => !scalar.is_null(),
+    })
 }
 
 #[cfg(test)]
@@ -128,10 +118,23 @@ mod tests {
             ("data:\n  a: |\n    aHVu\n    dGVyMg==\n", None),
             ("data: {a: null}\nstringData:\n", None),
             ("type: Opaque\nimmutable: true\nstringData: {a: b}\n", None),
-            ("data: {a: hunter2}\n", Some("data.a is not base64")),
-            ("stringdata: {a: b}\n", Some("no field stringdata")),
-            ("stringData: [a]\n", Some("stringData is no mapping")),
-            ("stringData: {a: {b: c}}\n", Some("stringData.a is no text")),
+            (
+                "data: {a: hunter2}\n",
+                Some("line 4, column 8: data.a is not base64"),
+            ),
+            (
+                "stringdata: {a: b}\n",
+                Some("no field stringdata: write stringData"),
+            ),
+            ("stringData: [a]\n", Some("stringData is not a mapping")),
+            (
+                "stringData: {a: {b: c}}\n",
+                Some("stringData.a is a mapping"),
+            ),
+            (
+                "stringData: {a: 1}\n",
+                Some("stringData.a is read as a number"),
+            ),
             ("sops: {}\n", Some("the key sops")),
         ];
         for (rest, expected) in cases {
@@ -151,12 +154,47 @@ mod tests {
                 .expect("bad")
                 .contains("metadata.name")
         );
-        let second = format!("a: 1\n---\n{HEAD}data: {{a: '*'}}\n");
-        assert!(
-            yaml(&second)
-                .expect("bad")
-                .starts_with("document 2: data.a")
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_named_at_once_with_its_place() {
+        let items = "items:\n- apiVersion: v1\n  kind: Secret\n  metadata:\n    name: Db\n  data:\n    a: '*'\n";
+        let text = format!(
+            "a: 1\n---\napiVersion: v1\nkind: List\n{items}---\n{HEAD}stringdata: {{a: b}}\n"
         );
+        let problem = yaml(&text).expect("bad");
+        for words in [
+            "3 problems\n",
+            "- line 9, column 5: metadata.name is invalid",
+            "- line 11, column 5: data.a is not base64",
+            "- line 16, column 1: a Secret has no field stringdata",
+        ] {
+            assert!(problem.contains(words), "{problem}");
+        }
+        let many: String = (0..100).map(|number| format!("  k{number}: 1\n")).collect();
+        let problem = yaml(&format!("{HEAD}stringData:\n{many}")).expect("bad");
+        assert_eq!(problem.lines().count(), 22, "{problem}");
+        assert!(problem.ends_with("- and 80 more"), "{problem}");
+    }
+
+    #[test]
+    fn a_text_without_a_value_is_nothing_to_encrypt() {
+        for text in [
+            "apiVersion: v1\n",
+            "kind: Secret\napiVersion: v1\nmetadata: {name: a}\ntype: Opaque\nstringData:\n",
+            "apiVersion: v1\nkind: List\nitems:\n- kind: ConfigMap\n",
+            "{}\n",
+            "a:\n",
+        ] {
+            assert!(yaml(text).expect(text).contains("no value"), "{text}");
+        }
+        for text in [
+            "type: a\n",
+            "a: ''\n",
+            "kind: Secret\napiVersion: v1\nmetadata: {name: a}\nstringData: {a: }\n",
+        ] {
+            assert_eq!(yaml(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -183,7 +221,7 @@ mod tests {
             reason(Format::Json, "{\n  \"a\": }").as_deref(),
             Some("line 2, column 8: expected value")
         );
-        for text in ["{\"a\"", "{\"a\": 1} and more"] {
+        for text in ["{\"a\"", "{\"a\": 1} and more", "{\"a\": 1, \"a\": 2}"] {
             assert!(problem(Format::Json, text.as_bytes()).is_some(), "{text}");
         }
         assert_eq!(

@@ -3,6 +3,7 @@
 use super::Leaf;
 use crate::core::encrypted::ENCRYPTED_VALUE;
 use crate::core::encrypted::contents::Comment;
+use crate::core::manifest::SECTIONS;
 use crate::core::placeholder::is_placeholder;
 
 /// Keys in comments that are there for programs and readers.
@@ -57,43 +58,101 @@ pub struct Commented {
     pub previous: Option<usize>,
     /// The value that stands behind it, in the same mapping.
     pub next: Option<usize>,
-    /// The key that opens the mapping in which nothing else stands.
+    /// The value that follows, in whatever mapping.
+    pub behind: Option<usize>,
+    /// The key that opens the mapping in which nothing else stands, commented out or not.
     pub opened_by: Option<String>,
+    /// Whether its value is one word.
+    pub is_word: bool,
+    /// Whether it is written as the entry of a mapping within another one.
+    pub is_indented: bool,
+    /// The byte that its text begins at.
+    pub start: usize,
 }
 
 /// Finds the comments in a document's `text` that hold a value.
 pub(super) fn find(text: &str, comments: &[Comment<'_>], values: &[Leaf<'_>]) -> Vec<Commented> {
-    let held = comments
-        .iter()
-        .filter_map(|comment| Some((comment.range.start, commented_key(comment.text)?)));
-    let held: Vec<(usize, String)> = held.collect();
+    let held = comments.iter().filter_map(|comment| {
+        let (key, is_word) = commented_key(comment.text)?;
+        let is_indented = comment.text.starts_with("  ") || comment.text.starts_with('\t');
+        Some((comment.range.start, key, is_word, is_indented))
+    });
+    let held: Vec<(usize, String, bool, bool)> = held.collect();
     if held.is_empty() {
         return Vec::new();
     }
     let mut starts: Vec<(usize, usize)> = values.iter().map(|it| it.start).zip(0..).collect();
     starts.sort_unstable();
-    let held = held.into_iter().map(|(at, key)| {
+    let mut last: Option<(usize, Option<String>)> = None;
+    let mut line_ahead = None;
+    let held = held.into_iter().map(|(at, key, is_word, is_indented)| {
+        let opened_by = opening_key(text, at, last.as_ref());
+        last = Some((at, opened_by.clone()));
         let behind = starts.partition_point(|(start, _)| *start < at);
         let previous = behind.checked_sub(1).map(|before| starts[before].1);
-        let next = starts.get(behind);
-        // What is indented less belongs to a mapping around.
-        let next = next.filter(|(start, _)| indentation(text, at) >= indentation(text, *start));
+        let behind = starts.get(behind);
+        // What is indented less belongs to a mapping around, and what comes after it too.
+        let ahead = line_ahead.filter(|line: &Option<usize>| line.is_none_or(|line| line > at));
+        let ahead = ahead.unwrap_or_else(|| next_line(text, at));
+        line_ahead = Some(ahead);
+        let own = indentation(text, at);
+        let is_inner = ahead.is_none_or(|line| indentation(text, line) >= own);
+        let next = behind.filter(|(start, _)| is_inner && own >= indentation(text, *start));
         Commented {
             key,
             previous,
             next: next.map(|(_, number)| *number),
-            opened_by: opening_key(&text[..at]),
+            behind: behind.map(|(_, number)| *number),
+            opened_by,
+            is_word,
+            is_indented,
+            start: at,
         }
     });
     held.collect()
 }
 
-/// The key without a value in the last line before, comments left out.
-fn opening_key(before: &str) -> Option<String> {
-    let lines = before.rsplit('\n').skip(1).map(str::trim);
-    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let key = lines.next()?.strip_suffix(':')?;
-    Some(key.trim_matches(['"', '\'']).to_owned())
+/// The key without a value in the last line before the byte `at`; of comments only a section
+/// of a Secret. `last` is an earlier byte in a comment, and what was found for it.
+fn opening_key(text: &str, at: usize, last: Option<&(usize, Option<String>)>) -> Option<String> {
+    let mut end = at;
+    while let Some(line_end) = text[..end].rfind('\n') {
+        let start = text[..line_end].rfind('\n').map_or(0, |at| at + 1);
+        let line = text[start..line_end].trim();
+        end = start;
+        let comment = line.strip_prefix('#');
+        if let Some((_, found)) = last.filter(|(at, _)| comment.is_some() && *at >= start) {
+            return found.clone();
+        }
+        if line.is_empty() {
+            continue;
+        }
+        let key = comment.unwrap_or(line).trim_start_matches(['#', ' ', '\t']);
+        let key = key
+            .strip_suffix(':')
+            .map(|key| key.trim_matches(['"', '\'']));
+        match key {
+            Some(key) if comment.is_none() || SECTIONS.contains(&key) => {
+                return Some(key.to_owned());
+            }
+            None if comment.is_none() => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Where the next line begins that is neither empty nor a comment.
+fn next_line(text: &str, at: usize) -> Option<usize> {
+    let mut start = at + text[at..].find('\n')? + 1;
+    for line in text[start..].split_inclusive('\n') {
+        let content = line.trim_start();
+        if !content.is_empty() && !content.starts_with('#') {
+            return Some(start);
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// The indentation of the line of a byte.
@@ -103,8 +162,8 @@ fn indentation(text: &str, at: usize) -> usize {
     line.len() - line.trim_start_matches([' ', '-']).len()
 }
 
-/// The key in a comment, if a value stands there too.
-fn commented_key(comment: &str) -> Option<String> {
+/// The key in a comment, if a value stands there too, and whether that is one word.
+fn commented_key(comment: &str) -> Option<(String, bool)> {
     let text = comment.trim_start_matches(['#', ';', ' ', '\t']).trim();
     let text = text.strip_prefix("- ").unwrap_or(text);
     if text.starts_with(ENCRYPTED_VALUE) {
@@ -132,8 +191,9 @@ fn commented_key(comment: &str) -> Option<String> {
         value,
         "" | "true" | "false" | "null" | "~" | "|" | ">" | "|-" | ">-"
     );
-    let is_value = !is_nothing && !is_url && (is_word || is_sensitive(key));
-    (is_value && !is_placeholder(value)).then(|| key.to_owned())
+    let is_known = is_sensitive(key) || SECTIONS.contains(&key);
+    let is_value = !is_nothing && !is_url && (is_word || is_known);
+    (is_value && !is_placeholder(value)).then(|| (key.to_owned(), is_word))
 }
 
 /// Whether a key is called like one of a secret.

@@ -39,6 +39,8 @@ pub struct Inspected<'t> {
     pub values: Vec<Leaf<'t>>,
     /// Its Secrets.
     pub secrets: Vec<Secret>,
+    /// Its objects of kind Secret that do not say of which API.
+    pub without_version: Vec<Secret>,
     /// Its comments that hold a value.
     pub comments: Vec<Commented>,
     /// Whether it is an object of Kubernetes.
@@ -182,6 +184,7 @@ fn of_document<'t>(text: &'t str, document: Document<'t>, is_uncertain: bool) ->
     Inspected {
         values,
         secrets: found.secrets,
+        without_version: found.without_version,
         comments,
         is_manifest: found.is_manifest,
         is_for_kustomize: is_empty || found.is_identified,

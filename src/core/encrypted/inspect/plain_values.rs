@@ -8,18 +8,17 @@ use crate::core::encrypted::contents::{Path, Scalar, Segment, Value};
 use crate::core::encrypted::metadata::{folded, is_known_field};
 use crate::core::encrypted::token::{Kind, Token};
 use crate::core::encrypted::{ENCRYPTED_VALUE, EncryptedFile};
-use crate::core::manifest::SECTIONS;
+use crate::core::manifest::{HEAD, SECTIONS};
 use crate::core::sops_config::Selection;
 use crate::core::yaml::scalar::is_time;
-
-/// Fields at the top of a document by which it is recognized and applied: a file in which
-/// only these stand has nothing to encrypt.
-const HEAD: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
 
 /// So many values are named, and so many characters of each name: all of them can be much
 /// longer than the text that they are from.
 const MOST_NAMED: usize = 1_000;
 const LONGEST_NAME: usize = 200;
+
+/// What sops takes a date for.
+const DATE: &str = "a date";
 
 /// A value that is not encrypted, in a file that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +27,11 @@ pub struct PlainValue {
     pub name: String,
     /// How it came there.
     pub cause: Cause,
+    /// The number of its document.
+    pub document: usize,
+    /// Its number among the values of the document; of a comment or of metadata, among
+    /// those.
+    pub number: usize,
 }
 
 /// Why a value in an encrypted file is not encrypted.
@@ -79,35 +83,44 @@ impl Protection {
 /// How well a file of these documents is protected that is encrypted by this selection.
 pub fn protection(documents: &[Inspected<'_>], selection: &Selection) -> Protection {
     let mut found = Protection::default();
-    for document in documents {
-        let values = document.values.iter();
-        let causes = values.filter_map(|leaf| {
+    for (index, document) in documents.iter().enumerate() {
+        let values = document.values.iter().enumerate();
+        let causes = values.filter_map(|(number, leaf)| {
             let cause = cause_of(leaf, selection)?;
             let name = match &leaf.secret {
                 Some(secret) => secret.name.clone(),
                 None => dotted(&leaf.keys()),
             };
-            Some(PlainValue { name, cause })
+            Some(PlainValue {
+                name,
+                cause,
+                document: index,
+                number,
+            })
         });
         let left = MOST_NAMED.saturating_sub(found.plain_values.len());
         found.plain_values.extend(causes.take(left));
-        let comments = document.comments.iter();
-        let comments =
-            comments.filter(|comment| document.holds_among_values(comment, Some(selection)));
+        let comments = document.comments.iter().enumerate();
+        let comments = comments.filter(|(_, it)| document.holds_among_values(it, Some(selection)));
         found
             .plain_values
-            .extend(comments.map(|comment| PlainValue {
+            .extend(comments.map(|(number, comment)| PlainValue {
                 name: comment.name(),
                 cause: Cause::Comment,
+                document: index,
+                number,
             }));
-        let own = document.strays.iter().map(|name| PlainValue {
+        let strays = document.strays.iter().enumerate();
+        let own = strays.map(|(number, name)| PlainValue {
             name: name.clone(),
             cause: Cause::Metadata,
+            document: index,
+            number,
         });
         found.plain_values.extend(own);
         found
             .not_texts
-            .extend(document.values.iter().filter_map(not_text));
+            .extend(document.values.iter().filter_map(refused_type));
     }
     let mut all = documents.iter().flat_map(|document| &document.values);
     let is_encrypted = all.any(Leaf::is_encrypted);
@@ -155,6 +168,26 @@ fn cause_of(leaf: &Leaf<'_>, selection: &Selection) -> Option<Cause> {
 }
 
 impl Inspected<'_> {
+    /// The field of a manifest that Flux needs to apply it and that is encrypted, as in
+    /// `metadata.name`.
+    pub fn encrypted_head(&self) -> Option<String> {
+        const NEEDED: [&[&str]; 4] = [
+            &["apiVersion"],
+            &["kind"],
+            &["metadata", "name"],
+            &["metadata", "namespace"],
+        ];
+        // Some other file may have a name in its metadata as well.
+        let mut values = self.values.iter().filter(|_| self.is_manifest);
+        let field = values.find_map(|leaf| {
+            let in_lists = leaf.keys.iter().take_while(|key| *key == "items");
+            let keys = &leaf.keys[in_lists.count()..];
+            let field = NEEDED.iter().find(|field| keys == **field)?;
+            leaf.is_encrypted().then_some(field)
+        })?;
+        Some(field.join("."))
+    }
+
     /// Whether a comment stands beside a value of a Secret, or where one belongs; or, in a
     /// file that is encrypted by a `selection`, where sops would have encrypted it, if it is
     /// called like a secret.
@@ -171,21 +204,45 @@ impl Inspected<'_> {
             };
             let is_beside = is_named && leaf.is_encrypted();
             leaf.secret.is_some() || is_beside && selection.is_some_and(is_selected)
-        }) || !self.secrets.is_empty() && comment.opened_by.as_ref().is_some_and(is_section)
+        }) || !self.secrets.is_empty()
+            && (comment.opened_by.as_ref().is_some_and(is_section)
+                || is_section(&comment.key)
+                || self.is_value_of_secret(comment))
+    }
+
+    /// Whether a comment away from the values of a Secret reads as one of them.
+    fn is_value_of_secret(&self, comment: &Commented) -> bool {
+        let next = comment.behind.and_then(|number| self.values.get(number));
+        let is_above = next.is_some_and(|leaf| leaf.secret.is_some());
+        let is_entry = |leaf: &Leaf<'_>| {
+            let is_entry = leaf.secret.as_ref().is_some_and(|secret| secret.is_entry);
+            is_entry && leaf.keys.last() == Some(&comment.key)
+        };
+        // Further above are words about the file.
+        comment.is_word && (is_sensitive(&comment.key) || self.values.iter().any(is_entry))
+            || is_above && comment.is_indented && comment.previous.is_some()
     }
 }
 
-fn not_text(leaf: &Leaf<'_>) -> Option<String> {
-    let secret = leaf.secret.as_ref().filter(|secret| secret.is_entry)?;
-    let is_text = match leaf.token() {
-        Some(Kind::Integer | Kind::Float | Kind::Boolean) => false,
-        Some(_) => true,
-        None => leaf.is_text,
-    };
-    (!is_text).then(|| secret.name.clone())
+/// The name of a value that the API server refuses; a date it takes for a text.
+fn refused_type(leaf: &Leaf<'_>) -> Option<String> {
+    leaf.not_text().filter(|kind| *kind != DATE)?;
+    leaf.secret.as_ref().map(|secret| secret.name.clone())
 }
 
 impl Leaf<'_> {
+    /// What a value of a Secret is, if it is not a text for sops.
+    pub fn not_text(&self) -> Option<&'static str> {
+        self.secret.as_ref().filter(|secret| secret.is_entry)?;
+        match self.token() {
+            Some(Kind::Integer | Kind::Float) => Some("a number"),
+            Some(Kind::Boolean) => Some("true or false"),
+            Some(Kind::Time) => Some(DATE),
+            Some(_) => None,
+            None => (!self.is_text).then_some("a number, or true or false"),
+        }
+    }
+
     /// The text of an entry of `data`, decoded; of any other value as it is.
     pub fn decoded(&self) -> Vec<u8> {
         let is_data = self.secret.as_ref().is_some_and(|secret| secret.is_data);

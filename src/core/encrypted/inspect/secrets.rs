@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use crate::core::encrypted::contents::{Path, Segment};
+use crate::core::manifest::HEAD;
 
-/// The fields of a Secret that hold no value of it (k8s.io/api/core/v1).
-const HEAD: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
 /// The core API, as apimachinery parses a version.
 const CORE: [&str; 2] = ["v1", "/v1"];
 /// Where `kubectl apply` keeps all that was applied, the values of Secrets too.
@@ -22,6 +21,8 @@ pub(super) const LAST_APPLIED_NAME: &str = "the annotation last-applied-configur
 pub struct Secret {
     /// Its name, where it has one.
     pub name: Option<String>,
+    /// For each list that it is in, the index of its item.
+    pub items: Vec<usize>,
 }
 
 /// A value of a Secret.
@@ -40,6 +41,8 @@ pub struct SecretValue {
 /// What was found in a document.
 pub(super) struct Found {
     pub(super) secrets: Vec<Secret>,
+    /// The objects of kind Secret that do not say of which API.
+    pub(super) without_version: Vec<Secret>,
     /// For each value, what it is of a Secret.
     pub(super) values: Vec<Option<SecretValue>>,
     pub(super) is_manifest: bool,
@@ -89,11 +92,12 @@ pub(super) fn find(paths: &[Path], texts: &[&str], containers: &[Path]) -> Found
     let is_named = root.name.as_ref().is_some_and(|name| !name.is_empty());
     let has_kind = root.kinds.iter().any(|kind| !kind.is_empty());
     let is_identified = is_list || has_kind && is_named;
-    let secrets = number_secrets(&mut objects);
+    let (secrets, without_version) = number_secrets(&mut objects);
     let values = paths.iter().map(|path| value_of(&path.0, &objects));
     let values = values.collect();
     Found {
         secrets,
+        without_version,
         values,
         is_manifest,
         is_identified,
@@ -101,11 +105,11 @@ pub(super) fn find(paths: &[Path], texts: &[&str], containers: &[Path]) -> Found
 }
 
 /// Numbers the Secrets. An item that says nothing of its kind is of its list's
-/// (`decodeToList` in apimachinery).
-fn number_secrets(objects: &mut HashMap<&[Segment], Object>) -> Vec<Secret> {
+/// (`decodeToList` in apimachinery). The second list is of those without a version.
+fn number_secrets(objects: &mut HashMap<&[Segment], Object>) -> (Vec<Secret>, Vec<Secret>) {
     let mut prefixes: Vec<&[Segment]> = objects.keys().copied().collect();
     prefixes.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
-    let mut secrets = Vec::new();
+    let (mut secrets, mut without_version) = (Vec::new(), Vec::new());
     for prefix in prefixes {
         let list = prefix.len().checked_sub(2);
         let list = list
@@ -126,14 +130,25 @@ fn number_secrets(objects: &mut HashMap<&[Segment], Object>) -> Vec<Secret> {
             object.versions = list.versions;
         }
         let is_core = object.versions.iter().any(|it| CORE.contains(&&**it));
-        if is_core && object.kinds.iter().any(|kind| kind == "Secret") {
+        if !object.kinds.iter().any(|kind| kind == "Secret") {
+            continue;
+        }
+        let indices = prefix.iter().filter_map(|step| match step {
+            Segment::Index(index) => Some(*index),
+            Segment::Key(_) => None,
+        });
+        let secret = Secret {
+            name: object.name.clone(),
+            items: indices.collect(),
+        };
+        if is_core {
             object.secret = Some(secrets.len());
-            secrets.push(Secret {
-                name: object.name.clone(),
-            });
+            secrets.push(secret);
+        } else if object.versions.iter().all(String::is_empty) {
+            without_version.push(secret);
         }
     }
-    secrets
+    (secrets, without_version)
 }
 
 /// So many of the steps lead into lists of objects: `items`, an index, and so on.
