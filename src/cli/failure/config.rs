@@ -61,6 +61,11 @@ impl From<EditError> for Failure {
                     "save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path} > {path}.utf8 && mv {path}.utf8 {path}"
                 ))
             }
+            EditError::Form {
+                rule: Some(rule), ..
+            } => failure.hint(format!(
+                "put this rule in by hand, and run it again: {rule}"
+            )),
             EditError::Form { .. } | EditError::Unintended { .. } => failure.hint(
                 "edit that place by hand (init fills in a placeholder, age: <key>), and run it again",
             ),
@@ -78,6 +83,9 @@ impl From<NoPlace> for Failure {
                 .detail(&rule_list(&rules))
                 .hint("--path-regex RE names the rule, or makes a new one")
                 .hint(rebuilt),
+            NoPlace::NoSuchRule { rules, paths, .. } if paths.is_empty() => failure
+                .detail(&rule_list(&rules))
+                .hint("kb makes no rule for every path: write one at the end, - age: <key>, and run it again"),
             NoPlace::NoSuchRule { rules, .. } => failure
                 .detail(&rule_list(&rules))
                 .hint("--path-regex with the very text of a rule names it; '' is the one for every path")

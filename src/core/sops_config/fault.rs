@@ -17,7 +17,7 @@ pub(super) struct Fault {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FaultKind {
-    /// sops cannot compile the `path_regex`.
+    /// kb cannot tell what the `path_regex` matches.
     PathRegex {
         expression: String,
         source: RegexError,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fault::Fault;
-use super::path_regex::{PathRegex, RegexError, TooComplex};
+use super::path_regex::{PathRegex, RegexError};
 use super::placeholder::is_placeholder;
 use super::selection::{SELECTION_FIELDS, Selection};
 use crate::core::excerpt::excerpt;
@@ -45,8 +45,8 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// sops cannot compile a `path_regex`.
-    #[error("{place}: the path_regex \"{}\" does not compile", excerpt(.expression))]
+    /// kb cannot tell which paths a `path_regex` matches.
+    #[error("{place}: kb cannot tell which files the path_regex \"{}\" matches", excerpt(.expression))]
     PathRegex {
         /// `FILE:LINE:COLUMN`.
         place: String,
@@ -166,7 +166,7 @@ pub struct RulePaths {
     pub text: String,
     /// Where it stands.
     pub position: Position,
-    /// What it matches, or why sops cannot compile it.
+    /// What it matches, or why kb cannot tell.
     pub regex: Result<PathRegex, RegexError>,
 }
 
@@ -267,10 +267,9 @@ impl CreationRule {
     }
 
     /// The compiled expression of its paths; `None` matches every path.
-    pub(super) fn regex(&self) -> Result<Option<&PathRegex>, TooComplex> {
+    pub(super) fn regex(&self) -> Result<Option<&PathRegex>, &RegexError> {
         let paths = self.path_regex.as_ref();
-        let regex = paths.map(|paths| paths.regex.as_ref().map_err(|_| TooComplex));
-        regex.transpose()
+        paths.map(|paths| paths.regex.as_ref()).transpose()
     }
 
     /// Whether the rule is for this path, which is relative to the config; `None` where
@@ -279,7 +278,7 @@ impl CreationRule {
         match &self.path_regex {
             _ if self.paths_unknown => None,
             None => Some(true),
-            Some(paths) => paths.regex.as_ref().ok()?.matches(path),
+            Some(paths) => Some(paths.regex.as_ref().ok()?.matches(path)),
         }
     }
 
