@@ -167,7 +167,7 @@ fn a_broken_config_is_placed_before_the_cluster_is_asked() {
         ),
         (
             b"creation_rules:\n  - path_regex: (?x)a\n",
-            ":2:17: the path_regex",
+            ":2:17: kb cannot tell which files the path_regex",
         ),
     ];
     for (config, place) in cases {

@@ -5,7 +5,9 @@ use std::io::ErrorKind;
 use super::Failure;
 use crate::cli::options::quoted;
 use crate::core::replace::{Obstacle, ReplaceError};
-use crate::core::sops_config::{ConfigError, EditError, FILE_NAME, NoPlace, RuleSummary};
+use crate::core::sops_config::{
+    ConfigError, EditError, FILE_NAME, FaultKind, NoPlace, RuleSummary,
+};
 
 /// What sops says of the file.
 const MANUAL: &str =
@@ -30,19 +32,25 @@ impl From<&ConfigError> for Failure {
                     quoted(&right.to_string_lossy())
                 ))
             }
-            ConfigError::PathRegex { .. } => failure
-                .hint("sops matches with Go's regular expressions: https://golang.org/s/re2syntax"),
             ConfigError::Parse { .. } => failure.hint(format!("the file's form: {MANUAL}")),
             ConfigError::Conflict { .. } => {
                 failure.hint("finish the merge: git status shows the files that it waits for")
             }
-            ConfigError::Recipient { .. } => failure
-                .hint("age-keygen -y prints the recipient of a private key")
-                .hint("a key that is still to be filled in is written <key>"),
-            ConfigError::Key { .. } => failure
-                .hint(format!("how keys are written: {MANUAL}"))
-                .hint("a key that is still to be filled in is written <key>"),
-            ConfigError::Selections { .. } => failure.hint("keep one of them"),
+            ConfigError::Fault { kind, .. } => match kind {
+                FaultKind::PathRegex { .. } => failure.hint(
+                    "sops matches with Go's regular expressions: https://golang.org/s/re2syntax",
+                ),
+                FaultKind::Recipient { .. } => failure
+                    .hint("age-keygen -y prints the recipient of a private key")
+                    .hint("a key that is still to be filled in is written <key>"),
+                FaultKind::Key { .. } => failure
+                    .hint(format!("how keys are written: {MANUAL}"))
+                    .hint("a key that is still to be filled in is written <key>"),
+                FaultKind::Selections(_) => failure.hint("keep one of them"),
+                FaultKind::Beyond(_) | FaultKind::Type { .. } => {
+                    failure.hint(format!("the file's form: {MANUAL}"))
+                }
+            },
             ConfigError::UnknownField { field, .. } => match field.nearest {
                 Some(nearest) => failure.hint(format!("write {nearest} instead of {}", field.name)),
                 None => failure,

@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fault::Fault;
+use super::fault::{Fault, FaultKind};
 use super::path_regex::{PathRegex, RegexError};
 use super::placeholder::is_placeholder;
 use super::selection::{SELECTION_FIELDS, Selection};
 use crate::core::excerpt::excerpt;
-use crate::core::identity::{Recipient, RecipientError};
+use crate::core::identity::Recipient;
 use crate::core::readers::{KeyKind, Readers};
 
 /// Why a `.sops.yaml` cannot be used.
@@ -45,37 +45,13 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// kb cannot tell which paths a `path_regex` matches.
-    #[error("{place}: kb cannot tell which files the path_regex \"{}\" matches", excerpt(.expression))]
-    PathRegex {
+    /// Something is wrong in a rule.
+    #[error("{place}: {kind}")]
+    Fault {
         /// `FILE:LINE:COLUMN`.
         place: String,
-        /// The expression.
-        expression: String,
-        /// What is wrong with it.
-        #[source]
-        source: RegexError,
-    },
-    /// Something stands as a recipient that is neither one nor a placeholder.
-    #[error("{place}: \"{}\" is not a recipient", excerpt(.value))]
-    Recipient {
-        /// `FILE:LINE:COLUMN`.
-        place: String,
-        /// What stands there.
-        value: String,
-        /// What is wrong with it.
-        #[source]
-        source: RecipientError,
-    },
-    /// The same of a key of another kind.
-    #[error("{place}: \"{}\" is not a key for {}", excerpt(.value), .kind.metadata_name())]
-    Key {
-        /// `FILE:LINE:COLUMN`.
-        place: String,
-        /// The kind of key that it stands for.
-        kind: KeyKind,
-        /// What stands there.
-        value: String,
+        /// What is wrong.
+        kind: FaultKind,
     },
     /// A field that sops does not know, and without which a rule says too little.
     #[error("{place}: {field} As it is, {effect}")]
@@ -86,14 +62,6 @@ pub enum ConfigError {
         field: UnknownField,
         /// What comes of it.
         effect: &'static str,
-    },
-    /// A rule says in several ways which values are encrypted; sops takes one.
-    #[error("{place}: the rule has {}, and sops takes only one of them", .fields.join(" and "))]
-    Selections {
-        /// `FILE:LINE:COLUMN`.
-        place: String,
-        /// The fields.
-        fields: Vec<&'static str>,
     },
 }
 

@@ -148,50 +148,53 @@ impl<'r> Routing<'r> {
 
     /// What is odd about a new rule, and what others lose to it.
     pub(super) fn warnings_of_new(&self) -> Vec<RuleWarning> {
-        let mut overlap: Option<(Vec<RuleSummary>, String)> = None;
-        let mut takes: Option<(Vec<RuleSummary>, String)> = None;
-        let mut hides = Vec::new();
-        let note = |noted: &mut Option<(Vec<_>, _)>, rule: &CreationRule, path: String| {
-            let (rules, _) = noted.get_or_insert_with(|| (Vec::new(), path));
-            rules.push(rule.summary());
-        };
-        for rule in self.before {
-            if let Some(path) = self.shared(rule, &[]) {
-                note(&mut overlap, rule, path);
-            }
-        }
+        let earlier = self.before.iter().filter_map(|rule| {
+            let path = self.shared(rule).into_iter().next()?;
+            Some((rule.summary(), path))
+        });
+        let (mut hides, mut takes) = (Vec::new(), Vec::new());
         for (at, rule) in self.behind.iter().enumerate() {
             let theirs = rule.examples(self.paths).unwrap_or_default();
+            let others = self.before.iter().chain(&self.behind[..at]);
             if !theirs.is_empty() && theirs.iter().all(|path| self.is_own(path)) {
                 hides.push(rule.summary());
             } else if at > 0
                 // What the first one loses is why the new rule stands there.
-                && let Some(path) = self.shared(rule, &self.behind[..at])
+                && let Some(path) = (self.shared(rule).into_iter())
+                    .find(|path| !others.clone().any(|other| is_for(other, path)))
             {
-                note(&mut takes, rule, path);
+                takes.push((rule.summary(), path));
             }
         }
-        let overlap = overlap.map(|(earlier, path)| RuleWarning::Overlap { earlier, path });
-        let takes = takes.map(|(later, path)| RuleWarning::Takes { later, path });
-        let hides = (!hides.is_empty()).then_some(RuleWarning::Hides { later: hides });
-        let found = [overlap, hides, takes].into_iter().flatten();
-        found.chain(self.warnings(true)).collect()
+        let mut found = Vec::new();
+        if let (earlier, Some(path)) = rules_and_path(earlier.collect()) {
+            found.push(RuleWarning::Overlap { earlier, path });
+        }
+        if !hides.is_empty() {
+            found.push(RuleWarning::Hides { later: hides });
+        }
+        if let (later, Some(path)) = rules_and_path(takes) {
+            found.push(RuleWarning::Takes { later, path });
+        }
+        found.extend(self.warnings(true));
+        found
     }
 
-    /// A path that this rule and another one match, and none of the `others`.
-    fn shared(&self, rule: &CreationRule, others: &[CreationRule]) -> Option<String> {
+    /// Paths that this rule and another one match, the shortest first.
+    fn shared(&self, rule: &CreationRule) -> Vec<String> {
         let theirs = rule.examples(self.paths).unwrap_or_default();
+        let theirs = theirs.into_iter().filter(|path| self.is_own(path));
         let ours = self.examples.iter().filter(|path| is_for(rule, path));
-        let theirs = theirs.iter().filter(|path| self.is_own(path));
-        let is_left = |path: &&String| {
-            let mut others = others
-                .iter()
-                .chain(if others.is_empty() { &[] } else { self.before });
-            !others.any(|other| is_for(other, path))
-        };
-        let shared = ours.chain(theirs).filter(is_left);
-        shared.min_by_key(|path| (path.len(), *path)).cloned()
+        let mut shared: Vec<String> = theirs.chain(ours.cloned()).collect();
+        shared.sort_by_key(String::len);
+        shared
     }
+}
+
+/// The rules, and the path that shows it of the first of them.
+fn rules_and_path(found: Vec<(RuleSummary, String)>) -> (Vec<RuleSummary>, Option<String>) {
+    let path = found.first().map(|(_, path)| path.clone());
+    (found.into_iter().map(|(rule, _)| rule).collect(), path)
 }
 
 fn as_texts(paths: &[String]) -> Vec<&str> {

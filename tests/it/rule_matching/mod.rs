@@ -14,7 +14,7 @@ use kb::core::repository::{absolute, find_config};
 use kb::core::sops_config::{RuleMatch, SopsConfig};
 use testkit::World;
 
-use expressions::{EXPRESSIONS, PARTS, PATHS, READ_BY_SOPS_ALONE};
+use expressions::{EXPRESSIONS, ODD_PARTS, PARTS, PATHS, READ_BY_SOPS_ALONE};
 
 use crate::generated::cases;
 use crate::{bare_world, keypair};
@@ -241,8 +241,12 @@ fn generated_expressions_mean_the_same_to_both() {
     cases(60, |rng, worker| {
         let expressions: Vec<String> = (0..rng.usize(1..=3))
             .map(|_| {
-                let parts = (0..rng.usize(1..9)).map(|_| PARTS[rng.usize(..PARTS.len())]);
-                parts.collect()
+                let count = rng.usize(1..9);
+                let part = |_| match rng.u8(..16) {
+                    0 => ODD_PARTS[rng.usize(..ODD_PARTS.len())],
+                    _ => PARTS[rng.usize(..PARTS.len())],
+                };
+                (0..count).map(part).collect()
             })
             .collect();
         let expressions: Vec<&str> = expressions.iter().map(String::as_str).collect();

@@ -28,7 +28,12 @@ pub(super) fn insert(
     };
     let splice = match (root, rules) {
         (Some(root), _) if !matches!(root.kind, Kind::Mapping { flow: false, .. }) => {
-            return Err(Unsupported::at(root, "a document of this form"));
+            let form = if root.is_null() {
+                "a document that is null"
+            } else {
+                "a document in braces"
+            };
+            return Err(Unsupported::at(root, form));
         }
         (Some(_), Some(rules)) if !items.is_empty() => {
             if matches!(rules.kind, Kind::Sequence { flow: true, .. }) {

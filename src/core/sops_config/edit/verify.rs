@@ -73,12 +73,18 @@ pub(super) fn is_as_intended(
         }
         Place::InsteadOf(old) => {
             let old = Reader::Age(old.clone());
-            for rule in was.iter_mut().chain(&mut was_again) {
-                rule.replace(&old, &new);
+            let was = was.iter_mut().chain(&mut was_again);
+            for group in was.flat_map(|rule| &mut rule.readers.groups) {
+                if group.contains(&old) {
+                    group.retain(|key| *key != old && *key != new);
+                    group.push(new.clone());
+                }
+                group.sort();
             }
-            for rule in is.iter_mut().chain(&mut is_again) {
-                rule.replace(&new, &new);
-            }
+            // Which of two equal ones has stayed does not matter.
+            let is = is.iter_mut().chain(&mut is_again);
+            is.flat_map(|rule| &mut rule.readers.groups)
+                .for_each(|group| group.sort());
         }
     }
     was == is && was_again == is_again && stores(&before.text) == stores(&after.text)
@@ -95,16 +101,6 @@ impl Meaning {
             placeholders: rule.age.iter().filter(|key| key.is_placeholder()).count(),
             unknown_fields: unknown.map(|field| field.name.clone()).collect(),
             faults: rule.faults.iter().map(|fault| fault.kind.clone()).collect(),
-        }
-    }
-
-    /// Each `old` becomes `new`, which stands once then in a list that had the old one.
-    fn replace(&mut self, old: &Reader, new: &Reader) {
-        for group in &mut self.readers.groups {
-            if group.contains(old) {
-                group.retain(|key| key != old && key != new);
-                group.push(new.clone());
-            }
         }
     }
 }

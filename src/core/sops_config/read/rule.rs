@@ -40,14 +40,14 @@ pub(super) fn read<'d>(
         }
     }
     if let Some(paths) = &rule.path_regex
-        && let Err(source) = &paths.regex
+        && let Err(reason) = &paths.regex
     {
         rule.paths_unknown = true;
         faults.push(Fault {
             position: paths.position,
             kind: FaultKind::PathRegex {
                 expression: paths.text.clone(),
-                source: source.clone(),
+                reason: reason.clone(),
             },
         });
     }
@@ -140,7 +140,7 @@ fn read_keys<'d>(
         let field = Field::find(fields, "key_groups");
         faults.push(Fault {
             position: field.map_or(rule.position, |field| field.key.into()),
-            kind: FaultKind::Groups(reason),
+            kind: FaultKind::Beyond(reason),
         });
     }
     rule.unknown_fields.append(&mut keys.unknown_fields);
