@@ -367,6 +367,15 @@ fn a_rule_to_add_to_has_to_be_there() {
         ],
     );
     assert_eq!(setup.world.read(".sops.yaml"), config);
+    // kb makes none for every path, with --add or without.
+    let catch_all = format!("  - age: {other}\n");
+    setup
+        .world
+        .write(".sops.yaml", config.replace(&catch_all, ""));
+    let run = setup.init(&["--path-regex", ""]);
+    assert_fails(&run, 1, &["kb makes no rule for every path"]);
+    assert!(!run.err().contains("without --add"), "{}", run.err());
+    setup.world.write(".sops.yaml", &config);
     // The one without path_regex has a name too.
     setup.init(&["--path-regex", "", "--add"]).assert_code(0);
     let mut keys = [other.clone(), setup.recipient()];
