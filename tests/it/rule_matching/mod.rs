@@ -257,7 +257,6 @@ fn generated_expressions_mean_the_same_to_both() {
         read.fetch_add(usize::from(reader == Reader::Both), Ordering::Relaxed);
     });
     let [asked, read] = [asked, read].map(AtomicUsize::into_inner);
-    println!("both read {read} of {asked} configs");
     assert!(
         asked < 20 || read * 10 > asked,
         "kb reads {read} of {asked}"

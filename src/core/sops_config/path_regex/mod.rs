@@ -76,7 +76,7 @@ impl PathRegex {
         }
         let pattern = syntax::check(expression)?;
         let automaton = table(&pattern)
-            .map(Automaton::Table)
+            .map(|table| Automaton::Table(Box::new(table)))
             .or_else(|| search(&pattern).map(Automaton::Search));
         Ok(Self {
             expression: expression.to_owned(),
@@ -120,7 +120,7 @@ impl PathRegex {
 /// A compiled expression.
 enum Automaton {
     /// One that looks at each byte of a text once.
-    Table(dense::DFA<Vec<u32>>),
+    Table(Box<dense::DFA<Vec<u32>>>),
     /// One that may look at each byte as often as the expression is long.
     Search(meta::Regex),
 }
