@@ -9,9 +9,7 @@ use crate::cli::failure::{Hint, file_list};
 use crate::cli::origin::Sources;
 use crate::core::cluster::Cluster;
 use crate::core::init::{ChangePlan, ConfigChange, InLine};
-use crate::core::sops_config::{
-    DEFAULT_PATH_REGEX, Place, RuleSummary, RuleWarning, SopsConfig,
-};
+use crate::core::sops_config::{DEFAULT_PATH_REGEX, Place, RuleSummary, RuleWarning, SopsConfig};
 
 pub(super) fn in_line(context: &Context, config: &Path, in_line: &InLine) {
     let secret = context.common.secret();
@@ -166,7 +164,10 @@ fn warning_in_words(warning: &RuleWarning) -> (String, &'static str) {
             "an expression that matches less, or rules in another order",
         ),
         RuleWarning::Hides { later } => (
-            format!("the new rule takes all files of later rules:{}", list(later)),
+            format!(
+                "the new rule takes all files of later rules:{}",
+                list(later)
+            ),
             "an expression that matches less; or --add and that one's path_regex, if both are meant",
         ),
         RuleWarning::Undecided => (
