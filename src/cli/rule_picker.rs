@@ -45,7 +45,7 @@ fn new_rule(report: &Report) -> Option<Target> {
         }
         match PathRegex::new(&expression) {
             Ok(regex) => return Some(Target::Paths { regex, add: false }),
-            Err(error) => report.say(&format!("That does not compile: {error}")),
+            Err(error) => report.say(&format!("kb cannot read that: {error}")),
         }
     }
 }

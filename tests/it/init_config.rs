@@ -163,11 +163,11 @@ fn a_broken_config_is_placed_before_the_cluster_is_asked() {
         ),
         (
             b"creation_rules:\n  - path_regex: a\n  - path_regex: '(b'\n",
-            ":3:17: the path_regex \"(b\" does not compile: missing closing )",
+            ":3:17: kb cannot tell which files the path_regex \"(b\" matches: unclosed group",
         ),
         (
             b"creation_rules:\n  - path_regex: (?x)a\n",
-            ":2:17: the path_regex",
+            ":2:17: kb cannot tell which files the path_regex",
         ),
     ];
     for (config, place) in cases {

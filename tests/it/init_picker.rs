@@ -50,7 +50,7 @@ fn a_new_rule_is_asked_for_its_paths() {
     terminal.wait_for("Enter to stop: ").type_line("4");
     terminal.wait_for("path_regex: ").type_line("^new/[");
     terminal
-        .wait_for("missing closing ]")
+        .wait_for("unclosed character class")
         .wait_for("path_regex: ");
     terminal.type_line("^new/.*secret.*\\.yaml$");
     let (code, seen) = terminal.end();

@@ -5,7 +5,9 @@ use std::io::ErrorKind;
 use super::Failure;
 use crate::cli::options::quoted;
 use crate::core::replace::{Obstacle, ReplaceError};
-use crate::core::sops_config::{ConfigError, EditError, FILE_NAME, NoPlace, RuleSummary};
+use crate::core::sops_config::{
+    ConfigError, EditError, FILE_NAME, FaultKind, NoPlace, RuleSummary,
+};
 
 /// What sops says of the file.
 const MANUAL: &str =
@@ -30,19 +32,25 @@ impl From<&ConfigError> for Failure {
                     quoted(&right.to_string_lossy())
                 ))
             }
-            ConfigError::PathRegex { .. } => failure
-                .hint("sops matches with Go's regular expressions: https://golang.org/s/re2syntax"),
             ConfigError::Parse { .. } => failure.hint(format!("the file's form: {MANUAL}")),
             ConfigError::Conflict { .. } => {
                 failure.hint("finish the merge: git status shows the files that it waits for; git checkout --ours -- .sops.yaml takes one side, --theirs the other")
             }
-            ConfigError::Recipient { .. } => failure
-                .hint("age-keygen -y prints the recipient of a private key")
-                .hint("a key that is still to be filled in is written <key>"),
-            ConfigError::Key { .. } => failure
-                .hint(format!("how keys are written: {MANUAL}"))
-                .hint("a key that is still to be filled in is written <key>"),
-            ConfigError::Selections { .. } => failure.hint("keep one of them"),
+            ConfigError::Fault { kind, .. } => match kind {
+                FaultKind::PathRegex { .. } => failure.hint(
+                    "sops matches with Go's regular expressions: https://golang.org/s/re2syntax",
+                ),
+                FaultKind::Recipient { .. } => failure
+                    .hint("age-keygen -y prints the recipient of a private key")
+                    .hint("a key that is still to be filled in is written <key>"),
+                FaultKind::Key { .. } => failure
+                    .hint(format!("how keys are written: {MANUAL}"))
+                    .hint("a key that is still to be filled in is written <key>"),
+                FaultKind::Selections(_) => failure.hint("keep one of them"),
+                FaultKind::Beyond(_) | FaultKind::Type { .. } => {
+                    failure.hint(format!("the file's form: {MANUAL}"))
+                }
+            },
             ConfigError::UnknownField { field, .. } => match field.nearest {
                 Some(nearest) => failure.hint(format!("write {nearest} instead of {}", field.name)),
                 None => failure,
@@ -61,6 +69,11 @@ impl From<EditError> for Failure {
                     "save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path} > {path}.utf8 && mv {path}.utf8 {path}"
                 ))
             }
+            EditError::Form {
+                rule: Some(rule), ..
+            } => failure.hint(format!(
+                "put this rule in by hand, and run it again: {rule}"
+            )),
             EditError::Form { .. } | EditError::Unintended { .. } => failure.hint(
                 "edit that place by hand (init fills in a placeholder, age: <key>), and run it again",
             ),
@@ -78,6 +91,9 @@ impl From<NoPlace> for Failure {
                 .detail(&rule_list(&rules))
                 .hint("--path-regex RE names the rule, or makes a new one")
                 .hint(rebuilt),
+            NoPlace::NoSuchRule { rules, paths, .. } if paths.is_empty() => failure
+                .detail(&rule_list(&rules))
+                .hint("kb makes no rule for every path: write one at the end, - age: <key>, and run it again"),
             NoPlace::NoSuchRule { rules, .. } => failure
                 .detail(&rule_list(&rules))
                 .hint("--path-regex with the very text of a rule names it; '' is the one for every path")

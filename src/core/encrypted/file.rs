@@ -149,7 +149,7 @@ pub enum Damage {
     TooLarge,
     /// By its metadata, the values of an expression are encrypted that is too large to
     /// apply.
-    #[error("the expression in its sops metadata is too complex for kb to tell what is encrypted")]
+    #[error("kb cannot tell which values the expression in its sops metadata selects")]
     Expression,
 }
 

@@ -7,8 +7,8 @@
 use super::config::{DEFAULT_PATH_REGEX, SopsConfig};
 use super::edit::Place;
 use super::model::{ConfigError, CreationRule, RuleSummary};
-use super::path_regex::{PathRegex, Paths, TooComplex};
-use super::routing::{Routing, RuleWarning, first_for_every_path};
+use super::path_regex::{PathRegex, Paths};
+use super::routing::{Routing, RuleWarning};
 use crate::core::identity::Recipient;
 
 /// Which rule is meant, as far as a person has said it.
@@ -205,23 +205,23 @@ fn in_rule(config: &SopsConfig, index: usize, add: bool, paths: Paths) -> Result
             rule: rule.summary(),
         });
     };
-    let look = || {
-        let mut routing = Routing::new(rule.regex()?, &config.rules[..index], paths)?;
-        match routing.shadowed_by()? {
-            Some(earlier) => Ok(Err(earlier)),
-            None => routing.warnings(rule.selection.is_explicit()).map(Ok),
-        }
+    let routing = rule.regex().ok();
+    let routing = routing.and_then(|own| Routing::new(own, &config.rules[..index], paths));
+    let Some(routing) = routing else {
+        return Ok(Choice {
+            place,
+            warnings: vec![RuleWarning::Undecided],
+        });
     };
-    match look() {
-        Ok(Ok(warnings)) => Ok(Choice { place, warnings }),
-        Ok(Err(earlier)) => Err(NoPlace::NeverApplies {
+    match routing.shadowed_by() {
+        None => Ok(Choice {
+            place,
+            warnings: routing.warnings(rule.selection.is_explicit()),
+        }),
+        Some(earlier) => Err(NoPlace::NeverApplies {
             place: position,
             paths: rule.summary().path_regex,
             earlier,
-        }),
-        Err(TooComplex) => Ok(Choice {
-            place,
-            warnings: vec![RuleWarning::Undecided],
         }),
     }
 }
@@ -234,27 +234,23 @@ fn new_rule(config: &SopsConfig, regex: &PathRegex, paths: Paths) -> Result<Choi
         before: before.unwrap_or(rules.len()),
         path_regex: regex.as_str().to_owned(),
     };
-    let look = || {
-        let mut routing = Routing::new(Some(regex), rules, paths)?;
-        let before = routing.move_before_shadow()?;
-        Ok(match routing.shadowed_by()? {
-            Some(earlier) => Err(earlier),
-            None => Ok((before, routing.warnings_of_new()?)),
-        })
+    let Some(mut routing) = Routing::new(Some(regex), rules, paths) else {
+        let for_all = rules.iter().position(|rule| rule.is_for_every_path(paths));
+        return Ok(Choice {
+            place: place(for_all),
+            warnings: vec![RuleWarning::Undecided],
+        });
     };
-    match look() {
-        Ok(Ok((before, warnings))) => Ok(Choice {
+    let before = routing.move_before_shadow();
+    match routing.shadowed_by() {
+        None => Ok(Choice {
             place: place(before),
-            warnings,
+            warnings: routing.warnings_of_new(),
         }),
-        Ok(Err(earlier)) => Err(NoPlace::NeverApplies {
+        Some(earlier) => Err(NoPlace::NeverApplies {
             place: config.path.display().to_string(),
             paths: Some(regex.as_str().to_owned()),
             earlier,
-        }),
-        Err(TooComplex) => Ok(Choice {
-            place: place(first_for_every_path(rules, paths)),
-            warnings: vec![RuleWarning::Undecided],
         }),
     }
 }

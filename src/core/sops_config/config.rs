@@ -6,8 +6,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::model::{ConfigError, CreationRule, UnknownField};
-use super::path_regex::Paths;
-use super::routing::Shadows;
 use super::{read, syntax};
 use crate::core::identity::Recipient;
 use crate::core::regular_file::{self, LARGEST_CONFIG};
@@ -139,11 +137,6 @@ impl SopsConfig {
     pub fn mentions(&self, recipient: &Recipient) -> bool {
         let all = self.rules.iter().chain(&self.recreation_rules);
         all.into_iter().any(|rule| rule.names(recipient))
-    }
-
-    /// Which of the rules sops never comes to.
-    pub fn shadows(&self, paths: Paths) -> Shadows<'_> {
-        Shadows::new(&self.rules, paths)
     }
 
     /// The rule by which a new file is encrypted; see [`Self::rule_index`].

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::model::{ConfigError, Position};
 use super::path_regex::RegexError;
+use crate::core::excerpt::excerpt;
 use crate::core::identity::{Recipient, RecipientError};
 use crate::core::readers::KeyKind;
 use crate::core::yaml::{Node, NotParsed};
@@ -15,29 +16,64 @@ pub(super) struct Fault {
     pub(super) kind: FaultKind,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FaultKind {
-    /// sops cannot compile the `path_regex`.
+/// What is wrong in a rule.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum FaultKind {
+    /// kb cannot tell what the `path_regex` matches.
+    #[error(
+        "kb cannot tell which files the path_regex \"{}\" matches: {reason}",
+        excerpt(.expression)
+    )]
     PathRegex {
+        /// The expression.
         expression: String,
-        source: RegexError,
+        /// What is wrong with it.
+        reason: RegexError,
     },
     /// Neither an age recipient nor a placeholder.
-    Recipient(String),
+    #[error("\"{}\" is not a recipient: {reason}", excerpt(.value))]
+    Recipient {
+        /// What stands there, unless it is a private key.
+        value: String,
+        /// What is wrong with it.
+        reason: RecipientError,
+    },
     /// Not a key of this kind.
-    Key { kind: KeyKind, value: String },
-    /// Several fields that say which values are encrypted.
+    #[error("\"{}\" is not a key for {}", excerpt(.value), .kind.metadata_name())]
+    Key {
+        /// The kind of key that it stands for.
+        kind: KeyKind,
+        /// What stands there, unless it is a private key.
+        value: String,
+    },
+    /// A rule says in several ways which values are encrypted; sops takes one.
+    #[error("the rule has {}, and sops takes only one of them", .0.join(" and "))]
     Selections(Vec<&'static str>),
-    /// Key groups that no file can be encrypted for.
-    Groups(&'static str),
-    /// More than kb reads.
+    /// Key groups that no file can be encrypted for, or more than kb reads.
+    #[error("{0}")]
     Beyond(&'static str),
     /// A value of another type.
+    #[error("{expected}")]
     Type {
+        /// What kb says of it.
         expected: &'static str,
         /// Whether sops then reads nothing of the file.
         stops_sops: bool,
     },
+}
+
+impl FaultKind {
+    /// A text that is no key of this kind.
+    pub(super) fn of_key(kind: KeyKind, text: &str) -> Self {
+        let value = shown(text);
+        if kind == KeyKind::Age {
+            let reason = text.parse::<Recipient>().err();
+            let reason = reason.unwrap_or(RecipientError::Unknown);
+            Self::Recipient { value, reason }
+        } else {
+            Self::Key { kind, value }
+        }
+    }
 }
 
 impl Fault {
@@ -54,38 +90,9 @@ impl Fault {
 
     /// The same as an error of the file at `path`.
     pub(super) fn of(&self, path: &Path) -> ConfigError {
-        let place = self.position.in_file(path);
-        match &self.kind {
-            FaultKind::PathRegex { expression, source } => ConfigError::PathRegex {
-                place,
-                expression: expression.clone(),
-                source: source.clone(),
-            },
-            FaultKind::Recipient(value) => ConfigError::Recipient {
-                place,
-                source: value
-                    .parse::<Recipient>()
-                    .err()
-                    .unwrap_or(RecipientError::Unknown),
-                value: shown(value),
-            },
-            FaultKind::Key { kind, value } => ConfigError::Key {
-                place,
-                kind: *kind,
-                value: shown(value),
-            },
-            FaultKind::Selections(fields) => ConfigError::Selections {
-                place,
-                fields: fields.clone(),
-            },
-            FaultKind::Groups(reason) | FaultKind::Beyond(reason) => ConfigError::Parse {
-                place,
-                reason: (*reason).to_owned(),
-            },
-            FaultKind::Type { expected, .. } => ConfigError::Parse {
-                place,
-                reason: (*expected).to_owned(),
-            },
+        ConfigError::Fault {
+            place: self.position.in_file(path),
+            kind: self.kind.clone(),
         }
     }
 }

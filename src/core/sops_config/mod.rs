@@ -3,8 +3,8 @@
 //! People write this file by hand, so kb changes it as they would: outside the
 //! value that changes, every byte stays. `read` makes the `model` of the file,
 //! `syntax` and `fault` say what is wrong in it; [`choose()`] decides which rule a
-//! key belongs to, by what `routing` finds out about the rules before it on the
-//! automata of `path_regex`; `edit` splices the text by the byte ranges of
+//! key belongs to, by what `routing` finds out about the rules before it on example
+//! paths; `edit` splices the text by the byte ranges of
 //! [`yaml`][super::yaml].
 //!
 //! Reading and editing share the tree of granit-parser, whose positions are exact for
@@ -31,6 +31,7 @@ mod syntax;
 pub use choose::{Choice, NoPlace, Target, check_for, choose};
 pub use config::{DEFAULT_PATH_REGEX, FILE_NAME, RuleMatch, SopsConfig, check_form};
 pub use edit::{EditError, Place};
+pub use fault::FaultKind;
 pub use model::{
     ConfigError, CreationRule, KeyText, Position, RulePaths, RuleSummary, UnknownField,
 };

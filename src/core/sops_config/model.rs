@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fault::Fault;
-use super::path_regex::{PathRegex, RegexError, TooComplex};
+use super::fault::{Fault, FaultKind};
+use super::path_regex::{PathRegex, RegexError};
 use super::placeholder::is_placeholder;
 use super::selection::{SELECTION_FIELDS, Selection};
 use crate::core::excerpt::excerpt;
-use crate::core::identity::{Recipient, RecipientError};
+use crate::core::identity::Recipient;
 use crate::core::readers::{KeyKind, Readers};
 
 /// Why a `.sops.yaml` cannot be used.
@@ -45,37 +45,13 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// sops cannot compile a `path_regex`.
-    #[error("{place}: the path_regex \"{}\" does not compile", excerpt(.expression))]
-    PathRegex {
+    /// Something is wrong in a rule.
+    #[error("{place}: {kind}")]
+    Fault {
         /// `FILE:LINE:COLUMN`.
         place: String,
-        /// The expression.
-        expression: String,
-        /// What is wrong with it.
-        #[source]
-        source: RegexError,
-    },
-    /// Something stands as a recipient that is neither one nor a placeholder.
-    #[error("{place}: \"{}\" is not a recipient", excerpt(.value))]
-    Recipient {
-        /// `FILE:LINE:COLUMN`.
-        place: String,
-        /// What stands there.
-        value: String,
-        /// What is wrong with it.
-        #[source]
-        source: RecipientError,
-    },
-    /// The same of a key of another kind.
-    #[error("{place}: \"{}\" is not a key for {}", excerpt(.value), .kind.metadata_name())]
-    Key {
-        /// `FILE:LINE:COLUMN`.
-        place: String,
-        /// The kind of key that it stands for.
-        kind: KeyKind,
-        /// What stands there.
-        value: String,
+        /// What is wrong.
+        kind: FaultKind,
     },
     /// A field that sops does not know, and without which a rule says too little.
     #[error("{place}: {field} As it is, {effect}")]
@@ -86,14 +62,6 @@ pub enum ConfigError {
         field: UnknownField,
         /// What comes of it.
         effect: &'static str,
-    },
-    /// A rule says in several ways which values are encrypted; sops takes one.
-    #[error("{place}: the rule has {}, and sops takes only one of them", .fields.join(" and "))]
-    Selections {
-        /// `FILE:LINE:COLUMN`.
-        place: String,
-        /// The fields.
-        fields: Vec<&'static str>,
     },
 }
 
@@ -166,7 +134,7 @@ pub struct RulePaths {
     pub text: String,
     /// Where it stands.
     pub position: Position,
-    /// What it matches, or why sops cannot compile it.
+    /// What it matches, or why kb cannot tell.
     pub regex: Result<PathRegex, RegexError>,
 }
 
@@ -267,10 +235,9 @@ impl CreationRule {
     }
 
     /// The compiled expression of its paths; `None` matches every path.
-    pub(super) fn regex(&self) -> Result<Option<&PathRegex>, TooComplex> {
+    pub(super) fn regex(&self) -> Result<Option<&PathRegex>, &RegexError> {
         let paths = self.path_regex.as_ref();
-        let regex = paths.map(|paths| paths.regex.as_ref().map_err(|_| TooComplex));
-        regex.transpose()
+        paths.map(|paths| paths.regex.as_ref()).transpose()
     }
 
     /// Whether the rule is for this path, which is relative to the config; `None` where
@@ -279,7 +246,7 @@ impl CreationRule {
         match &self.path_regex {
             _ if self.paths_unknown => None,
             None => Some(true),
-            Some(paths) => paths.regex.as_ref().ok()?.matches(path),
+            Some(paths) => Some(paths.regex.as_ref().ok()?.matches(path)),
         }
     }
 

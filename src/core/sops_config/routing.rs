@@ -1,30 +1,25 @@
 //! Which files a rule gets, given the rules before it: sops takes the first
-//! that matches.
+//! that matches. It is decided on examples of paths.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
 use std::path::Path;
-use std::sync::OnceLock;
 
+use super::config::SopsConfig;
 use super::model::{CreationRule, RuleSummary};
-use super::path_regex::{Characters, Language, PathRegex, Paths, Search, TooComplex};
+use super::path_regex::{PathRegex, Paths, examples};
+use crate::core::kustomize::is_kustomization;
 
 /// Manifests, which Flux applies, by the ends of their names.
-const MANIFESTS: [(&str, &str); 2] = [(".yaml", r"[^/]\.yaml$"), (".yml", r"[^/]\.yml$")];
-/// What kustomize reads itself, before anything is decrypted.
-const KUSTOMIZATIONS: [&str; 3] = [
-    r"(^|/)kustomization\.yaml$",
-    r"(^|/)kustomization\.yml$",
-    r"(^|/)Kustomization$",
-];
+const MANIFESTS: [&str; 2] = ["yaml", "yml"];
 
-/// What is odd about a rule. Paths are the shortest that show it.
+/// What is odd about a rule. Paths are the shortest examples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleWarning {
-    /// Some of its paths go to an earlier rule.
+    /// Some of its paths go to earlier rules.
     Overlap {
-        /// The earlier rule.
-        earlier: RuleSummary,
-        /// A path that both match.
+        /// The earlier rules.
+        earlier: Vec<RuleSummary>,
+        /// A path that the first of them matches, too.
         path: String,
     },
     /// No manifest comes to the rule, though it matches some.
@@ -36,17 +31,17 @@ pub enum RuleWarning {
         /// The earlier rules that take them.
         earlier: Vec<RuleSummary>,
     },
-    /// A rule behind the new one loses some of its files to it.
+    /// Rules behind the new one lose some of their files to it.
     Takes {
-        /// That rule.
-        later: RuleSummary,
-        /// A path that went to it.
+        /// Those rules.
+        later: Vec<RuleSummary>,
+        /// A path that went to the first of them.
         path: String,
     },
-    /// A rule behind the new one gets no files any more.
+    /// Rules behind the new one get no files any more.
     Hides {
-        /// That rule.
-        later: RuleSummary,
+        /// Those rules.
+        later: Vec<RuleSummary>,
     },
     /// Whole manifests would be encrypted, which Flux cannot apply.
     WholeManifests {
@@ -58,302 +53,228 @@ pub enum RuleWarning {
         /// A kustomization.yaml that the rule is for.
         path: String,
     },
-    /// The expressions are too complex to compare.
+    /// kb finds no path that the rule matches.
     Undecided,
 }
 
-/// A rule, and those before it that match some of its paths.
-pub(super) struct Routing {
-    search: Search,
-    characters: Characters,
-    own: Language,
-    earlier: Vec<Overlapping>,
-    /// Those that stand behind it after all, the one that shadows it first.
-    later: Vec<Overlapping>,
-    /// The kinds of manifests that the rule matches.
-    manifests: Vec<Manifests>,
+/// A rule, and those before and behind it.
+pub(super) struct Routing<'r> {
+    own: Option<&'r PathRegex>,
+    paths: Paths,
+    /// Paths that it matches.
+    examples: Vec<String>,
+    before: &'r [CreationRule],
+    behind: &'r [CreationRule],
 }
 
-struct Overlapping {
-    index: usize,
-    rule: RuleSummary,
-    language: Language,
-    /// A path that both match.
-    path: String,
-}
-
-struct Manifests {
-    ending: &'static str,
-    language: Language,
-    /// One that the rule matches.
-    path: String,
-}
-
-impl Routing {
-    /// A rule for `own` (without one, for every path) behind the rules
-    /// `before`.
-    ///
-    /// # Errors
-    /// [`TooComplex`]
+impl<'r> Routing<'r> {
+    /// A rule for `own` (without one, for every path) behind the rules `before`. `None`
+    /// if kb finds no path that it matches.
     pub(super) fn new(
-        own: Option<&PathRegex>,
-        before: &[CreationRule],
+        own: Option<&'r PathRegex>,
+        before: &'r [CreationRule],
         paths: Paths,
-    ) -> Result<Self, TooComplex> {
-        let regexes = before.iter().filter_map(|rule| rule.regex().ok().flatten());
-        let characters = Characters::of(regexes.chain(own));
-        let mut search = Search::new(paths, characters, before.len())?;
-        let own = Language::of(own, characters)?;
-        let mut earlier = Vec::new();
-        for (index, rule) in before.iter().enumerate() {
-            let language = Language::of(rule.regex()?, characters)?;
-            if let Some(path) = search.find(&[&own, &language], &[])? {
-                earlier.push(Overlapping {
-                    index,
-                    rule: rule.summary(),
-                    language,
-                    path,
-                });
-            }
-        }
-        let mut manifests = Vec::new();
-        for (ending, expression) in MANIFESTS {
-            let language = named(expression, characters)?;
-            if let Some(path) = search.find(&[&own, &language], &[])? {
-                manifests.push(Manifests {
-                    ending,
-                    language,
-                    path,
-                });
-            }
-        }
-        Ok(Self {
-            search,
-            characters,
+    ) -> Option<Self> {
+        Some(Self {
             own,
-            earlier,
-            later: Vec::new(),
-            manifests,
+            paths,
+            examples: examples(own, paths)?,
+            before,
+            behind: &[],
         })
     }
 
-    /// The first rule that matches every path that this one matches, or every
-    /// manifest of a kind: behind it, this one would be of no use. It, and those
-    /// behind it, no longer count as earlier ones.
-    ///
-    /// # Errors
-    /// [`TooComplex`]
-    pub(super) fn move_before_shadow(&mut self) -> Result<Option<usize>, TooComplex> {
-        for at in 0..self.earlier.len() {
-            let language = &self.earlier[at].language;
-            let mut shadows = self.search.find(&[&self.own], &[language])?.is_none();
-            for kind in &self.manifests {
-                let all = [&self.own, &kind.language];
-                shadows = shadows || self.search.find(&all, &[language])?.is_none();
-            }
-            if shadows {
-                let index = self.earlier[at].index;
-                self.later = self.earlier.split_off(at);
-                return Ok(Some(index));
-            }
-        }
-        Ok(None)
+    /// Moves the rule before the first one that matches all of its paths, or all of its
+    /// manifests of a kind: behind that, it would be of no use.
+    pub(super) fn move_before_shadow(&mut self) -> Option<usize> {
+        let kinds = MANIFESTS.map(|ending| self.manifests(ending));
+        let shadows = |rule: &CreationRule| {
+            let covers =
+                |paths: &[&str]| !paths.is_empty() && paths.iter().all(|it| is_for(rule, it));
+            covers(&as_texts(&self.examples)) || kinds.iter().any(|kind| covers(kind))
+        };
+        let at = self.before.iter().position(shadows)?;
+        (self.before, self.behind) = self.before.split_at(at);
+        Some(at)
     }
 
     /// Why sops never comes to the rule, or `None` if it does: the rules that
     /// together take all of its paths. None of them if no path matches.
-    ///
-    /// # Errors
-    /// [`TooComplex`]
-    pub(super) fn shadowed_by(&mut self) -> Result<Option<Vec<RuleSummary>>, TooComplex> {
-        let earlier: Vec<&Language> = self.earlier.iter().map(|rule| &rule.language).collect();
-        let reached = self.search.find(&[&self.own], &earlier)?.is_some();
-        Ok((!reached).then(|| self.earlier_rules()))
+    pub(super) fn shadowed_by(&self) -> Option<Vec<RuleSummary>> {
+        takers(self.before, as_texts(&self.examples))
     }
 
-    fn earlier_rules(&self) -> Vec<RuleSummary> {
-        let rules = self.earlier.iter().map(|earlier| earlier.rule.clone());
-        rules.collect()
+    fn manifests(&self, ending: &str) -> Vec<&str> {
+        let is_one = |path: &&str| Path::new(path).extension().is_some_and(|end| end == ending);
+        as_texts(&self.examples)
+            .into_iter()
+            .filter(is_one)
+            .collect()
+    }
+
+    fn is_own(&self, path: &str) -> bool {
+        self.own.is_none_or(|own| own.matches(path))
     }
 
     /// What is odd about a rule that was there. That it overlaps others is not:
     /// their order is their author's. `selects_values`: whether it says which
     /// values are encrypted.
-    ///
-    /// # Errors
-    /// [`TooComplex`]
-    pub(super) fn warnings(
-        &mut self,
-        selects_values: bool,
-    ) -> Result<Vec<RuleWarning>, TooComplex> {
-        let earlier: Vec<&Language> = self.earlier.iter().map(|rule| &rule.language).collect();
+    pub(super) fn warnings(&self, selects_values: bool) -> Vec<RuleWarning> {
+        let comes = |path: &&str| !self.before.iter().any(|rule| is_for(rule, path));
         let mut found = Vec::new();
         let mut whole = None;
-        for kind in &self.manifests {
-            match self.search.find(&[&self.own, &kind.language], &earlier)? {
-                Some(path) => whole = whole.or(Some(path)),
-                None => found.push(RuleWarning::NoManifests {
-                    ending: kind.ending,
-                    path: kind.path.clone(),
-                    earlier: self.earlier_rules(),
+        for ending in MANIFESTS {
+            let manifests = self.manifests(ending);
+            match (manifests.iter().copied().find(comes), manifests.first()) {
+                (Some(path), _) => whole = whole.or(Some(path.to_owned())),
+                (None, Some(path)) => found.push(RuleWarning::NoManifests {
+                    ending,
+                    path: (*path).to_owned(),
+                    earlier: takers(self.before, manifests).unwrap_or_default(),
                 }),
+                (None, None) => {}
             }
         }
         let whole = whole.filter(|_| !selects_values);
         found.extend(whole.map(|path| RuleWarning::WholeManifests { path }));
-        for expression in KUSTOMIZATIONS {
-            let language = named(expression, self.characters)?;
-            if let Some(path) = self.search.find(&[&self.own, &language], &earlier)? {
-                found.push(RuleWarning::Kustomization { path });
-                break;
-            }
-        }
-        Ok(found)
+        let mut kustomizations = as_texts(&self.examples).into_iter();
+        let kustomization =
+            kustomizations.find(|path| is_kustomization(path.as_ref()) && comes(path));
+        found.extend(kustomization.map(|path| RuleWarning::Kustomization {
+            path: path.to_owned(),
+        }));
+        found
     }
 
     /// What is odd about a new rule, and what others lose to it.
-    ///
-    /// # Errors
-    /// [`TooComplex`]
-    pub(super) fn warnings_of_new(&mut self) -> Result<Vec<RuleWarning>, TooComplex> {
-        let overlaps = self.earlier.iter().map(|earlier| RuleWarning::Overlap {
-            earlier: earlier.rule.clone(),
-            path: earlier.path.clone(),
+    pub(super) fn warnings_of_new(&self) -> Vec<RuleWarning> {
+        let earlier = self.before.iter().filter_map(|rule| {
+            let path = self.shared(rule).into_iter().next()?;
+            Some((rule.summary(), path))
         });
-        let mut found: Vec<RuleWarning> = overlaps.collect();
-        let mut before: Vec<&Language> = self.earlier.iter().map(|rule| &rule.language).collect();
-        for (at, later) in self.later.iter().enumerate() {
-            let rule = later.rule.clone();
-            if self
-                .search
-                .find(&[&later.language], &[&self.own])?
-                .is_none()
-            {
-                found.push(RuleWarning::Hides { later: rule });
+        let (mut hides, mut takes) = (Vec::new(), Vec::new());
+        for (at, rule) in self.behind.iter().enumerate() {
+            let theirs = rule.examples(self.paths).unwrap_or_default();
+            let others = self.before.iter().chain(&self.behind[..at]);
+            if !theirs.is_empty() && theirs.iter().all(|path| self.is_own(path)) {
+                hides.push(rule.summary());
             } else if at > 0
                 // What the first one loses is why the new rule stands there.
-                && let Some(path) = self.search.find(&[&self.own, &later.language], &before)?
+                && let Some(path) = (self.shared(rule).into_iter())
+                    .find(|path| !others.clone().any(|other| is_for(other, path)))
             {
-                found.push(RuleWarning::Takes { later: rule, path });
+                takes.push((rule.summary(), path));
             }
-            before.push(&later.language);
         }
-        found.extend(self.warnings(true)?);
-        Ok(found)
+        let mut found = Vec::new();
+        if let (earlier, Some(path)) = rules_and_path(earlier.collect()) {
+            found.push(RuleWarning::Overlap { earlier, path });
+        }
+        if !hides.is_empty() {
+            found.push(RuleWarning::Hides { later: hides });
+        }
+        if let (later, Some(path)) = rules_and_path(takes) {
+            found.push(RuleWarning::Takes { later, path });
+        }
+        found.extend(self.warnings(true));
+        found
+    }
+
+    /// Paths that this rule and another one match, the shortest first.
+    fn shared(&self, rule: &CreationRule) -> Vec<String> {
+        let theirs = rule.examples(self.paths).unwrap_or_default();
+        let theirs = theirs.into_iter().filter(|path| self.is_own(path));
+        let ours = self.examples.iter().filter(|path| is_for(rule, path));
+        let mut shared: Vec<String> = theirs.chain(ours.cloned()).collect();
+        shared.sort_by_key(String::len);
+        shared
     }
 }
 
-fn named(expression: &str, characters: Characters) -> Result<Language, TooComplex> {
-    let regex = PathRegex::new(expression).map_err(|_| TooComplex)?;
-    Language::of(Some(&regex), characters)
+/// The rules, and the path that shows it of the first of them.
+fn rules_and_path(found: Vec<(RuleSummary, String)>) -> (Vec<RuleSummary>, Option<String>) {
+    let path = found.first().map(|(_, path)| path.clone());
+    (found.into_iter().map(|(rule, _)| rule).collect(), path)
 }
 
-/// Which rules of a config sops never comes to.
-pub struct Shadows<'r> {
-    rules: &'r [CreationRule],
-    paths: Paths,
-    /// For ASCII, and for all characters.
-    searches: [OnceLock<Result<Search, TooComplex>>; 2],
+fn as_texts(paths: &[String]) -> Vec<&str> {
+    paths.iter().map(String::as_str).collect()
 }
 
-impl<'r> Shadows<'r> {
-    pub(super) fn new(rules: &'r [CreationRule], paths: Paths) -> Self {
-        Self {
-            rules,
-            paths,
-            searches: Default::default(),
-        }
+fn is_for(rule: &CreationRule, path: &str) -> bool {
+    rule.matches(path.as_ref()) == Some(true)
+}
+
+/// Few rules that together match all of these paths; `None` if they leave one.
+fn takers(rules: &[CreationRule], mut left: Vec<&str>) -> Option<Vec<RuleSummary>> {
+    let is_taken = |path: &&str| rules.iter().any(|rule| is_for(rule, path));
+    if !left.iter().all(is_taken) {
+        return None;
     }
+    let mut takers = Vec::new();
+    while !left.is_empty() {
+        let count = |rule: &CreationRule| left.iter().filter(|path| is_for(rule, path)).count();
+        let most = (0..rules.len()).max_by_key(|at| (count(&rules[*at]), Reverse(*at)))?;
+        left.retain(|path| !is_for(&rules[most], path));
+        takers.push(most);
+    }
+    takers.sort_unstable();
+    Some(takers.into_iter().map(|at| rules[at].summary()).collect())
+}
 
+impl SopsConfig {
     /// The rules before the one of this index that together match all of its paths, so that
     /// sops never comes to it; none of them if no path matches it. `None` if sops does come
-    /// to it, or if the expressions are too complex to compare.
-    pub fn of(&self, index: usize) -> Option<Vec<RuleSummary>> {
-        self.decide(index).ok()?
+    /// to it, or if kb cannot tell.
+    pub fn shadowed_by(&self, index: usize, paths: Paths) -> Option<Vec<RuleSummary>> {
+        let examples = self.rules[index].examples(paths)?;
+        takers(&self.rules[..index], as_texts(&examples))
     }
-
-    fn search(&self, characters: Characters, rules: usize) -> Result<Search, TooComplex> {
-        let at = usize::from(characters == Characters::Unicode);
-        let made = self.searches[at].get_or_init(|| Search::new(self.paths, characters, 0));
-        made.as_ref()
-            .map(|search| search.another(rules))
-            .map_err(|too_complex| *too_complex)
-    }
-
-    /// Of a usual rule a path shows at once that sops comes to it. The automata of other
-    /// rules are built only where one of them takes that path.
-    fn decide(&self, index: usize) -> Result<Option<Vec<RuleSummary>>, TooComplex> {
-        let (before, rule) = (&self.rules[..index], &self.rules[index]);
-        let own = rule.regex()?;
-        let mut characters = Characters::of(own.into_iter());
-        let mut shadows: BTreeSet<usize> = BTreeSet::new();
-        loop {
-            let languages: Vec<Language> = shadows
-                .iter()
-                .map(|at| Language::of(before[*at].regex()?, characters))
-                .collect::<Result<_, _>>()?;
-            let mut search = self.search(characters, before.len())?;
-            let of_none: Vec<&Language> = languages.iter().collect();
-            let found = search.find(&[&Language::of(own, characters)?], &of_none)?;
-            let Some(path) = found else {
-                let summaries = shadows.iter().map(|at| before[*at].summary());
-                return Ok(Some(summaries.collect()));
-            };
-            let first = before
-                .iter()
-                .position(|rule| rule.matches(Path::new(&path)) != Some(false));
-            match first {
-                None => return Ok(None),
-                // Nobody can tell, or the two readings of an expression differ.
-                Some(at) if before[at].matches(Path::new(&path)).is_none() => {
-                    return Err(TooComplex);
-                }
-                Some(at) if !shadows.insert(at) => return Err(TooComplex),
-                Some(at) => {
-                    characters = characters.and(Characters::of(before[at].regex()?.into_iter()));
-                }
-            }
-        }
-    }
-}
-
-/// The first rule that matches every path there is.
-pub(super) fn first_for_every_path(rules: &[CreationRule], paths: Paths) -> Option<usize> {
-    rules.iter().position(|rule| rule.is_for_every_path(paths))
 }
 
 impl CreationRule {
-    /// Whether the rule matches every path there is, as far as that can be decided.
+    /// Paths that it matches; `None` if kb cannot tell.
+    fn examples(&self, paths: Paths) -> Option<Vec<String>> {
+        examples(self.regex().ok()?, paths)
+    }
+
+    /// Whether the rule matches every path, or at least all of some that have little in
+    /// common.
     pub fn is_for_every_path(&self, paths: Paths) -> bool {
-        let is_for_all = || {
-            let characters = Characters::Ascii;
-            let language = Language::of(self.regex()?, characters)?;
-            let found = Search::new(paths, characters, 1)?.find(&[], &[&language])?;
-            Ok::<bool, TooComplex>(found.is_none())
-        };
-        is_for_all() == Ok(true)
+        let root = if paths == Paths::Absolute { "/" } else { "" };
+        let names = (' '..='~')
+            .chain(['\u{e000}'])
+            .filter(|char| !"/.".contains(*char));
+        let mut all = names
+            .flat_map(|char| {
+                [
+                    format!("{root}{char}"),
+                    format!("{root}{char}/.{char}.{char}"),
+                ]
+            })
+            .chain([format!("{root}{}", "\u{e000}/".repeat(500) + "\u{e000}")]);
+        all.all(|path| is_for(self, &path))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::sops_config::SopsConfig;
 
-    fn rules(expressions: &[&str]) -> Vec<CreationRule> {
+    fn config(expressions: &[&str]) -> SopsConfig {
         let line = |text: &&str| format!("  - path_regex: '{text}'\n    age: <key>\n");
         let lines: String = expressions.iter().map(line).collect();
         let text = format!("creation_rules:\n{lines}");
         let config = SopsConfig::from_bytes(Path::new(".sops.yaml"), text.into_bytes());
-        config.expect("a config").rules
+        config.expect("a config")
     }
 
     /// The index of the rule that shadows a new one.
     fn shadow(new: &str, before: &[&str]) -> Option<usize> {
         let regex = PathRegex::new(new).expect(new);
-        let mut routing = Routing::new(Some(&regex), &rules(before), Paths::Relative);
-        let routing = routing.as_mut().expect("simple enough");
-        routing.move_before_shadow().expect("simple enough")
+        let config = config(before);
+        let routing = Routing::new(Some(&regex), &config.rules, Paths::Relative);
+        routing.expect("examples").move_before_shadow()
     }
 
     #[test]
@@ -377,24 +298,6 @@ mod tests {
         }
     }
 
-    /// The automata of many rules at once would have too many states.
-    #[test]
-    fn many_rules_that_overlap_are_decided() {
-        let many: Vec<String> = (0..60)
-            .map(|index| format!(r"clusters/.*c{index}/.*secret.*\.yaml$"))
-            .collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let regex = PathRegex::new("^clusters/new/.*").expect("a regex");
-        let routing = Routing::new(Some(&regex), &rules(&many), Paths::Relative);
-        let mut routing = routing.expect("decided");
-        assert_eq!(routing.shadowed_by(), Ok(None));
-        let found = routing.warnings_of_new().expect("decided");
-        let overlaps = found
-            .iter()
-            .filter(|warning| matches!(warning, RuleWarning::Overlap { .. }));
-        assert_eq!(overlaps.count(), many.len());
-    }
-
     #[test]
     fn a_rule_is_out_of_reach_where_the_rules_before_it_take_all_of_its_paths() {
         for (expressions, shadowed) in [
@@ -403,14 +306,21 @@ mod tests {
             // Only together.
             (&["^a/[a-m]", "^b/", "^a/[^a-m]", "^a/"], Some(&[1, 3])),
             (&["^a/[a-m]", "^a/"], None),
+            (&["^(a|b)/", "^(b|c)/", "^(a|b|c)/(x|y|z)/"], Some(&[1, 2])),
+            (&["^(a|b)/x", "^(a|b)/(x|y)/"], None),
+            (&["^c[12]/", "^c[0-9]/"], None),
+            (&["^c1?/a", "^c1?/"], None),
             (&["^prod$", "^$"], Some(&[])),
-            // Only the first names characters beyond ASCII, and only the last.
-            (&["^a/[^ä]", "^b/", "^b/c"], Some(&[2])),
+            (&["^prod/", "/$"], Some(&[])),
+            // One of them is enough.
+            (
+                &["^a/.*\\.yaml$", "^b/.*\\.yaml$", "^b/a/.*\\.yaml$"],
+                Some(&[2]),
+            ),
             (&["^a/[^b]", "^a/ä"], Some(&[1])),
         ] {
-            let rules = rules(expressions);
-            let found = Shadows::new(&rules, Paths::Relative).decide(rules.len() - 1);
-            let found = found.expect("simple enough");
+            let config = config(expressions);
+            let found = config.shadowed_by(expressions.len() - 1, Paths::Relative);
             let lines = found.map(|found| {
                 let lines = found.iter().map(|rule| rule.position.line / 2);
                 lines.collect::<Vec<u64>>()
@@ -419,36 +329,31 @@ mod tests {
         }
     }
 
-    /// With the automata of all rules for each of them this takes minutes.
     #[test]
-    fn of_many_rules_each_is_decided_at_once() {
-        let many = |form: fn(usize) -> String| {
-            let many: Vec<String> = (0..200).map(form).collect();
-            rules(&many.iter().map(String::as_str).collect::<Vec<&str>>())
-        };
-        let apart = many(|at| format!(r"^dir{at}/.*secret.*\.yaml$"));
-        let below = many(|at| {
-            if at == 0 {
-                "^dir/".to_owned()
-            } else {
-                format!("^dir/{at}/")
-            }
-        });
-        for (rules, is_shadowed) in [(apart, false), (below, true)] {
-            let shadows = Shadows::new(&rules, Paths::Relative);
-            for at in 1..rules.len() {
-                let found = shadows.decide(at).expect("simple enough");
-                assert_eq!(found.is_some(), is_shadowed, "{at}");
-            }
-        }
+    fn whole_paths_are_meant_where_the_config_is_elsewhere() {
+        let config = config(&["^/srv/prod/"]);
+        let found = |paths| config.shadowed_by(0, paths);
+        assert_eq!(found(Paths::Absolute), None);
+        assert_eq!(found(Paths::Relative), Some(Vec::new()));
     }
 
     #[test]
-    fn whole_paths_are_meant_where_the_config_is_elsewhere() {
-        let regex = PathRegex::new("^/srv/prod/").expect("a regex");
-        for (paths, reached) in [(Paths::Absolute, true), (Paths::Relative, false)] {
-            let mut routing = Routing::new(Some(&regex), &[], paths).expect("decided");
-            assert_eq!(routing.shadowed_by() == Ok(None), reached);
+    fn a_rule_for_every_path_is_known_by_paths_that_have_little_in_common() {
+        for (expression, is_for_all) in [
+            (".*", true),
+            ("^", true),
+            (".", true),
+            ("^[^\\n]+$", true),
+            ("[^/]+$", true),
+            ("^[^/]+$", false),
+            ("^.{1,200}$", false),
+            ("[a-z]", false),
+            ("^[^.]*$", false),
+            ("\\.ya?ml$", false),
+        ] {
+            let config = config(&[expression]);
+            let found = config.rules[0].is_for_every_path(Paths::Relative);
+            assert_eq!(found, is_for_all, "{expression}");
         }
     }
 }

@@ -37,7 +37,8 @@ pub enum Selection {
     EncryptedSuffix(String),
     /// All but those behind a key with this ending.
     UnencryptedSuffix(String),
-    /// Those behind a key that this matches; nothing if it does not compile.
+    /// Those behind a key that this matches; nothing if kb cannot tell, which is a fault of
+    /// the rule or of the file.
     EncryptedRegex(Option<PathRegex>),
     /// All but those behind a key that this matches.
     UnencryptedRegex(Option<PathRegex>),
@@ -80,8 +81,8 @@ impl Selection {
         !matches!(self, Self::Unsaid)
     }
 
-    /// Whether it can be told by the keys alone: comments do not decide, and the
-    /// expression compiles.
+    /// Whether it can be told by the keys alone: comments do not decide, and kb can tell
+    /// what the expression matches.
     pub fn is_by_keys(&self) -> bool {
         match self {
             Self::EncryptedRegex(regex) | Self::UnencryptedRegex(regex) => regex.is_some(),
@@ -90,12 +91,12 @@ impl Selection {
         }
     }
 
-    /// Whether to apply it takes time in proportion to the keys: a file can name any
+    /// Whether kb can apply it, in time in proportion to the keys: a file can name any
     /// expression, and many keys.
     pub fn is_fast(&self) -> bool {
         match self {
-            Self::EncryptedRegex(Some(regex)) | Self::UnencryptedRegex(Some(regex)) => {
-                regex.is_fast()
+            Self::EncryptedRegex(regex) | Self::UnencryptedRegex(regex) => {
+                regex.as_ref().is_some_and(PathRegex::is_fast)
             }
             _ => true,
         }
@@ -114,9 +115,9 @@ impl Selection {
             Self::EncryptedSuffix(suffix) | Self::UnencryptedSuffix(suffix) => {
                 key.ends_with(suffix)
             }
-            Self::EncryptedRegex(regex) | Self::UnencryptedRegex(regex) => regex
-                .as_ref()
-                .is_some_and(|regex| regex.matches(key.as_ref()) == Some(true)),
+            Self::EncryptedRegex(regex) | Self::UnencryptedRegex(regex) => {
+                regex.as_ref().is_some_and(|regex| regex.matches(key))
+            }
             Self::ByComment => false,
         }
     }
@@ -215,7 +216,7 @@ mod tests {
         assert!(!Selection::Unsaid.selects_any(&json!({"b_unencrypted": "x", "d": null})));
         assert!(encrypted("^(data|stringData)$").selects_any(&document));
         assert!(!encrypted("^stringData$").selects_any(&document));
-        assert!(!encrypted("(").selects_any(&document), "does not compile");
+        assert!(!encrypted("(").selects_any(&document), "not an expression");
         // The ending counts only where nothing else is said.
         assert!(encrypted("^b").selects(&["b_unencrypted"]));
         assert!(!unencrypted("^a$").selects(&["a", "data"]));

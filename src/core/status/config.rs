@@ -90,13 +90,13 @@ pub(super) fn look(request: &Request<'_>, keys: Option<&ClusterKeys>, status: &m
                 retired: retired.clone(),
             }));
         }
-        // Of a rule that a file has, it is evident that it applies; of the others the
-        // automata tell, which takes its time.
+        // Of a rule that a file has, it is evident that it applies.
         let unused: Vec<usize> = (0..config.rules.len())
             .filter(|index| !used.contains(&std::ptr::from_ref(&config.rules[*index])))
             .collect();
-        let shadows = config.shadows(paths);
-        let shadowed = parallel::map(&unused, |index| Some((*index, shadows.of(*index)?)));
+        let shadowed = parallel::map(&unused, |index| {
+            Some((*index, config.shadowed_by(*index, paths)?))
+        });
         let shadowed = shadowed.into_iter().flatten();
         problems.extend(shadowed.map(|(index, earlier)| {
             let rule = &config.rules[index];

@@ -163,7 +163,11 @@ fn what_cannot_be_looked_at_is_a_failure_and_no_finding() {
     repository
         .world
         .write(".sops.yaml", config.replace("ya?ml", "ya?m(l"));
-    crate::assert_fails(&repository.check(&[]), 3, &["does not compile"]);
+    crate::assert_fails(
+        &repository.check(&[]),
+        3,
+        &["kb cannot tell which files the path_regex"],
+    );
     std::fs::remove_file(repository.world.path(".sops.yaml")).expect("removed");
     repository.world.write("README.md", "x\n");
     let run = repository.check(&[]);

@@ -26,7 +26,7 @@ pub(super) struct Generated {
     pub(super) rules: Vec<Rule>,
 }
 
-const STYLES: usize = 14;
+const STYLES: usize = 13;
 const COMMENTS: [&str; 4] = ["# why", "# - age: nobody", "# a: [b, 'c", "# é \u{1f511}"];
 
 /// Writes a config at random. `pool` are the recipients to choose from.
@@ -46,9 +46,6 @@ pub(super) fn generate(rng: &mut Rng, pool: &[String]) -> Generated {
             selects: false,
             shares: false,
         });
-    }
-    if rng.u8(..6) == 0 {
-        return json(rng, rules);
     }
     let mut text = String::new();
     if rng.u8(..3) == 0 {
@@ -189,17 +186,12 @@ fn age(rng: &mut Rng, rule: &mut Rule, pool: &[String], shared: &[String], deep:
         6 => format!("age:{end}\n{}", lines("  ", "")),
         7 => format!("age:\n{}", lines("", "'")),
         8 => format!("age: [{}]{end}\n", keys.join(", ")),
-        9 => {
-            let line = |key: &String| format!("{deep}  {key}, # one\n");
-            let all: String = keys.iter().map(line).collect();
-            format!("age: [{end}\n{all}{deep}]\n")
-        }
-        10 => format!("key_groups:\n{deep}  - age:\n{}", lines("      ", "\"")),
-        11 => {
+        9 => format!("key_groups:\n{deep}  - age:\n{}", lines("      ", "\"")),
+        10 => {
             let all: Vec<String> = keys.iter().map(alias).collect();
             format!("age: [{}]{end}\n", all.join(", "))
         }
-        12 => {
+        11 => {
             rule.shares = true;
             rule.keys = shared.to_vec();
             format!("age: *all{end}\n")
@@ -210,28 +202,4 @@ fn age(rng: &mut Rng, rule: &mut Rule, pool: &[String], shared: &[String], deep:
             "<<: *base\n".to_owned()
         }
     }
-}
-
-/// The same as JSON, in one line or in many.
-fn json(rng: &mut Rng, rules: Vec<Rule>) -> Generated {
-    let all: Vec<serde_json::Value> = rules
-        .iter()
-        .map(|rule| {
-            let keys = match rng.bool() {
-                true => serde_json::json!(rule.keys),
-                false => serde_json::json!(rule.keys.join(",")),
-            };
-            let mut value = serde_json::json!({ "age": keys });
-            if let Some(folder) = &rule.folder {
-                value["path_regex"] = format!("^{folder}/").into();
-            }
-            value
-        })
-        .collect();
-    let value = serde_json::json!({ "creation_rules": all });
-    let text = match rng.bool() {
-        true => value.to_string(),
-        false => format!("{value:#}\n"),
-    };
-    Generated { text, rules }
 }

@@ -175,7 +175,7 @@ fn the_editor_shows_all_differences_where_they_are() {
             .lines()
             .position(|line| line.starts_with(&format!("{key}:")));
         let place = format!(
-            "## kb: line {}, column 4: {key} is",
+            "## kb: - line {}, column 4: {key} is",
             at.expect("a line") + 1
         );
         assert!(said.starts_with(&place), "{text}");

@@ -24,7 +24,10 @@ fn a_config_that_sops_cannot_read() {
     in_line.world.write(FILE, "creation_rules: {\n");
     in_line.assert_found("config-broken", &[".sops.yaml:"]);
     in_line.world.write(FILE, before.replace("ya?ml", "ya?m(l"));
-    in_line.assert_found("config-broken", &["does not compile"]);
+    in_line.assert_found(
+        "config-broken",
+        &["kb cannot tell which files the path_regex"],
+    );
     in_line.world.write(FILE, &before);
     in_line.assert_in_line();
 }

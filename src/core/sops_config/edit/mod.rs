@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use super::config::SopsConfig;
 use super::model::Position;
 use crate::core::identity::Recipient;
-use crate::core::yaml::{Document, Encoding, Node, Stream};
+use crate::core::yaml::{Document, Node, Stream};
 
 /// Where a new recipient goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub enum EditError {
         place: String,
         /// What stands there.
         form: &'static str,
+        /// The rule that was to be added, without its key.
+        rule: Option<String>,
     },
     /// The file is in UTF-16, which sops reads and kb does not write.
     #[error("{} is in UTF-16, and kb changes only files in UTF-8", .path.display())]
@@ -86,17 +88,14 @@ pub enum EditError {
 
 /// A form that kb does not edit, and where it stands.
 struct Unsupported {
-    line: usize,
-    /// From 0.
-    column: usize,
+    position: Position,
     form: &'static str,
 }
 
 impl Unsupported {
     fn at(node: &Node, form: &'static str) -> Self {
         Self {
-            line: node.line,
-            column: node.column,
+            position: node.into(),
             form,
         }
     }
@@ -133,53 +132,42 @@ impl SopsConfig {
     /// [`EditError`] where the file has a form that kb does not edit, or where
     /// the result would differ in more than was intended.
     pub fn with(&self, place: &Place, recipient: &Recipient) -> Result<Self, EditError> {
-        let text = edited(self, place, recipient)?;
-        Self::parse(&self.path, true, text, self.encoding).map_err(|_| EditError::Unintended {
-            place: self.path.display().to_string(),
-        })
-    }
-}
-
-/// The text of `config` with `recipient` in `place`.
-fn edited(config: &SopsConfig, place: &Place, recipient: &Recipient) -> Result<String, EditError> {
-    if matches!(config.encoding, Encoding::Utf16Le | Encoding::Utf16Be) {
-        return Err(EditError::Encoding {
-            path: config.path.clone(),
-        });
-    }
-    let form = || EditError::Form {
-        place: config.path.display().to_string(),
-        form: "YAML of this form",
-    };
-    let mut stream = Stream::parse_first(&config.text).map_err(|_| form())?;
-    let place = &place.among_items(config);
-    let document = stream
-        .documents
-        .pop()
-        .unwrap_or_else(|| Document::empty(&config.text));
-    let splices = match place {
-        Place::Rule(index) => rule_key::give(&document, *index, recipient),
-        Place::Beside(index) => rule_key::beside(&document, *index, recipient),
-        Place::NewRule { before, path_regex } => {
-            new_rule::insert(&document, *before, path_regex, recipient)
+        if self.encoding.is_utf16() {
+            return Err(EditError::Encoding {
+                path: self.path.clone(),
+            });
         }
-        Place::InsteadOf(old) => replace::everywhere(&document, old, recipient),
-    };
-    let splices = splices.map_err(|found| EditError::Form {
-        place: format!(
-            "{}:{}:{}",
-            config.path.display(),
-            found.line,
-            found.column + 1
-        ),
-        form: found.form,
-    })?;
-    let first = splices.iter().map(|splice| splice.range.start).min();
-    apply(&config.text, splices)
-        .filter(|edited| verify::as_intended(&config.text, edited, place, recipient) == Some(true))
-        .ok_or_else(|| EditError::Unintended {
-            place: Position::of(&config.text, first.unwrap_or_default()).in_file(&config.path),
-        })
+        let form = |position: Position, form| EditError::Form {
+            place: position.in_file(&self.path),
+            form,
+            rule: match place {
+                Place::NewRule { path_regex, .. } => Some(new_rule::to_paste(path_regex)),
+                _ => None,
+            },
+        };
+        let mut stream = Stream::parse_first(&self.text)
+            .map_err(|error| form(Position::from(&error), "YAML of this form"))?;
+        let document = stream
+            .documents
+            .pop()
+            .unwrap_or_else(|| Document::empty(&self.text));
+        let splices = match place.among_items(self) {
+            Place::Rule(index) => rule_key::give(&document, index, recipient),
+            Place::Beside(index) => rule_key::beside(&document, index, recipient),
+            Place::NewRule { before, path_regex } => {
+                new_rule::insert(&document, before, &path_regex, recipient)
+            }
+            Place::InsteadOf(old) => replace::everywhere(&document, &old, recipient),
+        };
+        let splices = splices.map_err(|found| form(found.position, found.form))?;
+        let first = splices.iter().map(|splice| splice.range.start).min();
+        apply(&self.text, splices)
+            .and_then(|text| Self::parse(&self.path, true, text, self.encoding).ok())
+            .filter(|after| verify::is_as_intended(self, after, place, recipient))
+            .ok_or_else(|| EditError::Unintended {
+                place: Position::of(&self.text, first.unwrap_or_default()).in_file(&self.path),
+            })
+    }
 }
 
 /// Carries the splices out. What an alias leads to twice is spliced once; two

@@ -1,8 +1,8 @@
 //! A rule more.
 
-use super::lines::{
-    after_colon, after_in_flow, key_quote, line_end, line_ending, line_start, next_line,
-};
+use serde_json::json;
+
+use super::lines::{after_colon, line_end, line_ending, line_start, next_line};
 use super::{Splice, Unsupported};
 use crate::core::identity::Recipient;
 use crate::core::sops_config::config::SECRET_VALUES;
@@ -27,41 +27,33 @@ pub(super) fn insert(
         newline: line_ending(text, neighbour.map_or(0, |node| node.end)),
     };
     let splice = match (root, rules) {
-        (Some(root), Some(rules)) => match &rules.kind {
-            Kind::Sequence { flow, items } if !items.is_empty() => {
-                let here = Neighbours {
-                    document,
-                    list: rules,
-                    items,
-                };
-                if *flow {
-                    return Ok(here.in_flow(before, &rule));
-                }
-                here.in_block(before, &rule)?
+        (Some(root), _) if !matches!(root.kind, Kind::Mapping { flow: false, .. }) => {
+            let form = if root.is_null() {
+                "a document that is null"
+            } else {
+                "a document in braces"
+            };
+            return Err(Unsupported::at(root, form));
+        }
+        (Some(_), Some(rules)) if !items.is_empty() => {
+            if matches!(rules.kind, Kind::Sequence { flow: true, .. }) {
+                return Err(Unsupported::at(rules, "rules in brackets"));
             }
-            _ => first(document, root, rules, &rule)?,
-        },
-        (Some(root), None) => match &root.kind {
-            Kind::Mapping { flow: true, pairs } => {
-                let quote = key_quote(text, root);
-                let rules = format!("{quote}creation_rules{quote}: [{}]", rule.in_braces(quote));
-                match pairs.last() {
-                    Some(last) => {
-                        return Ok(after_in_flow(text, last.key.outer..last.end(), &rules));
-                    }
-                    None => Splice::insert(root.start + 1, rules),
-                }
-            }
-            Kind::Mapping { .. } if root.column == 0 => rule.after_all(text),
-            Kind::Mapping { .. } => {
-                return Err(Unsupported::at(
-                    root,
-                    "a document that is indented as a whole",
-                ));
-            }
-            _ => return Err(Unsupported::at(root, "a document that is not a mapping")),
-        },
-        (None, _) => rule.after_all(text),
+            let here = Neighbours {
+                document,
+                list: rules,
+                items,
+            };
+            here.in_block(before, &rule)?
+        }
+        (Some(root), Some(rules)) => first(document, root, rules, &rule)?,
+        (Some(root), None) if root.column > 0 => {
+            return Err(Unsupported::at(
+                root,
+                "a document that is indented as a whole",
+            ));
+        }
+        _ => rule.after_all(text),
     };
     Ok(vec![splice])
 }
@@ -80,15 +72,6 @@ fn first(
     let Some(pair) = own.filter(here) else {
         return Err(Unsupported::at(rules, "creation_rules of this form"));
     };
-    let flow_root = matches!(root.kind, Kind::Mapping { flow: true, .. });
-    if flow_root {
-        let braces = rule.in_braces(key_quote(text, root));
-        return Ok(match rules.kind {
-            Kind::Sequence { .. } => Splice::insert(rules.start + 1, braces),
-            _ if rules.is_nothing() => Splice::insert(rules.start, format!(" [{braces}]")),
-            _ => Splice::replace(rules.start..rules.end, format!("[{braces}]")),
-        });
-    }
     // The value goes, and the rule follows on the next lines.
     let colon = after_colon(text, &pair.key);
     let end = line_end(text, rules.end);
@@ -99,6 +82,16 @@ fn first(
         colon..end,
         format!("{comment}{}{lines}", rule.newline),
     ))
+}
+
+/// A rule with a placeholder for its key, as it can stand in any YAML.
+pub(super) fn to_paste(path_regex: &str) -> String {
+    let rule = json!({
+        "path_regex": path_regex,
+        "encrypted_regex": SECRET_VALUES,
+        "age": "<key>",
+    });
+    rule.to_string()
 }
 
 struct Rule<'r> {
@@ -118,18 +111,6 @@ impl Rule<'_> {
              {indent}{behind}encrypted_regex: {SECRET_VALUES}{newline}\
              {indent}{behind}age: {}",
             self.recipient
-        )
-    }
-
-    /// The rule in flow style, its keys in the quotes that its neighbours have.
-    fn in_braces(&self, quote: &str) -> String {
-        let json = |text: &str| serde_json::Value::from(text).to_string();
-        format!(
-            "{{{quote}path_regex{quote}: {}, {quote}encrypted_regex{quote}: {}, \
-             {quote}age{quote}: {}}}",
-            json(self.path_regex),
-            json(SECRET_VALUES),
-            json(self.recipient.as_str()),
         )
     }
 
@@ -172,24 +153,6 @@ struct Neighbours<'d> {
 }
 
 impl Neighbours<'_> {
-    fn in_flow(&self, before: usize, rule: &Rule<'_>) -> Vec<Splice> {
-        let text = self.document.text;
-        let quote = key_quote(text, &self.items[0]);
-        let braces = rule.in_braces(quote);
-        let Some(next) = self.items.get(before) else {
-            let last = &self.items[self.items.len() - 1];
-            return after_in_flow(text, last.outer..last.end, &braces);
-        };
-        // A neighbour that has a line for itself gets one that has one too.
-        let lead = &text[line_start(text, next.outer)..next.outer];
-        let separator = if lead.trim().is_empty() {
-            format!(",{}{lead}", rule.newline)
-        } else {
-            ", ".to_owned()
-        };
-        vec![Splice::insert(next.outer, format!("{braces}{separator}"))]
-    }
-
     fn in_block(&self, before: usize, rule: &Rule<'_>) -> Result<Splice, Unsupported> {
         let text = self.document.text;
         let last = self.items.len() - 1;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use granit_parser::ScalarStyle;
 
-use super::lines::{item_ends, line_end, line_start, next_line};
+use super::lines::{line_end, line_start, next_line};
 use super::{Splice, Unsupported};
 use crate::core::yaml::{Document, Kind, Node, Pair};
 
@@ -117,8 +117,8 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Takes an item out of a list: its line if it has one for itself (the comment
-/// behind it too), else it and the comma on one side.
+/// Removes an item from a list: its line (the comment behind it too), or in brackets it
+/// and the comma on one side.
 pub(super) fn without_item(
     document: &Document,
     list: &Node,
@@ -131,32 +131,25 @@ pub(super) fn without_item(
     };
     let item = &items[index];
     let start = line_start(text, item.outer);
-    let before = text[start..item.outer].trim();
-    let behind = text[item.end..line_end(text, item.end)].trim();
-    let own_line = match flow {
-        true => before.is_empty() && item_ends(behind),
-        false => before == "-",
-    };
-    if own_line {
-        let end = next_line(text, item.end);
-        // At the very end of the text the line before loses its line ending.
-        let ended = text[..end].ends_with('\n') || start == 0;
-        let line = match ended {
-            true => start..end,
-            false => line_end(text, line_start(text, start - 1))..end,
-        };
-        let mut splices = vec![Splice::remove(line)];
-        // JSON has no comma behind the last one.
-        if *flow && !kept_after && !behind.starts_with(',') && index > 0 {
-            let previous = items[index - 1].end;
-            let comma = text[previous..start].find(',').map(|at| previous + at);
-            splices.extend(comma.map(|at| Splice::remove(at..at + 1)));
+    let is_own_line = text[start..item.outer].trim() == "-";
+    let range = match (flow, index.checked_sub(1)) {
+        (true, _) if text[list.start..list.end].contains('\n') => {
+            return Err(Unsupported::at(list, "brackets over several lines"));
         }
-        return Ok(splices);
-    }
-    match (flow, index.checked_sub(1)) {
-        (true, _) if kept_after => Ok(vec![Splice::remove(item.outer..items[index + 1].outer)]),
-        (true, Some(previous)) => Ok(vec![Splice::remove(items[previous].end..item.end)]),
-        _ => Err(Unsupported::at(item, "a list of this form")),
-    }
+        (true, _) if kept_after => item.outer..items[index + 1].outer,
+        (true, Some(previous)) => items[previous].end..item.end,
+        (false, _) if is_own_line => {
+            let end = next_line(text, item.end);
+            // At the very end of the text the line before loses its line ending.
+            let is_ended = text[..end].ends_with('\n') || start == 0;
+            let start = if is_ended {
+                start
+            } else {
+                line_end(text, line_start(text, start - 1))
+            };
+            start..end
+        }
+        _ => return Err(Unsupported::at(item, "a list of this form")),
+    };
+    Ok(vec![Splice::remove(range)])
 }

@@ -1,13 +1,10 @@
 //! A key for a rule that is there.
 
-use granit_parser::ScalarStyle;
-
-use super::lines::{
-    after_in_flow, key_quote, line_end, line_ending, line_start, quoted_as, quoted_as_key,
-};
+use super::lines::{line_end, line_ending, line_start, quoted_as};
 use super::recipients::{Entry, entries, key_groups, of_groups};
 use super::{Splice, Unsupported};
 use crate::core::identity::Recipient;
+use crate::core::sops_config::model::Position;
 use crate::core::sops_config::placeholder::is_placeholder;
 use crate::core::yaml::{Document, Kind, Node};
 
@@ -15,7 +12,7 @@ type Splices = Result<Vec<Splice>, Unsupported>;
 
 /// Where the keys of a rule stand, or would.
 enum Keys<'d> {
-    /// In this value.
+    /// In this value, which may be an alias.
     Value {
         value: &'d Node<'d>,
         /// Whether it has to be a list, as in a key group.
@@ -33,12 +30,12 @@ pub(super) fn give(document: &Document, index: usize, recipient: &Recipient) -> 
     let keys = match (groups, of_groups(document, groups).as_slice()) {
         // What is merged in with `<<` is for other rules too: the rule gets
         // its own.
-        ([], _) => keys_in(document, rule, false),
+        ([], _) => keys_in(rule, false),
         (_, [pair]) => Keys::Value {
-            value: document.resolve(&pair.value),
+            value: &pair.value,
             list: true,
         },
-        ([group], []) => keys_in(document, document.resolve(group), true),
+        ([group], []) => keys_in(document.resolve(group), true),
         ([first, ..], _) => {
             let form = "several key groups without a key";
             return Err(Unsupported::at(first, form));
@@ -51,14 +48,14 @@ pub(super) fn give(document: &Document, index: usize, recipient: &Recipient) -> 
 pub(super) fn beside(document: &Document, index: usize, recipient: &Recipient) -> Splices {
     let rule = rule(document, index)?;
     let keys = match key_groups(document, rule) {
-        [] => match keys_in(document, rule, false) {
+        [] => match keys_in(rule, false) {
             Keys::Missing { .. } if document.get(rule, "age").is_some() => {
                 let form = "a rule whose keys are merged in";
                 return Err(Unsupported::at(rule, form));
             }
             keys => keys,
         },
-        [group] => keys_in(document, document.resolve(group), true),
+        [group] => keys_in(document.resolve(group), true),
         [first, ..] => return Err(Unsupported::at(first, "one of several key groups")),
     };
     put(document, rule, &keys, recipient)
@@ -69,16 +66,15 @@ fn rule<'d>(document: &'d Document<'d>, index: usize) -> Result<&'d Node<'d>, Un
     let items = document.top_list("creation_rules");
     let rule = items.get(index).map(|item| document.resolve(item));
     rule.ok_or(Unsupported {
-        line: 1,
-        column: 0,
+        position: Position { line: 1, column: 1 },
         form: "creation_rules of this form",
     })
 }
 
-fn keys_in<'d>(document: &'d Document<'d>, mapping: &'d Node<'d>, list: bool) -> Keys<'d> {
+fn keys_in<'d>(mapping: &'d Node<'d>, list: bool) -> Keys<'d> {
     match mapping.own("age") {
         Some(pair) => Keys::Value {
-            value: document.resolve(&pair.value),
+            value: &pair.value,
             list,
         },
         None => Keys::Missing { mapping, list },
@@ -86,36 +82,62 @@ fn keys_in<'d>(document: &'d Document<'d>, mapping: &'d Node<'d>, list: bool) ->
 }
 
 fn put(document: &Document, rule: &Node, keys: &Keys<'_>, recipient: &Recipient) -> Splices {
-    let (value, list) = match keys {
+    let in_braces = match rule.kind {
+        Kind::Mapping { flow: true, .. } => Err(Unsupported::at(rule, "a rule in braces")),
+        _ => Ok(()),
+    };
+    let (written, list) = match keys {
         Keys::Missing { mapping, list } => {
+            in_braces?;
             return entry_beside(document.text, mapping, recipient, *list);
         }
         Keys::Value { value, list } => (*value, *list),
     };
+    let value = document.resolve(written);
     let found = entries(document, value)?;
     let mut placeholders = found.iter().filter(|entry| is_placeholder(&entry.text));
-    match (placeholders.next(), placeholders.next()) {
-        (Some(one), None) => Ok(vec![Splice::replace(one.range.clone(), recipient.as_str())]),
-        (Some(_), Some(_)) => Err(Unsupported::at(value, "several placeholders")),
-        (None, _) if found.is_empty() => into_nothing(document.text, value, recipient, list),
-        (None, _) => behind(document.text, rule, value, &found, recipient),
+    if let Some(one) = placeholders.next() {
+        return match placeholders.next() {
+            None => Ok(vec![Splice::replace(one.range.clone(), recipient.as_str())]),
+            Some(_) => Err(Unsupported::at(value, "several placeholders")),
+        };
     }
+    in_braces?;
+    if found.is_empty() {
+        return into_nothing(document.text, value, recipient, list);
+    }
+    if written.start == value.start {
+        return behind(document.text, value, &found, recipient);
+    }
+    // Other rules may have what the alias stands for: this one gets a copy.
+    let copy = match &value.kind {
+        Kind::Sequence { items, .. } => {
+            let items = items
+                .iter()
+                .map(|item| &document.text[item.start..item.end]);
+            format!("[{}, {recipient}]", items.collect::<Vec<_>>().join(", "))
+        }
+        _ => {
+            let keys = found.iter().map(|entry| &*entry.text);
+            format!("{},{recipient}", keys.collect::<Vec<_>>().join(","))
+        }
+    };
+    Ok(vec![Splice::replace(written.start..written.end, copy)])
 }
 
 /// Into a value that holds nothing yet.
 fn into_nothing(text: &str, value: &Node, recipient: &Recipient, list: bool) -> Splices {
-    let quoted = quoted_as_key(text, value, recipient.as_str());
-    let in_list = match list {
-        true => format!("[{quoted}]"),
-        false => quoted.clone(),
+    let key = match list {
+        true => format!("[{recipient}]"),
+        false => recipient.to_string(),
     };
     let range = value.start..value.end;
     Ok(vec![match &value.kind {
-        Kind::Sequence { items, .. } if items.is_empty() => Splice::insert(value.start + 1, quoted),
-        Kind::Scalar { .. } if value.is_nothing() => {
-            Splice::insert(value.start, format!(" {in_list}"))
+        Kind::Sequence { items, .. } if items.is_empty() => {
+            Splice::insert(value.start + 1, recipient.as_str())
         }
-        Kind::Scalar { .. } if value.is_null() => Splice::replace(range, in_list),
+        Kind::Scalar { .. } if value.is_nothing() => Splice::insert(value.start, format!(" {key}")),
+        Kind::Scalar { .. } if value.is_null() => Splice::replace(range, key),
         // Two quotes with nothing between them.
         Kind::Scalar { .. } if value.end == value.start + 2 => {
             Splice::replace(range, quoted_as(text, value, recipient.as_str()))
@@ -125,38 +147,29 @@ fn into_nothing(text: &str, value: &Node, recipient: &Recipient, list: bool) -> 
 }
 
 /// Behind the last key.
-fn behind(
-    text: &str,
-    rule: &Node,
-    value: &Node,
-    keys: &[Entry<'_>],
-    recipient: &Recipient,
-) -> Splices {
+fn behind(text: &str, value: &Node, keys: &[Entry<'_>], recipient: &Recipient) -> Splices {
     if let Kind::Sequence { flow, items } = &value.kind {
-        return item_after(text, *flow, items, recipient);
+        return item_after(text, value, *flow, &items[items.len() - 1], recipient);
     }
     let last = &keys[keys.len() - 1].range;
     let separator = match keys.len().checked_sub(2) {
         Some(previous) => text[keys[previous].range.end..last.start].to_owned(),
         None => ",".to_owned(),
     };
-    let key = format!("{separator}{recipient}");
-    let in_flow = matches!(rule.kind, Kind::Mapping { flow: true, .. });
-    let plain = matches!(value.kind, Kind::Scalar { style, .. } if style == ScalarStyle::Plain);
-    if in_flow && plain {
-        // Here a bare comma would begin the next entry.
-        let quote = Splice::insert(value.start, "\"");
-        return Ok(vec![quote, Splice::insert(last.end, format!("{key}\""))]);
-    }
-    Ok(vec![Splice::insert(last.end, key)])
+    Ok(vec![Splice::insert(
+        last.end,
+        format!("{separator}{recipient}"),
+    )])
 }
 
 /// One more item at the end of a list.
-fn item_after(text: &str, flow: bool, items: &[Node], recipient: &Recipient) -> Splices {
-    let last = &items[items.len() - 1];
+fn item_after(text: &str, list: &Node, flow: bool, last: &Node, recipient: &Recipient) -> Splices {
     let quoted = quoted_as(text, last, recipient.as_str());
     if flow {
-        return Ok(after_in_flow(text, last.outer..last.end, &quoted));
+        if text[list.start..list.end].contains('\n') {
+            return Err(Unsupported::at(list, "brackets over several lines"));
+        }
+        return Ok(vec![Splice::insert(last.end, format!(", {quoted}"))]);
     }
     let start = line_start(text, last.outer);
     let lead = &text[start..last.outer];
@@ -172,32 +185,21 @@ fn item_after(text: &str, flow: bool, items: &[Node], recipient: &Recipient) -> 
 
 /// A mapping without `age` gets one after its last entry.
 fn entry_beside(text: &str, mapping: &Node, recipient: &Recipient, list: bool) -> Splices {
-    let value = |quote: &str| {
-        let quoted = format!("{quote}{recipient}{quote}");
-        if list { format!("[{quoted}]") } else { quoted }
+    let key = if list {
+        format!("[{recipient}]")
+    } else {
+        recipient.to_string()
     };
-    let (flow, pairs) = match &mapping.kind {
-        Kind::Mapping { flow, pairs } => (*flow, pairs),
+    match &mapping.kind {
+        Kind::Mapping { flow: false, .. } => {
+            let indent = " ".repeat(mapping.column);
+            let entry = format!("{}{indent}age: {key}", line_ending(text, mapping.end));
+            Ok(vec![Splice::insert(line_end(text, mapping.end), entry)])
+        }
         // A dash with nothing behind it.
         Kind::Scalar { .. } if mapping.is_nothing() && text[..mapping.start].ends_with('-') => {
-            let entry = format!(" age: {}", value(""));
-            return Ok(vec![Splice::insert(mapping.start, entry)]);
+            Ok(vec![Splice::insert(mapping.start, format!(" age: {key}"))])
         }
-        _ => return Err(Unsupported::at(mapping, "a rule of this form")),
-    };
-    if !flow {
-        let indent = " ".repeat(mapping.column);
-        let entry = format!(
-            "{}{indent}age: {}",
-            line_ending(text, mapping.end),
-            value("")
-        );
-        return Ok(vec![Splice::insert(line_end(text, mapping.end), entry)]);
+        _ => Err(Unsupported::at(mapping, "a rule of this form")),
     }
-    let quote = key_quote(text, mapping);
-    let entry = format!("{quote}age{quote}: {}", value("\""));
-    Ok(match pairs.last() {
-        Some(last) => after_in_flow(text, last.key.outer..last.end(), &entry),
-        None => vec![Splice::insert(mapping.start + 1, entry)],
-    })
 }

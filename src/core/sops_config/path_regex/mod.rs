@@ -1,24 +1,49 @@
 //! `path_regex`: which paths a rule is for.
 //!
-//! sops matches with Go's `regexp` (RE2); `go_syntax` says the same in Rust's
-//! syntax. `language` compares what two expressions match, on their automata.
+//! sops matches with Go's `regexp` (RE2); `syntax` accepts what means the same to Rust.
+//! `examples` makes paths that an expression matches.
 
-mod go_syntax;
-mod language;
+mod examples;
+mod syntax;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use regex_automata::Input;
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::meta;
 use regex_automata::nfa::thompson;
-use regex_automata::util::syntax;
 
-pub use go_syntax::RegexError;
-pub use language::Paths;
-pub(super) use language::{Characters, Language, Search, TooComplex};
+use crate::core::excerpt::excerpt;
+pub(super) use examples::examples;
+
+/// Why kb cannot tell what an expression matches: sops may refuse it, or read it.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RegexError {
+    /// Go and Rust do not read it alike.
+    #[error("{reason}: `{}`", excerpt(.part))]
+    Syntax {
+        /// What is wrong.
+        reason: String,
+        /// The part of the expression.
+        part: String,
+    },
+    /// It is longer, or what it compiles to is larger, than kb can apply.
+    #[error("it is too long or too complex for kb to tell what it matches")]
+    TooLarge,
+}
+
+/// What sops matches rules against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paths {
+    /// Paths from the directory of the config.
+    Relative,
+    /// Whole paths: the files are not below the config's directory.
+    Absolute,
+    /// Some are, and some are not.
+    Either,
+}
 
 /// So much memory a compiled expression may take, in bytes: some fifty times what usual
 /// ones need. It is an automaton that looks at each byte of a path once.
@@ -27,7 +52,7 @@ const SIZE_LIMIT: usize = 2 << 20;
 /// way: the longer it is, the longer that takes.
 const SEARCH_LIMIT: usize = 256 << 10;
 
-/// A longer expression, in bytes, is not compiled: what it is parsed into may be a
+/// A longer expression, in bytes, is not read: what it is parsed into may be a
 /// thousand times as large.
 const LONGEST: usize = 16 << 10;
 
@@ -35,26 +60,28 @@ const LONGEST: usize = 16 << 10;
 #[derive(Clone)]
 pub struct PathRegex {
     expression: String,
-    /// The same in Rust's syntax.
-    pattern: go_syntax::Pattern,
-    /// Compiled when it is first asked for; `None` if it is too large.
-    automaton: Arc<OnceLock<Option<Automaton>>>,
+    /// The same as Rust is to read it.
+    pattern: String,
+    automaton: Arc<Automaton>,
 }
 
 impl PathRegex {
-    /// Reads an expression as sops would.
+    /// Reads an expression as sops does.
     ///
     /// # Errors
     /// [`RegexError`]
     pub fn new(expression: &str) -> Result<Self, RegexError> {
-        let pattern = go_syntax::translate(expression)?;
-        if expression.len() <= LONGEST {
-            syntax::parse(&pattern.text).map_err(|_| RegexError::TooDeep)?;
+        if expression.len() > LONGEST {
+            return Err(RegexError::TooLarge);
         }
+        let pattern = syntax::check(expression)?;
+        let automaton = table(&pattern)
+            .map(|table| Automaton::Table(Box::new(table)))
+            .or_else(|| search(&pattern).map(Automaton::Search));
         Ok(Self {
             expression: expression.to_owned(),
-            automaton: Arc::default(),
             pattern,
+            automaton: Arc::new(automaton.ok_or(RegexError::TooLarge)?),
         })
     }
 
@@ -63,48 +90,30 @@ impl PathRegex {
         &self.expression
     }
 
-    /// Whether the expression matches somewhere in the path. `None` if it is too large to
-    /// be compiled.
-    pub fn matches(&self, path: &Path) -> Option<bool> {
-        let text = go_text(path);
-        match self.automaton()? {
+    /// Whether the expression matches somewhere in the path.
+    pub fn matches(&self, path: impl AsRef<Path>) -> bool {
+        let text = go_text(path.as_ref());
+        match &*self.automaton {
+            // It fails on bytes on which it was told to stop, and there are none.
             Automaton::Table(table) => {
                 let found = table.try_search_fwd(&Input::new(text.as_str()).earliest(true));
-                found.ok().map(|found| found.is_some())
+                found.is_ok_and(|found| found.is_some())
             }
-            Automaton::Search(search) => Some(search.is_match(text.as_str())),
+            Automaton::Search(search) => search.is_match(text.as_str()),
         }
-    }
-
-    /// Whether it can be told what it matches.
-    pub fn is_decidable(&self) -> bool {
-        self.automaton().is_some()
     }
 
     /// Whether to match takes time in proportion to the text alone.
     pub fn is_fast(&self) -> bool {
-        matches!(self.automaton(), Some(Automaton::Table(_)))
+        matches!(*self.automaton, Automaton::Table(_))
     }
 
     /// The memory that it takes, in bytes; as much as it may take if it is large.
     pub(super) fn size(&self) -> usize {
-        match self.automaton() {
-            Some(Automaton::Table(table)) => table.memory_usage(),
-            Some(Automaton::Search(_)) | None => SIZE_LIMIT,
+        match &*self.automaton {
+            Automaton::Table(table) => table.memory_usage(),
+            Automaton::Search(_) => SIZE_LIMIT,
         }
-    }
-
-    fn automaton(&self) -> Option<&Automaton> {
-        let compiled = self.automaton.get_or_init(|| {
-            if self.expression.len() > LONGEST {
-                return None;
-            }
-            let pattern = &self.pattern.text;
-            table(pattern)
-                .map(|table| Automaton::Table(Box::new(table)))
-                .or_else(|| search(pattern).map(Automaton::Search))
-        });
-        compiled.as_ref()
     }
 }
 

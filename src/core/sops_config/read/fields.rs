@@ -93,17 +93,13 @@ impl<'d> Source<'d> {
     /// file are too large together.
     pub(super) fn expression(&self, text: &str) -> Result<PathRegex, RegexError> {
         self.spend(1, text.len());
-        let regex = PathRegex::new(text)?;
         let left = self.left_to_compile.get();
         if left == 0 {
             return Err(RegexError::TooLarge);
         }
+        let regex = PathRegex::new(text)?;
         self.left_to_compile.set(left.saturating_sub(regex.size()));
-        if regex.is_decidable() {
-            Ok(regex)
-        } else {
-            Err(RegexError::TooLarge)
-        }
+        Ok(regex)
     }
 
     /// The entries of a mapping: its own, then those that are merged into it and that it

@@ -207,14 +207,9 @@ impl<'s, 'd> Keys<'s, 'd> {
         }
         let reader = read(&entry.text);
         if let Reader::Unreadable { .. } = reader {
-            let value = entry.text;
             self.faults.push(Fault {
                 position: entry.position,
-                kind: if is_age {
-                    FaultKind::Recipient(value)
-                } else {
-                    FaultKind::Key { kind, value }
-                },
+                kind: FaultKind::of_key(kind, &entry.text),
             });
         }
         self.group.push(reader);

@@ -6,12 +6,10 @@ use super::{Stop, known, of_type};
 use crate::core::readers::MOST_KEYS;
 use crate::core::sops_config::fault::{Fault, FaultKind};
 use crate::core::sops_config::model::{CreationRule, Position, RulePaths};
-use crate::core::sops_config::path_regex::RegexError;
 use crate::core::sops_config::selection::{SELECTION_FIELDS, Selection};
 use crate::core::yaml::{Kind, Node};
 
-const EXPRESSION: &str =
-    "the expression is too long or too complex for kb to tell which values it selects";
+const EXPRESSION: &str = "kb cannot tell which values this expression selects";
 
 const TOO_MANY_KEYS: &str = "the rule names more than 1,000 keys, and kb does not read so many";
 
@@ -42,14 +40,14 @@ pub(super) fn read<'d>(
         }
     }
     if let Some(paths) = &rule.path_regex
-        && let Err(source) = &paths.regex
+        && let Err(reason) = &paths.regex
     {
         rule.paths_unknown = true;
         faults.push(Fault {
             position: paths.position,
             kind: FaultKind::PathRegex {
                 expression: paths.text.clone(),
-                source: source.clone(),
+                reason: reason.clone(),
             },
         });
     }
@@ -84,9 +82,8 @@ fn read_selection(
         match text(fields, name) {
             Ok(text) if text.is_empty() => {}
             Ok(text) => {
-                // Of one that is not RE2 sops takes nothing for a match, and so does kb.
                 let is_regex = ["encrypted_regex", "unencrypted_regex"].contains(&name);
-                if is_regex && source.expression(&text).err() == Some(RegexError::TooLarge) {
+                if is_regex && source.expression(&text).is_err() {
                     let field = Field::find(fields, name);
                     faults.push(Fault {
                         position: field.map_or(rule.position, |field| field.value.into()),
@@ -143,7 +140,7 @@ fn read_keys<'d>(
         let field = Field::find(fields, "key_groups");
         faults.push(Fault {
             position: field.map_or(rule.position, |field| field.key.into()),
-            kind: FaultKind::Groups(reason),
+            kind: FaultKind::Beyond(reason),
         });
     }
     rule.unknown_fields.append(&mut keys.unknown_fields);

@@ -292,12 +292,12 @@ fn execute(context: &Context, cluster: &Cluster, plan: ChangePlan) -> Result<(),
     Ok(())
 }
 
-/// An expression that sops can compile.
+/// An expression that kb reads as sops does.
 fn parse_path_regex(text: &str) -> Result<PathRegex, String> {
     if holds_private_key(text) {
         return Err("it is a private key".to_owned());
     }
-    PathRegex::new(text).map_err(|error| format!("it does not compile: {error}"))
+    PathRegex::new(text).map_err(|error| format!("kb cannot read it: {error}"))
 }
 
 /// A recipient that can be a cluster's.

@@ -9,7 +9,7 @@ use crate::cli::failure::{Hint, file_list};
 use crate::cli::origin::Sources;
 use crate::core::cluster::Cluster;
 use crate::core::init::{ChangePlan, ConfigChange, InLine};
-use crate::core::sops_config::{DEFAULT_PATH_REGEX, Place, RuleWarning, SopsConfig};
+use crate::core::sops_config::{DEFAULT_PATH_REGEX, Place, RuleSummary, RuleWarning, SopsConfig};
 
 pub(super) fn in_line(context: &Context, config: &Path, in_line: &InLine) {
     let secret = context.common.secret();
@@ -131,11 +131,15 @@ fn warn(context: &Context, change: &ConfigChange) {
 
 /// What is odd, and what to do about it.
 fn warning_in_words(warning: &RuleWarning) -> (String, &'static str) {
+    let list = |rules: &[RuleSummary]| -> String {
+        rules.iter().map(|rule| format!("\n  {rule}")).collect()
+    };
     match warning {
         RuleWarning::Overlap { earlier, path } => (
             format!(
-                "both the new rule and the one in {earlier} match files such as {}, and the earlier one gets them",
-                short(path)
+                "files such as {} match the new rule too, but go to earlier rules:{}",
+                short(path),
+                list(earlier)
             ),
             "an expression that matches less, or rules in another order",
         ),
@@ -143,30 +147,32 @@ fn warning_in_words(warning: &RuleWarning) -> (String, &'static str) {
             ending,
             path,
             earlier,
-        } => {
-            let earlier = earlier.iter().map(|rule| format!("\n  {rule}"));
-            (
-                format!(
-                    "no {ending} file comes to the rule; those such as {} go to{}",
-                    short(path),
-                    earlier.collect::<String>()
-                ),
-                "narrow the path_regex of those rules, or change the order",
-            )
-        }
+        } => (
+            format!(
+                "no .{ending} file comes to the rule; those such as {} go to{}",
+                short(path),
+                list(earlier)
+            ),
+            "narrow the path_regex of those rules, or change the order",
+        ),
         RuleWarning::Takes { later, path } => (
             format!(
-                "the new rule also takes files such as {} from the one in {later}",
-                short(path)
+                "the new rule also takes files such as {} from later rules:{}",
+                short(path),
+                list(later)
             ),
             "an expression that matches less, or rules in another order",
         ),
         RuleWarning::Hides { later } => (
-            format!("the new rule takes all files of the one in {later}"),
+            format!(
+                "the new rule takes all files of later rules:{}",
+                list(later)
+            ),
             "an expression that matches less; or --add and that one's path_regex, if both are meant",
         ),
         RuleWarning::Undecided => (
-            "the rules are too complex to say whether sops comes to this one".to_owned(),
+            "kb finds no path that the rule matches, and cannot tell whether sops comes to it"
+                .to_owned(),
             "sops encrypt --filename-override PATH shows which recipients a new file gets",
         ),
         RuleWarning::WholeManifests { path } => (
