@@ -157,7 +157,7 @@ fn a_dry_run_shows_the_change_and_makes_none() {
       config      .sops.yaml (at the top of the repository)
       to create   the Secret
       to change   the rule in line 3: x
-    warning: the rule has no encrypted_regex: all of a file such as x.yaml would be encrypted, and Flux could not apply it
+    warning: the rule has no encrypted_regex: all of a file such as xa.yaml would be encrypted, and Flux could not apply it
     hint: add to the rule: encrypted_regex: ^(data|stringData)$
     warning: the rule matches x/kustomization.yaml too, which kustomize cannot read encrypted
     hint: an expression that only names of secrets match, such as [^/]*secret[^/]*\.ya?ml$

@@ -118,7 +118,7 @@ fn a_broken_config_is_placed_before_the_cluster_is_asked() {
         ),
         (
             b"creation_rules:\n<<<<<<< ours\n  - age: <a>\n=======\n  - age: <b>\n>>>>>>> theirs\n",
-            ":2:1: conflict markers",
+            ":2:1: a merge conflict",
         ),
         (b"\xff\xfec\0r\0\xd8", ":1:3: it is not text in UTF-16"),
         (

@@ -33,9 +33,10 @@ impl From<&ConfigError> for Failure {
                 ))
             }
             ConfigError::Parse { .. } => failure.hint(format!("the file's form: {MANUAL}")),
-            ConfigError::Conflict { .. } => {
-                failure.hint("finish the merge: git status shows the files that it waits for; git checkout --ours -- .sops.yaml takes one side, --theirs the other")
-            }
+            ConfigError::Conflict { place } => failure.hint(format!(
+                "finish the merge: git status shows the files that it waits for; git checkout --ours -- {} takes one side, --theirs the other",
+                quoted(place.rsplitn(3, ':').last().unwrap_or(place))
+            )),
             ConfigError::Fault { kind, .. } => match kind {
                 FaultKind::PathRegex { .. } => failure.hint(
                     "sops matches with Go's regular expressions: https://golang.org/s/re2syntax",

@@ -109,7 +109,10 @@ fn below_a_config_that_does_not_parse_nothing_is_without_a_rule() {
         "a/.sops.yaml",
         "creation_rules:\n<<<<<<< HEAD\n  - age: a\n=======\n  - age: b\n>>>>>>> main\n",
     );
-    let words = ["a/.sops.yaml:2:1: conflict markers", "finish the merge"];
+    let words = [
+        "a/.sops.yaml:2:1: a merge conflict",
+        "--ours -- a/.sops.yaml",
+    ];
     assert_fails(&repository.check(&[]), 1, &words);
     assert_eq!(repository.kinds(1)[0].0, "config-broken");
 }

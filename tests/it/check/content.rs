@@ -141,7 +141,10 @@ fn an_encrypted_file_must_be_encrypted_throughout() {
     );
     let conflict = format!("<<<<<<< HEAD\n{encrypted}=======\n{MANIFEST}>>>>>>> main\n");
     repository.world.write("db-secret.yaml", conflict);
-    repository.assert_found(&[], &["db-secret.yaml:1: a merge conflict"]);
+    repository.assert_found(
+        &[],
+        &["db-secret.yaml:1: a merge conflict: Git's conflict markers are still in it"],
+    );
     // What only looks encrypted.
     let fake = format!("{MANIFEST}# ENC[AES256_GCM,\nsops:\n    mac: ENC[AES256_GCM,x]\n");
     repository.world.write("db-secret.yaml", fake);

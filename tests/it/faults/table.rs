@@ -560,8 +560,8 @@ pub(super) const FAULTS: &[Fault] = &[
         check: Refuses(1, ".sops.yaml:1:"),
         staged: Refuses(1, ".sops.yaml:1:"),
         status: Finds(&["config-broken"]),
-        edit: Refuses(1, "conflict markers: a merge of this file was not finished"),
-        plan: Refuses(1, "conflict markers"),
+        edit: Refuses(1, "a merge conflict"),
+        plan: Refuses(1, "a merge conflict"),
     },
     Fault {
         name: "a rule that never applies",
@@ -636,11 +636,11 @@ pub(super) const FAULTS: &[Fault] = &[
             );
         },
         file: FILE,
-        check: Finds(&["damaged"]),
-        staged: Finds(&["damaged"]),
-        status: Finds(&["damaged"]),
-        edit: Refuses(1, "is damaged: it does not parse"),
-        plan: Refuses(3, "it names the"),
+        check: Finds(&["merge-conflict"]),
+        staged: Finds(&["merge-conflict"]),
+        status: Finds(&["merge-conflict"]),
+        edit: Refuses(1, "has a merge conflict"),
+        plan: Refuses(3, "has a merge conflict"),
     },
     Fault {
         name: "damaged metadata",
@@ -699,11 +699,25 @@ pub(super) const FAULTS: &[Fault] = &[
             it.write(FILE, &format!("{MANIFEST}---\n{text}"));
         },
         file: FILE,
-        check: Finds(&["damaged"]),
-        staged: Finds(&["damaged"]),
-        status: Finds(&["damaged"]),
-        edit: Refuses(1, "no sops metadata for a file of this name"),
-        plan: Refuses(3, "it names the"),
+        check: Finds(&["plain-document-first"]),
+        staged: Finds(&["plain-document-first"]),
+        status: Finds(&["plain-document-first"]),
+        edit: Refuses(1, "the first document is not"),
+        plan: Refuses(3, "the first document is not"),
+    },
+    Fault {
+        name: "an encrypted JSON file with a byte order mark",
+        plant: |it| {
+            it.encrypt("env/app.json", "{\"a\": \"hunter2\"}");
+            let text = it.world.read("env/app.json");
+            it.write("env/app.json", &format!("\u{feff}{text}"));
+        },
+        file: "env/app.json",
+        check: Finds(&["other-encoding"]),
+        staged: Finds(&["other-encoding"]),
+        status: Finds(&["other-encoding"]),
+        edit: Refuses(1, "byte order mark"),
+        plan: Refuses(3, "byte order mark"),
     },
     Fault {
         name: "a prefix of sops's in a dotenv file",
