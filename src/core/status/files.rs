@@ -203,8 +203,12 @@ fn that_do_not_open(
         // What cannot be read any more does not open.
         let content = encrypted::read(path).unwrap_or_default();
         // It was damaged meanwhile, if it is not encrypted any more.
-        let file = EncryptedFile::parse(path, &content).ok()?;
-        if Verified::open(file.format, &content, &opener).is_ok() {
+        let file = EncryptedFile::parse_and_keep(path, content.clone()).ok()?;
+        let opened = match file.text() {
+            Some(_) => Verified::of(&file, &opener),
+            None => Verified::open(file.format, &content, &opener),
+        };
+        if opened.is_ok() {
             return None;
         }
         // A key of the cluster is to open it, as for Flux; no server is asked.
