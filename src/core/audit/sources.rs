@@ -270,11 +270,7 @@ fn as_from(root: &Path, named: &FoundConfig) -> (FoundConfig, Paths) {
                 true => Paths::Relative,
                 false => Paths::Either,
             };
-            let found = FoundConfig {
-                path,
-                base,
-                must_be_named: true,
-            };
+            let found = FoundConfig { path, base };
             (found, paths)
         }
         None => {
