@@ -2,10 +2,13 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | this one | whether a file holds the cluster's own Secret |
 //! | `secret` | what the API server refuses in a Secret |
 //! | `metadata` | what it refuses in the metadata of one |
 //! | `syntax` | what names, keys and labels must look like |
+//! | `fault` | how that is collected and worded |
 
+mod fault;
 mod metadata;
 pub mod secret;
 mod syntax;
@@ -13,13 +16,12 @@ mod syntax;
 use std::path::Path;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::cluster::SecretName;
 use super::encrypted::{self, EncryptedFile};
 use super::identity::{Identity, Recipient};
-use super::yaml::{self, Reason};
+use super::yaml::{self, GO_BASE64, Reason};
 
 /// The fields of a Secret that hold values.
 pub const SECTIONS: [&str; 2] = ["data", "stringData"];
@@ -107,7 +109,7 @@ fn holds_any(manifest: &Value, identities: &[&Identity]) -> bool {
     };
     let decoded = texts("data").filter_map(|text| {
         let text: String = text.split_whitespace().collect();
-        String::from_utf8(STANDARD.decode(text).ok()?).ok()
+        String::from_utf8(GO_BASE64.decode(text).ok()?).ok()
     });
     let mut all = decoded.chain(texts("stringData").map(ToOwned::to_owned));
     all.any(|text| identities.iter().any(|it| text.contains(it.key().expose())))
