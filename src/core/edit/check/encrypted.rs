@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::place::{Places, text_of};
+use super::place::Places;
 use super::typed::of_secrets;
-use super::{Finding, Problem, documents};
+use super::{Finding, Problem, documents, text_of};
 use crate::core::encrypted::inspect::{
     Cause, Inspected, PlainValue, Protection, inspect, protection,
 };
