@@ -154,7 +154,7 @@ impl<'n> Fields<'n> {
             .transpose()
     }
 
-    /// The items of a list, and the line of each.
+    /// The items of a list.
     pub(super) fn list<T>(
         &self,
         name: &str,
