@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Format;
+use crate::core::conflict;
 use crate::core::readers::MOST_KEYS;
 use crate::core::yaml::Encoding;
 
@@ -68,7 +69,7 @@ pub enum FileError {
         line_column: Option<(u64, u64)>,
     },
     /// Git could not finish a merge of it, and nobody has since.
-    #[error("{}:{line} has a merge conflict: Git's conflict markers are still in it", .path.display())]
+    #[error("{}:{line} has {}", .path.display(), conflict::FOUND)]
     Conflict {
         /// The path.
         path: PathBuf,

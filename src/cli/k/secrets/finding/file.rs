@@ -7,6 +7,7 @@ use crate::cli::failure::{conflict_hints, to_utf8};
 use crate::cli::readers::mismatch_words;
 use crate::cli::report::one_line;
 use crate::core::audit::{Cause, Leak, Mismatch, Plain, PlainValue, Plaintext};
+use crate::core::conflict;
 use crate::core::encrypted::{FileError, Format};
 use crate::core::sops_config::ConfigError;
 
@@ -70,7 +71,7 @@ fn damaged(path: &Path, error: &FileError) -> Finding {
     let subject = one_line(path);
     // The words of an error begin with the path, which is the subject here.
     let words = match error {
-        FileError::Conflict { line, .. } => return conflict(path, *line, ""),
+        FileError::Conflict { line, .. } => return with_conflict(path, *line, ""),
         FileError::PlainFirst { document, .. } => {
             let words = format!(
                 "document {document} is encrypted, and the first is not: Flux decrypts each by itself, but sops and kb cannot open or re-encrypt the file"
@@ -106,13 +107,10 @@ pub(in crate::cli::k::secrets) fn unmerged(path: &Path) -> Finding {
 }
 
 /// A file that holds what Git left of a merge.
-fn conflict(path: &Path, line: u64, more: &str) -> Finding {
-    let words = format!("a merge conflict: Git's conflict markers are still in it{more}");
-    let mut finding = Finding::new(
-        "merge-conflict",
-        format!("{}:{line}", one_line(path)),
-        words,
-    );
+fn with_conflict(path: &Path, line: u64, more: &str) -> Finding {
+    let subject = format!("{}:{line}", one_line(path));
+    let words = format!("{}{more}", conflict::FOUND);
+    let mut finding = Finding::new("merge-conflict", subject, words);
     finding.hints = conflict_hints(path);
     finding
 }
@@ -162,7 +160,7 @@ fn not_encrypted(
         Plain::Values => ("not-encrypted", "not encrypted".to_owned()),
         Plain::Conflict { line, is_secret } => {
             let what = if *is_secret { "a Secret" } else { "a file" };
-            return conflict(path, *line, &format!(", {what} that is not encrypted"));
+            return with_conflict(path, *line, &format!(", {what} that is not encrypted"));
         }
         Plain::NotParsed {
             place: (line, column),
