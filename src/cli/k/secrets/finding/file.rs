@@ -237,7 +237,7 @@ fn looks_encrypted(path: &Path, values: &[&PlainValue]) -> Finding {
     }
     if !misplaced.is_empty() {
         words.push(format!(
-            "{misplaced} is encrypted, and stands where sops decrypts nothing"
+            "{misplaced} is encrypted, but sops decrypts nothing there"
         ));
     }
     let file = word(path);
@@ -268,13 +268,13 @@ fn plain_values(path: &Path, values: &[&PlainValue], sops: &str) -> Finding {
         ))
     } else if any(Cause::TypedIn) {
         finding.hint_kb(
-            &format!("take {names} out of the file, and put it in again with"),
+            &format!("remove {names} from the file, and add it again with"),
             edit,
         )
     } else if any(Cause::Comment) {
         finding.hint_kb("to delete the comment, or to save it encrypted:", edit)
     } else if any(Cause::LastApplied) {
-        finding.hint_kb("to take the annotation out:", edit)
+        finding.hint_kb("to remove the annotation:", edit)
     } else {
         finding.hint(ENCRYPTED_REGEX).anew(path, sops)
     }
