@@ -23,13 +23,6 @@ use super::encrypted::{self, EncryptedFile};
 use super::identity::{Identity, Recipient};
 use super::yaml::{self, GO_BASE64, Reason};
 
-/// The fields of a Secret that hold values.
-pub const SECTIONS: [&str; 2] = ["data", "stringData"];
-
-/// The fields of a Secret that hold none (k8s.io/api/core/v1). A document with no others
-/// has nothing to encrypt.
-pub const HEAD: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
-
 /// Whose the Secret in a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldBy {

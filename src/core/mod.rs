@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`git`] | the `git` process |
 //! | [`audit`] | what files are, by their rules and their content |
+//! | [`rules`] | which rule of which `.sops.yaml` a file has |
 //! | [`identity`] | the text forms of age identities and recipients |
 //! | [`cluster`] | the Kubernetes API server, by way of kube |
 //! | [`conflict`] | Git's conflict markers in a text |
@@ -68,6 +69,7 @@ pub mod replace;
 pub mod repository;
 pub mod reviewed;
 pub mod rotate;
+pub mod rules;
 pub mod scan;
 pub mod servers;
 pub mod signals;

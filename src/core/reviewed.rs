@@ -8,12 +8,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::audit::Rules;
 use super::encrypted::EncryptedFile;
 use super::git::{Branch, Git, GitError};
 use super::identity::Recipient;
 use super::readers::{Reader, Readers};
 use super::repository::{FoundConfig, inner};
+use super::rules::Rules;
 use super::sops_config::{FILE_NAME, SopsConfig};
 
 /// What was reviewed.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{EditError, Unsaved};
-use crate::core::audit::{Mismatch, RuleOf, Rules};
+use crate::core::audit::Mismatch;
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::decrypt;
 use crate::core::encrypted::{self, EncryptedFile, FileError, Format};
@@ -14,6 +14,7 @@ use crate::core::readers::{Reader, Readers};
 use crate::core::replace;
 use crate::core::repository::FoundConfig;
 use crate::core::reviewed::{self, AcceptReaders, Reviewed, ReviewedReaders};
+use crate::core::rules::{RuleOf, Rules};
 use crate::core::servers::Servers;
 use crate::core::sops_config::{FILE_NAME, RuleSummary};
 

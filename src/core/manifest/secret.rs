@@ -8,7 +8,8 @@ use base64::Engine as _;
 use serde_json::{Map, Value};
 
 use super::fault::{Faults, dotted, shown, similar};
-use super::{SECTIONS, metadata, syntax};
+use super::{metadata, syntax};
+use crate::core::encrypted::inspect::SECTIONS;
 use crate::core::placeholder::filled_in;
 use crate::core::yaml::GO_BASE64;
 

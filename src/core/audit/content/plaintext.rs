@@ -9,13 +9,13 @@ use super::template::{
     has_expressions, is_filled_in, is_other_manifest, looks_like_a_secret, without_expressions,
 };
 use super::{Content, Plain, Plaintext, damage_of};
-use crate::core::audit::rules::Rule;
 use crate::core::conflict;
 use crate::core::encrypted::inspect::{
     Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive,
 };
 use crate::core::encrypted::{Damage, FileError, Format};
 use crate::core::placeholder::is_placeholder;
+use crate::core::rules::Rule;
 use crate::core::sops_config::Selection;
 use crate::core::yaml::NotParsed;
 

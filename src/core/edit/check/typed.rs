@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::place::Places;
 use super::{Finding, Problem, documents, text_of};
 use crate::core::encrypted::Format;
-use crate::core::encrypted::inspect::{Inspected, inspect};
-use crate::core::manifest::HEAD;
+use crate::core::encrypted::inspect::{HEAD, Inspected, inspect};
 use crate::core::manifest::secret::{self, Text};
 
 /// Where and why a text that sops refused does not parse; `None` where that
