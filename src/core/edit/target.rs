@@ -399,7 +399,7 @@ fn rule(path: &Path, rules: &Rules) -> Result<Rule, EditError> {
 /// The path that a file has for every run, from whatever directory and through
 /// whatever links it was named. Of one that is not there yet, the links of the
 /// directories above it that are there.
-pub(super) fn identity(path: &Path) -> PathBuf {
+pub fn identity(path: &Path) -> PathBuf {
     let known = path.ancestors().find_map(|above| {
         let rest = path.strip_prefix(above).ok()?;
         let real = above.canonicalize().ok()?;
