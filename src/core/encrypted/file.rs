@@ -48,14 +48,6 @@ impl fmt::Debug for Source {
 }
 
 impl EncryptedFile {
-    /// Reads the file at `path`.
-    ///
-    /// # Errors
-    /// See [`FileError`].
-    pub fn read(path: &Path) -> Result<Self, FileError> {
-        Self::parse(path, &read(path)?)
-    }
-
     /// Reads the content of the file at `path`. Its name tells the format. Where it is not
     /// encrypted in that one, its metadata does: sops can be told another format than the
     /// name's (`--input-type`), and Flux takes `envs` of any ending for dotenv.

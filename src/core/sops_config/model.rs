@@ -96,8 +96,6 @@ impl Position {
 pub struct KeyText {
     /// The text, without the spaces around it.
     pub text: String,
-    /// Where it stands (for an alias: where it is defined).
-    pub position: Position,
 }
 
 impl KeyText {
