@@ -107,3 +107,25 @@ fn holds_any(manifest: &Value, identities: &[&Identity]) -> bool {
     let mut all = decoded.chain(texts("stringData").map(ToOwned::to_owned));
     all.any(|text| identities.iter().any(|it| text.contains(it.key().expose())))
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_in_base64_that_only_go_takes() {
+        let (identity, _) = Identity::generate();
+        // Of the last digit, not all bits are in use.
+        let mut text = STANDARD.encode(identity.key().expose()).into_bytes();
+        let last = text.iter().rposition(|digit| *digit != b'=');
+        text[last.expect("a digit")] += 1;
+        let text = String::from_utf8(text).expect("ASCII");
+        assert!(STANDARD.decode(&text).is_err(), "{text}");
+        let holds = |text: &str| holds_any(&json!({"data": {"age.agekey": text}}), &[&identity]);
+        assert!(holds(&text));
+        assert!(!holds("aHVudGVyMg=="));
+    }
+}
