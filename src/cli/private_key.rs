@@ -93,7 +93,7 @@ fn refused(line: usize, reason: IdentityError) -> Failure {
     let purpose = match reason {
         IdentityError::Encrypted => "to decrypt it on the way: age -d KEY.age |",
         IdentityError::Base64 => "to decode it on the way: base64 -d KEYFILE |",
-        IdentityError::Manifest => r"to take the key out of a manifest: kubectl create --dry-run=client -f FILE -o jsonpath='{.data.age\.agekey}' | base64 -d |",
+        IdentityError::Manifest => r"to read the key from a manifest: kubectl create --dry-run=client -f FILE -o jsonpath='{.data.age\.agekey}' | base64 -d |",
         IdentityError::PublicKey => return failure.hint("the private key is the line AGE-SECRET-KEY-1… that age-keygen printed together with it"),
         IdentityError::Ssh | IdentityError::Pgp | IdentityError::Plugin => "to give the cluster a new age key: age-keygen |",
         IdentityError::Damaged | IdentityError::Unknown | IdentityError::ByteOrderMark => return failure.hint(HOW),

@@ -182,20 +182,16 @@ fn names(paths: &[&Path]) -> String {
 
 /// How a file differs from its rule.
 pub fn mismatch_words(found: &Mismatch) -> Vec<String> {
-    let list = |readers: &[Reader]| {
-        let texts: Vec<String> = readers.iter().map(ToString::to_string).collect();
-        texts.join(", ")
-    };
     let (rule, readers) = (&found.rule, &found.readers);
     let mut words = Vec::new();
     if !readers.extra.is_empty() {
-        let extra = list(&readers.extra);
+        let extra = Reader::list(&readers.extra);
         words.push(format!(
             "it is encrypted for {extra}, which its rule {rule} does not name"
         ));
     }
     if !readers.missing.is_empty() {
-        let missing = list(&readers.missing);
+        let missing = Reader::list(&readers.missing);
         words.push(format!(
             "it is not encrypted for {missing}, which its rule {rule} names"
         ));
@@ -204,7 +200,7 @@ pub fn mismatch_words(found: &Mismatch) -> Vec<String> {
         words.push(format!("its key groups are not those of its rule {rule}"));
     }
     if !readers.unclear.is_empty() {
-        let unclear = list(&readers.unclear);
+        let unclear = Reader::list(&readers.unclear);
         words.push(format!(
             "kb cannot tell whether its rule {rule} names {unclear}"
         ));

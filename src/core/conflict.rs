@@ -1,6 +1,9 @@
 //! What Git leaves in a file of a merge that it could not finish (git-merge(1), "How
 //! conflicts are presented"; `merge`, `diff3` and `zdiff3` style).
 
+/// What is said of a text with a marker.
+pub const FOUND: &str = "a merge conflict: Git's conflict markers are still in it";
+
 /// A line that is at least so long is a marker; the attribute `conflict-marker-size` makes
 /// them longer.
 const SIZE: usize = 7;
@@ -8,8 +11,13 @@ const SIZE: usize = 7;
 /// The first line, from 1, that is a marker. No line of YAML or JSON begins so, unless it
 /// goes on with a text in quotes: that is for a text that does not parse.
 pub fn marker(text: &str) -> Option<u64> {
-    let line = text.lines().position(|line| kind(line).is_some())?;
+    let line = text.lines().position(is_marker)?;
     Some(line as u64 + 1)
+}
+
+/// Whether a line is one.
+pub fn is_marker(line: &str) -> bool {
+    kind(line).is_some()
 }
 
 /// The first line, from 1, of a whole conflict. For a text that can quote a marker, such
@@ -33,7 +41,7 @@ pub fn is_in_json(text: &str) -> bool {
         .map(str::trim_start)
         .filter(|line| !line.is_empty());
     lines
-        .find(|line| kind(line).is_none())
+        .find(|line| !is_marker(line))
         .is_some_and(|line| line.starts_with('{'))
 }
 

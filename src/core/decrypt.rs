@@ -84,16 +84,15 @@ pub enum DecryptError {
 }
 
 fn reasons(foreign: &[Reader], not_accepted: &[Reader]) -> String {
-    let list = |readers: &[Reader]| {
-        let texts: Vec<String> = readers.iter().map(ToString::to_string).collect();
-        texts.join(", ")
-    };
     let mut reasons = Vec::new();
     if !foreign.is_empty() {
-        reasons.push(format!("its rule does not name {}", list(foreign)));
+        reasons.push(format!("its rule does not name {}", Reader::list(foreign)));
     }
     if !not_accepted.is_empty() {
-        reasons.push(format!("nobody has accepted {}", list(not_accepted)));
+        reasons.push(format!(
+            "nobody has accepted {}",
+            Reader::list(not_accepted)
+        ));
     }
     reasons.join("; ")
 }

@@ -1,7 +1,7 @@
 //! age identities (private keys) and recipients (public keys) as text.
 //!
 //! Formats: the age specification, <https://age-encryption.org/v1>, and the
-//! key file of `age-keygen`: one identity per line, `#` starts a comment line.
+//! key file of `age-keygen` (`key_file`): one identity per line, `#` starts a comment line.
 
 mod key_file;
 

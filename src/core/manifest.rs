@@ -2,10 +2,13 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | this one | whether a file holds the cluster's own Secret |
 //! | `secret` | what the API server refuses in a Secret |
 //! | `metadata` | what it refuses in the metadata of one |
 //! | `syntax` | what names, keys and labels must look like |
+//! | `fault` | how that is collected and worded |
 
+mod fault;
 mod metadata;
 pub mod secret;
 mod syntax;
@@ -13,20 +16,12 @@ mod syntax;
 use std::path::Path;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::cluster::SecretName;
 use super::encrypted::{self, EncryptedFile};
 use super::identity::{Identity, Recipient};
-use super::yaml::{self, Reason};
-
-/// The fields of a Secret that hold values.
-pub const SECTIONS: [&str; 2] = ["data", "stringData"];
-
-/// The fields of a Secret that hold none (k8s.io/api/core/v1). A document with no others
-/// has nothing to encrypt.
-pub const HEAD: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
+use super::yaml::{self, GO_BASE64, Reason};
 
 /// Whose the Secret in a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,8 +102,30 @@ fn holds_any(manifest: &Value, identities: &[&Identity]) -> bool {
     };
     let decoded = texts("data").filter_map(|text| {
         let text: String = text.split_whitespace().collect();
-        String::from_utf8(STANDARD.decode(text).ok()?).ok()
+        String::from_utf8(GO_BASE64.decode(text).ok()?).ok()
     });
     let mut all = decoded.chain(texts("stringData").map(ToOwned::to_owned));
     all.any(|text| identities.iter().any(|it| text.contains(it.key().expose())))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_in_base64_that_only_go_takes() {
+        let (identity, _) = Identity::generate();
+        // Of the last digit, not all bits are in use.
+        let mut text = STANDARD.encode(identity.key().expose()).into_bytes();
+        let last = text.iter().rposition(|digit| *digit != b'=');
+        text[last.expect("a digit")] += 1;
+        let text = String::from_utf8(text).expect("ASCII");
+        assert!(STANDARD.decode(&text).is_err(), "{text}");
+        let holds = |text: &str| holds_any(&json!({"data": {"age.agekey": text}}), &[&identity]);
+        assert!(holds(&text));
+        assert!(!holds("aHVudGVyMg=="));
+    }
 }

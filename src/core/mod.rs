@@ -4,22 +4,26 @@
 //! | --- | --- |
 //! | [`git`] | the `git` process |
 //! | [`audit`] | what files are, by their rules and their content |
+//! | [`rules`] | which rule of which `.sops.yaml` a file has |
 //! | [`identity`] | the text forms of age identities and recipients |
 //! | [`cluster`] | the Kubernetes API server, by way of kube |
 //! | [`conflict`] | Git's conflict markers in a text |
-//! | [`flux_secret`] | what stands in the Secret that Flux decrypts with |
+//! | [`flux_secret`] | the content of the Secret that Flux decrypts with |
 //! | [`servers`] | the key servers that were accepted on this machine |
 //! | [`sops`] | the `sops` process |
 //! | [`sops_config`] | `.sops.yaml` |
-//! | [`data_key`] | the data key in it |
+//! | [`readers`] | who may read: the keys of a rule or a file |
+//! | [`reviewed`] | the rules and files of the remote's default branch |
 //! | [`encrypted`] | encrypted files: who can open them, and their values without sops |
+//! | [`data_key`] | the data key in them |
+//! | [`yaml`] | reading YAML and JSON |
 //! | [`repository`] | which directory is the repository, which config applies |
 //! | [`scan`] | which files of a repository are for given recipients |
 //! | [`reencrypt`] | moving encrypted files from old recipients to a new one |
 //! | [`kustomize`] | which files Flux applies for a path |
 //! | [`parallel`] | the same work on many things |
-//! | [`manifest`] | Secrets in the repository's manifests |
-//! | [`placeholder`] | what stands in the place of a value that is filled in later |
+//! | [`manifest`] | Secrets in the repository's manifests, and what the API server refuses in them |
+//! | [`placeholder`] | texts in the place of values that are filled in later |
 //! | [`replace`] | writing to disk: nothing else in kb writes a file |
 //! | [`disk`] | which files lie in memory and which on a disk |
 //! | [`state`] | files in the person's state directory |
@@ -65,6 +69,7 @@ pub mod replace;
 pub mod repository;
 pub mod reviewed;
 pub mod rotate;
+pub mod rules;
 pub mod scan;
 pub mod servers;
 pub mod signals;

@@ -40,8 +40,6 @@ pub struct FoundConfig {
     /// kernel follows from the real directory, and then takes that many names
     /// off the path by which the directory was reached.
     pub base: PathBuf,
-    /// Whether sops would not find it by itself, and has to be given it.
-    pub must_be_named: bool,
 }
 
 /// The directory and those above it: as they are spelled, and in truth.
@@ -112,11 +110,7 @@ pub fn find_config(directory: &Path, named: Option<&Path>) -> Option<FoundConfig
     if let Some(named) = named {
         let path = directory.join(named);
         let base = absolute(path.parent().unwrap_or(&path), Path::new(""));
-        return Some(FoundConfig {
-            path,
-            base,
-            must_be_named: true,
-        });
+        return Some(FoundConfig { path, base });
     }
     let upward = Upward::from(directory);
     let found = upward.nearest(FILE_NAME)?;
@@ -124,7 +118,6 @@ pub fn find_config(directory: &Path, named: Option<&Path>) -> Option<FoundConfig
     Some(FoundConfig {
         path: upward.path(&found),
         base: upward.spelled.get(found.level).cloned().unwrap_or_else(top),
-        must_be_named: false,
     })
 }
 
@@ -143,29 +136,6 @@ pub fn misnamed_for(file: &Path) -> Option<PathBuf> {
 /// Whether a config stands as near as a `.sops.yml`.
 fn hides(config: Option<&Nearest>, misnamed: &Nearest) -> bool {
     config.is_some_and(|config| config.level <= misnamed.level)
-}
-
-/// Finds the config whose rules are for `file`, which is absolute. That is the
-/// one that sops finds from the working `directory`; but the rules of one
-/// repository are not for the files of another, so for a file elsewhere it is the
-/// one that sops would find there.
-pub fn config_for(directory: &Path, file: &Path, named: Option<&Path>) -> Option<FoundConfig> {
-    let mut above = file.ancestors().skip(1);
-    let around = above.find(|above| above.is_dir());
-    let root_of = |directory| root(directory).and_then(|root| root.canonicalize().ok());
-    let elsewhere = around.filter(|around| root_of(around) != root_of(directory));
-    match (named, elsewhere) {
-        (None, Some(around)) => {
-            let found = find_config(around, None)?;
-            let base = found.path.parent().map(Path::to_owned);
-            Some(FoundConfig {
-                base: base.unwrap_or(found.base),
-                path: found.path,
-                must_be_named: true,
-            })
-        }
-        _ => find_config(directory, named),
-    }
 }
 
 /// The path as a walk from one of the `roots` comes to it, links on the way to it or

@@ -8,12 +8,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::audit::Rules;
 use super::encrypted::EncryptedFile;
 use super::git::{Branch, Git, GitError};
 use super::identity::Recipient;
 use super::readers::{Reader, Readers};
 use super::repository::{FoundConfig, inner};
+use super::rules::Rules;
 use super::sops_config::{FILE_NAME, SopsConfig};
 
 /// What was reviewed.
@@ -28,7 +28,7 @@ pub struct Reviewed<'g> {
 
 /// A file would be encrypted for readers that could not read it where it was reviewed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{} would be encrypted for {}, which cannot read it on {branch} yet", .path.display(), list(.readers))]
+#[error("{} would be encrypted for {}, which cannot read it on {branch} yet", .path.display(), Reader::list(.readers))]
 pub struct Unreviewed {
     /// The file.
     pub path: PathBuf,
@@ -42,11 +42,6 @@ pub struct Unreviewed {
 
 /// Decides about readers that were not reviewed, and returns those that are not accepted.
 pub type AcceptReaders<'a> = dyn Fn(&ReviewedReaders, Vec<Reader>) -> Vec<Reader> + 'a;
-
-fn list(readers: &[Reader]) -> String {
-    let texts: Vec<String> = readers.iter().map(ToString::to_string).collect();
-    texts.join(", ")
-}
 
 /// Who can read a file on the remote's default branch.
 pub struct ReviewedReaders {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use testkit::World;
 
 use crate::generated::cases;
+use crate::rule_matching::rule_for;
 use crate::{bare_world, keypair, post_quantum_keypair};
 
 /// Keys that sops can encrypt for on this machine, and a server that does what Vault
@@ -161,8 +162,12 @@ fn compare(world: &World, folder: &str, text: &str) -> bool {
     let config = SopsConfig::load(&path);
     let rule = config.as_ref().ok().and_then(|config| {
         config.check_form().ok()?;
-        let rule = config.rule_for(&world.path(folder), &world.path(folder).join("x.json"));
-        rule.ok().flatten().filter(|rule| can_encrypt(rule))
+        let rule = rule_for(
+            config,
+            &world.path(folder),
+            &world.path(folder).join("x.json"),
+        );
+        rule.filter(|rule| can_encrypt(rule))
     });
     let sops = by_sops(world, folder);
     let (Some(rule), Some(sops)) = (rule, &sops) else {

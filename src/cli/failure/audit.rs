@@ -31,7 +31,7 @@ impl From<FixError> for Failure {
                 cause: Cause::LastApplied,
                 ..
             } => failure
-                .hint("take the annotation out first: kubectl keeps all that was applied in it"),
+                .hint("remove the annotation first: kubectl keeps in it all that was applied"),
             FixError::OtherReaders { .. } => failure.hint(
                 "was .sops.yaml changed meanwhile, or since it was staged? git diff .sops.yaml",
             ),

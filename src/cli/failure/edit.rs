@@ -103,7 +103,7 @@ impl From<EditError> for Failure {
             EditError::GivenUp { .. } => failure.hint("edit it again, or leave it as it is"),
             EditError::NotRead { .. } => failure
                 .hint(PIPE)
-                .hint("if nothing was to be piped in, take stdin away: </dev/null"),
+                .hint("if nothing was meant to be piped in: </dev/null"),
             EditError::MacNotFixed { .. } => failure.hint(
                 "to fix it, save the text in the editor; if your editor writes only changed text, change it first",
             ),

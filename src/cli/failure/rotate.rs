@@ -163,7 +163,7 @@ impl From<Refusal> for Failure {
                     USE_EXISTING,
                 ),
             Refusal::Managed { secret, .. } => failure
-                .hint("change the key where that has it from; or take the Secret out of its hands first")
+                .hint("change the key where its manager reads it, or remove the Secret from that manager first")
                 .hint_command(
                     "to see who manages it:",
                     Program::Kubectl,
@@ -174,7 +174,7 @@ impl From<Refusal> for Failure {
                 ),
             Refusal::InRepository { files, .. } => failure
                 .detail(&file_list("", &files))
-                .hint("take it out of the repository, and out of the kustomization that applies it (annotate the Secret with kustomize.toolkit.fluxcd.io/prune: disabled first)"),
+                .hint("remove it from the repository, and from the kustomization that applies it (annotate the Secret with kustomize.toolkit.fluxcd.io/prune: disabled first)"),
             Refusal::Immutable {
                 secret,
                 is_copy: true,

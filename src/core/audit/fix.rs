@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use memchr::memmem;
 
 use super::content::{Cause, Content};
-use super::rules::Rule;
 use crate::core::encrypted::{self, ENCRYPTED_VALUE, EncryptedFile, FileError};
 use crate::core::replace::{self, ReplaceError};
+use crate::core::rules::Rule;
 use crate::core::sops::{Access, Keys, Sops, SopsError, kinds_of};
 
 /// Why a file stays as it is.

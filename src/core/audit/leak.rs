@@ -5,9 +5,10 @@ use std::path::Path;
 use super::content::{Content, Plain, PlainValue, Plaintext};
 use super::lost::LostRule;
 use super::mismatch::Mismatch;
-use super::{Audit, Examined, Rule, RuleOf};
+use super::{Audit, Examined};
 use crate::core::encrypted::FileError;
 use crate::core::encrypted::inspect::Protection;
+use crate::core::rules::{Rule, RuleOf};
 use crate::core::sops_config::ConfigError;
 
 /// Something in a file that must not be committed.

@@ -1,9 +1,9 @@
 //! Whether an encrypted file is as its rule says: for whom, and which values.
 
-use super::rules::Rule;
 use crate::core::encrypted::{EncryptedFile, Metadata};
 use crate::core::identity::Recipient;
 use crate::core::readers::{Difference, Reader};
+use crate::core::rules::Rule;
 
 /// What sops writes into a file whose rule says nothing of its values.
 const DEFAULT_SELECTION: (&str, &str) = ("unencrypted_suffix", "_unencrypted");

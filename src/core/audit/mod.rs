@@ -4,7 +4,6 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `sources` | which files there are, and their content: working tree or index |
-//! | `rules` | which rule of which `.sops.yaml` a file has |
 //! | `content` | what stands in a file |
 //! | `leak` | what of it must not be committed |
 //! | `lost` | encrypted files that no rule is for any more |
@@ -20,7 +19,6 @@ mod keys;
 mod leak;
 mod lost;
 mod mismatch;
-mod rules;
 mod sources;
 
 use std::collections::HashMap;
@@ -28,6 +26,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::git::{BlobError, GitError};
+use super::rules::Rules;
 
 pub use content::{Cause, Content, Encrypted, Plain, PlainValue, Plaintext};
 pub use fix::{FixError, Fixed, fix};
@@ -35,7 +34,6 @@ pub use ignored::{FILE_NAME as IGNORE_FILE, IgnoreChange};
 pub use leak::Leak;
 pub use lost::LostRule;
 pub use mismatch::{Mismatch, OtherSelection};
-pub use rules::{Rule, RuleOf, Rules};
 pub use sources::{Depth, Look, index, working_tree};
 
 /// Files that were looked at.

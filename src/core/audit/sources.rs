@@ -11,7 +11,6 @@ use super::content::Content;
 use super::ignored::{self, IgnoreChange, Ignored};
 use super::keys::KeyFinder;
 use super::lost::lost_rules;
-use super::rules::Rules;
 use super::{Audit, AuditError, Examined};
 use crate::core::encrypted::LARGEST;
 use crate::core::git::{BlobError, Entry, Git};
@@ -19,6 +18,7 @@ use crate::core::parallel;
 use crate::core::regular_file;
 use crate::core::replace::is_temporary;
 use crate::core::repository::{self, FoundConfig, MISNAMED};
+use crate::core::rules::Rules;
 use crate::core::scan::{is_gone, path_of};
 use crate::core::sops_config::{ConfigError, FILE_NAME, Paths, SopsConfig};
 
@@ -270,11 +270,7 @@ fn as_from(root: &Path, named: &FoundConfig) -> (FoundConfig, Paths) {
                 true => Paths::Relative,
                 false => Paths::Either,
             };
-            let found = FoundConfig {
-                path,
-                base,
-                must_be_named: true,
-            };
+            let found = FoundConfig { path, base };
             (found, paths)
         }
         None => {

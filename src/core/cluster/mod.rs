@@ -1,9 +1,16 @@
 //! The Kubernetes API server, by way of kube. Nothing else talks to it.
 //!
-//! [`kubeconfig`] finds out where the server is and who asks, `proxy` which proxy leads to it, `exec_plugin` runs
-//! a credential plugin once, `client` opens the connection, `resolver` looks up names for it,
-//! `retry` waits where the server asks for it, and [`Cluster`] has the few requests that kb
-//! makes.
+//! | module | does |
+//! | --- | --- |
+//! | this one | the few requests that kb makes |
+//! | [`kubeconfig`] | finds out where the server is and who asks |
+//! | `proxy` | which proxy leads to it |
+//! | `exec_plugin` | runs a credential plugin once |
+//! | `client` | opens the connection |
+//! | `resolver` | looks up names for it |
+//! | `retry` | waits where the server asks for it |
+//! | `stored_secret`, `kustomization`, `controller` | the objects that kb reads |
+//! | `error` | what can go wrong |
 
 mod client;
 mod controller;

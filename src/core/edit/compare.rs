@@ -23,6 +23,9 @@ const OLD_BOOLEANS: [&str; 16] = [
     "OFF",
 ];
 
+const DOUBLE: &str = "is there more than once, and only one would be saved: remove the others";
+const OTHER_DIGITS: &str = "is a number for sops, and would be saved in other digits: put it in quotes to keep it as it is typed";
+
 /// What would be saved otherwise than it was typed. `saved` is what sops prints of the
 /// encrypted text, `shown` what the editor showed before anything was typed.
 pub(super) fn differences(
@@ -172,9 +175,7 @@ impl Comparison<'_> {
         let is_double = ordinal > 0 || self.typed.values.contains_key(&(number, path, 1));
         let Some(saved) = self.saved.values.get(&place) else {
             return Some(if is_double {
-                format!(
-                    "{name} is there more than once, and only one would be saved: remove the others"
-                )
+                format!("{name} {DOUBLE}")
             } else {
                 format!("{name} would not be saved: kb cannot tell how sops reads it")
             });
@@ -196,32 +197,23 @@ impl Comparison<'_> {
                 )
             });
         }
-        Some(match saved.kind {
-            _ if is_double => {
-                format!(
-                    "{name} is there more than once, and only one would be saved: remove the others"
-                )
+        let words = match saved.kind {
+            _ if is_double => DOUBLE,
+            _ if is_by_line => {
+                "would be saved otherwise: sops removes quotes, joins lines, and takes what follows # or ; for a comment. Write it without quotes; with # or ; in it, between backticks (`)"
             }
-            _ if is_by_line => format!(
-                "{name} would be saved otherwise: sops removes quotes, joins lines, and takes what follows # or ; for a comment. Write it without quotes; with # or ; in it, between backticks (`)"
-            ),
-            WrittenKind::Number if matches!(resolve(saved.raw), Resolved::Time(_)) => format!(
-                "{name} is a date for sops, and would be saved in another form: put it in quotes to keep it as it is typed"
-            ),
-            WrittenKind::Number => format!(
-                "{name} is a number for sops, and would be saved in other digits: put it in quotes to keep it as it is typed"
-            ),
+            WrittenKind::Number if matches!(resolve(saved.raw), Resolved::Time(_)) => {
+                "is a date for sops, and would be saved in another form: put it in quotes to keep it as it is typed"
+            }
+            WrittenKind::Number => OTHER_DIGITS,
             WrittenKind::Text if typed.kind == WrittenKind::Number && !typed.is_plain => {
-                format!("{name} would be saved as text: remove its tag")
+                "would be saved as text: remove its tag"
             }
             // `.Inf`, or a number with an exponent.
-            WrittenKind::Text if typed.is_plain && is_number(typed.raw) => format!(
-                "{name} is a number for sops, and would be saved in other digits: put it in quotes to keep it as it is typed"
-            ),
-            _ => format!(
-                "{name} would be saved as something else than it is typed: put it in double quotes"
-            ),
-        })
+            WrittenKind::Text if typed.is_plain && is_number(typed.raw) => OTHER_DIGITS,
+            _ => "would be saved as something else than it is typed: put it in double quotes",
+        };
+        Some(format!("{name} {words}"))
     }
 
     fn lost_comments(&self, found: &mut Vec<Difference>) {

@@ -198,7 +198,7 @@ pub enum EditError {
         path: PathBuf,
     },
     /// Its rule names servers that nobody has accepted.
-    #[error("to encrypt {}, its data key would be sent to {}", .path.display(), list(.servers))]
+    #[error("to encrypt {}, its data key would be sent to {}", .path.display(), Reader::list(.servers))]
     Servers {
         /// The file.
         path: PathBuf,
@@ -260,9 +260,4 @@ impl EditError {
             source,
         }
     }
-}
-
-fn list(readers: &[Reader]) -> String {
-    let texts: Vec<String> = readers.iter().map(ToString::to_string).collect();
-    texts.join(", ")
 }

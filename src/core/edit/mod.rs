@@ -33,10 +33,10 @@ mod unsaved;
 pub use error::{EditError, Kept, KeptPlace};
 pub use save::Saved;
 pub use session::{Options, Reason, Round, Session};
-pub use target::{Surroundings, Target};
+pub use target::{Surroundings, Target, identity};
 pub use unsaved::{Adopted, Unsaved, adopt, check_nothing_waits, unsaved};
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::encrypted::Format;
 use super::private_dir::{self, Places};
@@ -44,13 +44,6 @@ use super::private_dir::{self, Places};
 /// Whether another run of kb edits the file at `path` now.
 pub fn is_open_elsewhere(path: &Path, places: &Places) -> bool {
     private_dir::is_in_use(places, &identity(path))
-}
-
-/// The path that a file has for every run, from whatever directory and through whatever
-/// links it was named. Of one that is not there yet, the links of the directories above it
-/// that are there.
-pub fn identity(path: &Path) -> PathBuf {
-    target::identity(path)
 }
 
 /// What would be saved otherwise than it was typed, each in words that name keys and no

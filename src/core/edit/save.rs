@@ -72,7 +72,10 @@ impl Saving<'_> {
     pub(super) fn save(&mut self, text: &SecretBox<Vec<u8>>) -> Result<Saved, Trouble> {
         let format = self.target.format();
         if is_only_comments(format, text.expose_secret()) {
-            return Err(Problem::new("there are only comments in it: take the signs away").into());
+            return Err(Problem::new(
+                "there are only comments in it: remove the sign (#) in front of the values",
+            )
+            .into());
         }
         if let Some(problem) = check::problem(format, text.expose_secret()) {
             return Err(problem.into());

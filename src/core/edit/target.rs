@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{EditError, Unsaved};
-use crate::core::audit::{Mismatch, RuleOf, Rules};
+use crate::core::audit::Mismatch;
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::decrypt;
 use crate::core::encrypted::{self, EncryptedFile, FileError, Format};
@@ -14,6 +14,7 @@ use crate::core::readers::{Reader, Readers};
 use crate::core::replace;
 use crate::core::repository::FoundConfig;
 use crate::core::reviewed::{self, AcceptReaders, Reviewed, ReviewedReaders};
+use crate::core::rules::{RuleOf, Rules};
 use crate::core::servers::Servers;
 use crate::core::sops_config::{FILE_NAME, RuleSummary};
 
@@ -398,7 +399,7 @@ fn rule(path: &Path, rules: &Rules) -> Result<Rule, EditError> {
 /// The path that a file has for every run, from whatever directory and through
 /// whatever links it was named. Of one that is not there yet, the links of the
 /// directories above it that are there.
-pub(super) fn identity(path: &Path) -> PathBuf {
+pub fn identity(path: &Path) -> PathBuf {
     let known = path.ancestors().find_map(|above| {
         let rest = path.strip_prefix(above).ok()?;
         let real = above.canonicalize().ok()?;

@@ -46,7 +46,7 @@ pub enum EditorError {
     #[error("there is no editor: $EDITOR is not set, and there is no vim, nano or vi")]
     None,
     /// None is named, and the usual ones need a terminal.
-    #[error("there is no terminal for an editor, and $EDITOR names no other program")]
+    #[error("there is no terminal for an editor, and $EDITOR does not name another program")]
     NoTerminal,
     /// The command is not one that a shell would take.
     #[error("${variable} is no command: a quote in it is not closed")]

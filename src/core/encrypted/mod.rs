@@ -20,7 +20,8 @@
 //! | module | does |
 //! | --- | --- |
 //! | `format` | which format a file has |
-//! | `file` | whether it is encrypted, and what keeps kb from reading it |
+//! | `file` | whether it is encrypted |
+//! | `error` | what keeps kb from reading it |
 //! | `contents` | what stands in a file, and where |
 //! | `inspect` | values, Secrets and comments, for those who judge them |
 //! | `yaml` | takes YAML and JSON apart |
@@ -36,6 +37,7 @@
 
 mod contents;
 mod copy;
+mod error;
 mod file;
 mod format;
 pub mod inspect;
@@ -64,7 +66,8 @@ use super::readers::Readers;
 use super::sops_config::Position;
 
 pub use copy::stripped;
-pub use file::{Damage, EncryptedFile, FileError, LARGEST, read};
+pub use error::{Damage, FileError};
+pub use file::{EncryptedFile, LARGEST, read};
 pub use format::Format;
 pub use metadata::{Entry, Metadata};
 pub use openable::{KeyPolicy, Openable};

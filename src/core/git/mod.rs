@@ -5,7 +5,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `environment` | what git gets of kb's environment |
-//! | `failure` | why it failed |
+//! | `error` | why it failed |
 //! | `history` | what stands in commits |
 //! | `index` | what stands in the index, and which files there are |
 //! | `loose` | objects that lie in a file each |
@@ -15,7 +15,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is what runs git")]
 
 mod environment;
-mod failure;
+mod error;
 mod history;
 mod index;
 mod loose;
@@ -28,7 +28,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-pub use failure::{GitCause, GitError};
+pub use error::{GitCause, GitError};
 pub use history::{Branch, commit_of};
 pub use index::{BlobError, Entry, Staged, WorkingTree};
 use loose::Loose;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::secret::{Faults, dotted, shown, similar};
+use super::fault::{Faults, dotted, shown, similar};
 use super::syntax;
 use crate::core::placeholder::filled_in;
 

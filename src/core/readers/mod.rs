@@ -123,6 +123,12 @@ impl KeyKind {
 }
 
 impl Reader {
+    /// Several of them in one line.
+    pub fn list(readers: &[Self]) -> String {
+        let texts: Vec<String> = readers.iter().map(ToString::to_string).collect();
+        texts.join(", ")
+    }
+
     /// Its kind.
     pub fn kind(&self) -> KeyKind {
         match self {

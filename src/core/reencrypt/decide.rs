@@ -49,16 +49,16 @@ pub struct Decision {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Undecided {
     /// A cluster's key, or a recovery key, would lose the file.
-    #[error("{} could not read it any more, because the file's rule does not name it", list(.0))]
+    #[error("{} could not read it any more, because the file's rule does not name it", Reader::list(.0))]
     ClusterLeaves(Vec<Reader>),
     /// No rule is for it, and no reviewed rule names some of its readers.
-    #[error("no rule is for it, and no rule names its reader {}", list(.0))]
+    #[error("no rule is for it, and no rule names its reader {}", Reader::list(.0))]
     UnknownReaders(Vec<Reader>),
     /// Only the working tree's rule names a reader.
-    #[error("its rule names {} in the working tree only, which nobody has reviewed", list(.0))]
+    #[error("its rule names {} in the working tree only, which nobody has reviewed", Reader::list(.0))]
     Unreviewed(Vec<Reader>),
     /// kb cannot tell whether the rule names a reader.
-    #[error("kb cannot tell whether its rule names {}", list(.0))]
+    #[error("kb cannot tell whether its rule names {}", Reader::list(.0))]
     Unclear(Vec<Reader>),
     /// Its rule is for other readers than the key that opens it.
     #[error("its rule {0} does not name this cluster's key")]
@@ -67,14 +67,8 @@ pub enum Undecided {
     #[error("nobody can tell its rule: {0}")]
     Broken(String),
     /// Its rule names a key server that nobody has accepted.
-    #[error("the data key would be sent to {}", list(.0))]
+    #[error("the data key would be sent to {}", Reader::list(.0))]
     Server(Vec<Reader>),
-}
-
-/// Keys in one line.
-fn list(readers: &[Reader]) -> String {
-    let texts: Vec<String> = readers.iter().map(ToString::to_string).collect();
-    texts.join(", ")
 }
 
 impl ReaderPolicy<'_> {

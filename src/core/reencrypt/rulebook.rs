@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::decide::Undecided;
 use super::{FileRule, ReencryptError, Tree};
-use crate::core::audit::{RuleOf, Rules};
 use crate::core::identity::Recipient;
 use crate::core::readers::Reader;
 use crate::core::reviewed::Reviewed;
+use crate::core::rules::{RuleOf, Rules};
 use crate::core::sops_config::CreationRule;
 
 /// The rules of files.

@@ -139,24 +139,6 @@ impl SopsConfig {
         all.into_iter().any(|rule| rule.names(recipient))
     }
 
-    /// The rule by which a new file is encrypted; see [`Self::rule_index`].
-    ///
-    /// # Errors
-    /// What is wrong with that rule, or with one before it of which nobody can tell
-    /// whether it is for the file.
-    pub fn rule_for(
-        &self,
-        directory: &Path,
-        file: &Path,
-    ) -> Result<Option<&CreationRule>, ConfigError> {
-        let index = match self.rule_index(directory, file) {
-            RuleMatch::None => return Ok(None),
-            RuleMatch::Rule(index) | RuleMatch::Unknown(index) => index,
-        };
-        self.check_rules(&self.rules[index..=index])?;
-        Ok(Some(&self.rules[index]))
-    }
-
     /// The rule that sops takes for a new file: the first whose `path_regex`
     /// matches. sops cuts the config's `directory` off the path as text, and
     /// matches the whole path where that fails; so both are to be absolute, and

@@ -1,11 +1,19 @@
 //! `.sops.yaml`: which recipients a path's files get.
 //!
 //! People write this file by hand, so kb changes it as they would: outside the
-//! value that changes, every byte stays. `read` makes the `model` of the file,
-//! `syntax` and `fault` say what is wrong in it; [`choose()`] decides which rule a
-//! key belongs to, by what `routing` finds out about the rules before it on example
-//! paths; `edit` splices the text by the byte ranges of
-//! [`yaml`][super::yaml].
+//! value that changes, every byte stays.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | `config`, `model` | the file and its rules |
+//! | `read` | reads them |
+//! | `syntax`, `fault` | what is wrong in the file, and in a rule |
+//! | `path_regex` | which paths a rule is for |
+//! | `selection` | which values it encrypts |
+//! | `placeholder` | texts in the place of a key that is filled in later |
+//! | `routing` | which rule comes first, on example paths |
+//! | `choose` | decides which rule a key belongs to |
+//! | `edit` | splices the text by the byte ranges of [`yaml`][super::yaml] |
 //!
 //! Reading and editing share the tree of granit-parser, whose positions are exact for
 //! byte order marks, CRLF and comments. Measured on generated configurations, other

@@ -9,6 +9,7 @@ use super::fault::{Fault, FaultKind};
 use super::path_regex::{PathRegex, RegexError};
 use super::placeholder::is_placeholder;
 use super::selection::{SELECTION_FIELDS, Selection};
+use crate::core::conflict;
 use crate::core::excerpt::excerpt;
 use crate::core::identity::Recipient;
 use crate::core::readers::{KeyKind, Readers};
@@ -34,7 +35,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// Git left the markers of a merge conflict in it.
-    #[error("{place}: a merge conflict: Git's conflict markers are still in it")]
+    #[error("{place}: {}", conflict::FOUND)]
     Conflict {
         /// `FILE:LINE:COLUMN`.
         place: String,
@@ -95,8 +96,6 @@ impl Position {
 pub struct KeyText {
     /// The text, without the spaces around it.
     pub text: String,
-    /// Where it stands (for an alias: where it is defined).
-    pub position: Position,
 }
 
 impl KeyText {

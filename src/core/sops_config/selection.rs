@@ -6,8 +6,6 @@
 
 use std::cell::RefCell;
 
-use serde_json::Value;
-
 use super::config::SECRET_VALUES;
 use super::path_regex::PathRegex;
 
@@ -71,11 +69,6 @@ impl Selection {
         Self::EncryptedRegex(regex(SECRET_VALUES))
     }
 
-    /// As the metadata of an encrypted file says it: the value of `sops` in it.
-    pub fn of_metadata(sops: &Value) -> Self {
-        Self::new(|field| sops.get(field)?.as_str().map(ToOwned::to_owned))
-    }
-
     /// Whether the rule says which values it is about.
     pub fn is_explicit(&self) -> bool {
         !matches!(self, Self::Unsaid)
@@ -105,7 +98,12 @@ impl Selection {
     /// Whether a value that stands behind these keys is encrypted. Where comments
     /// decide, it may be.
     pub fn selects(&self, keys: &[&str]) -> bool {
-        self.selects_behind(keys.iter().any(|key| self.names(key)))
+        let is_named = keys.iter().any(|key| self.names(key));
+        match self {
+            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) => is_named,
+            Self::Unsaid | Self::UnencryptedSuffix(_) | Self::UnencryptedRegex(_) => !is_named,
+            Self::ByComment => true,
+        }
     }
 
     /// Whether a key is one that decides about all values behind it.
@@ -122,66 +120,9 @@ impl Selection {
         }
     }
 
-    /// Whether a value is encrypted. `is_named`: whether it stands behind a key that
-    /// decides.
-    fn selects_behind(&self, is_named: bool) -> bool {
-        match self {
-            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) => is_named,
-            Self::Unsaid | Self::UnencryptedSuffix(_) | Self::UnencryptedRegex(_) => !is_named,
-            Self::ByComment => true,
-        }
-    }
-
     /// Whether a value that stands behind these keys is encrypted whatever comments say.
     pub fn surely_selects(&self, keys: &[&str]) -> bool {
         !matches!(self, Self::ByComment) && self.selects(keys)
-    }
-
-    /// Whether any value of the document is encrypted: one that is not empty, for
-    /// sops leaves empty ones as they are.
-    pub fn selects_any(&self, document: &Value) -> bool {
-        let mut any = matches!(self, Self::ByComment);
-        self.each_selected(document, &mut Vec::new(), &mut |_, _| any = true);
-        any
-    }
-
-    /// Hands over each value below one that stands behind these `keys`, with its own
-    /// keys, that is surely encrypted: where comments decide, none.
-    pub fn each_selected<'v>(
-        &self,
-        value: &'v Value,
-        keys: &mut Vec<&'v str>,
-        each: &mut impl FnMut(&[&str], &Value),
-    ) {
-        let is_named = keys.iter().any(|key| self.names(key));
-        self.each_behind(is_named, value, keys, each);
-    }
-
-    /// The same. Each key is looked at once, however many values stand behind it.
-    fn each_behind<'v>(
-        &self,
-        is_named: bool,
-        value: &'v Value,
-        keys: &mut Vec<&'v str>,
-        each: &mut impl FnMut(&[&str], &Value),
-    ) {
-        match value {
-            Value::Null => {}
-            Value::String(text) if text.is_empty() => {}
-            Value::Array(values) => values
-                .iter()
-                .for_each(|value| self.each_behind(is_named, value, keys, each)),
-            Value::Object(values) => {
-                for (key, value) in values {
-                    keys.push(key);
-                    self.each_behind(is_named || self.names(key), value, keys, each);
-                    keys.pop();
-                }
-            }
-            _ if matches!(self, Self::ByComment) => {}
-            _ if self.selects_behind(is_named) => each(keys, value),
-            _ => {}
-        }
     }
 }
 
@@ -202,21 +143,18 @@ fn regex(text: &str) -> Option<PathRegex> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn values_are_selected_as_sops_selects_them() {
-        let document = json!({"a": {"data": [1]}, "b_unencrypted": "x", "c": ""});
         let regex = |text| PathRegex::new(text).ok();
         let encrypted = |text| Selection::EncryptedRegex(regex(text));
         let unencrypted = |text| Selection::UnencryptedRegex(regex(text));
-        assert!(Selection::Unsaid.selects_any(&document));
-        assert!(!Selection::Unsaid.selects_any(&json!({"b_unencrypted": "x", "d": null})));
-        assert!(encrypted("^(data|stringData)$").selects_any(&document));
-        assert!(!encrypted("^stringData$").selects_any(&document));
-        assert!(!encrypted("(").selects_any(&document), "not an expression");
+        assert!(Selection::Unsaid.selects(&["a", "data"]));
+        assert!(!Selection::Unsaid.selects(&["b_unencrypted"]));
+        assert!(encrypted("^(data|stringData)$").selects(&["a", "data"]));
+        assert!(!encrypted("^stringData$").selects(&["a", "data"]));
+        assert!(!encrypted("(").selects(&["("]), "not an expression");
         // The ending counts only where nothing else is said.
         assert!(encrypted("^b").selects(&["b_unencrypted"]));
         assert!(!unencrypted("^a$").selects(&["a", "data"]));

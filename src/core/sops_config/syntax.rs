@@ -17,9 +17,10 @@ const TAB: &str = "a tab where sops takes only spaces";
 /// [`ConfigError::Parse`] where it is not text.
 pub(super) fn text(path: &Path, bytes: &[u8]) -> Result<(String, Encoding), ConfigError> {
     let decoded = decode(bytes).map_err(|error| {
-        let name = match error.encoding {
-            Encoding::Utf8 | Encoding::Utf8WithMark => "UTF-8",
-            Encoding::Utf16Le | Encoding::Utf16Be => "UTF-16",
+        let name = if error.encoding.is_utf16() {
+            "UTF-16"
+        } else {
+            "UTF-8"
         };
         let error = NotParsed::from(error);
         let reason = format!("it is not text in {name}");

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Request, Status};
-use crate::core::audit::{
-    Cause, Content, Encrypted, Examined, Mismatch, PlainValue, RuleOf, Rules,
-};
+use crate::core::audit::{Cause, Content, Encrypted, Examined, Mismatch, PlainValue};
 use crate::core::data_key::Opener;
 use crate::core::decrypt::{self, DecryptError};
 use crate::core::encrypted::{self, EncryptedFile, Verified};
@@ -15,6 +13,7 @@ use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::Recipient;
 use crate::core::kustomize::is_kustomization;
 use crate::core::parallel;
+use crate::core::rules::{RuleOf, Rules};
 use crate::core::servers::Servers;
 use crate::core::sops::{Sops, SopsError};
 use crate::core::sops_config::CreationRule;

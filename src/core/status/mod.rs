@@ -1,5 +1,4 @@
-//! `status`: whether everything is in line: the cluster's key, `.sops.yaml`, the files,
-//! and Flux.
+//! `status`: whether the cluster's key, `.sops.yaml`, the files and Flux match.
 //!
 //! | module | looks at |
 //! | --- | --- |

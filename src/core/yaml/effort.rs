@@ -49,6 +49,7 @@ impl Effort {
     }
 
     /// The steps that were counted.
+    #[cfg(test)]
     pub fn spent(&self) -> u64 {
         self.spent.get()
     }

@@ -36,7 +36,7 @@ pub use decode::{Decoded, Encoding, NotText, decode};
 pub use doubt::{Doubt, Doubts};
 pub use effort::{Effort, NODE};
 pub use tree::{Comment, Document, Kind, Node, Pair, Stream};
-pub use value::is_merge;
+pub use value::{GO_BASE64, is_merge};
 
 /// Why a text is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,8 +16,9 @@ use super::{Effort, NODE, NotParsed, Reason};
 /// and each alias could add as many levels.
 const DEEPEST: usize = 1_000;
 
-/// As go-yaml decodes `!!binary`.
-const BINARY: GeneralPurpose = GeneralPurpose::new(
+/// Base64 as Go decodes it, in `!!binary` and in JSON: whatever the bits behind the last
+/// byte are.
+pub const GO_BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
@@ -78,7 +79,7 @@ impl<'t> Node<'t> {
             return Some(Cow::Borrowed(value));
         }
         let stripped: String = value.split_whitespace().collect();
-        Some(match BINARY.decode(stripped) {
+        Some(match GO_BASE64.decode(stripped) {
             Ok(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
             Err(_) => Cow::Borrowed(value),
         })

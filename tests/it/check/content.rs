@@ -122,7 +122,7 @@ fn an_encrypted_file_must_be_encrypted_throughout() {
     let run = repository.assert_found(&[], &[line]);
     assert!(
         run.err()
-            .contains("hint: take stringData.token out of the file"),
+            .contains("hint: remove stringData.token from the file"),
         "{}",
         run.err()
     );
@@ -395,7 +395,7 @@ fn what_kubectl_keeps_in_an_annotation_is_plaintext_too() {
         3,
         &[
             "the annotation last-applied-configuration would stay in plaintext",
-            "hint: take the annotation out first",
+            "hint: remove the annotation first",
         ],
     );
     assert_eq!(repository.world.read("db-secret.yaml"), manifest);
@@ -403,7 +403,7 @@ fn what_kubectl_keeps_in_an_annotation_is_plaintext_too() {
     let run = repository.assert_found(&[], &["db-secret.yaml: encrypted, but the annotation last-applied-configuration is in plaintext"]);
     assert!(
         run.err()
-            .contains("to take the annotation out: kb k secrets edit db-secret.yaml"),
+            .contains("to remove the annotation: kb k secrets edit db-secret.yaml"),
         "{}",
         run.err()
     );

@@ -56,7 +56,7 @@ fn invalid_text_comes_back_with_the_reason_above_it() {
 fn what_the_cluster_would_refuse_comes_back_too() {
     let mut editing = Editing::new("judged");
     let cases = [
-        ("- a\n", "the top level is no mapping"),
+        ("- a\n", "the top level is not a mapping"),
         (
             "kind: Secret\nstringData: {a: b}\n",
             "a Secret needs apiVersion",

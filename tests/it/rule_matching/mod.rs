@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kb::core::repository::{absolute, find_config};
-use kb::core::sops_config::{RuleMatch, SopsConfig};
+use kb::core::sops_config::{CreationRule, RuleMatch, SopsConfig};
 use testkit::World;
 
 use expressions::{EXPRESSIONS, ODD_PARTS, PARTS, PATHS, READ_BY_SOPS_ALONE};
@@ -56,13 +56,27 @@ fn encrypt(world: &World, directory: &Path, file: &str) -> Command {
     command
 }
 
+/// The rule by which kb encrypts a new file; `None` if there is none that can be used.
+pub(crate) fn rule_for<'c>(
+    config: &'c SopsConfig,
+    base: &Path,
+    file: &Path,
+) -> Option<&'c CreationRule> {
+    let index = match config.rule_index(base, file) {
+        RuleMatch::None => return None,
+        RuleMatch::Rule(index) | RuleMatch::Unknown(index) => index,
+    };
+    config.check_rules(&config.rules[index..=index]).ok()?;
+    config.rules.get(index)
+}
+
 /// The recipients that kb reads off the config.
 fn by_kb(directory: &Path, named: Option<&Path>, file: &str) -> Option<Vec<String>> {
     let found = find_config(directory, named)?;
     let config = SopsConfig::load_or_empty(&found.path).expect("a config");
     // A rule that sops cannot use, or one that it does not come past, is none.
     let file = absolute(directory, Path::new(file));
-    let rule = config.rule_for(&found.base, &file).ok().flatten()?;
+    let rule = rule_for(&config, &found.base, &file)?;
     let mut keys: Vec<String> = rule.age.iter().map(|key| key.text.clone()).collect();
     keys.sort();
     Some(keys)

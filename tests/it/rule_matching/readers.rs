@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastrand::Rng;
-use kb::core::audit::{Mismatch, Rules};
+use kb::core::audit::Mismatch;
 use kb::core::encrypted::EncryptedFile;
+use kb::core::rules::Rules;
 use testkit::{Tools, World};
 
 use crate::generated::cases;

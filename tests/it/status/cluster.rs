@@ -200,7 +200,7 @@ fn a_file_that_holds_this_very_secret() {
     );
     in_line.git(&["add", "--all"]);
     in_line.git(&["commit", "--quiet", "--message", "a mistake"]);
-    in_line.follow(&screen, "take it out of the repository:");
+    in_line.follow(&screen, "remove it from the repository:");
     in_line.assert_in_line();
 }
 

@@ -160,7 +160,7 @@ fn values_that_stand_unencrypted_in_an_encrypted_file() {
     in_line.world.write(SECRET, typed);
     let screen = in_line.assert_found(
         "values-not-encrypted",
-        &["stringData.token", "take stringData.token out of the file"],
+        &["stringData.token", "remove stringData.token from the file"],
     );
     in_line.world.write(SECRET, encrypted);
     assert!(

@@ -12,11 +12,12 @@ use crate::cli::options::{OutputFormat, quoted};
 use crate::cli::readers::{not_accepted, parse_reader};
 use crate::cli::report::{one_line, without_private_keys};
 use crate::cli::servers::require_accepted;
-use crate::core::audit::{self, Audit, AuditError, Depth, Fixed, Leak, Look, Rule};
+use crate::core::audit::{self, Audit, AuditError, Depth, Fixed, Leak, Look};
 use crate::core::git::Git;
 use crate::core::readers::Reader;
 use crate::core::repository;
 use crate::core::reviewed::{Reviewed, Unreviewed};
+use crate::core::rules::Rule;
 
 /// Goes up when a field is taken away or changes its meaning.
 const VERSION: u32 = 1;

@@ -7,10 +7,10 @@ use secrecy::{ExposeSecret, SecretBox};
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::core::audit::Rules;
 use crate::core::decrypt;
 use crate::core::encrypted::{self, EncryptedFile, FileError};
 use crate::core::repository;
+use crate::core::rules::Rules;
 use crate::core::sops_config::{self, ConfigError};
 
 /// Print the plaintext of an encrypted file

@@ -21,10 +21,10 @@ use std::path::Path;
 use memchr::memmem;
 
 use super::mismatch::Mismatch;
-use super::rules::Rule;
 use crate::core::encrypted::inspect::{Inspected, Protection, inspect, protection};
 use crate::core::encrypted::{Damage, ENCRYPTED_VALUE, EncryptedFile, FileError, Format};
 use crate::core::kustomize::is_kustomization;
+use crate::core::rules::Rule;
 use crate::core::sops_config::{FILE_NAME, Selection};
 use crate::core::yaml::{self, Encoding, NotParsed, Reason};
 use mention::Mention;

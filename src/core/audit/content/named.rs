@@ -2,10 +2,10 @@
 //! an editor or a merge has left, or is a text beside the files that a rule is for.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::core::audit::rules::Rule;
 use crate::core::encrypted::Format;
+use crate::core::rules::Rule;
 
 /// Endings of copies: of editors, of merges, and of `sops -d FILE > COPY`.
 const COPIES: [&str; 18] = [
@@ -201,21 +201,6 @@ fn without_copy(name: &str) -> Option<&str> {
     };
     without(name, &COPIES).or_else(hidden).or_else(numbered)
 }
-
-impl Rule<'_> {
-    /// Whether it says nothing of where a file is and what it is called but for its ending:
-    /// such a rule is for manifests and values of every kind.
-    pub(super) fn names_ending_alone(&self, path: &Path) -> bool {
-        let mut other = PathBuf::from(ELSEWHERE).join(ELSEWHERE);
-        if let Some(ending) = path.extension().filter(|ending| *ending != OsStr::new("")) {
-            other.set_extension(ending);
-        }
-        self.is_for(&self.base.join(other))
-    }
-}
-
-/// A directory and a name that no rule means.
-const ELSEWHERE: &str = "of-another-name";
 
 #[cfg(test)]
 mod tests {

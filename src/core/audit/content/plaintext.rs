@@ -9,13 +9,13 @@ use super::template::{
     has_expressions, is_filled_in, is_other_manifest, looks_like_a_secret, without_expressions,
 };
 use super::{Content, Plain, Plaintext, damage_of};
-use crate::core::audit::rules::Rule;
 use crate::core::conflict;
 use crate::core::encrypted::inspect::{
     Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive,
 };
 use crate::core::encrypted::{Damage, FileError, Format};
 use crate::core::placeholder::is_placeholder;
+use crate::core::rules::Rule;
 use crate::core::sops_config::Selection;
 use crate::core::yaml::NotParsed;
 
@@ -274,10 +274,12 @@ fn begins_as_manifest(text: &str) -> bool {
         "stringData",
         "type",
     ];
-    let marks = ["#", "---", "<<<<<<<", "|||||||", "=======", ">>>>>>>", "%"];
+    let is_mark = |line: &str| {
+        let mut marks = ["#", "---", "%"].into_iter();
+        marks.any(|mark| line.starts_with(mark)) || conflict::is_marker(line)
+    };
     let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
-    let first =
-        lines.find(|line| !line.is_empty() && !marks.iter().any(|mark| line.starts_with(mark)));
+    let first = lines.find(|line| !line.is_empty() && !is_mark(line));
     first.is_some_and(|line| {
         let key = line.trim_start_matches(['-', ' ', '"', '\'', '{']);
         line.starts_with('{') || FIELDS.iter().any(|field| key.starts_with(field))

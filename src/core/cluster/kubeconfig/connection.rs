@@ -134,7 +134,7 @@ pub(super) fn in_cluster(
         cluster: String::new(),
         config,
         exec: None,
-        // There is no plugin to run.
+        // For plugins, and a pod has none.
         terminal: false,
         environment: Vec::new(),
     })

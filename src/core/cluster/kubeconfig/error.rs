@@ -1,11 +1,11 @@
-//! Why a kubeconfig leads to no cluster.
+//! Why kb cannot tell which cluster to talk to.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::core::cluster::proxy::ProxyError;
 
-/// Why there is no cluster to talk to.
+/// Why kb cannot tell which cluster to talk to, or how.
 #[derive(Debug, thiserror::Error)]
 pub enum KubeconfigError {
     /// Neither a kubeconfig nor a pod's credentials.

@@ -8,18 +8,10 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
 use crate::core::yaml::scalar::Resolved;
-use crate::core::yaml::{Document, Effort, Kind, NODE, Node, Reason, is_merge};
-
-/// Base64 as Go's `encoding/json` decodes it.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
+use crate::core::yaml::{Document, Effort, GO_BASE64, Kind, NODE, Node, Reason, is_merge};
 
 /// Mappings are merged into each other this deep.
 const DEEPEST_MERGE: usize = 100;
@@ -132,7 +124,7 @@ impl<'n> Fields<'n> {
         };
         let mut text = text(node, name)?;
         text.retain(|char| !matches!(char, '\r' | '\n'));
-        let decoded = BASE64.decode(text);
+        let decoded = GO_BASE64.decode(text);
         decoded.map_err(|_| Fault::new(node, format!("{name} is not base64")))
     }
 
@@ -162,7 +154,7 @@ impl<'n> Fields<'n> {
             .transpose()
     }
 
-    /// The items of a list, and the line of each.
+    /// The items of a list.
     pub(super) fn list<T>(
         &self,
         name: &str,

@@ -120,24 +120,24 @@ pub(super) fn log_in(user: &User, has_user_in_url: bool) -> Checked<(AuthInfo, O
     }
     let provider = user.auth_provider.as_ref().map(oidc).transpose()?;
     let is_certain = token.is_some() || has_username;
-    let mut kubes = AuthInfo::default();
+    let mut auth_info = AuthInfo::default();
     if has_user_in_url {
         // It is filled in by the caller.
     } else if let Some(token) = token {
         let token = bearer(token.expose_secret());
-        kubes.token = Some(token.map_err(|reason| format!("its token: {reason}"))?);
+        auth_info.token = Some(token.map_err(|reason| format!("its token: {reason}"))?);
     } else if has_username {
-        kubes.username = Some(user.username.clone());
-        kubes.password = Some(user.password.clone());
+        auth_info.username = Some(user.username.clone());
+        auth_info.password = Some(user.password.clone());
     } else {
-        kubes.auth_provider = provider;
+        auth_info.auth_provider = provider;
     }
     let certificate = data_or_file(&user.client_certificate_data, &user.client_certificate)?;
     if let Some(certificate) = &certificate {
         let key = data_or_file(&user.client_key_data, &user.client_key)?.unwrap_or_default();
         // PEM, which a kubeconfig has in base64.
-        kubes.client_certificate_data = Some(STANDARD.encode(certificate));
-        kubes.client_key_data = Some(SecretString::from(STANDARD.encode(key)));
+        auth_info.client_certificate_data = Some(STANDARD.encode(certificate));
+        auth_info.client_key_data = Some(SecretString::from(STANDARD.encode(key)));
     }
     let needs_plugin = !is_certain && certificate.is_none();
     if needs_plugin && user.exec.is_none() && user.auth_provider.is_none() {
@@ -145,7 +145,7 @@ pub(super) fn log_in(user: &User, has_user_in_url: bool) -> Checked<(AuthInfo, O
     }
     // Beside a user in the URL it may still have a certificate.
     let exec = user.exec.clone().filter(|_| needs_plugin);
-    Ok((kubes, exec))
+    Ok((auth_info, exec))
 }
 
 /// The login of an `auth-provider`.
@@ -206,14 +206,14 @@ pub(in crate::core::cluster) fn bearer(token: &str) -> Checked<SecretString> {
 }
 
 /// Has the user act as another one.
-pub(super) fn impersonate(user: &User, kubes: &mut AuthInfo) {
+pub(super) fn impersonate(user: &User, auth_info: &mut AuthInfo) {
     if user.impersonate.is_empty() {
         return;
     }
-    kubes.impersonate = Some(user.impersonate.clone());
-    kubes.impersonate_uid = Some(user.impersonate_uid.clone()).filter(|uid| !uid.is_empty());
-    kubes.impersonate_groups = Some(user.impersonate_groups.clone());
-    kubes.impersonate_user_extra = Some(user.impersonate_extra.iter().cloned().collect());
+    auth_info.impersonate = Some(user.impersonate.clone());
+    auth_info.impersonate_uid = Some(user.impersonate_uid.clone()).filter(|uid| !uid.is_empty());
+    auth_info.impersonate_groups = Some(user.impersonate_groups.clone());
+    auth_info.impersonate_user_extra = Some(user.impersonate_extra.iter().cloned().collect());
 }
 
 /// A cluster as a credential plugin gets it (`ExecCredential.spec.cluster`).

@@ -15,6 +15,7 @@
 //! | `file` | what a file says |
 //! | `connection` | the configuration of the chosen context |
 //! | `login` | the credentials of its user |
+//! | `error` | why there is no cluster |
 
 mod connection;
 mod error;

@@ -6,8 +6,7 @@ use std::ops::Range;
 
 use secrecy::{ExposeSecret, SecretBox};
 
-use super::Problem;
-use super::place::text_of;
+use super::{Problem, text_of};
 use crate::core::encrypted::Format;
 use crate::core::yaml::{Document, Kind, Stream};
 

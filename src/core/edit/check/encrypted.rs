@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::place::{Places, text_of};
+use super::place::Places;
 use super::typed::of_secrets;
-use super::{Finding, Problem, documents};
+use super::{Finding, Problem, documents, text_of};
 use crate::core::encrypted::inspect::{
     Cause, Inspected, PlainValue, Protection, inspect, protection,
 };
@@ -195,9 +195,11 @@ fn words_of(value: &PlainValue) -> String {
         Cause::Comment => format!(
             "a comment would stay in plaintext that looks like a value: in {name} delete the #, indent it as the values are, or delete it"
         ),
-        Cause::Metadata => format!("{name} is not of sops, and would stay in plaintext: delete it"),
+        Cause::Metadata => {
+            format!("{name} is not a field of sops, and would stay in plaintext: delete it")
+        }
         Cause::Malformed => {
-            format!("{name} begins as an encrypted value does, and is none: write the value itself")
+            format!("{name} looks like an encrypted value, and is not one: write the value itself")
         }
         Cause::Misplaced => format!(
             "{name} is an encrypted value where nothing is decrypted: write the value itself"

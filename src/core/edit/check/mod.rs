@@ -1,14 +1,20 @@
-//! Looks at a text as the cluster will (`typed`), and at what sops made of it
-//! (`encrypted`).
+//! What is wrong with a text. Whether it parses, sops decides. Of Kubernetes manifests,
+//! only a Secret of the core API is judged.
 //!
-//! Whether a text parses, sops tells. Of Kubernetes manifests, only a Secret of
-//! the core API is judged.
+//! | module | holds |
+//! | --- | --- |
+//! | this one | a problem, with its lines |
+//! | `typed` | the text as it was typed, as the cluster will read it |
+//! | `encrypted` | what sops made of it |
+//! | `empty` | documents without a value, which are removed |
+//! | `place` | the lines of keys in the text |
 
 mod empty;
 mod encrypted;
 mod place;
 mod typed;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
@@ -134,6 +140,11 @@ fn documents(format: Format, text: &[u8]) -> Result<Vec<Value>, Problem> {
         }
         Format::Dotenv | Format::Ini | Format::Binary => Ok(Vec::new()),
     }
+}
+
+/// The text of bytes that are UTF-8 or UTF-16; nothing of others.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    yaml::decode(bytes).map_or_else(|_| "".into(), |decoded| decoded.text)
 }
 
 impl From<yaml::NotParsed> for Problem {

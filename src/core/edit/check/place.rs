@@ -2,7 +2,7 @@
 
 use super::empty::is_empty;
 use crate::core::encrypted::Format;
-use crate::core::yaml::{Document, Node, Stream, decode};
+use crate::core::yaml::{Document, Node, Stream};
 
 /// Finds the places of what is wrong with a text of several documents.
 pub(super) struct Places<'t> {
@@ -63,9 +63,4 @@ fn item<'n, 't>(
 ) -> Option<&'n Node<'t>> {
     let item = document.get(list, "items")?.items().get(index)?;
     Some(document.resolve(item))
-}
-
-/// The text of bytes that are UTF-8 or UTF-16; nothing of others.
-pub(super) fn text_of(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
-    decode(bytes).map_or_else(|_| "".into(), |decoded| decoded.text)
 }

@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use super::place::{Places, text_of};
-use super::{Finding, Problem, documents};
+use super::place::Places;
+use super::{Finding, Problem, documents, text_of};
 use crate::core::encrypted::Format;
-use crate::core::encrypted::inspect::{Inspected, inspect};
-use crate::core::manifest::HEAD;
+use crate::core::encrypted::inspect::{HEAD, Inspected, inspect};
 use crate::core::manifest::secret::{self, Text};
 
 /// Where and why a text that sops refused does not parse; `None` where that
@@ -33,7 +32,7 @@ pub(in crate::core::edit) fn problem(format: Format, text: &[u8]) -> Option<Prob
                 "the key sops is where sops keeps its metadata: it cannot be used"
             }
             Value::Object(_) | Value::Null => continue,
-            _ => "the top level is no mapping (key: value), and sops encrypts nothing else",
+            _ => "the top level is not a mapping (key: value), and sops encrypts nothing else",
         };
         findings.push(Finding {
             place: places.find(index, &[], ["sops"]),
@@ -207,7 +206,7 @@ mod tests {
         ] {
             assert_eq!(yaml(text), None, "{text}");
         }
-        assert!(yaml("- a\n").expect("a list").contains("no mapping"));
+        assert!(yaml("- a\n").expect("a list").contains("not a mapping"));
         assert_eq!(
             reason_for_refusal(Format::Yaml, b"a: 1\nb: x\xff\n").map(|p| p.to_string()),
             Some("line 2, column 5: it is not text in UTF-8 or UTF-16".to_owned())

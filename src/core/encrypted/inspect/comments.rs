@@ -1,9 +1,8 @@
 //! Comments that hold a value: `# password: hunter2`.
 
-use super::Leaf;
+use super::{Leaf, SECTIONS};
 use crate::core::encrypted::ENCRYPTED_VALUE;
 use crate::core::encrypted::contents::Comment;
-use crate::core::manifest::SECTIONS;
 use crate::core::placeholder::is_placeholder;
 
 /// Keys in comments that are there for programs and readers.

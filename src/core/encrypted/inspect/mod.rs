@@ -30,8 +30,11 @@ use crate::core::yaml::{NotParsed, Reason};
 pub use super::contents::{MarkKind, Path};
 pub use comments::{Commented, is_sensitive, last_word};
 pub use plain_values::{Cause, PlainValue, Protection, holds_encrypted_file, protection};
-pub use secrets::{Secret, SecretValue};
+pub use secrets::{HEAD, SECTIONS, Secret, SecretValue};
 pub use written::{WrittenDocument, WrittenKind, WrittenMark, WrittenValue, written};
+
+/// A value's name in a message has so many characters at most.
+const LONGEST_NAME: usize = 200;
 
 /// A document of a text.
 pub struct Inspected<'t> {
@@ -215,4 +218,16 @@ fn tag_before(text: &str, start: usize) -> Option<&str> {
     let line = text.get(..start)?.rsplit('\n').next()?;
     let word = line.trim_end().rsplit([' ', '\t', '[', ',']).next()?;
     word.starts_with('!').then_some(word)
+}
+
+/// The keys with points between them.
+fn dotted(keys: &[&str]) -> String {
+    let dots = keys.iter().skip(1).map(|key| [".", key]);
+    let parts = keys.iter().take(1).copied().chain(dots.flatten());
+    let mut characters = parts.flat_map(str::chars);
+    let mut name: String = characters.by_ref().take(LONGEST_NAME).collect();
+    if characters.next().is_some() {
+        name.push('\u{2026}');
+    }
+    name
 }

@@ -3,19 +3,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Commented, Inspected, Leaf, inspect, is_sensitive, secrets};
+use super::{Commented, HEAD, Inspected, Leaf, SECTIONS, dotted, inspect, is_sensitive, secrets};
 use crate::core::encrypted::contents::{Path, Scalar, Segment, Value};
 use crate::core::encrypted::metadata::{folded, is_known_field};
 use crate::core::encrypted::token::{Kind, Token};
 use crate::core::encrypted::{ENCRYPTED_VALUE, EncryptedFile};
-use crate::core::manifest::{HEAD, SECTIONS};
 use crate::core::sops_config::Selection;
 use crate::core::yaml::scalar::is_time;
 
-/// So many values are named, and so many characters of each name: all of them can be much
-/// longer than the text that they are from.
+/// So many values are named: all of them can be much longer than the text.
 const MOST_NAMED: usize = 1_000;
-const LONGEST_NAME: usize = 200;
 
 /// What sops takes a date for.
 const DATE: &str = "a date";
@@ -128,18 +125,6 @@ pub fn protection(documents: &[Inspected<'_>], selection: &Selection) -> Protect
     let has_values = all.any(|leaf| !HEAD.contains(&leaf.keys.first().map_or("", String::as_str)));
     found.encrypts_nothing = has_values && !is_encrypted;
     found
-}
-
-/// The keys with points between them.
-pub(super) fn dotted(keys: &[&str]) -> String {
-    let dots = keys.iter().skip(1).map(|key| [".", key]);
-    let parts = keys.iter().take(1).copied().chain(dots.flatten());
-    let mut characters = parts.flat_map(str::chars);
-    let mut name: String = characters.by_ref().take(LONGEST_NAME).collect();
-    if characters.next().is_some() {
-        name.push('\u{2026}');
-    }
-    name
 }
 
 fn cause_of(leaf: &Leaf<'_>, selection: &Selection) -> Option<Cause> {

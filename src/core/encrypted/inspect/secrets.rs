@@ -3,8 +3,13 @@
 use std::collections::HashMap;
 
 use crate::core::encrypted::contents::{Path, Segment};
-use crate::core::manifest::HEAD;
 
+/// The fields of a Secret that hold values.
+pub const SECTIONS: [&str; 2] = ["data", "stringData"];
+
+/// The fields of a Secret that hold none (k8s.io/api/core/v1). A document with no others
+/// has nothing to encrypt.
+pub const HEAD: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
 /// The core API, as apimachinery parses a version.
 const CORE: [&str; 2] = ["v1", "/v1"];
 /// Where `kubectl apply` keeps all that was applied, the values of Secrets too.
@@ -176,13 +181,13 @@ fn value_of(steps: &[Segment], objects: &HashMap<&[Segment], Object>) -> Option<
         if is_head && keys != LAST_APPLIED {
             return None;
         }
-        let is_section = matches!(first.as_str(), "data" | "stringData");
+        let is_section = SECTIONS.contains(&first.as_str());
         Some(SecretValue {
             secret,
             name: if is_head {
                 LAST_APPLIED_NAME.to_owned()
             } else {
-                super::plain_values::dotted(&keys)
+                super::dotted(&keys)
             },
             is_data: first == "data",
             is_entry: is_section && matches!(behind, [Segment::Key(_)]),

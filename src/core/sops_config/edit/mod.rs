@@ -2,6 +2,14 @@
 //!
 //! An edit is data ([`Place`]). From it come splices, replacements of byte
 //! ranges; `verify` reads the result again, before anyone gets to see it.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | `rule_key` | a key for a rule that is there |
+//! | `new_rule` | a rule more |
+//! | `replace` | another recipient in the place of one |
+//! | `recipients`, `lines` | where recipients and lines are in the text |
+//! | `verify` | reads the result again |
 
 mod lines;
 mod new_rule;

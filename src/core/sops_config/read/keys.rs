@@ -188,7 +188,6 @@ impl<'s, 'd> Keys<'s, 'd> {
     fn add_age(&mut self, entry: KeyEntry) {
         self.age.push(KeyText {
             text: entry.text.clone(),
-            position: entry.position,
         });
         let is_for_recovery = entry.is_for_recovery;
         let before = self.group.len();

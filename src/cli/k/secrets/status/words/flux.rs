@@ -4,6 +4,7 @@ use crate::cli::failure::Program;
 use crate::cli::k::secrets::finding::{Finding, word};
 use crate::cli::report::one_line;
 use crate::core::cluster::SecretName;
+use crate::core::conflict;
 use crate::core::kustomize::Fault;
 use crate::core::status::{FluxProblem, Pending, Status};
 
@@ -138,8 +139,9 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
             kustomization.clone(),
             match fault {
                 Fault::Conflict { file, line } => format!(
-                    "{}:{line} has a merge conflict: Git's conflict markers are still in it, so the build fails",
-                    one_line(file)
+                    "{}:{line} has {}, so the build fails",
+                    one_line(file),
+                    conflict::FOUND
                 ),
                 Fault::NotParsed {
                     file,

@@ -75,7 +75,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
             match manager {
                 Manager::Owner(_) => finding.hint("let that owner give it up, so that kb alone keeps the key"),
                 Manager::Kustomization(_) => finding.hint_command(
-                    "take its manifest out of the repository (with prune: disabled on it), and then its labels:",
+                    "remove its manifest from the repository (with prune: disabled on it), and then its labels:",
                     Program::Kubectl,
                     format!(
                         "-n {} label secret {} kustomize.toolkit.fluxcd.io/name- kustomize.toolkit.fluxcd.io/namespace-",
@@ -83,7 +83,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
                     ),
                 ),
                 Manager::Helm => finding.hint_command(
-                    "take it out of the chart (keep it: helm.sh/resource-policy), and then its label:",
+                    "remove it from the chart (keep it: helm.sh/resource-policy), and then its label:",
                     Program::Kubectl,
                     format!(
                         "-n {} label secret {} app.kubernetes.io/managed-by-",
@@ -105,7 +105,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
             one_line(path),
             format!("this file holds the Secret {secret} itself: Flux would put it back after a rotation"),
         )
-        .hint(format!("take it out of the repository: git rm {}", word(path))),
+        .hint(format!("remove it from the repository: git rm {}", word(path))),
         SecretProblem::OtherCopy { copy, held } => Finding::new(
             "other-copy",
             copy.to_string(),

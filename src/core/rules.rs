@@ -6,12 +6,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::core::repository::FoundConfig;
-use crate::core::sops_config::{
-    ConfigError, CreationRule, FILE_NAME, Paths, RuleMatch, SopsConfig,
-};
+use super::repository::FoundConfig;
+use super::sops_config::{ConfigError, CreationRule, FILE_NAME, Paths, RuleMatch, SopsConfig};
 
-/// What no file is called.
+/// What no file and no directory is called.
 const OTHER: &str = "of-another-name";
 
 /// The rules of all files that are looked at.
@@ -315,11 +313,14 @@ impl Rule<'_> {
     /// Whether it names the file itself: one with another name and the same ending it
     /// would not be for.
     pub(super) fn names_file(&self, file: &Path) -> bool {
-        let mut other = PathBuf::from(OTHER);
-        if let Some(ending) = file.extension() {
-            other.set_extension(ending);
-        }
-        !self.is_for(&file.with_file_name(other))
+        !self.is_for(&file.with_file_name(other_name(file)))
+    }
+
+    /// Whether it says nothing of where a file is and what it is called but for its ending:
+    /// such a rule is for manifests and values of every kind.
+    pub(super) fn names_ending_alone(&self, file: &Path) -> bool {
+        let other = Path::new(OTHER).join(other_name(file));
+        self.is_for(&self.base.join(other))
     }
 
     /// Whether the file of an absolute path would have this rule.
@@ -329,4 +330,13 @@ impl Rule<'_> {
             RuleMatch::None | RuleMatch::Unknown(_) => false,
         }
     }
+}
+
+/// Another name with the same ending.
+fn other_name(file: &Path) -> PathBuf {
+    let mut other = PathBuf::from(OTHER);
+    if let Some(ending) = file.extension() {
+        other.set_extension(ending);
+    }
+    other
 }
