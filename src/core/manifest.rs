@@ -24,9 +24,12 @@ use super::yaml::{self, Reason};
 /// The fields of a Secret that hold values.
 pub const SECTIONS: [&str; 2] = ["data", "stringData"];
 
-/// The fields of a Secret that hold none (k8s.io/api/core/v1). A document with no others
-/// has nothing to encrypt.
-pub const HEAD: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
+/// What says in a patch of kustomize's what becomes of the mapping that it is in.
+pub const PATCH: &str = "$patch";
+
+/// The fields of a Secret, or of a patch for one, that hold none (k8s.io/api/core/v1). A
+/// document with no others has nothing to encrypt.
+pub const HEAD: [&str; 6] = ["apiVersion", "kind", "metadata", "type", "immutable", PATCH];
 
 /// Whose the Secret in a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

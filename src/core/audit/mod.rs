@@ -11,10 +11,8 @@
 //! | `mismatch` | whether an encrypted file is as its rule says |
 //! | `keys` | private keys in any file |
 //! | `ignored` | `.kbignore`: what people have decided to leave out |
-//! | `fix` | encrypts what should have been |
 
 mod content;
-mod fix;
 mod ignored;
 mod keys;
 mod leak;
@@ -30,7 +28,6 @@ use std::path::PathBuf;
 use super::git::{BlobError, GitError};
 
 pub use content::{Cause, Content, Encrypted, Plain, PlainValue, Plaintext};
-pub use fix::{FixError, Fixed, fix};
 pub use ignored::{FILE_NAME as IGNORE_FILE, IgnoreChange};
 pub use leak::Leak;
 pub use lost::LostRule;

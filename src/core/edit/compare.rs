@@ -155,7 +155,24 @@ impl Comparison<'_> {
         }
         self.lost_comments(&mut found);
         self.added(&mut found);
+        let empty_comments = self.empty_comments();
+        if self.saved.values.len() > self.typed.values.len() && !empty_comments.is_empty() {
+            // The items behind it have other places then, which says nothing to anyone.
+            return empty_comments;
+        }
         found
+    }
+
+    /// The comments without a text, of which sops makes empty items where they are in a list.
+    fn empty_comments(&self) -> Vec<Difference> {
+        let documents = self.typed.documents.iter();
+        let comments = documents.flat_map(|document| &document.comments);
+        let empty =
+            comments.filter(|(_, text)| self.format == Format::Yaml && text.trim().is_empty());
+        let words = "in a list, sops makes an empty item of a comment without text: write a word behind this #, or delete it";
+        empty
+            .map(|(start, _)| (Some(*start), words.to_owned()))
+            .collect()
     }
 
     /// Whether it is as the editor has shown it.
@@ -208,16 +225,12 @@ impl Comparison<'_> {
             WrittenKind::Number if matches!(resolve(saved.raw), Resolved::Time(_)) => format!(
                 "{name} is a date for sops, and would be saved in another form: put it in quotes to keep it as it is typed"
             ),
-            WrittenKind::Number => format!(
-                "{name} is a number for sops, and would be saved in other digits: put it in quotes to keep it as it is typed"
-            ),
+            WrittenKind::Number => in_other_digits(&name),
             WrittenKind::Text if typed.kind == WrittenKind::Number && !typed.is_plain => {
                 format!("{name} would be saved as text: remove its tag")
             }
             // `.Inf`, or a number with an exponent.
-            WrittenKind::Text if typed.is_plain && is_number(typed.raw) => format!(
-                "{name} is a number for sops, and would be saved in other digits: put it in quotes to keep it as it is typed"
-            ),
+            WrittenKind::Text if typed.is_plain && is_number(typed.raw) => in_other_digits(&name),
             _ => format!(
                 "{name} would be saved as something else than it is typed: put it in double quotes"
             ),
@@ -272,6 +285,12 @@ impl Comparison<'_> {
             shown
         }
     }
+}
+
+fn in_other_digits(name: &str) -> String {
+    format!(
+        "{name} is a number for sops, and would be saved in other digits: put it in quotes if a text is meant, else write plain digits, such as 420 for 0644, or 1 for 1.0"
+    )
 }
 
 /// Whether it is a number for go-yaml, be it one that kb does not read for certain.

@@ -9,7 +9,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
-use super::{SECTIONS, metadata, syntax};
+use super::{PATCH, SECTIONS, metadata, syntax};
 use crate::core::encrypted::ENCRYPTED_VALUE;
 use crate::core::placeholder::filled_in;
 
@@ -53,8 +53,15 @@ pub enum Text {
 }
 
 /// Finds what the API server refuses in a Secret. What Flux fills in (`${NAME}`) is not
-/// known, and only judged by what is around it.
+/// known, and only judged by what is around it. A patch (`$patch`) need not have all that
+/// its type needs.
 pub fn faults(secret: &Value, text: Text) -> Vec<Fault> {
+    let mut patch = is_patch(secret).then(|| secret.clone());
+    if let Some(patch) = &mut patch {
+        remove_directives(patch);
+    }
+    let is_patch = patch.is_some();
+    let secret = patch.as_ref().unwrap_or(secret);
     let mut faults = Faults {
         found: Vec::new(),
         text,
@@ -80,10 +87,30 @@ pub fn faults(secret: &Value, text: Text) -> Vec<Fault> {
     }
     let kind = faults.text(&["type"], &secret["type"]);
     let entries = faults.entries(secret);
-    if let Some(kind) = kind {
+    if let Some(kind) = kind.filter(|_| !is_patch) {
         faults.check_type(kind, &entries, &secret["metadata"]["annotations"]);
     }
     faults.found
+}
+
+/// Whether it is a patch for a Secret: it says what becomes of a mapping in it.
+pub fn is_patch(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.contains_key(PATCH) || fields.values().any(is_patch),
+        Value::Array(items) => items.iter().any(is_patch),
+        _ => false,
+    }
+}
+
+fn remove_directives(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove(PATCH);
+            fields.values_mut().for_each(remove_directives);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_directives),
+        _ => {}
+    }
 }
 
 /// What is found.
@@ -321,7 +348,7 @@ pub(super) fn dotted(keys: &[&str]) -> String {
 }
 
 /// A name of the text in a message, shortened.
-pub(super) fn shown(name: &str) -> String {
+pub fn shown(name: &str) -> String {
     let mut characters = name.chars();
     let mut shown: String = characters.by_ref().take(LONGEST_NAME).collect();
     if characters.next().is_some() {
@@ -370,6 +397,9 @@ mod tests {
             "metadata: {name: a, creationTimestamp: 2026-01-01T00:00:00Z, generation: 1}",
             "immutable: true",
             "type: example.org/x",
+            "$patch: replace",
+            "stringData: {$patch: replace, a: b}",
+            "metadata: {name: a, labels: {$patch: delete}}",
             "data: {'tls.crt': '', _: aGk=, .dockerconfigjson: e30=}",
         ] {
             assert_eq!(with(line), [] as [String; 0], "{line}");
@@ -458,6 +488,7 @@ mod tests {
             ("dockercfg", "{.dockercfg: e30=}"),
             ("basic-auth", "{password: }"),
             ("ssh-auth", "{ssh-privatekey: aGk=}"),
+            ("tls", "{tls.crt: aGk=, $patch: merge}"),
         ] {
             assert_eq!(typed(kind, entries), [] as [String; 0], "{kind}");
         }

@@ -58,7 +58,6 @@ fn values_that_sops_would_change_come_back_all_at_once_and_by_name() {
             "a: 01\n---\na: 02\n",
             &["document 1: a is a number", "document 2: a is a number"],
         ),
-        ("v.yaml", "a: b\n---\n", &["document 2 is empty"]),
         (
             "x.json",
             "{\"id\": 12345678901234567890, \"a\": [1.0, 1]}",
@@ -184,6 +183,30 @@ fn the_editor_shows_all_differences_where_they_are() {
     // What was wrong meanwhile is not on the screen any more.
     assert!(screen.contains("Created v-secret.yaml"), "{screen}");
     assert!(!screen.contains("not saved"), "{screen}");
+}
+
+/// Of a line with a sign alone sops makes an empty item in YAML, and a panic in ini.
+#[test]
+fn comments_without_text_that_sops_cannot_keep_are_named() {
+    let mut editing = whole("bare");
+    for (name, text, words) in [
+        (
+            "v-secret.yaml",
+            "a:\n  # x\n  #\n  - b\n  - c\n",
+            "line 3, column 4: in a list, sops makes an empty item of a comment without text",
+        ),
+        (
+            "v-secret.ini",
+            "#\n# x\n[a]\nb = c\n",
+            "because of a comment without text, such as # alone",
+        ),
+    ] {
+        let run = pipe(&mut editing, name, text);
+        assert_fails(&run, 1, &["the text was not saved", words]);
+        assert!(!run.err().contains("problems"), "{}", run.err());
+        assert!(!editing.world.path(name).exists());
+    }
+    pipe(&mut editing, "v-secret.yaml", "#\na:\n  #\n  b: c\n").assert_code(0);
 }
 
 /// No key that kb may use opens what is encrypted for a person.

@@ -6,6 +6,7 @@
 
 mod empty;
 mod encrypted;
+mod manifests;
 mod place;
 mod typed;
 
