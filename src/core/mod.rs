@@ -37,7 +37,7 @@
 //! | [`signals`] | what happens when someone wants kb to stop |
 //!
 //! [`init`], [`rotate`], [`prune`], [`edit`], [`decrypt`] and [`status`] put them together,
-//! one module per command; `check` is [`audit`] alone.
+//! one module per command; `check` is [`audit`] alone, and [`fix`] with `--fix`.
 
 pub mod audit;
 pub mod cluster;
@@ -51,6 +51,7 @@ pub mod editor;
 pub mod encrypted;
 pub mod excerpt;
 pub mod exec;
+pub mod fix;
 pub mod flux_secret;
 pub mod git;
 pub mod identity;

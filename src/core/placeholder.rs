@@ -72,22 +72,43 @@ pub fn filled_in(text: &str, filling: &str) -> Option<String> {
     let mut rest = text;
     let mut has_variable = false;
     while let Some((before, behind)) = rest.split_once("${") {
+        // `$${` stands for `${` itself.
+        let is_escaped = before.ends_with('$');
+        let end = if is_escaped {
+            Some(0)
+        } else {
+            end_of_variable(behind)
+        };
+        // One that is not closed leaves none that could be filled in.
+        let Some(end) = end else { break };
         filled.push_str(before);
-        match behind.find('}') {
-            // `$${` stands for `${` itself.
-            Some(end) if end > 0 && !before.ends_with('$') => {
-                filled.push_str(filling);
-                has_variable = true;
-                rest = &behind[end + 1..];
-            }
-            _ => {
-                filled.push_str("${");
-                rest = behind;
-            }
+        if end > 0 {
+            filled.push_str(filling);
+            has_variable = true;
+            rest = &behind[end + 1..];
+        } else {
+            filled.push_str("${");
+            rest = behind;
         }
     }
     filled.push_str(rest);
     has_variable.then_some(filled)
+}
+
+/// The byte of the brace that closes a variable. Its default may be another one.
+fn end_of_variable(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    let mut previous = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' if previous == b'$' => open += 1,
+            b'}' if open == 0 => return Some(at),
+            b'}' => open -= 1,
+            _ => {}
+        }
+        previous = byte;
+    }
+    None
 }
 
 /// One expression, and nothing behind it.
@@ -219,5 +240,21 @@ mod tests {
         ] {
             assert!(!is_placeholder(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_default_may_be_another_variable() {
+        for (text, filled) in [
+            ("${A:=${B}}-c", Some("a-c")),
+            ("${A:-x${B:=${C}}y}", Some("a")),
+            ("${A:=${B}", None),
+            ("$${A}${B}", Some("$${A}a")),
+            ("${}${A}", Some("${}a")),
+            ("${A", None),
+        ] {
+            assert_eq!(filled_in(text, "a").as_deref(), filled, "{text}");
+        }
+        // In proportion to its length.
+        assert_eq!(filled_in(&"${A".repeat(1 << 18), "a"), None);
     }
 }

@@ -1,7 +1,8 @@
 //! Hints for what keeps files from being looked at, or mended.
 
 use super::Failure;
-use crate::core::audit::{AuditError, Cause, FixError};
+use crate::core::audit::{AuditError, Cause};
+use crate::core::fix::FixError;
 use crate::core::git::BlobError;
 
 impl From<AuditError> for Failure {
@@ -35,6 +36,9 @@ impl From<FixError> for Failure {
             FixError::OtherReaders { .. } => failure.hint(
                 "was .sops.yaml changed meanwhile, or since it was staged? git diff .sops.yaml",
             ),
+            FixError::Changed { .. } => {
+                failure.hint("the file is as it was: change it so, and run the command again")
+            }
             FixError::StillPlain { .. } | FixError::Head { .. } => {
                 failure.hint("give its rule encrypted_regex: ^(data|stringData)$")
             }

@@ -10,10 +10,8 @@
 //! | `mismatch` | whether an encrypted file is as its rule says |
 //! | `keys` | private keys in any file |
 //! | `ignored` | `.kbignore`: what people have decided to leave out |
-//! | `fix` | encrypts what should have been |
 
 mod content;
-mod fix;
 mod ignored;
 mod keys;
 mod leak;
@@ -29,7 +27,6 @@ use super::git::{BlobError, GitError};
 use super::rules::Rules;
 
 pub use content::{Cause, Content, Encrypted, Plain, PlainValue, Plaintext};
-pub use fix::{FixError, Fixed, fix};
 pub use ignored::{FILE_NAME as IGNORE_FILE, IgnoreChange};
 pub use leak::Leak;
 pub use lost::LostRule;

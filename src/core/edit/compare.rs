@@ -24,7 +24,7 @@ const OLD_BOOLEANS: [&str; 16] = [
 ];
 
 const DOUBLE: &str = "is there more than once, and only one would be saved: remove the others";
-const OTHER_DIGITS: &str = "is a number for sops, and would be saved in other digits: put it in quotes to keep it as it is typed";
+const OTHER_DIGITS: &str = "is a number for sops, and would be saved in other digits: put it in quotes if a text is meant, else write plain digits, such as 420 for 0644, or 1 for 1.0";
 
 /// What would be saved otherwise than it was typed. `saved` is what sops prints of the
 /// encrypted text, `shown` what the editor showed before anything was typed.
@@ -158,7 +158,24 @@ impl Comparison<'_> {
         }
         self.lost_comments(&mut found);
         self.added(&mut found);
+        let empty_comments = self.empty_comments();
+        if self.saved.values.len() > self.typed.values.len() && !empty_comments.is_empty() {
+            // The items behind it have other places then, which says nothing to anyone.
+            return empty_comments;
+        }
         found
+    }
+
+    /// The comments without a text, of which sops makes empty items where they are in a list.
+    fn empty_comments(&self) -> Vec<Difference> {
+        let documents = self.typed.documents.iter();
+        let comments = documents.flat_map(|document| &document.comments);
+        let empty =
+            comments.filter(|(_, text)| self.format == Format::Yaml && text.trim().is_empty());
+        let words = "in a list, sops makes an empty item of a comment without text: write a word behind this #, or delete it";
+        empty
+            .map(|(start, _)| (Some(*start), words.to_owned()))
+            .collect()
     }
 
     /// Whether it is as the editor has shown it.

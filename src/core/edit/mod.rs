@@ -34,9 +34,12 @@ pub use error::{EditError, Kept, KeptPlace};
 pub use save::Saved;
 pub use session::{Options, Reason, Round, Session};
 pub use target::{Surroundings, Target, identity};
+pub use throwaway::Trial;
 pub use unsaved::{Adopted, Unsaved, adopt, check_nothing_waits, unsaved};
 
 use std::path::Path;
+
+use secrecy::SecretBox;
 
 use super::encrypted::Format;
 use super::private_dir::{self, Places};
@@ -52,4 +55,15 @@ pub fn is_open_elsewhere(path: &Path, places: &Places) -> bool {
 pub fn differences(format: Format, typed: &[u8], saved: &[u8], shown: &[u8]) -> Vec<String> {
     let found = compare::differences(format, typed, saved, shown);
     found.iter().map(ToString::to_string).collect()
+}
+
+/// The text without documents that have no value; `None` where there are none of those.
+///
+/// # Errors
+/// In words without values, where one cannot be removed without a change of anything else.
+pub fn without_empty_documents(
+    format: Format,
+    text: &SecretBox<Vec<u8>>,
+) -> Result<Option<SecretBox<Vec<u8>>>, String> {
+    check::without_empty_documents(format, text).map_err(|problem| problem.to_string())
 }

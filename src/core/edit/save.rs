@@ -14,7 +14,7 @@ use super::text::is_only_comments;
 use super::throwaway::Trial;
 use crate::core::data_key::{DataKey, Opener};
 use crate::core::decrypt::{self, DecryptError};
-use crate::core::encrypted::{EncryptedFile, KeyPolicy, Recipients, Verified};
+use crate::core::encrypted::{EncryptedFile, Format, KeyPolicy, Recipients, Verified};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::Recipient;
 use crate::core::private_dir::PrivateDir;
@@ -144,8 +144,11 @@ impl Saving<'_> {
                 selection,
                 mac_only_encrypted,
             };
-            return match trial.decrypted(self.sops, self.watch) {
+            return match trial.decrypted(self.sops, Some(self.watch)) {
                 Err(SopsError::MacMismatch { .. }) => Err(wrong_mac()),
+                Err(SopsError::Failed { .. }) if has_bare_comment(trial.format, text) => {
+                    Err(bare_comment())
+                }
                 Err(SopsError::Stopped) => Err(EditError::Stopped.into()),
                 decrypted => Ok(decrypted?),
             };
@@ -166,6 +169,11 @@ impl Saving<'_> {
                 DecryptError::WrongBySops { .. }
                 | DecryptError::Sops(SopsError::MacMismatch { .. }),
             ) => Err(wrong_mac()),
+            Err(DecryptError::Sops(SopsError::Failed { .. }))
+                if has_bare_comment(file.format, text) =>
+            {
+                Err(bare_comment())
+            }
             Err(DecryptError::Sops(SopsError::NoKey { .. })) => {
                 Err(EditError::NotOpened { path: path.clone() }.into())
             }
@@ -302,6 +310,21 @@ impl Saving<'_> {
 fn wrong_mac() -> Trouble {
     Problem::new(
         "this sops could not open it again: it computes another MAC for comments in a list. Remove those comments, or install a newer sops",
+    )
+    .into()
+}
+
+/// Whether a comment in an ini file has a line without text.
+fn has_bare_comment(format: Format, text: &SecretBox<Vec<u8>>) -> bool {
+    let mut lines = text.expose_secret().split(|byte| *byte == b'\n');
+    format == Format::Ini && lines.any(|line| matches!(line.trim_ascii(), b"#" | b";"))
+}
+
+/// sops ends with a panic of Go's if it prints such a comment (gopkg.in/ini.v1,
+/// `writeToBuffer`).
+fn bare_comment() -> Trouble {
+    Problem::new(
+        "this sops could not open it again, because of a comment without text, such as # alone: write a word there or delete the line",
     )
     .into()
 }

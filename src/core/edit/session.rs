@@ -48,8 +48,8 @@ pub struct Options<'a> {
     pub drafts: &'a Drafts,
     /// The command that resumes a draft of this text.
     pub resume: String,
-    /// Whether a text that was refused is kept. Not where it came from a pipe, from which
-    /// it can come again.
+    /// Whether a text that was refused is kept. Not where a program made it, perhaps of what
+    /// came from a pipe: it can come again.
     pub keeps_refused: bool,
     /// The draft to resume.
     pub resumed: Option<Unsaved>,

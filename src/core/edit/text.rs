@@ -108,10 +108,13 @@ impl Comments {
     pub(super) fn without(&self, shown: &SecretBox<Vec<u8>>) -> SecretBox<Vec<u8>> {
         let mut rest = shown.expose_secret().as_slice();
         let mut text = Vec::with_capacity(rest.len());
+        // An editor that wraps a line of kb puts the rest of it into the next one.
+        let mut is_behind_kbs = false;
         while !rest.is_empty() {
             let skeleton = self.skeleton.as_bytes();
             if let Some(behind) = rest.strip_prefix(skeleton).filter(|_| !skeleton.is_empty()) {
                 rest = behind;
+                is_behind_kbs = false;
                 continue;
             }
             let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
@@ -119,8 +122,12 @@ impl Comments {
             if let Some((before, ending)) = self.joined(line) {
                 text.extend_from_slice(before);
                 text.extend_from_slice(ending);
-            } else if !self.is_kbs(line) {
-                text.extend_from_slice(line);
+                is_behind_kbs = true;
+            } else {
+                is_behind_kbs = self.is_kbs(line, is_behind_kbs);
+                if !is_behind_kbs {
+                    text.extend_from_slice(line);
+                }
             }
             rest = behind;
         }
@@ -134,12 +141,13 @@ impl Comments {
         let (before, kbs) = line.split_at(at);
         let is_own = self.is_part_of_own(std::str::from_utf8(&kbs[start.len()..]).ok()?);
         let ending = &line[line.trim_ascii_end().len()..];
-        let is_theirs = !before.trim_ascii().is_empty() && !self.is_kbs(before);
+        let is_theirs = !before.trim_ascii().is_empty() && !self.is_kbs(before, false);
         let begins_as_kbs = line.trim_ascii().starts_with(start.trim_ascii().as_bytes());
         (is_own && is_theirs && !begins_as_kbs).then_some((before, ending))
     }
 
-    fn is_kbs(&self, line: &[u8]) -> bool {
+    /// Whether a line is kb's, which may stand behind another one of kb.
+    fn is_kbs(&self, line: &[u8], is_behind_kbs: bool) -> bool {
         let Some(start) = self.format.and_then(start_of_line) else {
             return false;
         };
@@ -151,11 +159,14 @@ impl Comments {
             return false;
         };
         let words = line.trim_start_matches([SIGNS[0], SIGNS[1], ' ', '\t']);
-        let words = words.strip_prefix("kb:").unwrap_or(words).trim();
+        let marked = words.strip_prefix("kb:");
+        let words = marked.unwrap_or(words).trim();
         if words.len() < ENOUGH {
             return false;
         }
-        if line.starts_with(SIGNS) && self.is_part_of_own(words) {
+        // A part of kb's words alone may be a comment of theirs, such as the name of a key.
+        let may_be_part = marked.is_some() || is_behind_kbs;
+        if may_be_part && line.starts_with(SIGNS) && self.is_part_of_own(words) {
             return true;
         }
         // The mark in front may have become another word.
@@ -336,8 +347,12 @@ mod tests {
             "# in data",
             "a: '## kb: x'",
             "a: 1 ## kb: x",
+            "# values belong in stringData or data",
+            "# Secret has no field",
         ] {
             assert_eq!(without(&comments, own), own);
+            let behind = format!("{shown}a: 1\n{own}\n");
+            assert_eq!(without(&comments, &behind), format!("a: 1\n{own}\n"));
         }
         // A line that was joined to a line of theirs.
         assert_eq!(

@@ -17,14 +17,17 @@ use crate::core::signals::Watch;
 use crate::core::sops::{Access, Decrypt, EncryptFor, Keys, Sops, SopsError};
 
 /// A text, and how it is encrypted for its readers.
-pub(super) struct Trial<'a> {
+pub struct Trial<'a> {
     /// The file that it is for.
-    pub(super) file: &'a Path,
-    pub(super) format: Format,
-    pub(super) text: &'a SecretBox<Vec<u8>>,
+    pub file: &'a Path,
+    /// Its format.
+    pub format: Format,
+    /// The text itself.
+    pub text: &'a SecretBox<Vec<u8>>,
     /// Which values are encrypted: see [`EncryptFor`].
-    pub(super) selection: &'a [(&'static str, String)],
-    pub(super) mac_only_encrypted: bool,
+    pub selection: &'a [(&'static str, String)],
+    /// Whether the MAC is over the encrypted values alone.
+    pub mac_only_encrypted: bool,
 }
 
 impl Trial<'_> {
@@ -33,10 +36,10 @@ impl Trial<'_> {
     /// # Errors
     /// As for [`Sops::encrypt_for`] and [`Sops::decrypt`]: [`SopsError::MacMismatch`] where
     /// sops does not take the MAC that it has written.
-    pub(super) fn decrypted(
+    pub fn decrypted(
         &self,
         sops: &Sops,
-        watch: &mut Watch,
+        watch: Option<&mut Watch>,
     ) -> Result<SecretBox<Vec<u8>>, SopsError> {
         let (identity, recipient) = Identity::generate();
         let readers = Readers {
@@ -54,7 +57,7 @@ impl Trial<'_> {
             stores: None,
             undisturbed: true,
         };
-        let encrypted = sops.encrypt_for(&request, Access::age(Keys::None), Some(watch))?;
+        let encrypted = sops.encrypt_for(&request, Access::age(Keys::None), watch)?;
         let identity = SecretString::from(identity.key().expose());
         let request = Decrypt {
             file: self.file,

@@ -187,12 +187,19 @@ impl Git {
         Ok(found)
     }
 
-    /// The default branch of `origin`; see [`Self::default_branch_of`].
+    /// The default branch of `origin`, or of the only remote, where that is called otherwise;
+    /// see [`Self::default_branch_of`].
     ///
     /// # Errors
     /// [`GitError`]
     pub fn default_branch(&self) -> Result<Option<Branch>, GitError> {
-        self.default_branch_of("origin")
+        if let Some(branch) = self.default_branch_of("origin")? {
+            return Ok(Some(branch));
+        }
+        match self.remote_names()?.as_slice() {
+            [only] if only != "origin" => self.default_branch_of(only),
+            _ => Ok(None),
+        }
     }
 
     /// The upstream of the branch that is checked out.

@@ -95,7 +95,7 @@ pub(super) fn dotted(keys: &[&str]) -> String {
 }
 
 /// A name of the text in a message, shortened.
-pub(super) fn shown(name: &str) -> String {
+pub fn shown(name: &str) -> String {
     let mut characters = name.chars();
     let mut shown: String = characters.by_ref().take(LONGEST_NAME).collect();
     if characters.next().is_some() {

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use serde_json::{Map, Value};
 
-use super::fault::{Faults, dotted, shown, similar};
+use super::fault::{Faults, dotted, similar};
 use super::{metadata, syntax};
-use crate::core::encrypted::inspect::SECTIONS;
+use crate::core::encrypted::inspect::{PATCH, SECTIONS};
 use crate::core::placeholder::filled_in;
 use crate::core::yaml::GO_BASE64;
 
-pub use super::fault::{Fault, Text};
+pub use super::fault::{Fault, Text, shown};
 
 /// All fields of a Secret (k8s.io/api/core/v1).
 const FIELDS: [&str; 7] = [
@@ -29,8 +29,15 @@ const FIELDS: [&str; 7] = [
 const LARGEST: usize = 1 << 20;
 
 /// Finds what the API server refuses in a Secret. What Flux fills in (`${NAME}`) is not
-/// known, and only judged by what is around it.
+/// known, and only judged by what is around it. A patch (`$patch`) need not have all that
+/// its type needs.
 pub fn faults(secret: &Value, text: Text) -> Vec<Fault> {
+    let mut patch = is_patch(secret).then(|| secret.clone());
+    if let Some(patch) = &mut patch {
+        remove_directives(patch);
+    }
+    let is_patch = patch.is_some();
+    let secret = patch.as_ref().unwrap_or(secret);
     let mut faults = Faults::of(text);
     let Some(fields) = secret.as_object() else {
         return faults.found;
@@ -53,10 +60,30 @@ pub fn faults(secret: &Value, text: Text) -> Vec<Fault> {
     }
     let kind = faults.text(&["type"], &secret["type"]);
     let entries = faults.entries(secret);
-    if let Some(kind) = kind {
+    if let Some(kind) = kind.filter(|_| !is_patch) {
         faults.check_type(kind, &entries, &secret["metadata"]["annotations"]);
     }
     faults.found
+}
+
+/// Whether it is a patch for a Secret: it says what becomes of a mapping in it.
+pub fn is_patch(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.contains_key(PATCH) || fields.values().any(is_patch),
+        Value::Array(items) => items.iter().any(is_patch),
+        _ => false,
+    }
+}
+
+fn remove_directives(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove(PATCH);
+            fields.values_mut().for_each(remove_directives);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_directives),
+        _ => {}
+    }
 }
 
 /// A value of a Secret.
@@ -267,6 +294,9 @@ mod tests {
             "metadata: {name: a, creationTimestamp: 2026-01-01T00:00:00Z, generation: 1}",
             "immutable: true",
             "type: example.org/x",
+            "$patch: replace",
+            "stringData: {$patch: replace, a: b}",
+            "metadata: {name: a, labels: {$patch: delete}}",
             "data: {'tls.crt': '', _: aGk=, .dockerconfigjson: e30=}",
         ] {
             assert_eq!(with(line), [] as [String; 0], "{line}");
@@ -355,6 +385,7 @@ mod tests {
             ("dockercfg", "{.dockercfg: e30=}"),
             ("basic-auth", "{password: }"),
             ("ssh-auth", "{ssh-privatekey: aGk=}"),
+            ("tls", "{tls.crt: aGk=, $patch: merge}"),
         ] {
             assert_eq!(typed(kind, entries), [] as [String; 0], "{kind}");
         }

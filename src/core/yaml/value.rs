@@ -265,10 +265,18 @@ impl<'d, 't> Unfolding<'d, 't> {
     }
 }
 
-/// Whether it is the key that merges another mapping in.
+/// Whether it is the key that merges another mapping in, with or without the tag that sops
+/// writes before it.
 pub fn is_merge(key: &Node<'_>) -> bool {
-    matches!(&key.kind, Kind::Scalar { style: ScalarStyle::Plain, value } if value == "<<")
-        && key.tag.is_none()
+    let is_named = matches!(
+        &key.kind,
+        Kind::Scalar { style: ScalarStyle::Plain, value } if value == "<<"
+    );
+    let is_tagged = key.tag.as_ref().map(|tag| {
+        let core = tag.suffix_in_namespace("tag:yaml.org,2002:");
+        core.as_deref() == Some("merge")
+    });
+    is_named && is_tagged.unwrap_or(true)
 }
 
 fn scalar_value(node: &Node<'_>) -> Value {

@@ -122,6 +122,30 @@ fn a_fix_that_would_not_be_one_changes_nothing() {
     }
 }
 
+/// `check --fix` replaces the only copy: of `01234` sops would make 668.
+#[test]
+fn a_fix_changes_no_value() {
+    let repository = Repository::new();
+    let odd = format!("{MANIFEST}  zip: 01234\n  until: 2026-01-01\n");
+    repository.world.write("odd-secret.yaml", &odd);
+    let empty = format!("{MANIFEST}---\n# nothing\n");
+    repository.world.write("empty-secret.yaml", empty);
+    let run = repository.check(&["--fix"]);
+    let words = [
+        "odd-secret.yaml was not encrypted, because sops would change it: 2 problems",
+        "stringData.zip is a number for sops",
+        "stringData.until is a date for sops",
+        "Encrypted: empty-secret.yaml",
+        "  odd-secret.yaml: not encrypted",
+    ];
+    crate::assert_fails(&run, 3, &words);
+    assert!(!run.err().contains("01234"), "{}", run.err());
+    assert_eq!(repository.world.read("odd-secret.yaml"), odd);
+    let text = repository.world.read("empty-secret.yaml");
+    assert!(text.contains("# nothing") && !text.contains("{}"), "{text}");
+    assert!(!text.contains("\n---\n"), "{text}");
+}
+
 /// A pull request that changes only `.sops.yaml`.
 #[test]
 fn a_fix_encrypts_for_no_reader_that_only_the_working_tree_names() {

@@ -185,6 +185,30 @@ fn the_editor_shows_all_differences_where_they_are() {
     assert!(!screen.contains("not saved"), "{screen}");
 }
 
+/// Of a line with a sign alone sops makes an empty item in YAML, and a panic in ini.
+#[test]
+fn comments_without_text_that_sops_cannot_keep_are_named() {
+    let mut editing = whole("bare");
+    for (name, text, words) in [
+        (
+            "v-secret.yaml",
+            "a:\n  # x\n  #\n  - b\n  - c\n",
+            "line 3, column 4: in a list, sops makes an empty item of a comment without text",
+        ),
+        (
+            "v-secret.ini",
+            "#\n# x\n[a]\nb = c\n",
+            "because of a comment without text, such as # alone",
+        ),
+    ] {
+        let run = pipe(&mut editing, name, text);
+        assert_fails(&run, 1, &["the text was not saved", words]);
+        assert!(!run.err().contains("problems"), "{}", run.err());
+        assert!(!editing.world.path(name).exists());
+    }
+    pipe(&mut editing, "v-secret.yaml", "#\na:\n  #\n  b: c\n").assert_code(0);
+}
+
 /// No key that kb may use opens what is encrypted for a person.
 #[test]
 fn a_file_for_other_people_is_compared_too_and_for_nobody_else() {

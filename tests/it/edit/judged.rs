@@ -170,18 +170,19 @@ fn long(rng: &mut Rng, text: &str) -> String {
     }
 }
 
-fn metadata(rng: &mut Rng) -> String {
+/// Valid names end in the number: kb refuses a Secret that is in a file twice.
+fn metadata(rng: &mut Rng, number: usize) -> String {
     let names = ["db", "a.b-c", "0", "x"];
     let bad = [
         "Db", "a_b", "-a", "a.", "a..b", "''", "1", "true", "~", "é", "a-.b", "1.5",
     ];
     let name = mostly(rng, &names, &bad);
-    let name = Some(long(rng, name))
-        .filter(|it| !it.is_empty())
-        .unwrap_or(match name {
-            "0" => "'0'".to_owned(),
-            name => name.to_owned(),
-        });
+    let name = match long(rng, name) {
+        long if !long.is_empty() => format!("{}{number}", &long[1..]),
+        _ if name == "0" => format!("'0{number}'"),
+        _ if names.contains(&name) => format!("{name}{number}"),
+        _ => name.to_owned(),
+    };
     let mut fields = vec![format!("  name: {name}\n")];
     if rng.u8(..40) == 0 {
         fields.clear();
@@ -254,8 +255,8 @@ fn metadata(rng: &mut Rng) -> String {
     format!("metadata:\n{}", fields.concat())
 }
 
-fn secret(rng: &mut Rng) -> String {
-    let mut fields = vec![metadata(rng)];
+fn secret(rng: &mut Rng, number: usize) -> String {
+    let mut fields = vec![metadata(rng, number)];
     // Without a value there is nothing to encrypt.
     let first = rng.usize(..2);
     for (number, section) in ["data", "stringData"].into_iter().enumerate() {
@@ -404,7 +405,7 @@ fn generated_secrets_are_refused_where_the_api_server_refuses_them() {
         .client_with_token(editing.cluster.admin_token());
     let (taken, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     cases(CASES, |rng, worker| {
-        let secrets: Vec<String> = (0..SECRETS).map(|_| secret(rng)).collect();
+        let secrets: Vec<String> = (0..SECRETS).map(|number| secret(rng, number)).collect();
         let name = format!("w{worker}-secret.yaml");
         let is_taken = editing.taken(&client, &name, &secrets);
         let as_list = [None, None, Some("List"), Some("SecretList")][rng.usize(..4)];

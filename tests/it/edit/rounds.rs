@@ -221,6 +221,34 @@ fn closing_it_unchanged_gives_up_and_keeps_the_text() {
     assert_fails(&run, 1, &["is not saved yet", "--resume", "--discard"]);
 }
 
+/// In a loop of the shell the standard input is no terminal, and the editor opens its own.
+#[test]
+fn what_was_typed_in_a_real_editor_is_kept_without_a_terminal_too() {
+    for (name, keeps) in [("nano", true), ("scripted-editor", false)] {
+        let mut editing = Editing::new("loop").with_secret();
+        let bad = format!("{HEAD}stringData:\n  user: 1\n");
+        let typed = editing.world.tmp().join("typed");
+        std::fs::write(&typed, &bad).expect("written");
+        // The file is the last argument; the second time it is closed as it is.
+        let script = format!(
+            "#!/bin/sh\nfor file; do :; done\n[ ! -e '{0}' ] || mv '{0}' \"$file\"\n",
+            typed.display()
+        );
+        let path = editing.world.script(name, &script);
+        editing.setup.world.env("EDITOR", path);
+        let run = editing.edit(&["db-secret.yaml"]);
+        let hint = if keeps {
+            "--resume"
+        } else {
+            "edit it again, or leave it as it is"
+        };
+        assert_fails(&run, 1, &["the text was not saved", hint]);
+        if keeps {
+            assert_eq!(editing.draft(), bad);
+        }
+    }
+}
+
 /// A script that adds to the text each time would go on forever.
 #[test]
 fn a_script_that_makes_it_worse_each_time_comes_to_an_end() {

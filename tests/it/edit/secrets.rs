@@ -98,7 +98,8 @@ fn what_the_api_server_refuses_comes_back_with_its_place() {
 fn all_problems_are_named_at_once() {
     let mut editing = Editing::new("several");
     let text = format!(
-        "{HEAD}  labels: {{a: 1}}\nstringdata: {{a: hunter2}}\n---\n{HEAD}data: {{a: hunter2}}\n"
+        "{HEAD}  labels: {{a: 1}}\nstringdata: {{a: hunter2}}\n---\n{}data: {{a: hunter2}}\n",
+        HEAD.replace("db", "other")
     );
     editing.assert_not_saved(
         &text,
@@ -162,7 +163,7 @@ fn a_document_without_a_value_makes_no_document() {
         );
     }
     // Problems are those of the text as it was typed.
-    let bad = format!("---\n---\n{one}---\n---\n{HEAD}stringData: {{a: 0x1F}}\n");
+    let bad = format!("---\n---\n{other}---\n---\n{HEAD}stringData: {{a: 0x1F}}\n");
     editing.assert_not_saved(
         &bad,
         &["line 15, column 14: stringData.a is read as a number"],

@@ -113,6 +113,26 @@ fn plain_rules(own: &str) -> String {
 }
 
 #[test]
+fn the_only_remote_is_what_was_reviewed_whatever_its_name_is() {
+    let branch = Branch::new("upstream", plain_rules);
+    let editing = &branch.editing;
+    let url = ["remote", "add", "upstream", "https://git.example.org/r"];
+    editing.git(&url);
+    let here = "refs/remotes/upstream/main";
+    editing.git(&["update-ref", here, "refs/remotes/origin/main"]);
+    editing.git(&["update-ref", "-d", "refs/remotes/origin/main"]);
+    let keys = age(&[&editing.recipient(), &branch.stranger]);
+    let rules = format!("creation_rules:\n{}", rule("secret", &keys));
+    editing.world.write(".sops.yaml", rules);
+    let run = branch.edit(&[NEW]);
+    let words = [
+        branch.stranger.as_str(),
+        "which cannot read it on upstream/main yet",
+    ];
+    assert_fails(&run, 1, &words);
+}
+
+#[test]
 fn a_new_file_is_for_no_reader_that_only_the_working_tree_names() {
     let branch = Branch::new("pullrequest", plain_rules);
     let own = branch.editing.recipient();

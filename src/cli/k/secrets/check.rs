@@ -12,7 +12,8 @@ use crate::cli::options::{OutputFormat, quoted};
 use crate::cli::readers::{not_accepted, parse_reader};
 use crate::cli::report::{one_line, without_private_keys};
 use crate::cli::servers::require_accepted;
-use crate::core::audit::{self, Audit, AuditError, Depth, Fixed, Leak, Look};
+use crate::core::audit::{self, Audit, AuditError, Depth, Leak, Look};
+use crate::core::fix::{Fixed, fix};
 use crate::core::git::Git;
 use crate::core::readers::Reader;
 use crate::core::repository;
@@ -236,7 +237,7 @@ impl Check {
                 refused.push(place);
                 continue;
             }
-            match audit::fix(&sops, &file.path, rule) {
+            match fix(&sops, &file.path, rule) {
                 Ok(Fixed::Encrypted) => {
                     any = true;
                     let path = one_line(&file.path);

@@ -141,7 +141,7 @@ impl Edit {
             },
             drafts: &drafts,
             resume: self.resume_command(context, &file),
-            keeps_refused: std::io::stdin().is_terminal(),
+            keeps_refused: std::io::stdin().is_terminal() || editor.is_known(),
             resumed,
         };
         let session = Session::open(target, cluster, &sops, options);

@@ -126,7 +126,7 @@ impl Content {
     }
 
     /// Looks at the content of the file of an absolute path, which has this rule.
-    pub(super) fn of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
+    pub(in crate::core) fn of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
         let rule = rule.filter(|_| !is_never_encrypted(path));
         let original = bytes;
         let (bytes, is_plain_utf8) = in_utf8(bytes);

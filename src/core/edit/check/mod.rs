@@ -11,6 +11,7 @@
 
 mod empty;
 mod encrypted;
+mod manifests;
 mod place;
 mod typed;
 

@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
+use super::manifests::{object_at, of_manifests};
 use super::place::Places;
 use super::{Finding, Problem, documents, text_of};
 use crate::core::encrypted::Format;
 use crate::core::encrypted::inspect::{HEAD, Inspected, inspect};
 use crate::core::manifest::secret::{self, Text};
+use crate::core::yaml::{self, Encoding};
 
 /// Where and why a text that sops refused does not parse; `None` where that
 /// cannot be told.
@@ -16,6 +18,13 @@ pub(in crate::core::edit) fn reason_for_refusal(format: Format, text: &[u8]) -> 
 
 /// What is wrong with a text, where sops would take it or say it badly.
 pub(in crate::core::edit) fn problem(format: Format, text: &[u8]) -> Option<Problem> {
+    if matches!(format, Format::Json | Format::Dotenv)
+        && let Ok(decoded) = yaml::decode(text)
+        && decoded.encoding != Encoding::Utf8
+    {
+        let words = "sops reads this format in UTF-8 without a byte order mark alone: save it so";
+        return Some(Problem::at(Some((1, 1)), words));
+    }
     let documents = match documents(format, text) {
         Ok(documents) => documents,
         // sops takes what begins as JSON, and drops what comes behind.
@@ -40,6 +49,8 @@ pub(in crate::core::edit) fn problem(format: Format, text: &[u8]) -> Option<Prob
         });
     }
     findings.extend(of_secrets(&documents, &inspected, &places, Text::Plain));
+    findings.extend(of_manifests(&documents, &inspected, &places));
+    findings.extend(encrypted_values(&inspected, &places));
     if findings.is_empty() && !documents.is_empty() && !documents.iter().any(has_value) {
         let is_commented_out = inspected.iter().any(|it| !it.comments.is_empty());
         return Some(Problem::new(if is_commented_out {
@@ -49,6 +60,24 @@ pub(in crate::core::edit) fn problem(format: Format, text: &[u8]) -> Option<Prob
         }));
     }
     Problem::of(findings)
+}
+
+/// Values that were copied from an encrypted file: they would be encrypted once more.
+fn encrypted_values(inspected: &[Inspected<'_>], places: &Places<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, document) in inspected.iter().enumerate() {
+        for leaf in document.values.iter().filter(|leaf| leaf.looks_encrypted()) {
+            let keys = leaf.keys();
+            findings.push(Finding {
+                place: places.find(index, &[], keys.iter().copied()),
+                words: format!(
+                    "{} is encrypted already, as in an encrypted file: write the value itself",
+                    secret::shown(&keys.join("."))
+                ),
+            });
+        }
+    }
+    findings
 }
 
 /// What the API server refuses in the Secrets of a text.
@@ -67,10 +96,7 @@ pub(super) fn of_secrets(
             });
         }
         for found in &inspected.secrets {
-            let mut object = document;
-            for item in &found.items {
-                object = &object["items"][*item];
-            }
+            let object = object_at(document, &found.items);
             let faults = secret::faults(object, text).into_iter();
             findings.extend(faults.map(|fault| {
                 let keys = fault.keys.iter().map(String::as_str);
@@ -159,7 +185,7 @@ mod tests {
     fn all_that_is_wrong_is_named_at_once_with_its_place() {
         let items = "items:\n- apiVersion: v1\n  kind: Secret\n  metadata:\n    name: Db\n  data:\n    a: '*'\n";
         let text = format!(
-            "a: 1\n---\napiVersion: v1\nkind: List\n{items}---\n{HEAD}stringdata: {{a: b}}\n"
+            "{{kind: A, metadata: {{name: a}}}}\n---\napiVersion: v1\nkind: List\n{items}---\n{HEAD}stringdata: {{a: b}}\n"
         );
         let problem = yaml(&text).expect("bad");
         for words in [
@@ -227,5 +253,44 @@ mod tests {
             reason(Format::Yaml, "a: 1\nb: 2\na: 3\n").as_deref(),
             Some("line 3, column 1: duplicate key")
         );
+    }
+
+    #[test]
+    fn an_encrypted_value_is_not_taken_for_the_value() {
+        const VALUE: &str = "ENC[AES256_GCM,data:aGk=,iv:aGk=,tag:aGk=,type:str]";
+        for text in [
+            format!("{HEAD}stringData: {{a: '{VALUE}'}}\n"),
+            format!("a:\n- b: {VALUE}\n"),
+            format!("a: {VALUE} # pasted\n"),
+        ] {
+            let problem = yaml(&text).expect(&text);
+            assert!(problem.contains("is encrypted already"), "{problem}");
+            assert!(!problem.contains("aGk"), "{problem}");
+        }
+        let file = format!("{HEAD}stringData:\n  a.yaml: |\n    b: {VALUE}\n");
+        assert_eq!(yaml(&file), None);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_called_one_where_sops_reads_none() {
+        for (format, text) in [
+            (Format::Json, "\u{feff}{\"a\": \"b\"}"),
+            (Format::Dotenv, "\u{feff}A=b\n"),
+        ] {
+            let found = problem(format, text.as_bytes()).expect(text).to_string();
+            assert!(found.contains("byte order mark"), "{found}");
+        }
+        assert_eq!(yaml("\u{feff}a: b\n"), None);
+        assert_eq!(problem(Format::Binary, "\u{feff}A".as_bytes()), None);
+    }
+
+    #[test]
+    fn what_is_merged_into_a_secret_is_judged_as_its_own() {
+        for sign in ["<<", "!!merge <<"] {
+            let text = format!("{HEAD}stringData:\n  {sign}: {{a: b}}\n  c: d\n");
+            assert_eq!(yaml(&text), None, "{text}");
+            let bad = text.replace("a: b", "'a b': c");
+            assert!(yaml(&bad).expect(&bad).contains("a b is invalid"), "{bad}");
+        }
     }
 }

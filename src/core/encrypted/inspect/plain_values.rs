@@ -122,7 +122,9 @@ pub fn protection(documents: &[Inspected<'_>], selection: &Selection) -> Protect
     let mut all = documents.iter().flat_map(|document| &document.values);
     let is_encrypted = all.any(Leaf::is_encrypted);
     let mut all = documents.iter().flat_map(|document| &document.values);
-    let has_values = all.any(|leaf| !HEAD.contains(&leaf.keys.first().map_or("", String::as_str)));
+    // Those of an object in a list have the same names.
+    let first = |leaf: &Leaf<'_>| leaf.keys.iter().find(|key| *key != "items").cloned();
+    let has_values = all.any(|leaf| !HEAD.contains(&&*first(leaf).unwrap_or_default()));
     found.encrypts_nothing = has_values && !is_encrypted;
     found
 }

@@ -7,9 +7,11 @@ use crate::core::encrypted::contents::{Path, Segment};
 /// The fields of a Secret that hold values.
 pub const SECTIONS: [&str; 2] = ["data", "stringData"];
 
-/// The fields of a Secret that hold none (k8s.io/api/core/v1). A document with no others
-/// has nothing to encrypt.
-pub const HEAD: [&str; 5] = ["apiVersion", "kind", "metadata", "type", "immutable"];
+/// What says in a patch of kustomize's what becomes of the mapping that it is in.
+pub const PATCH: &str = "$patch";
+/// The fields of a Secret, or of a patch for one, that hold none (k8s.io/api/core/v1). A
+/// document with no others has nothing to encrypt.
+pub const HEAD: [&str; 6] = ["apiVersion", "kind", "metadata", "type", "immutable", PATCH];
 /// The core API, as apimachinery parses a version.
 const CORE: [&str; 2] = ["v1", "/v1"];
 /// Where `kubectl apply` keeps all that was applied, the values of Secrets too.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::secrets;
 use crate::core::encrypted::Format;
-use crate::core::encrypted::contents::{Contents, Document, Mark, MarkKind, Path, Scalar};
+use crate::core::encrypted::contents::{Contents, Document, Mark, MarkKind, Path, Scalar, Segment};
 use crate::core::yaml::NotParsed;
 
 /// So many characters of a path are shown.
@@ -39,7 +39,8 @@ pub struct WrittenValue<'t> {
     pub text: Cow<'t, str>,
     /// Whether it has neither quotes nor a tag, and is not a block.
     pub is_plain: bool,
-    /// Whether it is an entry of a Secret's `data` or `stringData`.
+    /// Whether it is an entry of a Secret's `data` or `stringData`, a label or an annotation:
+    /// all of them are texts.
     pub is_secret_entry: bool,
 }
 
@@ -90,6 +91,22 @@ pub fn written(format: Format, text: &str) -> Result<Vec<WrittenDocument<'_>>, N
     Ok(documents.map(|it| of_document(text, it)).collect())
 }
 
+/// Whether a path leads to a label or an annotation of this Secret.
+fn is_label(path: &Path, secret: &secrets::Secret) -> bool {
+    let keys = path.keys();
+    let (is_in_items, own) = match keys.get(secret.items.len()..) {
+        Some(own) => (path.0.len() == keys.len() + secret.items.len(), own),
+        None => (false, &[][..]),
+    };
+    let mut indices = path.0.iter().filter_map(|step| match step {
+        Segment::Index(index) => Some(index),
+        Segment::Key(_) => None,
+    });
+    is_in_items
+        && matches!(own, ["metadata", "labels" | "annotations", _])
+        && secret.items.iter().all(|item| indices.next() == Some(item))
+}
+
 fn of_document<'t>(text: &'t str, document: Document<'t>) -> WrittenDocument<'t> {
     let values = &document.values;
     let paths: Vec<Path> = values
@@ -98,9 +115,12 @@ fn of_document<'t>(text: &'t str, document: Document<'t>) -> WrittenDocument<'t>
         .collect();
     let texts: Vec<&str> = values.iter().map(|it| it.scalar.text()).collect();
     let found = secrets::find(&paths, &texts, &document.containers);
-    let entries = found.values.into_iter();
+    let entries = found.values.iter().zip(&paths);
     let entries: Vec<bool> = entries
-        .map(|secret| secret.is_some_and(|secret| secret.is_entry))
+        .map(|(secret, path)| {
+            let is_entry = secret.as_ref().is_some_and(|secret| secret.is_entry);
+            is_entry || found.secrets.iter().any(|it| is_label(path, it))
+        })
         .collect();
     let mark = |mark: Mark| WrittenMark {
         path: mark.path,

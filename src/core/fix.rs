@@ -1,11 +1,13 @@
-//! Encrypts what should have been.
+//! `check --fix`: encrypts what should have been.
 
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
+use secrecy::{ExposeSecret, SecretBox};
 
-use super::content::{Cause, Content};
-use crate::core::encrypted::{self, ENCRYPTED_VALUE, EncryptedFile, FileError};
+use crate::core::audit::{Cause, Content};
+use crate::core::edit::{self, Trial};
+use crate::core::encrypted::{self, ENCRYPTED_VALUE, EncryptedFile, FileError, Format};
 use crate::core::replace::{self, ReplaceError};
 use crate::core::rules::Rule;
 use crate::core::sops::{Access, Keys, Sops, SopsError, kinds_of};
@@ -31,6 +33,14 @@ pub enum FixError {
         values: String,
         /// Why the first of them would.
         cause: Cause,
+    },
+    /// Something in it would not be what it is now.
+    #[error("{} was not encrypted, because sops would change it: {differences}", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What, by key and line, without values.
+        differences: String,
     },
     /// sops took other keys than the rule names.
     #[error("{} would be encrypted for other keys than its rule {rule} names", .path.display())]
@@ -60,7 +70,8 @@ pub enum Fixed {
 }
 
 /// Encrypts a file in place by its rule: atomically, and only if it is well encrypted
-/// then. Its plaintext is gone. The key servers of the rule are contacted: they must have
+/// then, and sops reads the same in it as was there. Its plaintext is gone. Documents without
+/// a value are removed, as Flux refuses what sops makes of them. The key servers of the rule are contacted: they must have
 /// been accepted, as must readers that were not reviewed.
 ///
 /// # Errors
@@ -79,8 +90,28 @@ pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> 
         keys: Keys::None,
         kinds: &kinds_of(&rule.rule.readers),
     };
-    let after = sops.encrypt_content(path, &before, access)?;
+    let changed = |differences| FixError::Changed {
+        path: path.to_owned(),
+        differences,
+    };
+    let format = Format::of(path);
+    let typed = SecretBox::new(Box::new(before.clone()));
+    let filled = edit::without_empty_documents(format, &typed).map_err(changed)?;
+    let text = filled.as_ref().unwrap_or(&typed);
+    let after = sops.encrypt_content(path, text.expose_secret(), access)?;
     check(path, &after, rule)?;
+    let trial = Trial {
+        file: path,
+        format,
+        text,
+        selection: &rule.rule.selection_fields,
+        mac_only_encrypted: rule.rule.mac_only_encrypted,
+    };
+    let saved = trial.decrypted(&sops, None)?;
+    let (text, saved) = (text.expose_secret(), saved.expose_secret());
+    if let Some(differences) = edit::differences(format, text, saved, b"").pop() {
+        return Err(changed(differences));
+    }
     replace::clear_stale(path);
     replace::stage(path, Some(&before), &after)?.commit()?;
     Ok(Fixed::Encrypted)
