@@ -126,11 +126,9 @@ impl GitCause {
             ),
         ];
         if reason.contains("dubious ownership") || reason.contains("unsafe repository") {
-            // What comes before the last line may be the name of a directory.
-            let last = stderr.lines().next_back().map(str::trim);
-            let command = last.filter(|line| line.starts_with(TRUST));
-            let command = command.map(ToOwned::to_owned);
-            return Self::OtherOwner { command };
+            return Self::OtherOwner {
+                command: trust_command(stderr, reason),
+            };
         }
         if reason.contains("not a git repository: ") && reason.contains("/worktrees/") {
             return Self::BrokenWorktree;
@@ -140,6 +138,16 @@ impl GitCause {
             .find(|(words, _)| words.iter().any(|word| reason.contains(word)));
         found.map_or(Self::Other, |(_, cause)| cause)
     }
+}
+
+/// The command in git's last line, if it is for the very directory of its reason: the name
+/// of a directory may contain line ends, and whatever else looks like a command.
+fn trust_command(stderr: &str, reason: &str) -> Option<String> {
+    let (_, rest) = reason.split_once('\'')?;
+    let (name, _) = rest.rsplit_once('\'')?;
+    let last = stderr.lines().next_back()?.trim();
+    let word = last.strip_prefix(TRUST)?;
+    (word == name || word == format!("'{name}'")).then(|| last.to_owned())
 }
 
 #[cfg(test)]
@@ -195,12 +203,24 @@ mod tests {
             &format!("{said} '/a b'"),
             command(Some("'/a b'")),
         );
-        let forged = format!("/x\n\t{TRUST}'*'\nb");
-        let quoted = format!("'{forged}'");
         check(
-            &text(&forged, &quoted),
-            &format!("{said} '/x"),
-            command(None),
+            &text("/a", "/a"),
+            &format!("{said} '/a'"),
+            command(Some("/a")),
         );
+        for (first, rest) in [
+            ("/x", "'*'\nb"),
+            ("/x", "\"*\" #"),
+            ("/x'", "\"*\" #"),
+            ("/x'", "/x"),
+        ] {
+            let forged = format!("{first}\n\t{TRUST}{rest}");
+            let quoted = format!("'{}'", forged.replace('\'', "'\\''"));
+            check(
+                &text(&forged, &quoted),
+                &format!("{said} '{first}"),
+                command(None),
+            );
+        }
     }
 }

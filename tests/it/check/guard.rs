@@ -253,6 +253,73 @@ fn a_rule_for_all_manifests_speaks_of_secrets_alone() {
     }
 }
 
+/// An expression for whole words is not one that matches within a word by chance.
+#[test]
+fn a_rule_for_names_of_any_word_speaks_of_those_files() {
+    let text = "dsn: postgres://app:hunter2@db/app\npin: '12345678'\n";
+    for (rule, name) in [
+        (".+\\.prod\\.yaml$", "app.prod.yaml"),
+        ("[^/]+\\.prod\\.ya?ml$", "app.prod.yaml"),
+        ("^\\w+\\.prod\\.yaml$", "app.prod.yaml"),
+        ("^[a-z]+\\.prod\\.yaml$", "app.prod.yaml"),
+        ("(^|/)[a-z-]+\\.prod\\.yaml$", "a/app.prod.yaml"),
+        ("[0-9]+\\.prod\\.yaml$", "app12.prod.yaml"),
+    ] {
+        let repository = Repository::with_rules(&[&format!("path_regex: '{rule}'")]);
+        let (code, said) = repository.alone(name, text, &[]);
+        assert_eq!(code, Some(3), "{rule}: {said}");
+    }
+    let repository = Repository::with_rules(&["path_regex: config.yaml$"]);
+    let quiet = "nameReference: []\npin: '12345678'\n";
+    let (code, said) = repository.alone("kustomizeconfig.yaml", quiet, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    // But an account is one in whatever file.
+    let (code, said) = repository.alone("kustomizeconfig.yaml", text, &[]);
+    assert_eq!(code, Some(3), "{said}");
+}
+
+/// Only its names, and not its values, made a Secret one of settings.
+#[test]
+fn a_secret_in_a_connection_string_or_a_configuration_is_plaintext() {
+    let repository = Repository::with_rules(&[
+        "path_regex: ^clusters/prod/.*\\.ya?ml$\n    encrypted_regex: ^(data|stringData)$",
+    ]);
+    let secret = |name: &str, value: &str| {
+        let value = serde_json::Value::from(value);
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: x}}\nstringData:\n  {name}: {value}\n"
+        )
+    };
+    for (name, value) in [
+        ("database", "host=db user=app password=hunter2"),
+        ("login", "admin:hunter2"),
+        ("settings.xml", "<a><password>hunter2</password></a>"),
+        ("netrc", "machine ${HOST} login app password hunter2"),
+        ("a.conf", "# password: hunter2\na: ${X}\n"),
+    ] {
+        let text = secret(name, value);
+        let (code, said) = repository.alone("clusters/prod/x.yaml", &text, &[]);
+        assert_eq!(code, Some(3), "{name}: {said}");
+    }
+    let text = secret("database", "app");
+    let (code, said) = repository.alone("clusters/prod/x.yaml", &text, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    // A template without anything to fill in among its values.
+    let text = secret("dsn", "postgres://app:hunter2@db/x").replace("name: x", "name: '{{ x }}'");
+    for name in ["clusters/prod/x.yaml.j2", "clusters/prod/x.yaml"] {
+        let text = text.replace(
+            "'{{ x }}'",
+            match name.ends_with("j2") {
+                true => "'{{ x }}'",
+                false => "{{ x }}",
+            },
+        );
+        let repository = Repository::with_rules(&["path_regex: ^clusters/prod/"]);
+        let (code, said) = repository.alone(name, &text, &[]);
+        assert_eq!(code, Some(3), "{name}: {said}");
+    }
+}
+
 /// Faults 3 and 1 of real repositories: `--fix` made binary sops files of them.
 #[test]
 fn a_fix_leaves_copies_alone_and_says_what_to_do_with_them() {

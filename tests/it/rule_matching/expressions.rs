@@ -1,7 +1,7 @@
 //! Expressions in which Go and Rust could differ, and paths that tell.
 
 /// Each corner of the syntax, as far as reading both parsers found it.
-pub(super) const EXPRESSIONS: [&str; 165] = [
+pub(super) const EXPRESSIONS: [&str; 172] = [
     "",
     ".",
     "^$",
@@ -167,10 +167,17 @@ pub(super) const EXPRESSIONS: [&str; 165] = [
     "[^\\d\\s]$",
     "(?R)a$",
     "\\v|\\f|\\ ",
+    "^[\\w-.]+/[\\w-.]+$",
+    "^[\\w-/.]+\\.ya?ml$",
+    "^[^\\d-a]+$",
+    "^\\w-\\w$",
+    "[\\w--]b",
+    "[\\w---a]b",
+    "\\\\w-",
 ];
 
 /// Those of them that Go reads, and kb does not: nobody was seen to use such ones.
-pub(super) const READ_BY_SOPS_ALONE: [&str; 53] = [
+pub(super) const READ_BY_SOPS_ALONE: [&str; 54] = [
     "((x{500}){0}){3}",
     "(?)a",
     "(?<n>prod)/",
@@ -178,8 +185,9 @@ pub(super) const READ_BY_SOPS_ALONE: [&str; 53] = [
     "[+--]",
     "[--a]",
     "[[a]",
-    "[\\d-z]",
     "[\\p{Nd}\\pP]",
+    "[\\w--]b",
+    "[\\w---a]b",
     "[]-a]",
     "[]a]",
     "[^--a]",

@@ -41,6 +41,24 @@ const SETTINGS: [&str; 30] = [
     "user",
     "username",
 ];
+/// Those of them whose values have no colon: behind one there is a password.
+const ACCOUNTS: [&str; 4] = ["email", "login", "user", "username"];
+/// Words that a secret follows, besides those that names of secrets end with.
+const BEFORE_SECRETS: [&str; 7] = [
+    "auth",
+    "authorization",
+    "basic",
+    "bearer",
+    "masterauth",
+    "sig",
+    "signature",
+];
+/// The same where they are joined to another word, as in `requirepass`.
+const ENDS_OF_NAMES: [&str; 6] = ["apikey", "pass", "passwd", "password", "secret", "token"];
+/// Words that are no secrets.
+const NOTHING: [&str; 5] = ["", "true", "false", "null", "~"];
+/// So many characters of a word are looked at.
+const LONGEST_WORD: usize = 256;
 /// What encloses a part that is filled in later.
 const PARTS: [(&str, &str); 4] = [("${", "}"), ("{{", "}}"), ("#{", "}#"), ("<", ">")];
 /// Blocks of PEM that everybody may read.
@@ -50,10 +68,17 @@ const SHORT: usize = 5;
 /// So many letters and digits in a row may be a token.
 const TOKEN: usize = 20;
 
-/// Whether the name says that the value is a setting, as in `admin-user`.
+/// Whether the name says that the value is a setting, as in `admin-user`, and the value
+/// does not say otherwise: databases are also called by a whole connection string.
 pub(super) fn is_setting(name: &str, value: &str) -> bool {
+    let word = last_word(name);
     let is_account = value.contains("://") && value.contains('@');
-    SETTINGS.contains(&&*last_word(name)) && !is_account && !value.contains('\n')
+    let is_user = ACCOUNTS.contains(&&*word);
+    SETTINGS.contains(&&*word)
+        && !is_account
+        && !value.contains('\n')
+        && !assigns_secret(value)
+        && !(is_user && (holds_pair(value) || !names_no_token(value)))
 }
 
 /// Whether the value of this name tells no secret as far as anyone can see.
@@ -69,7 +94,10 @@ pub(super) fn is_harmless(name: &str, value: &str) -> bool {
     }
     let filled = filled(value);
     matches!(value, "true" | "false")
-        || filled.contains(FILLED_IN) && assigns_no_secret(&filled) && names_no_token(&filled)
+        || filled.contains(FILLED_IN)
+            && !assigns_secret(&filled)
+            && !holds_pair(&filled)
+            && names_no_token(&filled)
 }
 
 /// Whether it is too short for a secret, where its name does not say that it is one.
@@ -80,8 +108,9 @@ pub(super) fn is_short(name: &str, value: &str) -> bool {
 /// Whether the value is of a form that no secret has: an address, a certificate, an empty
 /// object, or what its own name says, as an example has it.
 fn is_public(value: &str) -> bool {
-    let address = value.split_once('/').map_or(value, |(address, _)| address);
-    address.parse::<IpAddr>().is_ok() || is_public_pem(value) || matches!(value, "{}" | "[]")
+    let (address, length) = value.split_once('/').unwrap_or((value, "0"));
+    let is_address = address.parse::<IpAddr>().is_ok() && length.parse::<u8>().is_ok();
+    is_address || is_public_pem(value) || matches!(value, "{}" | "[]")
 }
 
 /// Whether it is only the name of the value once more, as in `access_key: accesskey`.
@@ -94,18 +123,36 @@ pub(super) fn repeats_name(name: &str, value: &str) -> bool {
     value.len() >= 4 && fold(name).ends_with(&value)
 }
 
+/// Whether it holds public blocks, and nothing between them.
 fn is_public_pem(text: &str) -> bool {
-    let mut blocks = text.match_indices("-----BEGIN ").map(|(at, begin)| {
-        let label = &text[at + begin.len()..];
-        label.split("-----").next().unwrap_or_default()
+    let mut is_inside = false;
+    let are_public = text.lines().map(str::trim).all(|line| {
+        let label = |begin| {
+            line.strip_prefix(begin)
+                .and_then(|rest| rest.strip_suffix("-----"))
+        };
+        if let Some(label) = label("-----BEGIN ") {
+            is_inside = true;
+            return PUBLIC_BLOCKS.contains(&label);
+        }
+        if label("-----END ").is_some() {
+            is_inside = false;
+            return true;
+        }
+        let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+        line.is_empty() || is_inside && line.chars().all(is_base64)
     });
-    text.starts_with("-----BEGIN ") && blocks.all(|label| PUBLIC_BLOCKS.contains(&label))
+    text.starts_with("-----BEGIN ") && are_public
 }
 
 /// The text with a mark in the place of each part that is filled in.
 fn filled(text: &str) -> String {
     let mut filled = text.to_owned();
     for (open, close) in PARTS {
+        // The elements of XML are no parts.
+        if open == "<" && (text.contains("</") || text.contains("/>")) {
+            continue;
+        }
         let mut rest = filled.as_str();
         let mut done = String::with_capacity(rest.len());
         while let Some((before, behind)) = rest.split_once(open) {
@@ -127,18 +174,38 @@ fn filled(text: &str) -> String {
     filled
 }
 
-/// Whether each assignment in the text, `key: value` or `key=value`, to a key that is
-/// called like a secret is still to be filled in, and so is each password of a URL.
-fn assigns_no_secret(text: &str) -> bool {
+/// Whether a word that a secret follows is followed in the text by something else than a
+/// part that is filled in: `key: value`, `key=value`, `key value`, `<key>value`, a value in
+/// the next line or in a list; and whether a URL has a password.
+pub(super) fn assigns_secret(text: &str) -> bool {
     let is_end = |c: char| c.is_whitespace() || "\"',;&}".contains(c);
     let is_of_key = |c: char| c.is_alphanumeric() || "_-.".contains(c);
-    let mut signs = text.match_indices([':', '=']);
+    let quotes = [' ', '\t', '"', '\''];
+    let mut signs = text.match_indices([':', '=', '>', ' ', '\t']);
     let assigns = signs.any(|(at, sign)| {
-        let key = text[..at].trim_end_matches([' ', '\t', '"', '\'']);
+        let is_space = sign.trim().is_empty();
+        let key = match is_space {
+            true => &text[..at],
+            false => text[..at].trim_end_matches(quotes),
+        };
         let key = key.rsplit(|c| !is_of_key(c)).next().unwrap_or_default();
-        let value = text[at + sign.len()..].trim_start_matches([' ', '\t', '"', '\'']);
-        let value = value.split(is_end).next().unwrap_or_default();
-        is_sensitive(key) && !value.is_empty() && value != FILLED_IN
+        if !comes_before_secret(key) {
+            return false;
+        }
+        let value = &text[at + sign.len()..];
+        let value = match sign {
+            ":" | ">" => {
+                // In the next line, as a block or as the first item of a list.
+                value.trim_start_matches(|c: char| c.is_whitespace() || "\"'-[|>".contains(c))
+            }
+            _ => value.trim_start_matches(quotes),
+        };
+        // Behind spaces the sign itself follows, or an option.
+        let is_value = !value.starts_with(['=', ':', '-', '#', '{']);
+        let word = value.chars().take(LONGEST_WORD).take_while(|c| !is_end(*c));
+        let word: String = word.collect();
+        let is_nothing = word.ends_with(':') || NOTHING.contains(&&*word) || word == FILLED_IN;
+        is_value && !is_nothing
     });
     let mut urls = text.split("://").skip(1);
     let has_password = urls.any(|rest| {
@@ -147,7 +214,34 @@ fn assigns_no_secret(text: &str) -> bool {
         let password = user.and_then(|(user, _)| user.split_once(':'));
         password.is_some_and(|(_, password)| password != FILLED_IN)
     });
-    !assigns && !has_password
+    assigns || has_password
+}
+
+/// Whether a secret follows a word of this kind, or several do.
+fn comes_before_secret(word: &str) -> bool {
+    let last = last_word(word);
+    let one = last.strip_suffix('s').unwrap_or(&last);
+    is_sensitive(word)
+        || is_sensitive(one)
+        || [last.as_str(), one].iter().any(|word| {
+            BEFORE_SECRETS.contains(word) || ENDS_OF_NAMES.iter().any(|end| word.ends_with(end))
+        })
+}
+
+/// Whether a line is `user:password`, as in the files of htpasswd and PostgreSQL, or the
+/// text is; not one with a port, or with a URL.
+fn holds_pair(text: &str) -> bool {
+    let is_of_user = |c: char| c.is_alphanumeric() || "_-.@<>".contains(c);
+    text.lines().map(str::trim).any(|line| {
+        let parts = line.split_once(':').zip(line.rsplit_once(':'));
+        parts.is_some_and(|((user, _), (_, last))| {
+            let is_pair = !user.is_empty() && user.chars().all(is_of_user);
+            let is_filled = last.is_empty() || last == FILLED_IN;
+            let is_port = last.chars().all(|c| c.is_ascii_digit());
+            let is_other = line.contains(char::is_whitespace) || line.contains("//");
+            is_pair && !is_filled && !is_port && !is_other
+        })
+    })
 }
 
 /// Whether no word in the text looks like a token: long, with letters and digits.
@@ -162,6 +256,64 @@ fn names_no_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_among_settings_and_parts_is_seen_however_it_is_written() {
+        for (name, value) in [
+            ("database", "host=db user=app password=hunter2"),
+            ("db", "Server=db;User Id=sa;Password=hunter2"),
+            ("server", "redis:6379,password=hunter2,ssl=True"),
+            ("endpoint", "https://x.example/api?key=hunter2"),
+            ("login", "admin:hunter2"),
+            ("username", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
+            (
+                "settings.xml",
+                "<server><username>ci</username><password>hunter2</password></server>",
+            ),
+            ("settings.xml", "<a><password>hunter2</password>${X}</a>"),
+            ("netrc", "machine ${HOST} login app password hunter2"),
+            ("values.yaml", "host: ${HOST}\nadminPassword:\n  hunter2\n"),
+            ("values.yaml", "host: ${HOST}\npasswords:\n- hunter2\n"),
+            ("values.yaml", "host: ${HOST}\npassword: |\n  hunter2\n"),
+            (
+                "app.json",
+                "{\"a\": \"${X}\", \"password\":\n  \"hunter2\"}",
+            ),
+            ("users", "${ADMIN}\nadmin:hunter2\n"),
+            ("pgpass", "${HOST}:5432:db:app:hunter2"),
+            ("args", "--host ${HOST} --password hunter2"),
+            ("redis.conf", "bind ${IP}\nrequirepass hunter2\n"),
+            ("headers", "Host: ${HOST}, Authorization: Bearer hunter2"),
+            ("url", "https://${HOST}/x?sig=hunter2"),
+            ("A", "10.0.0.1/hunter2"),
+            (
+                "ca.crt",
+                "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\nhunter2\n",
+            ),
+        ] {
+            assert!(!is_harmless(name, value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("image", "nginx:1.25"),
+            (
+                "image",
+                "ghcr.io/a/b@sha256:0123456789abcdef0123456789abcdef",
+            ),
+            ("server", "redis:6379"),
+            (
+                "host",
+                "0123456789abcdef0123456789abcdef.gr7.eu.eks.amazonaws.com",
+            ),
+            ("a.conf", "listen ${IP}:80\npassword ${PASSWORD}\n"),
+            (
+                "values.yaml",
+                "secret:\n  name: x\n  key: ${KEY}\nauth:\n  user: ${USER}\n",
+            ),
+            ("values.yaml", "tokens:\n- ${A}\n"),
+        ] {
+            assert!(is_harmless(name, value), "{name}: {value}");
+        }
+    }
 
     #[test]
     fn what_tells_no_secret_is_known_by_its_name_or_its_form() {

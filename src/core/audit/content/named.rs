@@ -164,6 +164,9 @@ fn tells_of_secrets(path: &Path) -> bool {
     TELLING.iter().any(|word| text.contains(word))
 }
 
+/// One character of each kind that expressions for parts of names have, and a few more.
+const OTHERS: [char; 8] = ['a', 'q', 'x', 'z', 'Q', 'X', '0', '7'];
+
 /// Whether the shortest end of the file's name that the rule is for begins within a word,
 /// and no word of its path tells of secrets.
 pub(super) fn is_within_word(path: &Path, rule: Rule<'_>) -> bool {
@@ -178,7 +181,13 @@ pub(super) fn is_within_word(path: &Path, rule: Rule<'_>) -> bool {
     let shortest = ends.find(|(at, _)| rule.is_for(&path.with_file_name(&name[*at..])));
     shortest.is_some_and(|(at, first)| {
         let before = name[..at].chars().next_back();
-        first.is_alphanumeric() && before.is_some_and(char::is_alphanumeric)
+        let rest = &name[at + first.len_utf8()..];
+        // `[a-z]+\.prod` and `.+\.prod` are for whole words.
+        let is_any =
+            |c: &char| *c != first && rule.is_for(&path.with_file_name(format!("{c}{rest}")));
+        first.is_alphanumeric()
+            && before.is_some_and(char::is_alphanumeric)
+            && !OTHERS.iter().any(is_any)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::harmless::{is_harmless, is_setting, is_short, repeats_name};
+use super::harmless::{assigns_secret, is_harmless, is_setting, is_short, repeats_name};
 use super::mention::Mention;
 use super::named::{Named, is_within_word, names_only_place};
 use super::template::{
@@ -210,6 +210,7 @@ impl Text<'_> {
             let is_named = || {
                 leaf.keys.first().is_some_and(is_section)
                     || leaf.is_text && leaf.keys.last().is_some_and(|it| is_sensitive(it))
+                    || assigns_secret(&leaf.text)
             };
             if !selects(&rule.rule.selection) || is_vague && !is_named() {
                 continue;
@@ -336,6 +337,7 @@ struct Values {
 impl Values {
     fn of(document: &Inspected<'_>, number: usize, is_template: bool, named_by: NamedBy) -> Self {
         let mut found = Self::default();
+        let mut others = Vec::new();
         for leaf in &document.values {
             let Some(value) = leaf.secret.as_ref().filter(|value| value.secret == number) else {
                 continue;
@@ -351,6 +353,9 @@ impl Values {
                 || named_by.tells_no_secret(&value.name, &decoded)
             {
                 found.options.push(value.name.clone());
+            } else if is_template && !is_sensitive(&value.name) && !assigns_secret(&decoded) {
+                // It may hold other texts, such as host keys and whole configurations.
+                others.push(value.name.clone());
             } else if !holds_encrypted_file(leaf) {
                 found.plain.push(value.name.clone());
             }
@@ -368,13 +373,8 @@ impl Values {
                 found.plain.push(comment.name());
             }
         }
-        // A template may hold other texts, such as host keys and whole configurations.
-        if is_template {
-            let (plain, others) = found.plain.into_iter().partition(|it| is_sensitive(it));
-            found.plain = plain;
-            if found.placeholders == 0 {
-                found.options.extend::<Vec<String>>(others);
-            }
+        if found.placeholders == 0 {
+            found.options.append(&mut others);
         }
         // Without placeholders nothing says that more than these is to come.
         if found.placeholders == 0 && !is_template && named_by == NamedBy::File {
@@ -408,6 +408,12 @@ fn is_placed(text: &str) -> bool {
         return false;
     }
     let documents = inspect_manifests(text).unwrap_or_default();
+    if documents
+        .iter()
+        .any(|document| !document.comments.is_empty())
+    {
+        return false;
+    }
     let mut values = documents
         .iter()
         .flat_map(|document| &document.values)

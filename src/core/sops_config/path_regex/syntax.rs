@@ -25,6 +25,7 @@ const MAX_REPEAT: u32 = 1000;
 /// # Errors
 /// [`RegexError::Syntax`] where Go may read it differently, or refuse it.
 pub(super) fn check(expression: &str) -> Result<String, RegexError> {
+    let expression = &*with_escaped_dashes(expression);
     let ast = ast::parse::Parser::new().parse(expression);
     let ast = ast.map_err(|error| RegexError::Syntax {
         reason: error.kind().to_string(),
@@ -40,6 +41,26 @@ pub(super) fn check(expression: &str) -> Result<String, RegexError> {
         text.replace_range(range, with);
     }
     Ok(text)
+}
+
+/// The expression with a backslash before a dash behind `\d`, `\s`, `\w` and their
+/// opposites: to Go it is a dash in `[\w-.]` as well, and to Rust half of a range.
+fn with_escaped_dashes(expression: &str) -> String {
+    let mut text = String::with_capacity(expression.len());
+    let mut chars = expression.chars().peekable();
+    while let Some(char) = chars.next() {
+        text.push(char);
+        if char != '\\' {
+            continue;
+        }
+        let escaped = chars.next();
+        text.extend(escaped);
+        let is_class = escaped.is_some_and(|escaped| "dDsSwW".contains(escaped));
+        if is_class && chars.peek() == Some(&'-') {
+            text.push('\\');
+        }
+    }
+    text
 }
 
 struct Checker<'e> {
