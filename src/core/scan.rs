@@ -35,7 +35,7 @@ const READ_WHOLE: u64 = 1 << 20;
 
 /// So many bytes of texts are kept in memory for who opens the files next. What is read of
 /// a text takes some four times its length; behind the bound, files are read again.
-const MOST_KEPT: usize = 8 << 20;
+pub const MOST_KEPT: usize = 8 << 20;
 
 /// What can hide a text from a search: escapes of YAML and JSON, and tags. Nothing else
 /// makes letters of other characters.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ignore::WalkBuilder;
 
@@ -19,7 +20,7 @@ use crate::core::regular_file;
 use crate::core::replace::is_temporary;
 use crate::core::repository::{self, FoundConfig, MISNAMED};
 use crate::core::rules::Rules;
-use crate::core::scan::{is_gone, path_of};
+use crate::core::scan::{MOST_KEPT, is_gone, path_of};
 use crate::core::sops_config::{ConfigError, FILE_NAME, Paths, SopsConfig};
 
 /// So many files of the index one git is asked for at least: to start one more costs
@@ -413,6 +414,8 @@ struct Looker<'r> {
     depth: Depth,
     ignored: &'r Ignored,
     keys: KeyFinder,
+    /// So many bytes of texts are kept.
+    kept: AtomicUsize,
 }
 
 impl<'r> Looker<'r> {
@@ -422,12 +425,19 @@ impl<'r> Looker<'r> {
             depth,
             ignored,
             keys: KeyFinder::new(),
+            kept: AtomicUsize::new(0),
         }
     }
 
     fn look_at_file(&self, path: &Path) -> io::Result<Option<Examined>> {
         let mut file = regular_file::open(path, LARGEST)?;
         self.look_at(path, file.metadata()?.len(), &mut file)
+    }
+
+    /// Whether one more text of this length is kept, for who opens the files next.
+    fn keeps(&self, length: usize) -> bool {
+        self.depth == Depth::All
+            && self.kept.fetch_add(length, Ordering::Relaxed) + length <= MOST_KEPT
     }
 
     /// `None` if the file is of no interest.
@@ -446,7 +456,12 @@ impl<'r> Looker<'r> {
             Depth::Leaks => Content::problems_of,
             Depth::All => Content::of,
         };
-        let content = look(path, &bytes, self.rules.of(path).matching());
+        let mut content = look(path, &bytes, self.rules.of(path).matching());
+        if let Content::Encrypted(found) = &mut content
+            && !self.keeps(bytes.len())
+        {
+            found.file.forget_text();
+        }
         // kb's own temporary files are of a run that lives or was killed: nobody says who
         // may read what is encrypted in them.
         let is_own = path.file_name().is_some_and(is_temporary);

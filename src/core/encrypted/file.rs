@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use super::contents::{Contents, Document};
+use super::inspect::{Inspected, of_contents};
 use super::{Damage, ENCRYPTED_VALUE, FileError, Format, Metadata, Traces};
 use crate::core::conflict;
 use crate::core::readers::{MOST_KEYS, Reader};
@@ -101,6 +102,17 @@ impl EncryptedFile {
     pub fn text(&self) -> Option<&str> {
         let source = self.source.as_ref()?;
         Some(source.borrow_owner())
+    }
+
+    /// Its documents, if its text was kept, without parsing it again.
+    pub fn inspect(&self) -> Option<Result<Vec<Inspected<'_>>, NotParsed>> {
+        let source = self.source.as_ref()?;
+        Some(of_contents(source.borrow_dependent()))
+    }
+
+    /// Frees the memory of what was kept of its text.
+    pub fn forget_text(&mut self) {
+        self.source = None;
     }
 
     /// The same for good.

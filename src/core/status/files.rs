@@ -85,7 +85,7 @@ pub(super) fn look(
             // One with values that were typed in is named for them.
             let is_typed_in = |value: &PlainValue| value.cause == Cause::TypedIn;
             if !found.protection.plain_values.iter().any(is_typed_in) {
-                ours.push(file.path.as_path());
+                ours.push((file.path.as_path(), &found.file));
             }
         }
     }
@@ -193,12 +193,15 @@ fn that_do_not_open(
     sops: &Sops,
     rules: &Rules,
     keys: &ClusterKeys,
-    files: &[&Path],
+    files: &[(&Path, &EncryptedFile)],
     progress: &Progress<'_>,
 ) -> Vec<(PathBuf, FileProblem)> {
     let done = AtomicUsize::new(0);
     let opener = Opener::new(keys.identities());
-    let open = |path: &Path| {
+    let open = |path: &Path, known: &EncryptedFile| {
+        if Verified::of(known, &opener).is_ok() {
+            return None;
+        }
         // What cannot be read any more does not open.
         let content = encrypted::read(path).unwrap_or_default();
         // It was damaged meanwhile, if it is not encrypted any more.
@@ -222,12 +225,12 @@ fn that_do_not_open(
         };
         request.open(Some(keys), sops).err()
     };
-    let opened = parallel::map(files, |file| {
-        let error = open(file);
+    let opened = parallel::map(files, |(path, known)| {
+        let error = open(path, known);
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
         error
     });
-    let problems = files.iter().zip(opened).filter_map(|(path, error)| {
+    let problems = files.iter().zip(opened).filter_map(|((path, _), error)| {
         let problem = match error? {
             DecryptError::Sops(SopsError::MacMismatch { .. }) => FileProblem::WrongMac,
             error => FileProblem::NotOpened(error),

@@ -99,7 +99,8 @@ pub enum Plain {
 /// An encrypted file.
 #[derive(Debug)]
 pub struct Encrypted {
-    /// Its format, and who can open it.
+    /// Its format, and who can open it; where that is of interest also its text, up to a
+    /// bound on all of them.
     pub file: EncryptedFile,
     /// The values in it that should be encrypted and are not, and those that nobody can
     /// use.
@@ -149,7 +150,12 @@ impl Content {
             is_plain_utf8,
             rule,
         };
-        match EncryptedFile::parse(path, original) {
+        let parsed = match has_mac {
+            // Most likely it is whole; what is not is parsed twice.
+            true => EncryptedFile::parse_and_keep(path, original.to_vec()),
+            false => EncryptedFile::parse(path, original),
+        };
+        match parsed {
             Ok(file) => Self::of_encrypted(path, &text, file, rule),
             // Prose may quote a whole file.
             Err(error)
@@ -186,7 +192,8 @@ impl Content {
                 reason,
             })
         };
-        match inspect(format, text) {
+        let inspected = file.inspect().unwrap_or_else(|| inspect(format, text));
+        match inspected {
             Ok(_) if !file.metadata.selection.is_fast() => damaged(None, Damage::Expression),
             Ok(documents) => {
                 let protection = protection(&documents, &file.metadata.selection);
@@ -198,12 +205,12 @@ impl Content {
                 let readers = rule.map(|rule| &rule.rule.readers);
                 let mut all = std::iter::once(&file.metadata).chain(&file.others);
                 let damage = all.find_map(|metadata| metadata.damage(readers));
+                let encrypted_head = documents.iter().find_map(Inspected::encrypted_head);
+                let not_an_object = documents.iter().position(|it| !it.is_for_kustomize);
+                drop(documents);
                 Self::Encrypted(Box::new(Encrypted {
-                    encrypted_head: documents.iter().find_map(Inspected::encrypted_head),
-                    not_an_object: documents
-                        .iter()
-                        .position(|document| !document.is_for_kustomize)
-                        .map(|index| index + 1),
+                    encrypted_head,
+                    not_an_object: not_an_object.map(|index| index + 1),
                     damage: damage.map(|reason| FileError::Damaged {
                         path: path.to_owned(),
                         line_column: None,

@@ -103,10 +103,15 @@ impl Leaf<'_> {
 /// # Errors
 /// [`NotParsed`]: dotenv and ini always parse.
 pub fn inspect(format: Format, text: &str) -> Result<Vec<Inspected<'_>>, NotParsed> {
-    let contents = Contents::read(format, text)?;
-    let mut documents = contents.documents.iter();
-    match documents.find_map(|document| document.odd_key) {
-        None => Ok(of_contents(contents)),
+    of_contents(&Contents::read(format, text)?)
+}
+
+/// As [`inspect`], of what is parsed already.
+pub(super) fn of_contents<'t>(contents: &Contents<'t>) -> Result<Vec<Inspected<'t>>, NotParsed> {
+    let documents = || contents.documents.iter();
+    let inspected = |document| of_document(contents.text, document, contents.may_split_readers);
+    match documents().find_map(|document| document.odd_key) {
+        None => Ok(documents().map(inspected).collect()),
         Some((line, column)) => Err(NotParsed {
             line,
             column,
@@ -141,16 +146,7 @@ pub fn inspect_manifests(text: &str) -> Result<Vec<Inspected<'_>>, NotParsed> {
     Ok(documents)
 }
 
-fn of_contents(contents: Contents<'_>) -> Vec<Inspected<'_>> {
-    let text = contents.text;
-    let is_uncertain = contents.may_split_readers;
-    let documents = contents.documents.into_iter();
-    documents
-        .map(|document| of_document(text, document, is_uncertain))
-        .collect()
-}
-
-fn of_document<'t>(text: &'t str, document: Document<'t>, is_uncertain: bool) -> Inspected<'t> {
+fn of_document<'t>(text: &'t str, document: &Document<'t>, is_uncertain: bool) -> Inspected<'t> {
     let values = document.values.iter();
     let paths: Vec<Path> = values.map(|value| without_merges(&value.path)).collect();
     let containers: Vec<Path> = document.containers.iter().map(without_merges).collect();
@@ -165,13 +161,13 @@ fn of_document<'t>(text: &'t str, document: Document<'t>, is_uncertain: bool) ->
         && document.containers.len() <= 1
         && !document.has_metadata
         && !document.is_no_mapping;
-    let leaves = document.values.into_iter().zip(paths).zip(found.values);
+    let leaves = document.values.iter().zip(paths).zip(found.values);
     let leaves = leaves.filter_map(|((value, path), secret)| {
-        let (text_of, is_text) = match value.scalar {
+        let (text_of, is_text) = match &value.scalar {
             Scalar::Null => return None,
             Scalar::Text(text) if text.is_empty() => return None,
-            Scalar::Text(text) => (text, true),
-            Scalar::Other(text) => (text.into(), false),
+            Scalar::Text(text) => (text.clone(), true),
+            Scalar::Other(text) => (text.clone().into(), false),
         };
         Some(Leaf {
             keys: path.keys().into_iter().map(ToOwned::to_owned).collect(),
