@@ -34,7 +34,7 @@ pub fn whole(text: &str) -> Option<u64> {
     first.filter(|_| expected.peek().is_none())
 }
 
-/// Whether what is no marker begins as JSON does: prose may quote a file, conflict and all.
+/// Whether the text without its markers begins as JSON does: prose may quote a file in conflict.
 pub fn is_in_json(text: &str) -> bool {
     let mut lines = text
         .lines()

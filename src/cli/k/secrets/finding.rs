@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | this one | a config; how sops is called in a hint |
 //! | `file` | what is wrong with a file |
-//! | `remarks` | what is no problem |
+//! | `remarks` | remarks, which are not problems |
 
 mod file;
 mod remarks;

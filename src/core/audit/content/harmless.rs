@@ -55,7 +55,7 @@ const BEFORE_SECRETS: [&str; 7] = [
 ];
 /// The same where they are joined to another word, as in `requirepass`.
 const ENDS_OF_NAMES: [&str; 6] = ["apikey", "pass", "passwd", "password", "secret", "token"];
-/// Words that are no secrets.
+/// Words that are not secrets.
 const NOTHING: [&str; 5] = ["", "true", "false", "null", "~"];
 /// So many characters of a word are looked at.
 const LONGEST_WORD: usize = 256;
@@ -149,7 +149,7 @@ fn is_public_pem(text: &str) -> bool {
 fn filled(text: &str) -> String {
     let mut filled = text.to_owned();
     for (open, close) in PARTS {
-        // The elements of XML are no parts.
+        // Elements of XML are not placeholders.
         if open == "<" && (text.contains("</") || text.contains("/>")) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What is no problem, and said all the same.
+//! Remarks: what is reported and is not a problem.
 
 use std::path::Path;
 
