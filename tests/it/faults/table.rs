@@ -821,7 +821,7 @@ pub(super) const FAULTS: &[Fault] = &[
         check: Passes(Why::NeedsCluster),
         staged: Passes(Why::NeedsCluster),
         status: Finds(&["not-an-object"]),
-        edit: Passes(Why::NeedsCluster),
+        edit: Refuses(1, "each document needs apiVersion, kind and metadata.name"),
         plan: Passes(Why::FluxAlone),
     },
 ];
