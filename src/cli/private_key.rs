@@ -87,7 +87,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Identity>, Failure> {
     }
 }
 
-/// Why a line, or all of stdin, is no private key, and how to get at the one that is meant.
+/// Why a line, or all of stdin, is not a private key, and how to get at the one that is meant.
 fn refused(line: usize, reason: IdentityError) -> Failure {
     let failure = Failure::new(format!("stdin, line {line}: {reason}"));
     let purpose = match reason {

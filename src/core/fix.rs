@@ -109,8 +109,8 @@ pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> 
     };
     let saved = trial.decrypted(&sops, None)?;
     let (text, saved) = (text.expose_secret(), saved.expose_secret());
-    if let Some(differences) = edit::differences(format, text, saved, b"").pop() {
-        return Err(changed(differences));
+    if let Some(differences) = edit::differences(format, text, saved, b"") {
+        return Err(changed(differences.to_string()));
     }
     replace::clear_stale(path);
     replace::stage(path, Some(&before), &after)?.commit()?;

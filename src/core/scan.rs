@@ -35,7 +35,7 @@ const READ_WHOLE: u64 = 1 << 20;
 
 /// So many bytes of texts are kept in memory for who opens the files next. What is read of
 /// a text takes some four times its length; behind the bound, files are read again.
-pub const MOST_KEPT: usize = 8 << 20;
+const MOST_KEPT: usize = 8 << 20;
 
 /// What can hide a text from a search: escapes of YAML and JSON, and tags. Nothing else
 /// makes letters of other characters.
@@ -63,6 +63,17 @@ pub struct Search<'a> {
     /// Files that kb itself has written a moment ago. As long as they are as it wrote
     /// them, there is nothing to find in them.
     pub written: Option<&'a Written>,
+}
+
+/// How many bytes of texts are kept.
+#[derive(Default)]
+pub struct KeptTexts(AtomicUsize);
+
+impl KeptTexts {
+    /// Whether one more text of this length is kept.
+    pub fn takes(&self, length: usize) -> bool {
+        self.0.fetch_add(length, Ordering::Relaxed) + length <= MOST_KEPT
+    }
 }
 
 /// Files, by the path under which a search comes to them, and the SHA-256 of their content.
@@ -152,7 +163,7 @@ impl Search<'_> {
         // Its own parallel walk panics where the system gives it no thread. Walking is little
         // of the work: what is looked at is much, and what is found, little.
         let walk = Mutex::new(walk);
-        let kept = AtomicUsize::new(0);
+        let kept = KeptTexts::default();
         let next = || walk.lock().unwrap_or_else(PoisonError::into_inner).next();
         let hits = parallel::on_all_cores(usize::MAX, || {
             let mut looker = Looker {
@@ -311,8 +322,7 @@ struct Looker<'s> {
     buffer: Vec<u8>,
     /// What [`Looker::foreign`] is for the files of a directory.
     foreign: HashMap<PathBuf, Option<PathBuf>>,
-    /// So many bytes of texts are kept.
-    kept: &'s AtomicUsize,
+    kept: &'s KeptTexts,
 }
 
 impl Looker<'_> {
@@ -404,10 +414,7 @@ impl Looker<'_> {
             return Ok(());
         }
         let wanted = self.search.recipients;
-        let length = content.len();
-        let is_kept = self.search.keep
-            && names_one
-            && self.kept.fetch_add(length, Ordering::Relaxed) + length <= MOST_KEPT;
+        let is_kept = self.search.keep && names_one && self.kept.takes(content.len());
         let parsed = if is_kept {
             EncryptedFile::parse_and_keep(path, std::mem::take(&mut self.buffer))
         } else {

@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ignore::WalkBuilder;
 
@@ -20,7 +19,7 @@ use crate::core::regular_file;
 use crate::core::replace::is_temporary;
 use crate::core::repository::{self, FoundConfig, MISNAMED};
 use crate::core::rules::Rules;
-use crate::core::scan::{MOST_KEPT, is_gone, path_of};
+use crate::core::scan::{KeptTexts, is_gone, path_of};
 use crate::core::sops_config::{ConfigError, FILE_NAME, Paths, SopsConfig};
 
 /// So many files of the index one git is asked for at least: to start one more costs
@@ -414,8 +413,7 @@ struct Looker<'r> {
     depth: Depth,
     ignored: &'r Ignored,
     keys: KeyFinder,
-    /// So many bytes of texts are kept.
-    kept: AtomicUsize,
+    kept: KeptTexts,
 }
 
 impl<'r> Looker<'r> {
@@ -425,7 +423,7 @@ impl<'r> Looker<'r> {
             depth,
             ignored,
             keys: KeyFinder::new(),
-            kept: AtomicUsize::new(0),
+            kept: KeptTexts::default(),
         }
     }
 
@@ -436,8 +434,7 @@ impl<'r> Looker<'r> {
 
     /// Whether one more text of this length is kept, for who opens the files next.
     fn keeps(&self, length: usize) -> bool {
-        self.depth == Depth::All
-            && self.kept.fetch_add(length, Ordering::Relaxed) + length <= MOST_KEPT
+        self.depth == Depth::All && self.kept.takes(length)
     }
 
     /// `None` if the file is of no interest.

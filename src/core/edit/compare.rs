@@ -3,7 +3,7 @@
 //! sops parses a text and writes it anew, and is the judge: what it prints of the encrypted
 //! file is compared with the text, value by value. A number or a date counts by how it is
 //! written, for to most people `01234` and `1.10` are texts. What differs only in layout
-//! is no difference, nor is what the person has left as it was shown.
+//! is not a difference, and neither is what the person has left as it was shown.
 
 use std::collections::HashMap;
 
@@ -13,15 +13,8 @@ use crate::core::encrypted::inspect::{
     MarkKind, Path, WrittenDocument, WrittenKind, WrittenValue, written,
 };
 use crate::core::sops_config::Position;
-use crate::core::yaml::scalar::{Resolved, resolve};
+use crate::core::yaml::scalar::{Resolved, old_boolean, resolve};
 use crate::core::yaml::{self, NotParsed};
-
-/// What kubectl reads as true or false where it stands without quotes, and sops as text
-/// (go-yaml 2, `resolve.go`).
-const OLD_BOOLEANS: [&str; 16] = [
-    "y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off",
-    "OFF",
-];
 
 const DOUBLE: &str = "is there more than once, and only one would be saved: remove the others";
 const OTHER_DIGITS: &str = "is a number for sops, and would be saved in other digits: put it in quotes if a text is meant, else write plain digits, such as 420 for 0644, or 1 for 1.0";
@@ -205,7 +198,7 @@ impl Comparison<'_> {
         };
         if is_same && !(is_by_line && typed.raw != saved.raw) {
             let is_old =
-                |value: &WrittenValue<'_>| value.is_plain && OLD_BOOLEANS.contains(&value.raw);
+                |value: &WrittenValue<'_>| value.is_plain && old_boolean(value.raw).is_some();
             let becomes_text = self.format == Format::Yaml && is_old(typed) && !is_old(saved);
             // In a Secret it is meant as the text that it becomes.
             return (becomes_text && !typed.is_secret_entry).then(|| {

@@ -30,6 +30,7 @@ mod text;
 mod throwaway;
 mod unsaved;
 
+pub use check::Problem;
 pub use error::{EditError, Kept, KeptPlace};
 pub use save::Saved;
 pub use session::{Options, Reason, Round, Session};
@@ -49,12 +50,10 @@ pub fn is_open_elsewhere(path: &Path, places: &Places) -> bool {
     private_dir::is_in_use(places, &identity(path))
 }
 
-/// What would be saved otherwise than it was typed, each in words that name keys and no
-/// values. `saved` is what sops prints of the encrypted text, `shown` what the editor showed
+/// What would be saved otherwise than it was typed, in words that name keys and no values. `saved` is what sops prints of the encrypted text, `shown` what the editor showed
 /// before anything was typed.
-pub fn differences(format: Format, typed: &[u8], saved: &[u8], shown: &[u8]) -> Vec<String> {
-    let found = compare::differences(format, typed, saved, shown);
-    found.iter().map(ToString::to_string).collect()
+pub fn differences(format: Format, typed: &[u8], saved: &[u8], shown: &[u8]) -> Option<Problem> {
+    compare::differences(format, typed, saved, shown)
 }
 
 /// The text without documents that have no value; `None` where there are none of those.

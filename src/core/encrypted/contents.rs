@@ -60,7 +60,7 @@ pub(super) struct Value<'t> {
     /// Its bytes in the file, with quotes if it has them; of a block scalar at least
     /// its bytes.
     pub(super) range: Range<usize>,
-    /// Whether it stands there without quotes, and not as a block.
+    /// Whether it is written without quotes, and not as a block.
     pub(super) is_plain: bool,
     /// What it is.
     pub(super) scalar: Scalar<'t>,

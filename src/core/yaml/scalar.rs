@@ -40,6 +40,16 @@ pub fn resolve(text: &str) -> Resolved {
     }
 }
 
+/// The value of one of the words that are truth values in YAML 1.1, as kubectl reads it
+/// (go-yaml 2, `resolve.go`), and texts in YAML 1.2, as sops does: `yes` without quotes.
+pub fn old_boolean(plain: &str) -> Option<bool> {
+    match plain {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
+    }
+}
+
 /// Whether it is infinite or not a number, as go-yaml spells it.
 pub fn is_not_finite(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);

@@ -43,16 +43,11 @@ impl<'t> Node<'t> {
         })
     }
 
-    /// What it stands for if it is one of the words that are truth values in YAML 1.1 and
-    /// texts in YAML 1.2, such as `yes` without quotes.
+    /// What [`scalar::old_boolean`] says of it, if it is written without quotes and a tag.
     pub fn old_boolean(&self) -> Option<bool> {
         match &self.kind {
             Kind::Scalar { style, value } if *style == ScalarStyle::Plain && self.tag.is_none() => {
-                match &**value {
-                    "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
-                    "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
-                    _ => None,
-                }
+                scalar::old_boolean(value)
             }
             _ => None,
         }

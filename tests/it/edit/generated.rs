@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastrand::Rng;
-use kb::core::edit::differences;
+use kb::core::edit::{Problem, differences};
 use kb::core::encrypted::Format;
 use testkit::World;
 
@@ -370,6 +370,7 @@ fn generated_values_are_named_if_and_only_if_sops_changes_them() {
         let json = json.map(|json| serde_json::from_str(&json).expect("JSON"));
         let format = Format::of(Path::new(name));
         let found = differences(format, text.content.as_bytes(), saved.as_bytes(), b"");
+        let found: Vec<String> = found.iter().flat_map(Problem::each).collect();
         let shown = || format!("{}\n--- sops:\n{saved}\n--- kb: {found:#?}", text.content);
         for (key, written) in &text.values {
             values.fetch_add(1, Ordering::Relaxed);

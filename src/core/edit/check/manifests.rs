@@ -10,7 +10,7 @@ use crate::core::encrypted::inspect::Inspected;
 use crate::core::encrypted::inspect::SECTIONS;
 use crate::core::manifest::secret::is_patch;
 
-/// Documents that are no manifests beside Secrets, Secrets that are there twice, and those
+/// Documents beside Secrets that are not manifests, Secrets that are there twice, and those
 /// whose kind or version is misspelled.
 pub(super) fn of_manifests(
     documents: &[Value],

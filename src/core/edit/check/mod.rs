@@ -32,7 +32,7 @@ const MOST_NAMED: usize = 20;
 /// What is wrong with a text. Of the text it names only keys, which stand in the
 /// encrypted file in plaintext too.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub struct Problem {
     /// At least one, in the order of the text.
     findings: Vec<Finding>,
 }
@@ -87,6 +87,11 @@ impl Problem {
         Self {
             findings: findings.collect(),
         }
+    }
+
+    /// Each thing that is wrong, by itself.
+    pub fn each(&self) -> impl Iterator<Item = String> {
+        self.findings.iter().map(Finding::to_string)
     }
 
     /// How many lines it takes to say it.

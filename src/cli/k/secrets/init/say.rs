@@ -171,7 +171,7 @@ fn warning_in_words(warning: &RuleWarning) -> (String, &'static str) {
             "an expression that matches less; or --add and that one's path_regex, if both are meant",
         ),
         RuleWarning::Undecided => (
-            "kb finds no path that the rule matches, and cannot tell whether sops comes to it"
+            "kb finds no path that the rule matches, and cannot tell whether sops uses it for any file"
                 .to_owned(),
             "sops encrypt --filename-override PATH shows which recipients a new file gets",
         ),
