@@ -371,7 +371,13 @@ fn generated_values_are_named_if_and_only_if_sops_changes_them() {
         let format = Format::of(Path::new(name));
         let found = differences(format, text.content.as_bytes(), saved.as_bytes(), b"");
         let found: Vec<String> = found.iter().flat_map(Problem::each).collect();
+        // For sops itself this begins a text of several lines, and hides what is below.
+        let hides = name == "v.ini" && saved.contains("= \"\"\"");
         let shown = || format!("{}\n--- sops:\n{saved}\n--- kb: {found:#?}", text.content);
+        if hides {
+            assert!(!found.is_empty(), "{}", shown());
+            return;
+        }
         for (key, written) in &text.values {
             values.fetch_add(1, Ordering::Relaxed);
             let is_changed = match written {

@@ -122,6 +122,13 @@ impl<'n> Fields<'n> {
         let Some(node) = self.get(name) else {
             return Ok(Vec::new());
         };
+        if let Kind::Sequence { .. } = node.kind {
+            // encoding/json takes a list of numbers for bytes.
+            return self.list(name, |item| {
+                let byte = item.text().and_then(|text| text.parse().ok());
+                byte.ok_or_else(|| Fault::new(item, format!("{name} is not base64")))
+            });
+        }
         let mut text = text(node, name)?;
         text.retain(|char| !matches!(char, '\r' | '\n'));
         let decoded = GO_BASE64.decode(text);

@@ -177,6 +177,9 @@ fn token(user: &User) -> Checked<Option<SecretString>> {
         path => Some(token_file(Path::new(path))),
     };
     match in_file {
+        Some(Ok(in_file)) if in_file.expose_secret().is_empty() && !token.is_empty() => {
+            Ok(Some(user.token.clone()))
+        }
         Some(Ok(in_file)) => Ok(Some(in_file)),
         Some(Err(reason)) if token.is_empty() => Err(reason),
         _ if token.is_empty() => Ok(None),
@@ -184,22 +187,24 @@ fn token(user: &User) -> Checked<Option<SecretString>> {
     }
 }
 
-/// The token in a file.
+/// The token in a file; empty where the file has space alone, which stops client-go only
+/// when it sends the token.
 pub(super) fn token_file(path: &Path) -> Checked<SecretString> {
     let failed = |reason: String| format!("tokenFile {}: {reason}", path.display());
     let read = regular_file::read(path, LARGEST_CONFIG).map(SecretSlice::from);
     let bytes = read.map_err(|error| failed(error.to_string()))?;
     let text = std::str::from_utf8(bytes.expose_secret());
-    let text = text.map_err(|error| failed(error.to_string()))?.trim();
+    let text = text.map_err(|error| failed(error.to_string()))?;
     match text.is_empty() {
         true => Err(failed("it is empty".to_owned())),
-        false => Ok(SecretString::from(text)),
+        false => Ok(SecretString::from(text.trim())),
     }
 }
 
 /// A token, which has to fit into the `Authorization` header.
 pub(in crate::core::cluster) fn bearer(token: &str) -> Checked<SecretString> {
     match HeaderValue::try_from(token) {
+        Ok(_) if token.is_empty() => refuse("it is empty"),
         Ok(_) => Ok(SecretString::from(token)),
         Err(_) => refuse("it contains a line end or another control character"),
     }
