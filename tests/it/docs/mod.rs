@@ -4,7 +4,10 @@
 //! `UPDATE_DOCS=1 cargo test --locked docs::` writes what is generated, and the output of
 //! the examples.
 
+mod command_lines;
+mod examples;
 mod links;
+mod lists;
 mod pages;
 mod reference;
 

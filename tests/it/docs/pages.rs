@@ -19,7 +19,6 @@ pub(super) struct Block {
     pub(super) language: String,
     /// Where its content is in the page.
     pub(super) range: Range<usize>,
-    #[expect(dead_code, reason = "for messages")]
     /// The line of its fence, from 1.
     pub(super) line: usize,
 }

@@ -11,7 +11,7 @@ use super::assert_up_to_date;
 const HEAD: &str = "\
 # Reference
 
-This page is generated from kb's argument parser; `kb COMMAND --help` prints the same.
+This page is generated from kb's argument parser; `--help` prints the same.
 Examples are on the [other pages](../README.md#read-on).
 
 Options of every command are accepted before and after the subcommand. `kb k` has the
