@@ -9,7 +9,6 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Instant;
 
 use regex::{Captures, Regex};
 use serde_json::Value;
@@ -29,10 +28,8 @@ fn every_example_prints_what_is_shown() {
     let pages: Vec<Page> = pages.filter(with_examples).collect();
     assert!(!pages.is_empty(), "no page has an example");
     for page in pages {
-        let begin = Instant::now();
         let text = Story::new().play(&page);
         assert_up_to_date(&page.path, &text);
-        eprintln!("{}: {:.1?}", page.path.display(), begin.elapsed());
     }
 }
 
