@@ -102,9 +102,13 @@ impl Page {
         headings.map(anchor).collect()
     }
 
-    /// What is in backticks outside blocks, with its line.
+    /// What is in backticks outside blocks, with its line. It may not go on in the next line,
+    /// where nobody could copy it.
     pub(super) fn inline_code(&self) -> Vec<(usize, String)> {
         let code = self.prose.iter().flat_map(|(line, text)| {
+            let place = format!("{}:{line}", self.path.display());
+            let is_paired = text.matches('`').count().is_multiple_of(2);
+            assert!(is_paired, "{place}: code goes on in the next line");
             let parts = text.split('`').skip(1).step_by(2);
             parts.map(|code| (*line, code.to_owned()))
         });
