@@ -15,7 +15,7 @@ use serde_json::Value;
 use testkit::{Cluster, Tools, World};
 
 use super::pages::{Block, Page, RUN};
-use super::{assert_up_to_date, markdown_files, root};
+use super::{difference, markdown_files, root};
 use crate::bare_world;
 
 const CONSOLE: &str = "console";
@@ -27,10 +27,12 @@ fn every_example_prints_what_is_shown() {
     let with_examples = |page: &Page| page.blocks.iter().any(|it| it.language == CONSOLE);
     let pages: Vec<Page> = pages.filter(with_examples).collect();
     assert!(!pages.is_empty(), "no page has an example");
-    for page in pages {
-        let text = Story::new().play(&page);
-        assert_up_to_date(&page.path, &text);
-    }
+    let differences = pages.iter().filter_map(|page| {
+        let text = Story::new().play(page);
+        difference(&page.path, &text)
+    });
+    let differences: Vec<String> = differences.collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 /// The clusters of the contexts. The namespace `flux-system` is theirs alone.

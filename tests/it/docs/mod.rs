@@ -37,19 +37,26 @@ fn markdown_files() -> Vec<PathBuf> {
 
 /// Compares a file of the repository with what it should be, or writes it.
 fn assert_up_to_date(path: &Path, expected: &str) {
+    if let Some(difference) = difference(path, expected) {
+        panic!("{difference}");
+    }
+}
+
+/// How a file differs from what it should be; nothing where it is written instead.
+fn difference(path: &Path, expected: &str) -> Option<String> {
     let file = root().join(path);
     let found = std::fs::read_to_string(&file).unwrap_or_default();
     if found == expected {
-        return;
+        return None;
     }
     if std::env::var_os(UPDATE).is_some() {
         std::fs::write(&file, expected).expect("a file of the repository");
-        return;
+        return None;
     }
     let difference = similar::TextDiff::from_lines(&*found, expected);
     let difference = difference.unified_diff().context_radius(2).to_string();
-    panic!(
+    Some(format!(
         "{} is out of date: {UPDATE}=1 cargo test --locked docs::\n{difference}",
         path.display()
-    );
+    ))
 }
