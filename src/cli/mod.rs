@@ -32,6 +32,8 @@ pub mod progress;
 pub mod readers;
 pub mod report;
 pub mod rule_picker;
+#[cfg(test)]
+mod schemas;
 pub mod servers;
 pub mod stdout;
 

@@ -12,6 +12,7 @@ use crate::core::repository::ConfigLocation;
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "from", content = "name", rename_all = "kebab-case")]
 pub enum Origin {
     /// An option, with its dashes.
@@ -47,6 +48,7 @@ impl Origin {
 
 /// A value and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Sourced<T> {
     /// The value.
     pub value: T,
@@ -85,6 +87,7 @@ impl<T> Sourced<T> {
 
 /// What a plan is about. Each plan shows it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Sources {
     /// The context's name.
     context: Sourced<String>,

@@ -48,6 +48,7 @@ pub enum RecipientKind {
 
 /// A public key as it stands in `.sops.yaml` and in a file's SOPS metadata.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Recipient(String);
 

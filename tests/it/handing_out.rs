@@ -147,7 +147,7 @@ fn the_key_command_answers_only_for_what_the_cluster_holds() {
     assert_eq!(setup.world.read("key.txt"), "", "{}", run.err());
 }
 
-/// The recipe of the README, with the real git.
+/// The recipe of docs/git.md, with the real git.
 #[test]
 fn git_shows_plaintext_and_survives_what_cannot_be_opened() {
     let setup = Setup::initialized("textconv");

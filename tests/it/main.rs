@@ -15,6 +15,7 @@ mod connection_errors;
 mod consent;
 mod decrypt;
 mod decrypt_errors;
+mod docs;
 mod edit;
 mod encrypted;
 mod exposure;

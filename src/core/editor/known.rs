@@ -1,5 +1,5 @@
 //! The editors that people use: what each leaves on a disk, and what prevents it.
-//! The table in the README says the same to people.
+//! The table in docs/editors.md says the same to people.
 
 use std::path::Path;
 

@@ -63,6 +63,7 @@ pub struct Check {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CheckAsJson {
     version: u32,
     ok: bool,
@@ -383,4 +384,12 @@ fn remarks(audit: &Audit) -> impl Iterator<Item = String> {
         .chain(finding::placeholders(audit))
         .chain(finding::settings(audit))
         .chain(finding::ignore_change(audit))
+}
+
+#[cfg(test)]
+mod docs {
+    #[test]
+    fn the_schema_is_up_to_date() {
+        crate::cli::schemas::assert_up_to_date::<super::CheckAsJson>("check");
+    }
 }

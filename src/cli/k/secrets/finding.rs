@@ -42,6 +42,7 @@ pub(super) struct Finding {
 
 /// A problem on stdout, for machines.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct FindingAsJson {
     kind: &'static str,
     subject: String,

@@ -1,4 +1,4 @@
-//! The drafts for machines. The shape is documented in the README.
+//! The drafts for machines. The shape is in `docs/schemas`.
 
 use serde::Serialize;
 
@@ -11,6 +11,7 @@ const VERSION: u32 = 1;
 
 /// What is printed. Paths are absolute.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct DraftsAsJson {
     version: u32,
     /// The newest first.
@@ -22,6 +23,7 @@ pub(super) struct DraftsAsJson {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct DraftAsJson {
     /// The file that the text is for.
     file: String,
@@ -37,6 +39,7 @@ struct DraftAsJson {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct OpenAsJson {
     file: String,
     pid: u32,
@@ -73,5 +76,13 @@ pub(super) fn drafts(found: &Found) -> DraftsAsJson {
         drafts: drafts.collect(),
         open: open.collect(),
         unreadable: unreadable.map(|path| path.display().to_string()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod docs {
+    #[test]
+    fn the_schema_is_up_to_date() {
+        crate::cli::schemas::assert_up_to_date::<super::DraftsAsJson>("drafts");
     }
 }

@@ -1,4 +1,4 @@
-//! The verdicts for machines. The shape is documented in the README.
+//! The verdicts for machines. The shape is in `docs/schemas`.
 
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ const VERSION: u32 = 1;
 
 /// What is printed. Paths of the working tree are absolute, those in commits from the top.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Verdicts<'a> {
     version: u32,
     context: String,
@@ -26,6 +27,7 @@ pub(super) struct Verdicts<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct KeyAsJson {
     /// `null` if kb cannot compute it.
     recipient: Option<String>,
@@ -37,6 +39,7 @@ struct KeyAsJson {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct NeedAsJson {
     check: &'static str,
     overridden: bool,
@@ -88,5 +91,13 @@ fn need(need: &Need) -> NeedAsJson {
         overridden: need.is_overridden,
         message: without_private_keys(&say::message(need)),
         files: files.map(|path| path.display().to_string()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod docs {
+    #[test]
+    fn the_schema_is_up_to_date() {
+        crate::cli::schemas::assert_up_to_date::<super::Verdicts<'_>>("prune");
     }
 }

@@ -1,4 +1,4 @@
-//! What was found, for machines. The shape is documented in the README.
+//! What was found, for machines. The shape is in `docs/schemas`.
 
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ const VERSION: u32 = 1;
 
 /// What is printed. Paths are absolute.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct StatusAsJson<'a> {
     version: u32,
     /// Whether all is in line.
@@ -42,6 +43,7 @@ pub(super) struct StatusAsJson<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct KeysAsJson<'a> {
     current: &'a [Recipient],
     next: &'a [Recipient],
@@ -49,6 +51,7 @@ struct KeysAsJson<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct FilesAsJson {
     looked_at: usize,
     encrypted: usize,
@@ -56,6 +59,7 @@ struct FilesAsJson {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ControllerAsJson<'a> {
     /// Of its Deployment.
     namespace: &'a str,
@@ -77,6 +81,7 @@ impl<'a> ControllerAsJson<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct PendingAsJson<'a> {
     branch: &'a str,
     /// `null` if the applied commit is not in this clone.
@@ -96,6 +101,7 @@ impl<'a> PendingAsJson<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ProblemsAsJson {
     cluster: Vec<FindingAsJson>,
     config: Vec<FindingAsJson>,
@@ -143,5 +149,13 @@ pub(super) fn status<'a>(report: &'a Report<'a>, out: &cli::report::Report) -> S
             .map(|text| without_private_keys(text))
             .collect(),
         unseen: all(&report.unseen),
+    }
+}
+
+#[cfg(test)]
+mod docs {
+    #[test]
+    fn the_schema_is_up_to_date() {
+        crate::cli::schemas::assert_up_to_date::<super::StatusAsJson<'_>>("status");
     }
 }

@@ -15,6 +15,7 @@ const VERSION: u32 = 1;
 
 /// What is printed. Paths are absolute.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct PlanAsJson<'a> {
     version: u32,
     context: &'a str,
@@ -41,12 +42,14 @@ struct PlanAsJson<'a> {
 
 /// A file that stays as it is.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct LeftAsJson {
     path: String,
     reason: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "step", rename_all = "kebab-case")]
 enum StepAsJson {
     AddKey {
@@ -174,4 +177,12 @@ impl StepAsJson {
 
 fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
     items.into_iter().map(|item| item.to_string()).collect()
+}
+
+#[cfg(test)]
+mod docs {
+    #[test]
+    fn the_schema_is_up_to_date() {
+        crate::cli::schemas::assert_up_to_date::<super::PlanAsJson<'_>>("rotation-plan");
+    }
 }
