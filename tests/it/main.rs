@@ -44,6 +44,7 @@ mod status;
 mod stdout;
 mod terminal;
 mod usage;
+mod wiping;
 
 use std::ffi::OsStr;
 use std::path::Path;
