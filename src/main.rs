@@ -2,7 +2,16 @@
 
 mod closed_stdout;
 
+use std::alloc::System;
 use std::process::ExitCode;
+
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes all memory as it is freed. A private key passes through buffers of kube, hyper,
+/// rustls, `serde_json` and the standard library, and through texts that grow and are
+/// moved, where no type of kb's reaches it; plaintexts do too.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 #[expect(
     clippy::disallowed_methods,

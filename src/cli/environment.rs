@@ -156,14 +156,19 @@ impl Environment {
     }
 
     /// Stops kb at a point that [`KB_TEST_PAUSE_AT`] names, so that a test can kill
-    /// it there, or change something and let it go on.
+    /// it there, look into its memory, or change something and let it go on.
     #[cfg(debug_assertions)]
     pub fn pause_at(&self, point: &str) {
+        #[cfg(target_os = "linux")]
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         use rustix::process::{Signal, getpid, kill_process};
         if self
             .get(KB_TEST_PAUSE_AT)
             .is_some_and(|named| named == point)
         {
+            // Else root alone may look into it.
+            #[cfg(target_os = "linux")]
+            let _ = set_dumpable_behavior(DumpableBehavior::Dumpable);
             let _ = kill_process(getpid(), Signal::STOP);
         }
     }

@@ -162,6 +162,7 @@ fn run(process: Process) -> u8 {
         Command::Completions(completions) => completions.run(&context),
         Command::Man(man) => man.run(&context),
     };
+    context.environment.pause_at("ended");
     match result {
         Ok(()) => EXIT_DONE,
         Err(failure) => context.report.failure(&failure),

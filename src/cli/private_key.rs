@@ -1,10 +1,12 @@
 //! Takes a private key from the person: from a pipe, or from a prompt that does
 //! not show it. What is refused is never repeated.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsFd;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use secrecy::{ExposeSecret, SecretBox, SecretString};
+use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString};
 
 use super::failure::{Failure, Program};
 use crate::core::identity::{Identity, IdentityError, KeyFile};
@@ -26,21 +28,23 @@ pub fn read() -> Result<Identity, Failure> {
 /// When a line is not an identity, or there is none.
 pub fn read_several() -> Result<Vec<Identity>, Failure> {
     let stdin = io::stdin();
-    let text = if stdin.is_terminal() {
+    if stdin.is_terminal() {
         // rpassword asks first and hides afterwards: what is typed in between
         // would be seen.
         let _hidden = EchoOff::new();
         let answer = rpassword::prompt_password("Private key (AGE-SECRET-KEY-1…, not shown): ");
         let answer = SecretString::from(answer.map_err(|error| unreadable(&error))?);
-        SecretBox::new(Box::new(answer.expose_secret().as_bytes().to_vec()))
-    } else {
-        let mut bytes = SecretBox::new(Box::<Vec<u8>>::default());
-        let mut limited = stdin.lock().take(LONGEST + 1);
-        let read = limited.read_to_end(secrecy::ExposeSecretMut::expose_secret_mut(&mut bytes));
-        read.map_err(|error| unreadable(&error))?;
-        bytes
-    };
-    parse(text.expose_secret())
+        return parse(answer.expose_secret().as_bytes());
+    }
+    // The buffer of the standard library's stdin is never freed, and so never wiped.
+    let unbuffered = stdin.as_fd().try_clone_to_owned().map(File::from);
+    let mut bytes = SecretBox::new(Box::<Vec<u8>>::default());
+    let read = unbuffered.and_then(|stdin| {
+        let mut limited = stdin.take(LONGEST + 1);
+        limited.read_to_end(bytes.expose_secret_mut())
+    });
+    read.map_err(|error| unreadable(&error))?;
+    parse(bytes.expose_secret())
 }
 
 /// The terminal does not show what is typed as long as this lives.

@@ -45,6 +45,7 @@ mod status;
 mod stdout;
 mod terminal;
 mod usage;
+mod wiping;
 
 use std::ffi::OsStr;
 use std::path::Path;
