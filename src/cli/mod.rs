@@ -8,6 +8,7 @@
 //! | [`completions`], [`man`] | what shells and packagers need |
 //! | [`context`] | what every command gets beside its own arguments |
 //! | [`environment`] | reads the variables that kb knows |
+//! | [`message`] | hints, their commands, and safe text |
 //! | [`options`] | the options that every command takes |
 //! | [`origin`] | says where context, namespace, Secret and config came from |
 //! | [`progress`] | shows on a terminal how far it is |
@@ -25,6 +26,7 @@ pub mod environment;
 pub mod failure;
 pub mod k;
 pub mod man;
+pub mod message;
 pub mod options;
 pub mod origin;
 pub mod private_key;

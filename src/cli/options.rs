@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ColorChoice, ValueEnum};
 
+use super::message::command::quoted;
 use super::origin::Sourced;
 use crate::core::cluster::SecretName;
 
@@ -144,16 +145,6 @@ impl CommonOptions {
             options.push_str(&format!(" --allow-server {}", quoted(server)));
         }
         options
-    }
-}
-
-/// A word as a shell takes it.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -525,7 +525,7 @@ fn foreign_names_cannot_forge_a_hint() {
     assert!(!run.err().contains("\nhint: rm"), "{}", run.err());
     world.write("-x.yaml", "a: b\n");
     let run = world.kb(["k", "secrets", "decrypt", "--", "-x.yaml"]);
-    assert_fails(&run, 1, &["sops encrypt --in-place ./-x.yaml"]);
+    assert_fails(&run, 1, &["kb k secrets check --fix ./-x.yaml"]);
 }
 
 #[test]

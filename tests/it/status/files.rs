@@ -146,7 +146,7 @@ fn values_that_stand_unencrypted_in_an_encrypted_file() {
         ],
     );
     assert!(!screen.contains("hunter2"), "{screen}");
-    in_line.follow(&screen, "to encrypt it anew by its rule:");
+    in_line.follow(&screen, "to encrypt it again by its rule:");
     in_line.assert_in_line();
     assert!(
         !in_line
@@ -187,7 +187,7 @@ fn metadata_that_is_encrypted() {
         &["head-encrypted", "other-selection"],
         &["apps/new-secret.yaml: apiVersion is encrypted, so Flux cannot apply it"],
     );
-    in_line.follow(&screen, "to encrypt it anew by its rule:");
+    in_line.follow(&screen, "to encrypt it again by its rule:");
     in_line.assert_in_line();
     assert!(
         in_line

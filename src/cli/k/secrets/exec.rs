@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::message::command::kb;
 use crate::cli::{EXIT_NO_PROGRAM, EXIT_NOT_STARTED};
 use crate::core::decrypt;
 use crate::core::exec::become_program;
@@ -39,9 +40,14 @@ impl Exec {
         let error = become_program(program, arguments, variables, &keys.for_sops());
         let name = program.to_string_lossy();
         Err(match error.kind() {
-            io::ErrorKind::NotFound if !Path::new(program).is_file() => Failure::new(format!("there is no program {name}"))
-                .hint("is it on the PATH? A shell's own words need a shell: kb k secrets exec -- sh -c '…'")
-                .exit_with(EXIT_NO_PROGRAM),
+            io::ErrorKind::NotFound if !Path::new(program).is_file() => {
+                Failure::new(format!("there is no program {name}"))
+                    .hint_command(
+                        "is it on the PATH? A shell's own words need a shell:",
+                        kb("k secrets exec").child("sh -c '…'"),
+                    )
+                    .exit_with(EXIT_NO_PROGRAM)
+            }
             _ => Failure::new(format!("cannot start {name}: {error}"))
                 .hint("ls -l shows whether it is executable")
                 .exit_with(EXIT_NOT_STARTED),

@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::message::command::kb;
 use crate::cli::options::OutputFormat;
 use crate::core::drafts::Draft;
 use crate::core::edit::{self, Adopted, EditError, Kept, KeptPlace, Unsaved};
@@ -148,8 +149,8 @@ impl Drafts {
         if targets.is_empty() && !self.all {
             return Err(
                 Failure::new("--discard needs to know which drafts to throw away")
-                    .hint("for one file: kb k secrets drafts --discard PATH")
-                    .hint("for all files: kb k secrets drafts --discard --all"),
+                    .hint_command("for one file:", kb("k secrets drafts --discard PATH"))
+                    .hint_command("for all files:", kb("k secrets drafts --discard --all")),
             );
         }
         let found = Found::look(context, adopt(context));

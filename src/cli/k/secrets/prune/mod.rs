@@ -10,7 +10,8 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Program};
+use crate::cli::failure::Failure;
+use crate::cli::message::command::kb;
 use crate::cli::options::OutputFormat;
 use crate::core::cluster::{Cluster, Mode};
 use crate::core::git::Git;
@@ -155,13 +156,13 @@ impl Prune {
         }
         if !io::stdin().is_terminal() {
             let text = "nothing was changed: there is no terminal to ask on";
-            return Err(Failure::new(text).hint_command(GO_ON, Program::Kb, YES));
+            return Err(Failure::new(text).hint_command(GO_ON, kb(YES)));
         }
         let what = say::what_goes(plan);
         let question = format!("Drop {what} from the cluster of context \"{name}\"?");
         match context.report.confirm(&question) {
             true => Ok(()),
-            false => Err(Failure::new("nothing was changed").hint_command(GO_ON, Program::Kb, YES)),
+            false => Err(Failure::new("nothing was changed").hint_command(GO_ON, kb(YES))),
         }
     }
 }
