@@ -18,11 +18,13 @@
 //! | [`rule_picker`] | asks which rule of `.sops.yaml` a key is for |
 //! | [`servers`] | asks before a key server is used for the first time |
 //! | [`stdout`] | writes what was asked for to stdout: the only place that does |
+//! | [`examples`] | examples in the help, and what sops calls a command |
 //! | [`failure`] | gives each error its hints |
 
 pub mod completions;
 pub mod context;
 pub mod environment;
+pub mod examples;
 pub mod failure;
 pub mod k;
 pub mod man;

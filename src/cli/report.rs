@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::{AnsiColor, Style};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::examples;
 use super::failure::Failure;
 use super::message::Hint;
 use super::message::command::{Command, SameCluster};
@@ -234,7 +235,15 @@ pub fn usage(error: &clap::Error) -> u8 {
     let _ = match error.kind() {
         // The words that were left out are the message.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => writeln!(stderr, "{text}"),
-        _ => writeln!(stderr, "{text}\nhint: --help shows what the command takes"),
+        _ => {
+            let word = error.get(ContextKind::InvalidSubcommand);
+            let word = word.map(ToString::to_string);
+            let hint = word.and_then(|word| examples::equivalent_of(&word));
+            let hint = hint.map_or("--help shows what the command takes".to_owned(), |hint| {
+                hint.render(&SameCluster::default())
+            });
+            writeln!(stderr, "{text}\nhint: {hint}")
+        }
     };
     EXIT_USAGE
 }

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use crate::core::cluster::SecretName;
+
 /// The options with which the cluster of this command line is named again: typed without
 /// them, a command would go to another cluster. Each begins with a space.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub struct SameCluster {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     start: Start,
+    /// Whether kb's words name the Secret already.
+    names_secret: bool,
     /// What follows kb's own words.
     rest: Vec<Rest>,
 }
@@ -44,6 +48,7 @@ enum Rest {
 pub fn kb(words: &str) -> Command {
     Command {
         start: Start::Kb(words.split_whitespace().map(str::to_owned).collect()),
+        names_secret: false,
         rest: Vec::new(),
     }
 }
@@ -52,6 +57,7 @@ pub fn kb(words: &str) -> Command {
 pub fn kubectl(arguments: impl Into<String>) -> Command {
     Command {
         start: Start::Kubectl(arguments.into()),
+        names_secret: false,
         rest: Vec::new(),
     }
 }
@@ -91,6 +97,16 @@ impl Command {
         self.word(name).word(value)
     }
 
+    /// Names another Secret than the one of this command line.
+    #[must_use]
+    pub fn secret(self, secret: &SecretName) -> Self {
+        let mut command = self
+            .option("-n", &secret.namespace)
+            .option("--secret-name", &secret.name);
+        command.names_secret = true;
+        command
+    }
+
     /// Adds the command that `exec` runs: shell text.
     #[must_use]
     pub fn child(mut self, text: impl Into<String>) -> Self {
@@ -117,7 +133,12 @@ impl Command {
         let mut text = match &self.start {
             Start::Kb(words) => {
                 let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-                format!("kb {}{}", words.join(" "), same.kb)
+                let options = if self.names_secret {
+                    &same.kubectl
+                } else {
+                    &same.kb
+                };
+                format!("kb {}{options}", words.join(" "))
             }
             Start::Kubectl(arguments) => format!("kubectl{} {arguments}", same.kubectl),
         };
@@ -195,8 +216,15 @@ mod tests {
                 "kb k secrets check --fix ./-a.yaml --skip=-x --context=c -n n",
             ),
             (
-                kubectl("get secret x").pipe_to(kubectl("apply -f -")),
-                "kubectl --context=c get secret x | kubectl --context=c apply -f -",
+                kb("k secrets key").pipe_to(kb("k secrets init --import").secret(&SecretName {
+                    namespace: "other".to_owned(),
+                    name: "s".to_owned(),
+                })),
+                "kb k secrets key --context=c -n n | kb k secrets init --import -n other --secret-name s --context=c",
+            ),
+            (
+                kubectl("get secret x").pipe_to(kubectl("auth whoami")),
+                "kubectl --context=c get secret x | kubectl --context=c auth whoami",
             ),
         ] {
             assert_eq!(command.render(&same()), text);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::finding::{self, Finding, FindingAsJson, SopsCommand};
 use crate::cli::context::Context;
+use crate::cli::examples;
 use crate::cli::failure::Failure;
 use crate::cli::message::Hint;
 use crate::cli::message::command::kb;
@@ -34,6 +35,7 @@ const VERSION: u32 = 1;
 /// PATH, all files of the repository are looked at that Git does not ignore. What
 /// .kbignore names may be plaintext, but no private key, and for no wrong reader.
 #[derive(Args, Debug)]
+#[command(after_help = examples::CHECK)]
 pub struct Check {
     /// Files, and directories to look through
     #[arg(value_name = "PATH")]

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::drafts::{self, words as draft_words};
 use crate::cli::context::Context;
+use crate::cli::examples;
 use crate::cli::failure::Failure;
 use crate::cli::message::Hint;
 use crate::cli::message::command::kb;
@@ -43,6 +44,7 @@ const NEEDS_VIM: &str =
 /// keep their ciphertext. A new file is encrypted for the public keys of its rule in
 /// .sops.yaml, and needs no cluster.
 #[derive(Args, Debug)]
+#[command(after_help = examples::EDIT)]
 pub struct Edit {
     /// The encrypted file, or a new one
     #[arg(value_name = "PATH")]

@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::Args;
 
 use crate::cli::context::Context;
+use crate::cli::examples;
 use crate::cli::failure::Failure;
 use crate::cli::message::command::kb;
 use crate::cli::{EXIT_NO_PROGRAM, EXIT_NOT_STARTED};
@@ -20,6 +21,7 @@ use crate::core::exec::become_program;
 /// are taken out of its environment; a key file of yours that sops finds by itself
 /// (sops/age/keys.txt) stays.
 #[derive(Args, Debug)]
+#[command(after_help = examples::EXEC)]
 pub struct Exec {
     /// The command, and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]

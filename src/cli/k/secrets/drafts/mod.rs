@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::context::Context;
+use crate::cli::examples;
 use crate::cli::failure::Failure;
 use crate::cli::message::command::kb;
 use crate::cli::options::OutputFormat;
@@ -20,6 +21,7 @@ use crate::core::repository;
 /// Each is kept encrypted in $XDG_STATE_HOME/kb/drafts (or ~/.local/state/kb/drafts), for
 /// the public keys of the rule of its file. Needs no cluster.
 #[derive(Args, Debug)]
+#[command(after_help = examples::DRAFTS)]
 pub struct Drafts {
     /// Only those for this file; may be several
     #[arg(value_name = "PATH")]

@@ -11,6 +11,7 @@ use std::cell::OnceCell;
 use clap::Args;
 
 use crate::cli::context::Context;
+use crate::cli::examples;
 use crate::cli::failure::{Failure, show_key_arguments};
 use crate::cli::message::command::kubectl;
 use crate::cli::message::safe_text::holds_private_key;
@@ -31,6 +32,7 @@ use crate::core::sops_config::{self, ConfigError, PathRegex, SopsConfig, Target}
 /// decrypts with, and writes the public key to .sops.yaml. The private key goes
 /// to stdout, once, and nowhere else. A Secret that is there is never changed.
 #[derive(Args, Debug)]
+#[command(after_help = examples::INIT)]
 pub struct Init {
     /// Use a key that was made before, read from stdin; print none
     ///

@@ -10,6 +10,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use crate::cli::context::Context;
+use crate::cli::examples;
 use crate::cli::failure::Failure;
 use crate::cli::message::command::kb;
 use crate::cli::options::OutputFormat;
@@ -32,6 +33,7 @@ const YES: &str = "k secrets prune --yes";
 /// be read counts as needing the key. `init --import --retired` puts one back, if you have a copy
 /// of it: `kb k secrets key` prints the cluster's keys.
 #[derive(Args, Debug)]
+#[command(after_help = examples::PRUNE)]
 pub struct Prune {
     /// Do not ask
     #[arg(long)]

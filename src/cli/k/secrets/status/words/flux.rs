@@ -41,8 +41,7 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
                         "Flux looks for it in the Kustomization's own namespace; to give it this cluster's key: SOPS_AGE_RECIPIENT={key}"
                     ), kb("k secrets key").pipe_to(
                         import()
-                            .option("-n", &secret.namespace)
-                            .option("--secret-name", &secret.name),
+                            .secret(secret),
                     )),
                 _ => finding.hint(name_of_secret(ours)),
             }
