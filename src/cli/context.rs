@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::environment::{Environment, SOPS_CONFIG};
-use super::failure::{Failure, Hint, Program, remove_lines};
-use super::options::{CommonOptions, quoted};
+use super::failure::{Failure, remove_lines};
+use super::options::CommonOptions;
 use super::origin::Sourced;
 use super::report::Report;
 use super::stdout::Stdout;
+use crate::cli::message::Hint;
+use crate::cli::message::command::{kubectl, quoted};
 use crate::core::cluster::{Cluster, Exposure, Target, kubeconfig};
 use crate::core::encrypted::FileError;
 use crate::core::flux_secret::BadLine;
@@ -61,10 +63,9 @@ impl Context {
                 ),
                 Hint::command(
                     "to have it verified:",
-                    Program::Kubectl,
-                    format!(
+                    kubectl(format!(
                         "config set-cluster {cluster} --embed-certs --certificate-authority=FILE"
-                    ),
+                    )),
                 ),
             ),
             Some(Exposure::Unencrypted) => (
@@ -74,8 +75,9 @@ impl Context {
                 ),
                 Hint::command(
                     "if it has an https:// address:",
-                    Program::Kubectl,
-                    format!("config set-cluster {cluster} --server=https://HOST:PORT"),
+                    kubectl(format!(
+                        "config set-cluster {cluster} --server=https://HOST:PORT"
+                    )),
                 ),
             ),
         };

@@ -8,6 +8,7 @@
 //! | [`completions`], [`man`] | what shells and packagers need |
 //! | [`context`] | what every command gets beside its own arguments |
 //! | [`environment`] | reads the variables that kb knows |
+//! | [`message`] | hints, their commands, and safe text |
 //! | [`options`] | the options that every command takes |
 //! | [`origin`] | says where context, namespace, Secret and config came from |
 //! | [`progress`] | shows on a terminal how far it is |
@@ -17,14 +18,17 @@
 //! | [`rule_picker`] | asks which rule of `.sops.yaml` a key is for |
 //! | [`servers`] | asks before a key server is used for the first time |
 //! | [`stdout`] | writes what was asked for to stdout: the only place that does |
+//! | [`examples`] | examples in the help, and what sops calls a command |
 //! | [`failure`] | gives each error its hints |
 
 pub mod completions;
 pub mod context;
 pub mod environment;
+pub mod examples;
 pub mod failure;
 pub mod k;
 pub mod man;
+pub mod message;
 pub mod options;
 pub mod origin;
 pub mod private_key;

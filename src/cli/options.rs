@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ColorChoice, ValueEnum};
 
+use super::message::command::quoted;
 use super::origin::Sourced;
 use crate::core::cluster::SecretName;
 
@@ -17,18 +18,30 @@ const DEFAULT_SECRET_NAME: &str = "sops-age";
 #[derive(Args, Debug, Clone)]
 pub struct CommonOptions {
     /// Kubeconfig context to use, instead of the current one
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Cluster")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "NAME",
+        help_heading = "Cluster"
+    )]
     pub context: Option<String>,
 
     /// Kubeconfig file to use, instead of $KUBECONFIG or ~/.kube/config
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Cluster")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "FILE",
+        help_heading = "Cluster"
+    )]
     pub kubeconfig: Option<PathBuf>,
 
     /// Namespace of the Secret that holds the cluster's key [default: flux-system]
     #[arg(
         short,
         long,
-        global = true,
+        global = true, hide_short_help = true,
         value_name = "NAMESPACE",
         value_parser = parse_name,
         help_heading = "Cluster"
@@ -38,7 +51,7 @@ pub struct CommonOptions {
     /// Name of the Secret that holds the cluster's key [default: sops-age]
     #[arg(
         long,
-        global = true,
+        global = true, hide_short_help = true,
         value_name = "NAME",
         value_parser = parse_name,
         help_heading = "Cluster"
@@ -48,7 +61,7 @@ pub struct CommonOptions {
     /// Longest time to wait for one answer of the API server, such as 5s or 1m; 0 waits forever
     #[arg(
         long,
-        global = true,
+        global = true, hide_short_help = true,
         value_name = "TIME",
         default_value = "10s",
         value_parser = parse_timeout,
@@ -57,11 +70,23 @@ pub struct CommonOptions {
     pub request_timeout: Timeout,
 
     /// The .sops.yaml to use, instead of $SOPS_CONFIG or the nearest one upward
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Repository")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "FILE",
+        help_heading = "Repository"
+    )]
     pub config: Option<PathBuf>,
 
     /// Use this key server that a rule of .sops.yaml names, without asking; may be repeated
-    #[arg(long, global = true, value_name = "URL", help_heading = "Repository")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "URL",
+        help_heading = "Repository"
+    )]
     pub allow_server: Vec<String>,
 
     /// Say only what went wrong
@@ -69,19 +94,27 @@ pub struct CommonOptions {
         short,
         long,
         global = true,
+        hide_short_help = true,
         conflicts_with = "verbose",
         help_heading = "Output"
     )]
     pub quiet: bool,
 
     /// Say more about what is done
-    #[arg(short, long, global = true, help_heading = "Output")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Output"
+    )]
     pub verbose: bool,
 
     /// When to use colour on stderr
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         value_name = "WHEN",
         default_value = "auto",
         hide_possible_values = true,
@@ -144,16 +177,6 @@ impl CommonOptions {
             options.push_str(&format!(" --allow-server {}", quoted(server)));
         }
         options
-    }
-}
-
-/// A word as a shell takes it.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

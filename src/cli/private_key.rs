@@ -8,7 +8,8 @@ use std::os::fd::AsFd;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString};
 
-use super::failure::{Failure, Program};
+use super::failure::Failure;
+use crate::cli::message::hints::import;
 use crate::core::identity::{Identity, IdentityError, KeyFile};
 
 /// More than any key file has, in bytes.
@@ -72,21 +73,24 @@ impl Drop for EchoOff {
 }
 
 fn unreadable(error: &io::Error) -> Failure {
-    Failure::new(format!("cannot read the private key from stdin: {error}")).hint(HOW)
+    Failure::new(format!("cannot read the private key from stdin: {error}"))
+        .hint_command(HOW, import())
 }
 
-const HOW: &str = "pipe it in: pass show prod/age | kb k secrets init --import";
+const HOW: &str = "pipe it in: pass show prod/age |";
 
 fn parse(bytes: &[u8]) -> Result<Vec<Identity>, Failure> {
     if bytes.len() as u64 > LONGEST {
-        return Err(Failure::new("stdin holds more than a key file does").hint(HOW));
+        return Err(
+            Failure::new("stdin holds more than a key file does").hint_command(HOW, import())
+        );
     }
     let file = KeyFile::parse_typed(bytes);
     if let Some((line, reason)) = file.bad_lines.first() {
         return Err(refused(*line, *reason));
     }
     match file.identities.is_empty() {
-        true => Err(Failure::new("stdin holds no private key").hint(HOW)),
+        true => Err(Failure::new("stdin holds no private key").hint_command(HOW, import())),
         false => Ok(file.identities),
     }
 }
@@ -100,9 +104,9 @@ fn refused(line: usize, reason: IdentityError) -> Failure {
         IdentityError::Manifest => r"to read the key from a manifest: kubectl create --dry-run=client -f FILE -o jsonpath='{.data.age\.agekey}' | base64 -d |",
         IdentityError::PublicKey => return failure.hint("the private key is the line AGE-SECRET-KEY-1… that age-keygen printed together with it"),
         IdentityError::Ssh | IdentityError::Pgp | IdentityError::Plugin => "to give the cluster a new age key: age-keygen |",
-        IdentityError::Damaged | IdentityError::Unknown | IdentityError::ByteOrderMark => return failure.hint(HOW),
+        IdentityError::Damaged | IdentityError::Unknown | IdentityError::ByteOrderMark => return failure.hint_command(HOW, import()),
     };
-    failure.hint_command(purpose, Program::Kb, "k secrets init --import")
+    failure.hint_command(purpose, import())
 }
 
 fn only_one(mut identities: Vec<Identity>) -> Result<Identity, Failure> {

@@ -8,9 +8,9 @@ use clap::Args;
 
 use super::context::Context;
 use super::failure::Failure;
-use super::options::quoted;
-use super::report::one_line;
 use super::rule_picker::can_ask;
+use crate::cli::message::command::quoted;
+use crate::cli::message::safe_text::one_line;
 use crate::core::audit::Mismatch;
 use crate::core::readers::{Reader, Sameness};
 use crate::core::reencrypt::{AffectedFile, Consent};

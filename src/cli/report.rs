@@ -14,14 +14,17 @@ use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::{AnsiColor, Style};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::failure::{Failure, Hint, Program};
+use super::examples;
+use super::failure::Failure;
+use super::message::Hint;
+use super::message::command::{Command, SameCluster};
+use super::message::safe_text::safe;
 use super::options::CommonOptions;
 use super::{EXIT_DONE, EXIT_USAGE};
 use crate::core::excerpt::shorten_line;
-use crate::core::identity::PRIVATE_KEY_PREFIX;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -33,8 +36,7 @@ pub struct Report {
     quiet: bool,
     verbose: bool,
     directory: PathBuf,
-    same_cluster: String,
-    same_context: String,
+    same_cluster: SameCluster,
 }
 
 impl Report {
@@ -48,8 +50,10 @@ impl Report {
             },
             quiet: options.quiet,
             verbose: options.verbose,
-            same_cluster: options.same_cluster(),
-            same_context: options.same_context(),
+            same_cluster: SameCluster {
+                kb: options.same_cluster(),
+                kubectl: options.same_context(),
+            },
             directory,
         }
     }
@@ -140,35 +144,14 @@ impl Report {
         failure.exit_code()
     }
 
-    /// A command of kb's that goes to the same cluster.
-    pub fn kb(&self, arguments: &str) -> String {
-        // What stands behind these is another program's.
-        let (own, rest) = arguments.split_at(end_of_own(arguments));
-        // Behind a pipe, kb says itself which Secret it means.
-        let context = match rest.starts_with(" | kb ") {
-            true => self.same_context.as_str(),
-            false => "",
-        };
-        format!("kb {own}{}{rest}{context}", self.same_cluster)
+    /// A command as it is typed, to go to the same cluster.
+    pub fn command(&self, command: &Command) -> String {
+        command.render(&self.same_cluster)
     }
 
-    /// A hint as it is said.
-    pub fn in_words(&self, hint: &Hint) -> String {
-        match hint {
-            Hint::Text(text) => text.clone(),
-            Hint::Command {
-                purpose,
-                program,
-                arguments,
-            } => match program {
-                Program::Kb => format!("{purpose} {}", self.kb(arguments)),
-                Program::Kubectl => {
-                    let kubectl = format!("kubectl{} ", self.same_context);
-                    let arguments = arguments.replace("| kubectl ", &format!("| {kubectl}"));
-                    format!("{purpose} {kubectl}{arguments}")
-                }
-            },
-        }
+    /// A hint as it is printed.
+    pub fn hint_text(&self, hint: &Hint) -> String {
+        hint.render(&self.same_cluster)
     }
 
     /// Text that may come from anywhere, for another place than stderr: made safe, with
@@ -180,7 +163,7 @@ impl Report {
     }
 
     fn hint(&self, hint: &Hint) {
-        self.line(Some(("hint:", HINT)), &self.in_words(hint));
+        self.line(Some(("hint:", HINT)), &self.hint_text(hint));
     }
 
     fn line(&self, label: Option<(&str, Style)>, text: &str) {
@@ -209,18 +192,6 @@ impl Report {
             None => writeln!(stderr, "{text}"),
         };
     }
-}
-
-/// Where the words of a command end that are kb's own: a name in quotes may look like
-/// their end.
-fn end_of_own(arguments: &str) -> usize {
-    let mut is_quoted = false;
-    let end = arguments.char_indices().find(|(at, c)| {
-        is_quoted ^= *c == '\'';
-        let rest = &arguments[*at..];
-        !is_quoted && (rest.starts_with(" -- ") || rest.starts_with(" | "))
-    });
-    end.map_or(arguments.len(), |(at, _)| at)
 }
 
 /// Names the files below the working directory from there. A path begins where
@@ -264,7 +235,15 @@ pub fn usage(error: &clap::Error) -> u8 {
     let _ = match error.kind() {
         // The words that were left out are the message.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => writeln!(stderr, "{text}"),
-        _ => writeln!(stderr, "{text}\nhint: --help shows what the command takes"),
+        _ => {
+            let word = error.get(ContextKind::InvalidSubcommand);
+            let word = word.map(ToString::to_string);
+            let hint = word.and_then(|word| examples::equivalent_of(&word));
+            let hint = hint.map_or("--help shows what the command takes".to_owned(), |hint| {
+                hint.render(&SameCluster::default())
+            });
+            writeln!(stderr, "{text}\nhint: {hint}")
+        }
     };
     EXIT_USAGE
 }
@@ -281,95 +260,9 @@ pub fn defect(place: Option<&std::panic::Location<'_>>) {
     );
 }
 
-/// A path in a list, where a line end in it would look like a line of its own.
-pub fn one_line(path: &Path) -> String {
-    path.display().to_string().replace('\n', "\\n")
-}
-
-/// Text that neither moves the cursor, nor hides what stands there, nor holds
-/// a private key. Line ends stay.
-pub fn safe(text: &str) -> String {
-    let text = without_private_keys(text);
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\n' | '\t' => out.push(c),
-            '\r' if chars.peek() == Some(&'\n') => out.push(c),
-            // Control characters, and those that reorder or hide text.
-            _ if c.is_control()
-                || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                    | '\u{2066}'..='\u{2069}' | '\u{feff}') =>
-            {
-                out.extend(c.escape_unicode());
-            }
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-/// Text that holds no private key.
-pub fn without_private_keys(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        match private_key_at(rest) {
-            Some(length) => {
-                out.push_str("[private key]");
-                rest = &rest[length..];
-            }
-            None => {
-                out.push(c);
-                rest = &rest[c.len_utf8()..];
-            }
-        }
-    }
-    out
-}
-
-/// Whether a private key stands in the text.
-pub fn holds_private_key(text: &str) -> bool {
-    let mut starts = text.char_indices().map(|(at, _)| at);
-    starts.any(|at| private_key_at(&text[at..]).is_some())
-}
-
-/// The length of the private key that the text begins with. The words
-/// "AGE-SECRET-KEY-1…" in one of kb's own messages are none.
-fn private_key_at(text: &str) -> Option<usize> {
-    const SHORTEST: usize = PRIVATE_KEY_PREFIX.len() + 8;
-    let start = text.get(..PRIVATE_KEY_PREFIX.len())?;
-    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-    let length = end.unwrap_or(text.len());
-    (start.eq_ignore_ascii_case(PRIVATE_KEY_PREFIX) && length >= SHORTEST).then_some(length)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn foreign_text_cannot_drive_the_terminal() {
-        assert_eq!(
-            safe("a\u{1b}[2Jb\rc\u{202e}d\u{9b}"),
-            "a\\u{1b}[2Jb\\u{d}c\\u{202e}d\\u{9b}"
-        );
-        assert_eq!(safe("two\nlines é"), "two\nlines é");
-    }
-
-    #[test]
-    fn the_options_of_the_cluster_stand_among_kbs_own_words() {
-        for (arguments, own) in [
-            ("k secrets init", "k secrets init"),
-            ("k secrets exec -- sops x", "k secrets exec"),
-            (
-                "k secrets decrypt 'p -- q/a' | sops encrypt",
-                "k secrets decrypt 'p -- q/a'",
-            ),
-        ] {
-            assert_eq!(&arguments[..end_of_own(arguments)], own);
-        }
-    }
 
     #[test]
     fn paths_are_shortened_where_they_begin_and_nowhere_else() {
@@ -380,15 +273,5 @@ mod tests {
             "cannot read c.yaml: https://host/a/b/c 'd e'"
         );
         assert_eq!(shortened("/etc/x", Path::new("/")), "/etc/x");
-    }
-
-    #[test]
-    fn a_private_key_is_never_repeated() {
-        assert_eq!(
-            safe("unexpected 'AGE-SECRET-KEY-1QQQQQQQ' and age-secret-key-pq-1xyzxyz."),
-            "unexpected '[private key]' and [private key]."
-        );
-        let own = "a line AGE-SECRET-KEY-1…, as age-keygen writes it";
-        assert_eq!(safe(own), own);
     }
 }

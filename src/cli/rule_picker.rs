@@ -2,7 +2,9 @@
 
 use std::io::{self, IsTerminal};
 
-use super::report::{Report, holds_private_key};
+use super::message::hints::EXAMPLE_PATH_REGEX;
+use super::report::Report;
+use crate::cli::message::safe_text::holds_private_key;
 use crate::core::identity::Recipient;
 use crate::core::sops_config::{PathRegex, RuleSummary, Target};
 
@@ -33,10 +35,11 @@ pub fn pick(report: &Report, context: &str, rules: &[RuleSummary]) -> Option<Tar
 }
 
 fn new_rule(report: &Report) -> Option<Target> {
-    report.say(
-        "Which files is the rule for? A path_regex, matched against the path from where\n\
-         .sops.yaml is, such as ^clusters/prod/.*secret.*\\.yaml$",
-    );
+    report.say(&format!(
+        "Which files is the rule for? A path_regex, matched against the path from where
+\
+         .sops.yaml is, such as {EXAMPLE_PATH_REGEX}"
+    ));
     loop {
         let expression = answer(report, "path_regex: ")?;
         if holds_private_key(&expression) {

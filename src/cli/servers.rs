@@ -3,9 +3,9 @@
 use super::context::Context;
 use super::environment::KEY_SERVERS;
 use super::failure::Failure;
-use super::options::quoted;
-use super::report::one_line;
 use super::rule_picker::can_ask;
+use crate::cli::message::command::quoted;
+use crate::cli::message::safe_text::one_line;
 use crate::core::readers::{Reader, Readers};
 use crate::core::reencrypt::{FileTrouble, Undecided, Why};
 use crate::core::servers::{Servers, ServersError};

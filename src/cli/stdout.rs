@@ -19,8 +19,9 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use serde::Serialize;
 
-use super::failure::{Failure, Hint};
+use super::failure::Failure;
 use super::report::Report;
+use crate::cli::message::Hint;
 use crate::core::disk;
 use crate::core::repository;
 

@@ -46,7 +46,7 @@ fn what_is_no_encrypted_file_is_told_before_the_cluster_is_asked() {
             "plain.yaml",
             &[
                 "plain.yaml is not encrypted",
-                "sops encrypt --in-place plain.yaml",
+                "kb k secrets check --fix plain.yaml",
             ],
         ),
         ("plain.json", &["plain.json is not encrypted"]),

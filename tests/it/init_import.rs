@@ -34,7 +34,7 @@ fn an_imported_key_is_in_the_cluster_and_the_config_and_is_not_printed() {
       config      .sops.yaml (at the top of the repository)
       to create   the Secret
       to change   a new file, with a rule for files named *secret*.yaml
-    Done. Commit .sops.yaml if it was changed.
+    Done. Commit .sops.yaml.
     "#);
     let entry = setup.entry("age.agekey").expect("the entry");
     assert_eq!(crate::recipient_of(&setup.world, &entry), recipient);
@@ -166,7 +166,7 @@ fn the_clusters_own_key_comes_into_the_config() {
       config      .sops.yaml (at the top of the repository)
       to create   nothing: the Secret exists
       to change   a new file, with a rule for files named *secret*.yaml
-    Done. Commit .sops.yaml if it was changed.
+    Done. Commit .sops.yaml.
     "#);
     assert!(setup.world.read(".sops.yaml").contains(&recipient));
     assert_eq!(setup.cluster.secret(&setup.namespace, "sops-age"), before);

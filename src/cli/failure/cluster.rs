@@ -1,7 +1,7 @@
 //! Hints for what goes wrong between kb and the API server.
 
-use super::{Failure, Program};
-use crate::cli::options::quoted;
+use super::Failure;
+use crate::cli::message::command::{kubectl, quoted};
 use crate::core::cluster::{
     ClusterError, KubeconfigError, PluginError, PluginFailure, ProxyError, Request,
 };
@@ -24,11 +24,10 @@ impl From<KubeconfigError> for Failure {
             }
             KubeconfigError::InsecureWithAuthority { cluster, .. } => failure.hint_command(
                 "to have it verified by that authority:",
-                Program::Kubectl,
-                format!(
+                kubectl(format!(
                     "config set-cluster {} --insecure-skip-tls-verify=false",
                     quoted(&cluster)
-                ),
+                )),
             ),
             KubeconfigError::Parse { .. } | KubeconfigError::Entry { .. } => failure.view_config(),
             KubeconfigError::Proxy(ProxyError::Url { variable }) => {
@@ -46,7 +45,7 @@ impl From<KubeconfigError> for Failure {
 impl Failure {
     fn view_config(self) -> Self {
         let purpose = "to see the kubeconfig, such as its server:";
-        self.hint_command(purpose, Program::Kubectl, "config view")
+        self.hint_command(purpose, kubectl("config view"))
     }
 }
 
@@ -63,11 +62,9 @@ impl From<ClusterError> for Failure {
         match error {
             ClusterError::Runtime(_) => failure.hint("ulimit -a shows what kb may use"),
             ClusterError::Credentials { .. } => failure.view_config(),
-            ClusterError::Login { .. } => failure.hint(LOG_IN_AGAIN).hint_command(
-                "then try:",
-                Program::Kubectl,
-                "get namespaces",
-            ),
+            ClusterError::Login { .. } => failure
+                .hint(LOG_IN_AGAIN)
+                .hint_command("then try:", kubectl("get namespaces")),
             ClusterError::Plugin(plugin) => plugin_hint(failure, &plugin),
             ClusterError::Unreachable { .. } => {
                 failure.hint("is the cluster up, and the VPN on? --context chooses another cluster")
@@ -78,11 +75,9 @@ impl From<ClusterError> for Failure {
             ClusterError::Untrusted { .. } => failure
                 .hint("certificate-authority must name who issued it, and server a host it is for")
                 .view_config(),
-            ClusterError::Unauthorized { .. } => failure.hint(LOG_IN_AGAIN).hint_command(
-                "then try:",
-                Program::Kubectl,
-                "auth whoami",
-            ),
+            ClusterError::Unauthorized { .. } => failure
+                .hint(LOG_IN_AGAIN)
+                .hint_command("then try:", kubectl("auth whoami")),
             ClusterError::Forbidden { request, .. } => failure.hint(missing_right(&request)),
             ClusterError::NamespaceMissing { .. } => {
                 failure.hint("-n names another namespace, --context another cluster")

@@ -1,8 +1,9 @@
 //! Hints for the errors of whole commands.
 
 use super::secret::show_key_arguments;
-use super::{Failure, Program, TYPE_KEY, file_list};
-use crate::cli::options::quoted;
+use super::{Failure, TYPE_KEY, file_list};
+use crate::cli::message::command::{kb, kubectl};
+use crate::cli::message::hints::{OTHER_CLUSTER, OTHER_SECRET, import, init, rotate, use_existing};
 use crate::core::decrypt::DecryptError;
 use crate::core::flux_secret::CURRENT_ENTRY;
 use crate::core::identity::Recipient;
@@ -35,12 +36,8 @@ impl From<DecryptError> for Failure {
                     failure
                 };
                 failure
-                    .hint("--context chooses another cluster, -n and --secret-name another Secret")
-                    .hint_command(
-                        "to give this cluster its key:",
-                        Program::Kb,
-                        "k secrets init",
-                    )
+                    .hint(OTHER_SECRET)
+                    .hint_command("to give this cluster its key:", kb("k secrets init"))
             }
             DecryptError::WrongBySops { .. } => failure
                 .hint("install sops 3.13.3 or newer: mise use -g sops")
@@ -83,42 +80,34 @@ impl From<InitError> for Failure {
             InitError::Reencrypt(error) => error.into(),
             InitError::OnlyRetired { .. } => failure.hint_command(
                 "to give the cluster a new key, and move the files to it:",
-                Program::Kb,
-                "k secrets init --force",
-            ),
+                rotate()),
             InitError::KeyChanged { .. } => failure.hint("run it again"),
             InitError::UnderWay { .. } => {
-                failure.hint_command("to finish it:", Program::Kb, "k secrets init --force")
+                failure.hint_command("to finish it:", rotate())
             }
             InitError::NotNamed { lack, .. } => failure
                 .hint_command(
                     "to bring .sops.yaml in line with the cluster:",
-                    Program::Kb,
                     match lack {
-                        Lack::Name => "k secrets init --use-existing".to_owned(),
-                        Lack::Rule(paths) => format!(
-                            "k secrets init --use-existing --path-regex {}",
-                            quoted(&paths)
-                        ),
+                        Lack::Name => use_existing(),
+                        Lack::Rule(paths) => use_existing().option("--path-regex", paths),
                         Lack::Replacement(old) => {
-                            format!("k secrets init --use-existing --replace {old}")
+                            use_existing().option("--replace", old.to_string())
                         }
                     },
                 )
-                .hint("--context chooses another cluster, if this is the wrong one"),
+                .hint(OTHER_CLUSTER),
             InitError::UnknownRecipient { secret } => failure.hint_command(
                 "to compare its recipient with .sops.yaml:",
-                Program::Kubectl,
-                format!("{} | age-keygen -y", show_key_arguments(&secret, CURRENT_ENTRY)),
-            ),
+                kubectl(format!("{} | age-keygen -y", show_key_arguments(&secret, CURRENT_ENTRY)))),
             InitError::ImportUnknownRecipient => failure
-                .hint("make an X25519 key for the cluster: age-keygen | kb k secrets init --import"),
+                .hint_command("make an X25519 key for the cluster: age-keygen |", import()),
             InitError::ImportOther { .. } => failure
                 .hint("--use-existing brings .sops.yaml in line with the key that the cluster has")
-                .hint("--context chooses another cluster, if this is the wrong one"),
+                .hint(OTHER_CLUSTER),
             InitError::NothingExists { .. } => failure
-                .hint_command("to give the cluster a key:", Program::Kb, "k secrets init")
-                .hint("--context chooses another cluster, -n and --secret-name another Secret"),
+                .hint_command("to give the cluster a key:", kb("k secrets init"))
+                .hint(OTHER_SECRET),
             InitError::Choose(error) => error.into(),
             InitError::StillNeeded { old, files, unread } => failure
                 .detail(&file_list("", &files))
@@ -127,29 +116,23 @@ impl From<InitError> for Failure {
                 .hint(format!("else move the files first: {TYPE_KEY}; sops rotate --in-place --add-age NEW FILE"))
                 .hint_command(
                     "if that key is lost for good, with the same options:",
-                    Program::Kb,
-                    format!("k secrets init --replace {old} --accept-loss"),
-                ),
+                    init().option("--replace", old.to_string()).word("--accept-loss")),
             InitError::NamespaceMissing { .. } => failure
                 .hint("--create-namespace creates it; flux bootstrap does too")
-                .hint("--context chooses another cluster, if this is the wrong one"),
+                .hint(OTHER_CLUSTER),
             InitError::Vanished { .. } => failure.hint("run it again"),
             InitError::Uncertain { secret, .. } => failure
                 .hint("run it again when the cluster answers: nobody has seen the key, if it is there")
                 .hint_command(
                     "to see whether it is there:",
-                    Program::Kubectl,
-                    format!("-n {} get secret {}", secret.namespace, secret.name),
-                ),
+                    kubectl(format!("-n {} get secret {}", secret.namespace, secret.name))),
             InitError::TakenBack { config_path, .. } => failure.hint(format!(
                 "look at {}, and run it again",
                 config_path.display()
             )),
             InitError::LeftBehind { secret, .. } => failure.hint_command(
                 "nobody has seen its key, so delete it:",
-                Program::Kubectl,
-                format!("-n {} delete secret {}", secret.namespace, secret.name),
-            ),
+                kubectl(format!("-n {} delete secret {}", secret.namespace, secret.name))),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::Failure;
-use crate::cli::options::quoted;
+use crate::cli::message::command::quoted;
 use crate::core::replace::{Obstacle, ReplaceError};
 use crate::core::sops_config::{
     ConfigError, EditError, FILE_NAME, FaultKind, NoPlace, RuleSummary,

@@ -1,10 +1,11 @@
 //! Hints for what stops `edit`.
 
+use super::Failure;
 use super::config::rule_list;
 use super::git::git_hint;
-use super::{Failure, Program};
 use crate::cli::k::secrets::drafts::words;
-use crate::cli::options::quoted;
+use crate::cli::message::command::{kb, quoted};
+use crate::cli::message::hints::{OTHER_CLUSTER, add_rule, use_existing};
 use crate::cli::readers::mismatch_words;
 use crate::core::decrypt::DecryptError;
 use crate::core::drafts::OpenError;
@@ -16,14 +17,11 @@ use crate::core::replace::ReplaceError;
 use crate::core::sops::SopsError;
 
 /// How a text is saved without a person.
-const PIPE: &str = "to pipe a text in: EDITOR='cp /dev/stdin' kb k secrets edit PATH";
+const PIPE: &str = "to pipe a text in: EDITOR='cp /dev/stdin'";
 
 impl From<EditError> for Failure {
     fn from(error: EditError) -> Self {
         let failure = Self::from_error(&error);
-        let other_cluster = "--context chooses another cluster, if this is the wrong one";
-        let new_rule =
-            "k secrets init --use-existing --path-regex '^clusters/prod/.*secret.*\\.yaml$'";
         match error {
             EditError::File(error) => error.into(),
             EditError::Config(error) => error.into(),
@@ -44,9 +42,7 @@ impl From<EditError> for Failure {
                     .detail(&format!(": {words}"))
                     .hint_command(
                         "if the rule is right, to re-encrypt the file for its readers first:",
-                        Program::Kb,
-                        "k secrets init --use-existing",
-                    )
+                        use_existing())
                     .hint("if the file is right, change the rule; --keep-readers edits the file as it is")
             }
             EditError::Servers { .. } => failure.hint("if they may be used: --allow-server URL"),
@@ -58,42 +54,26 @@ impl From<EditError> for Failure {
             )),
             EditError::NoConfig { .. } => failure.hint_command(
                 "to give the cluster a key, and the repository a .sops.yaml:",
-                Program::Kb,
-                "k secrets init",
-            ),
-            EditError::NoRule { rules, .. } if rules.is_empty() => failure.hint_command(
-                "to add a rule for the cluster's files, such as:",
-                Program::Kb,
-                new_rule,
-            ),
+                kb("k secrets init")),
+            EditError::NoRule { rules, .. } if rules.is_empty() => failure.hints_of(vec![add_rule()]),
             EditError::NoRule { rules, .. } => failure
                 .detail("; it has")
                 .detail(&rule_list(&rules))
                 .hint("is the path right? It is taken from the working directory")
-                .hint_command(
-                    "to add a rule for the cluster's files, such as:",
-                    Program::Kb,
-                    new_rule,
-                ),
+                .hints_of(vec![add_rule()]),
             EditError::RuleWithoutKey { .. } => failure.hint_command(
                 "to give the cluster a key and put it there:",
-                Program::Kb,
-                "k secrets init",
-            ),
+                kb("k secrets init")),
             EditError::Retired { .. } => failure.hint_command(
                 "to move it, and all others like it, to the current key:",
-                Program::Kb,
-                "k secrets init --use-existing",
-            ),
+                use_existing()),
             EditError::Waiting { kept, .. } => {
                 let failure = failure.detail(&format!(" ({})", words::ago(kept.head.since)));
                 go_on(failure, "to go on with it:", &kept)
             }
             EditError::NothingKept { path } => failure.hint_command(
                 "to edit it:",
-                Program::Kb,
-                format!("k secrets edit {}", quoted(&path.to_string_lossy())),
-            ),
+                kb("k secrets edit").path(&path)),
             EditError::Watch(_) => failure.hint("run it again"),
             EditError::Memory { path, .. } => failure.hint(format!(
                 "df {} shows what is left of the memory",
@@ -102,7 +82,7 @@ impl From<EditError> for Failure {
             )),
             EditError::GivenUp { .. } => failure.hint("edit it again, or leave it as it is"),
             EditError::NotRead { .. } => failure
-                .hint(PIPE)
+                .hint_command(PIPE, kb("k secrets edit PATH"))
                 .hint("if nothing was meant to be piped in: </dev/null"),
             EditError::MacNotFixed { .. } => failure.hint(
                 "to fix it, save the text in the editor; if your editor writes only changed text, change it first",
@@ -112,17 +92,15 @@ impl From<EditError> for Failure {
                 .hint("the file is as it was; $EDITOR chooses another editor"),
             EditError::StillOpen { path, .. } => failure.hint_command(
                 "close that editor; then, to go on with the text that was saved in it:",
-                Program::Kb,
-                format!("k secrets edit {} --resume", quoted(&path.to_string_lossy())),
-            ),
+                kb("k secrets edit").path(&path).word("--resume")),
             EditError::Draft(error) => match error {
                 OpenError::Read { path, .. } => failure.hint(format!(
                     "to see who can read it: ls -l {}",
                     quoted(&path.to_string_lossy())
                 )),
                 OpenError::NoKey { .. } => failure
-                    .hint("to see which keys open it: kb k secrets drafts")
-                    .hint(other_cluster),
+                    .hint_command("to see which keys open it:", kb("k secrets drafts"))
+                    .hint(OTHER_CLUSTER),
                 OpenError::Damaged { path } => failure.hint(format!(
                     "to see whether age can open it: age --decrypt --identity KEY_FILE {}",
                     quoted(&path.to_string_lossy())
@@ -144,7 +122,7 @@ impl From<EditError> for Failure {
                     Recipient::list(&before),
                     Recipient::list(&now)
                 ))
-                .hint(other_cluster),
+                .hint(OTHER_CLUSTER),
             EditError::NotOpened { .. } => failure
                 .hint("a rule that splits the data key among key_groups, or names another cluster's post-quantum key, is of no use to Flux"),
             EditError::RuleChanged { .. } => {
@@ -174,19 +152,20 @@ impl From<EditError> for Failure {
 
 /// Adds how to go on with a text that waits.
 fn go_on(failure: Failure, purpose: &str, kept: &Kept) -> Failure {
-    let path = quoted(&kept.head.target.to_string_lossy());
+    let path = &kept.head.target;
     failure
         .hint(format!("{purpose} {}", kept.head.resume))
-        .hint(format!(
-            "to throw it away: kb k secrets edit {path} --discard"
-        ))
+        .hint_command(
+            "to throw it away:",
+            kb("k secrets edit").path(path).word("--discard"),
+        )
 }
 
 impl From<EditorError> for Failure {
     fn from(error: EditorError) -> Self {
         let failure = Self::from_error(&error);
         match error {
-            EditorError::NoTerminal => failure.hint(PIPE),
+            EditorError::NoTerminal => failure.hint_command(PIPE, kb("k secrets edit PATH")),
             EditorError::None => failure.hint("export EDITOR=nano, or another one that is there"),
             EditorError::Quotes { variable } => {
                 failure.hint(format!("such as: export {variable}='code --wait'"))

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Failure, Hint};
-use crate::cli::options::quoted;
+use super::Failure;
+use crate::cli::message::Hint;
+use crate::cli::message::command::{kb, quoted};
 use crate::core::encrypted::FileError;
 use crate::core::sops::{MINIMUM_VERSION, SopsError};
 use crate::core::sops_config;
@@ -29,10 +30,10 @@ impl From<FileError> for Failure {
             FileError::Plaintext { path } if path.ends_with(sops_config::FILE_NAME) => {
                 failure.hint("it is sops's configuration, which must stay readable")
             }
-            FileError::Plaintext { path } => failure.hint(format!(
-                "to encrypt it by the rules of .sops.yaml: sops encrypt --in-place {}",
-                quoted(&path.to_string_lossy())
-            )),
+            FileError::Plaintext { path } => failure.hint_command(
+                "to encrypt it, if it is a Secret, by the rules of .sops.yaml:",
+                kb("k secrets check --fix").path(&path),
+            ),
             FileError::NotParsed { .. } => {
                 failure.hint("fix it first: sops cannot encrypt it as it is")
             }
@@ -75,9 +76,10 @@ impl From<SopsError> for Failure {
             SopsError::Extract { .. } => failure.hint(
                 "the form is '[\"data\"][\"password\"]', with the keys as they stand in the file",
             ),
-            SopsError::NotAKey { .. } => {
-                failure.hint("kb k secrets check names what is wrong in .sops.yaml and in the file")
-            }
+            SopsError::NotAKey { .. } => failure.hint_command(
+                "to see what is wrong in .sops.yaml and in the file:",
+                kb("k secrets check"),
+            ),
             SopsError::Stopped => failure.hint("nothing was saved; run it again"),
             SopsError::Refused { .. } => failure.hint("look whether it is as its name says"),
             SopsError::Failed {
@@ -95,7 +97,7 @@ pub fn conflict_hints(path: &Path) -> Vec<Hint> {
     let path = quoted(&path.to_string_lossy());
     let texts = [
         format!(
-            "to take one side: git checkout --ours -- {path} (or --theirs), then put in the other side's changes with kb k secrets edit"
+            "to take one side: git checkout --ours -- {path} (or --theirs), then add the other side's changes in an editor"
         ),
         format!("if the markers were committed: git log -p -- {path} shows both sides"),
     ];

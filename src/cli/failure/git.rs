@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Failure;
-use crate::cli::options::quoted;
+use crate::cli::message::command::quoted;
 use crate::core::git::{GitCause, GitError};
 
 impl From<GitError> for Failure {

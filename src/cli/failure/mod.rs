@@ -18,49 +18,13 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
-use super::report::one_line;
 use super::{EXIT_FAILED, EXIT_FOUND};
+use crate::cli::message::Hint;
+use crate::cli::message::command::Command;
+use crate::cli::message::safe_text::one_line;
 
 pub use files::{conflict_hints, to_utf8};
 pub use secret::{put_key_back, remove_entry, remove_lines, rename_entry, show_key_arguments};
-
-/// What to type next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// Words, or a command that does not go to a cluster.
-    Text(String),
-    /// A command that goes to the cluster that the person named. `Report` puts
-    /// the options in that name it: typed without them, the command would end
-    /// up at another cluster.
-    Command {
-        /// What the command is for, with the colon.
-        purpose: String,
-        /// kb or kubectl.
-        program: Program,
-        /// What stands behind the program and those options.
-        arguments: String,
-    },
-}
-
-impl Hint {
-    /// A command that goes to the same cluster.
-    pub fn command(purpose: &str, program: Program, arguments: impl Into<String>) -> Self {
-        Self::Command {
-            purpose: purpose.to_owned(),
-            program,
-            arguments: arguments.into(),
-        }
-    }
-}
-
-/// The program of a command in a hint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
-    /// kb itself.
-    Kb,
-    /// kubectl.
-    Kubectl,
-}
 
 /// Shell words that take a private key from the keyboard, or from what is pasted: it is not
 /// shown, and no history keeps it.
@@ -160,15 +124,10 @@ impl Failure {
         self
     }
 
-    /// Adds a command to type that goes to the same cluster.
+    /// Adds a command to type.
     #[must_use]
-    pub fn hint_command(
-        mut self,
-        purpose: &str,
-        program: Program,
-        arguments: impl Into<String>,
-    ) -> Self {
-        self.hints.push(Hint::command(purpose, program, arguments));
+    pub fn hint_command(mut self, purpose: impl Into<String>, command: Command) -> Self {
+        self.hints.push(Hint::command(purpose, command));
         self
     }
 

@@ -1,22 +1,18 @@
 //! Hints for what stops `prune`, and the way back.
 
+use super::Failure;
 use super::git::git_hint;
-use super::{Failure, Program};
+use crate::cli::message::hints::{OTHER_SECRET, import, rotate};
 use crate::core::prune::{PruneError, RestoreError, SaidError};
-
-const FORCE: &str = "k secrets init --force";
 
 impl From<PruneError> for Failure {
     fn from(error: PruneError) -> Self {
         let failure = Self::from_error(&error);
         match error {
-            PruneError::SecretMissing { .. } => failure
-                .hint("--context chooses another cluster, -n and --secret-name another Secret"),
-            PruneError::UnderWay { .. } => {
-                failure.hint_command("to finish it:", Program::Kb, FORCE)
-            }
+            PruneError::SecretMissing { .. } => failure.hint(OTHER_SECRET),
+            PruneError::UnderWay { .. } => failure.hint_command("to finish it:", rotate()),
             PruneError::OnlyRetired { .. } => {
-                failure.hint_command("to give the cluster a new key:", Program::Kb, FORCE)
+                failure.hint_command("to give the cluster a new key:", rotate())
             }
             PruneError::NotARepository { top, .. } => failure.hint(format!(
                 "remove it if it is empty, or run prune in the repository: cd {}",
@@ -42,14 +38,10 @@ impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
         let failure = Self::from_error(&error);
         match error {
-            RestoreError::SecretMissing { .. } => failure.hint_command(
-                "to give the cluster this key as its current one:",
-                Program::Kb,
-                "k secrets init --import",
-            ),
-            RestoreError::UnderWay { .. } => {
-                failure.hint_command("to finish it:", Program::Kb, FORCE)
+            RestoreError::SecretMissing { .. } => {
+                failure.hint_command("to give the cluster this key as its current one:", import())
             }
+            RestoreError::UnderWay { .. } => failure.hint_command("to finish it:", rotate()),
             RestoreError::AlreadyThere { .. } => {
                 failure.hint("nothing was changed: files that are encrypted for it open already")
             }

@@ -4,9 +4,11 @@ use super::config::replace_hint;
 use super::files::to_utf8;
 use super::git::git_hint;
 use super::secret::{remove_entry, remove_lines};
-use super::{Failure, Hint, Program, file_list};
-use crate::cli::options::quoted;
-use crate::cli::report::one_line;
+use super::{Failure, file_list};
+use crate::cli::message::Hint;
+use crate::cli::message::command::{kb, kubectl};
+use crate::cli::message::hints::{describe, import, managed_fields, rotate, use_existing};
+use crate::cli::message::safe_text::one_line;
 use crate::core::cluster::SecretName;
 use crate::core::encrypted::{FileError, OpenError, Tampered, Unsupported};
 use crate::core::flux_secret::{JournalError, NEXT_ENTRY, SecretCopy};
@@ -19,8 +21,6 @@ use crate::core::sops::SopsError;
 const SHOWN: usize = 50;
 
 const NOTHING_CHANGED: &str = "nothing was changed: run it again when that is fixed";
-const GO_ON: &str = "k secrets init --force";
-const USE_EXISTING: &str = "k secrets init --use-existing";
 const AGAIN: &str = "then run it again, with the same options; it goes on with the same key:";
 
 impl From<RotateError> for Failure {
@@ -35,14 +35,10 @@ impl From<RotateError> for Failure {
             RotateError::Uncertain { secret, .. } => failure
                 .hint_command(
                     "no file was changed; when the cluster answers, run it again, and it goes on with whatever is there:",
-                    Program::Kb,
-                    GO_ON,
-                )
+                    rotate())
                 .hint_command(
                     "to see whether there is an entry age.next.agekey:",
-                    Program::Kubectl,
-                    format!("-n {} describe secret {}", secret.namespace, secret.name),
-                ),
+                    describe(&secret)),
             RotateError::Interrupted { source } => {
                 let of_files = matches!(*source, RotateError::Reencrypt(_));
                 let mut failure = match *source {
@@ -56,7 +52,7 @@ impl From<RotateError> for Failure {
                         "every file opens with a key that the cluster holds: the old one or the new one",
                     );
                 }
-                failure.hint_command(AGAIN, Program::Kb, GO_ON)
+                failure.hint_command(AGAIN, rotate())
             }
             RotateError::Copy { secret, .. } => failure.hint_copy(&secret),
             RotateError::NotPromoted {
@@ -66,25 +62,21 @@ impl From<RotateError> for Failure {
             } => failure
                 .hint("all files are for the new key, and the Secret itself holds it beside the old one")
                 .hint_copy(&secret)
-                .hint_command(AGAIN, Program::Kb, GO_ON),
+                .hint_command(AGAIN, rotate()),
             RotateError::NotPromoted { source, .. } => match *source {
                 JournalError::Cluster(_) | JournalError::Fetch(_) | JournalError::Busy { .. } => {
                     failure
                         .hint("all files are for the new key, and the cluster holds it beside the old one: Flux can go on")
-                        .hint_command(AGAIN, Program::Kb, GO_ON)
+                        .hint_command(AGAIN, rotate())
                 }
                 JournalError::Overtaken { .. } => failure
                     .hint("someone else has finished this rotation, and begun another one: git pull")
                     .hint_command(
                         "when theirs is finished, to bring this clone in line:",
-                        Program::Kb,
-                        USE_EXISTING,
-                    ),
+                        use_existing()),
                 JournalError::Vanished { .. } => failure.hint_command(
                     "all files are for the key that was shown; to put it back:",
-                    Program::Kb,
-                    "k secrets init --import",
-                ),
+                    import()),
             },
         }
     }
@@ -96,26 +88,18 @@ impl From<JournalError> for Failure {
         match error {
             JournalError::Cluster(error) => error.into(),
             JournalError::Fetch(error) => error.into(),
-            JournalError::Vanished { .. } => failure.hint_command(
-                "to put a key back from your password manager:",
-                Program::Kb,
-                "k secrets init --import",
-            ),
+            JournalError::Vanished { .. } => {
+                failure.hint_command("to put a key back from your password manager:", import())
+            }
             JournalError::Overtaken { .. } => failure
                 .hint("someone else may have rotated it: git pull, and look at .sops.yaml")
                 .hint_command(
                     "to bring this clone in line with the cluster:",
-                    Program::Kb,
-                    USE_EXISTING,
+                    use_existing(),
                 ),
-            JournalError::Busy { secret } => failure.hint_command(
-                "to see who changes it:",
-                Program::Kubectl,
-                format!(
-                    "-n {} get secret {} --show-managed-fields -o jsonpath='{{.metadata.managedFields}}'",
-                    secret.namespace, secret.name
-                ),
-            ),
+            JournalError::Busy { secret } => {
+                failure.hint_command("to see who changes it:", managed_fields(&secret))
+            }
         }
     }
 }
@@ -152,26 +136,17 @@ impl From<Refusal> for Failure {
                 .hint("--context chooses another cluster; or cd to the repository that is for this one")
                 .hint_command(
                     "if this repository is to be for it:",
-                    Program::Kb,
-                    "k secrets init --use-existing --path-regex RE",
-                ),
+                    kb("k secrets init --use-existing --path-regex RE")),
             Refusal::Behind { .. } => failure
                 .hint("git pull: someone else has rotated the key")
                 .hint_command(
                     "if there is nothing to pull, to move this clone to the current key:",
-                    Program::Kb,
-                    USE_EXISTING,
-                ),
+                    use_existing()),
             Refusal::Managed { secret, .. } => failure
                 .hint("change the key where its manager reads it, or remove the Secret from that manager first")
                 .hint_command(
                     "to see who manages it:",
-                    Program::Kubectl,
-                    format!(
-                        "-n {} get secret {} --show-managed-fields -o jsonpath='{{.metadata}}'",
-                        secret.namespace, secret.name
-                    ),
-                ),
+                    managed_fields(&secret)),
             Refusal::InRepository { files, .. } => failure
                 .detail(&file_list("", &files))
                 .hint("remove it from the repository, and from the kustomization that applies it (annotate the Secret with kustomize.toolkit.fluxcd.io/prune: disabled first)"),
@@ -182,15 +157,11 @@ impl From<Refusal> for Failure {
             Refusal::Immutable { secret, .. } => failure
                 .hint_command(
                     "an immutable Secret can only be made anew; to show its keys, for your password manager:",
-                    Program::Kb,
-                    "k secrets key",
-                )
+                    kb("k secrets key"))
                 .hint_command(
                     "then:",
-                    Program::Kubectl,
-                    format!("-n {} delete secret {}", secret.namespace, secret.name),
-                )
-                .hint_command("and with the current key on stdin:", Program::Kb, "k secrets init --import"),
+                    kubectl(format!("-n {} delete secret {}", secret.namespace, secret.name)))
+                .hint_command("and with the current key on stdin:", import()),
             Refusal::Files(troubles) => failure
                 .with_troubles(&troubles.iter().collect::<Vec<_>>())
                 .hint("--skip PATH leaves a file for the old key, which stays in the cluster until it is pruned")
@@ -204,22 +175,16 @@ impl From<Refusal> for Failure {
             Refusal::UnfitCopy { secret, .. } => failure
                 .hint_command(
                     "to see what it holds:",
-                    Program::Kubectl,
-                    format!("-n {} describe secret {}", secret.namespace, secret.name),
-                )
+                    describe(&secret))
                 .hint("-n and --secret-name rotate it by itself; --only-this leaves it as it is"),
             Refusal::KeyIsMissing { files } => failure
                 .detail(&file_list("", &files))
                 .hint_command(
                     "if the cluster was rebuilt and you have its key still:",
-                    Program::Kb,
-                    "k secrets init --import",
-                )
+                    import())
                 .hint_command(
                     "if it is a new cluster, and those files are another's:",
-                    Program::Kb,
-                    "k secrets init",
-                ),
+                    kb("k secrets init")),
         }
     }
 }
@@ -240,25 +205,23 @@ impl From<BadKeys> for Failure {
             }
             BadKeys::UnknownRecipient => failure.hint_command(
                 "to move its files by hand:",
-                Program::Kb,
-                "k secrets exec -- sops rotate --in-place --add-age NEW --rm-age OLD FILE",
+                kb("k secrets exec -- sops rotate --in-place --add-age NEW --rm-age OLD FILE"),
             ),
-            BadKeys::NewUnknown => {
-                failure.hint("make an X25519 key: age-keygen | kb k secrets init --force --import")
-            }
+            BadKeys::NewUnknown => failure.hint_command(
+                "make an X25519 key: age-keygen |",
+                kb("k secrets init --force --import"),
+            ),
             BadKeys::NextUnknown(secret) => failure.hints_of(vec![remove_entry(
                 "if no file is for it, to remove the entry:",
                 &secret,
                 NEXT_ENTRY,
             )]),
             BadKeys::OtherUnderWay(_) => {
-                failure.hint_command("to finish that one first:", Program::Kb, GO_ON)
+                failure.hint_command("to finish that one first:", rotate())
             }
-            BadKeys::Same(_) => failure.hint_command(
-                "to bring this repository in line with it:",
-                Program::Kb,
-                USE_EXISTING,
-            ),
+            BadKeys::Same(_) => {
+                failure.hint_command("to bring this repository in line with it:", use_existing())
+            }
         }
     }
 }
@@ -266,12 +229,8 @@ impl From<BadKeys> for Failure {
 impl Failure {
     /// What to do about a copy that does not take part.
     fn hint_copy(self, secret: &SecretName) -> Self {
-        self.hint_command(
-            "to see what became of it:",
-            Program::Kubectl,
-            format!("-n {} describe secret {}", secret.namespace, secret.name),
-        )
-        .hint("--only-this, instead of --all-copies, goes on without the copies")
+        self.hint_command("to see what became of it:", describe(&secret))
+            .hint("--only-this, instead of --all-copies, goes on without the copies")
     }
 
     /// Names each file and what is wrong with it, and says once for each kind what
@@ -336,7 +295,10 @@ fn hint_of(why: &Why) -> Hint {
             "git log -p shows how the file was before; sops itself writes no such file"
         }
         Why::Sops(_) => {
-            "kb k secrets decrypt PATH shows whether it opens; a KMS or PGP recipient must be within reach"
+            return Hint::command(
+                "a KMS or PGP recipient must be reachable; to see whether the file opens:",
+                kb("k secrets decrypt PATH"),
+            );
         }
         Why::Open(OpenError::Unsupported(Unsupported::Mac)) => {
             "git log -p shows how the file was changed; without --engine native, sops has the last word"
@@ -365,45 +327,37 @@ fn hint_of(why: &Why) -> Hint {
 /// What to do where someone has to decide about readers: either way.
 fn hint_of_undecided(undecided: &Undecided) -> Hint {
     let options = |option: &str, readers: &[Reader]| {
-        let options = readers
-            .iter()
-            .map(|reader| format!(" {option} {}", quoted(&reader.to_string())));
-        format!("{USE_EXISTING}{}", options.collect::<String>())
+        readers.iter().fold(use_existing(), |command, reader| {
+            command.option(option, reader.to_string())
+        })
     };
     let text = |text: &str| Hint::Text(text.to_owned());
     match undecided {
         Undecided::ClusterLeaves(readers) => Hint::command(
             "if it is to lose the file (else add it to the file's rule first):",
-            Program::Kb,
             options("--drop-reader", readers),
         ),
         Undecided::UnknownReaders(readers) => Hint::command(
             "if it may go on reading the file (else --drop-reader, or add a rule for the file):",
-            Program::Kb,
             options("--keep-reader", readers),
         ),
         Undecided::Unreviewed(readers) => Hint::command(
             "if it is to read the file (else git diff shows how .sops.yaml was changed):",
-            Program::Kb,
             options("--accept-reader", readers),
         ),
         Undecided::Unclear(_) => {
             text("write the whole fingerprint in .sops.yaml, or --drop-reader it")
         }
         Undecided::OtherRule(_) => text(
-            "if the file is in the wrong place, move it back (git log --follow -- PATH); if it is to be another cluster's: kb k secrets decrypt PATH here, and kb k secrets edit PATH with that cluster's --context",
+            "if the file is in the wrong place, move it back (git log --follow -- PATH); if it is for another cluster, decrypt it here, and save it with edit and that cluster's --context",
         ),
-        Undecided::Broken(_) => text("fix .sops.yaml, then: kb k secrets init --use-existing"),
+        Undecided::Broken(_) => Hint::command("fix .sops.yaml, then:", use_existing()),
         Undecided::Server(readers) => {
             let servers = readers.iter().filter_map(Reader::server);
-            let servers: Vec<String> = servers
-                .map(|server| format!(" --allow-server {}", quoted(&server)))
-                .collect();
-            Hint::command(
-                "if that server may be used:",
-                Program::Kb,
-                format!("{USE_EXISTING}{}", servers.concat()),
-            )
+            let command = servers.fold(use_existing(), |command, server| {
+                command.option("--allow-server", server.to_string())
+            });
+            Hint::command("if that server may be used:", command)
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, Hint, Program};
+use super::Failure;
+use crate::cli::message::Hint;
+use crate::cli::message::command::kubectl;
 use crate::core::cluster::SecretName;
 use crate::core::flux_secret::{BadLine, CURRENT_ENTRY, FetchError, KeysError};
 
@@ -62,11 +64,10 @@ pub fn remove_entry(purpose: &str, secret: &SecretName, entry: &str) -> Hint {
 fn json_patch(purpose: &str, secret: &SecretName, patch: &str) -> Hint {
     Hint::command(
         purpose,
-        Program::Kubectl,
-        format!(
+        kubectl(format!(
             "-n {} patch secret {} --type=json -p '{patch}'",
             secret.namespace, secret.name
-        ),
+        )),
     )
 }
 
@@ -88,13 +89,11 @@ pub fn remove_lines(secret: &SecretName, lines: &[BadLine]) -> Vec<Hint> {
         let show = show_key_arguments(secret, entry);
         Hint::command(
             &format!("to remove line {} of {entry}:", numbers.join(", ")),
-            Program::Kubectl,
-            format!(
+            kubectl(format!(
                 r#"{show} | sed '{}d' | base64 | tr -d '\n' | sed 's/.*/{{"metadata":{{"resourceVersion":"{version}"}},"data":{{"{entry}":"&"}}}}/' | kubectl {name}patch secret {} --patch-file=/dev/stdin"#,
                 numbers.join("d;"),
                 secret.name
-            ),
-        )
+            )))
     });
     hints.collect()
 }
@@ -105,11 +104,10 @@ pub fn put_key_back(secret: &SecretName) -> Hint {
         &format!(
             r#"to put it back from your password manager, such as: pass show prod/age | base64 | tr -d '\n' | sed 's/.*/{{"data":{{"{CURRENT_ENTRY}":"&"}}}}/' |"#
         ),
-        Program::Kubectl,
-        format!(
+        kubectl(format!(
             "-n {} patch secret {} --patch-file=/dev/stdin",
             secret.namespace, secret.name
-        ),
+        )),
     )
 }
 

@@ -146,7 +146,7 @@ fn what_is_no_encrypted_file_is_refused() {
     assert_refused(
         &editing,
         &["plain-secret.yaml"],
-        &["is not encrypted", "sops encrypt --in-place"],
+        &["is not encrypted", "kb k secrets check --fix"],
     );
     assert_eq!(editing.world.read("plain-secret.yaml"), plain);
     symlink("nowhere", editing.world.path("link-secret.yaml")).expect("link");

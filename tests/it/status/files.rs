@@ -146,7 +146,7 @@ fn values_that_stand_unencrypted_in_an_encrypted_file() {
         ],
     );
     assert!(!screen.contains("hunter2"), "{screen}");
-    in_line.follow(&screen, "to encrypt it anew by its rule:");
+    in_line.follow(&screen, "to encrypt it again by its rule:");
     in_line.assert_in_line();
     assert!(
         !in_line
@@ -187,7 +187,7 @@ fn metadata_that_is_encrypted() {
         &["head-encrypted", "other-selection"],
         &["apps/new-secret.yaml: apiVersion is encrypted, so Flux cannot apply it"],
     );
-    in_line.follow(&screen, "to encrypt it anew by its rule:");
+    in_line.follow(&screen, "to encrypt it again by its rule:");
     in_line.assert_in_line();
     assert!(
         in_line
@@ -208,7 +208,11 @@ fn a_mac_that_does_not_match() {
         "wrong-mac",
         &["its MAC does not match: it was changed without sops, which Flux does not notice"],
     );
-    in_line.follow(&screen, "if it is right as it is, to give it its MAC:");
+    let purpose = "if every value is right, save it again, which writes a new MAC:";
+    let mut shell = in_line.shell_for(&screen, purpose);
+    let saved = "#!/bin/sh\ncat \"$1\" > \"$1.x\"; cat \"$1.x\" > \"$1\"\n";
+    shell.env("EDITOR", in_line.world.script("saves", saved));
+    in_line.world.run_with_stdin(shell, b"").assert_code(0);
     in_line.assert_in_line();
     assert!(in_line.world.read(SECRET).contains("name: web"));
 }

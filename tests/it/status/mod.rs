@@ -187,13 +187,19 @@ impl InLine {
 
     #[track_caller]
     fn try_to_follow(&self, screen: &str, purpose: &str, stdin: &str) -> Run {
+        let shell = self.shell_for(screen, purpose);
+        self.world.run_with_stdin(shell, stdin.as_bytes())
+    }
+
+    /// A shell that runs what the hint says.
+    #[track_caller]
+    fn shell_for(&self, screen: &str, purpose: &str) -> std::process::Command {
         let mut hints = screen
             .lines()
             .filter_map(|line| line.trim().strip_prefix("hint: "));
         let hint = hints.find_map(|hint| hint.strip_prefix(purpose));
         let command = hint.unwrap_or_else(|| panic!("no hint {purpose:?} in:\n{screen}"));
-        let shell = self.world.tool_cmd("bash", ["-ec", command.trim()]);
-        self.world.run_with_stdin(shell, stdin.as_bytes())
+        self.world.tool_cmd("bash", ["-ec", command.trim()])
     }
 }
 

@@ -7,10 +7,13 @@ use serde::Serialize;
 
 use super::finding::{self, Finding, FindingAsJson, SopsCommand};
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Hint, Program};
-use crate::cli::options::{OutputFormat, quoted};
+use crate::cli::examples;
+use crate::cli::failure::Failure;
+use crate::cli::message::Hint;
+use crate::cli::message::command::kb;
+use crate::cli::message::safe_text::{one_line, without_private_keys};
+use crate::cli::options::OutputFormat;
 use crate::cli::readers::{not_accepted, parse_reader};
-use crate::cli::report::{one_line, without_private_keys};
 use crate::cli::servers::require_accepted;
 use crate::core::audit::{self, Audit, AuditError, Depth, Leak, Look};
 use crate::core::fix::{Fixed, fix};
@@ -32,6 +35,7 @@ const VERSION: u32 = 1;
 /// PATH, all files of the repository are looked at that Git does not ignore. What
 /// .kbignore names may be plaintext, but no private key, and for no wrong reader.
 #[derive(Args, Debug)]
+#[command(after_help = examples::CHECK)]
 pub struct Check {
     /// Files, and directories to look through
     #[arg(value_name = "PATH")]
@@ -318,19 +322,19 @@ impl Check {
     /// What to do about all of it: for each kind of problem what it is for the first one.
     fn hints(&self, found: &[Finding]) -> Vec<Hint> {
         let fixable = found.iter().filter(|finding| finding.is_fixable).count();
-        let mut fix = "k secrets check --fix".to_owned();
+        let mut fix = kb("k secrets check --fix");
         if self.staged {
-            fix.push_str(" --staged");
+            fix = fix.word("--staged");
         }
         for path in &self.paths {
-            fix.push_str(&format!(" {}", quoted(&path.to_string_lossy())));
+            fix = fix.path(path);
         }
         for path in &self.skip {
-            fix.push_str(&format!(" --skip {}", quoted(&path.to_string_lossy())));
+            fix = fix.word("--skip").path(path);
         }
         let several = (fixable > 1).then(|| {
             let purpose = format!("to encrypt {fixable} of them in place:");
-            Hint::command(&purpose, Program::Kb, fix)
+            Hint::command(&purpose, fix)
         });
         let mut kinds = Vec::new();
         let rest = found.iter().filter(|finding| {

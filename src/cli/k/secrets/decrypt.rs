@@ -6,6 +6,7 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretBox};
 
 use crate::cli::context::Context;
+use crate::cli::examples;
 use crate::cli::failure::Failure;
 use crate::core::decrypt;
 use crate::core::encrypted::{self, EncryptedFile, FileError};
@@ -19,6 +20,7 @@ use crate::core::sops_config::{self, ConfigError};
 /// sops in memory. A file that is encrypted only for developers' own keys needs
 /// no cluster.
 #[derive(Args, Debug)]
+#[command(after_help = examples::DECRYPT)]
 pub struct Decrypt {
     /// The encrypted file
     #[arg(value_name = "PATH")]

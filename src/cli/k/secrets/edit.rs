@@ -8,9 +8,11 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::drafts::{self, words as draft_words};
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Hint};
-use crate::cli::options::quoted;
-use crate::cli::readers::{accept_options, not_accepted, parse_reader};
+use crate::cli::examples;
+use crate::cli::failure::Failure;
+use crate::cli::message::Hint;
+use crate::cli::message::command::kb;
+use crate::cli::readers::{not_accepted, parse_reader};
 use crate::cli::servers::require_accepted;
 use crate::core::disk;
 use crate::core::edit::{
@@ -42,6 +44,7 @@ const NEEDS_VIM: &str =
 /// keep their ciphertext. A new file is encrypted for the public keys of its rule in
 /// .sops.yaml, and needs no cluster.
 #[derive(Args, Debug)]
+#[command(after_help = examples::EDIT)]
 pub struct Edit {
     /// The encrypted file, or a new one
     #[arg(value_name = "PATH")]
@@ -198,21 +201,20 @@ impl Edit {
 
     /// The command that goes on with a text that could not be saved.
     fn resume_command(&self, context: &Context, file: &Path) -> String {
-        let mut arguments = format!(
-            "k secrets edit {} --resume",
-            quoted(&file.to_string_lossy())
-        );
+        let mut command = kb("k secrets edit").path(file).word("--resume");
         for (given, option) in [
-            (self.ignore_mac, " --ignore-mac"),
-            (self.keep_readers, " --keep-readers"),
-            (self.allow_disk, " --allow-disk"),
+            (self.ignore_mac, "--ignore-mac"),
+            (self.keep_readers, "--keep-readers"),
+            (self.allow_disk, "--allow-disk"),
         ] {
             if given {
-                arguments.push_str(option);
+                command = command.word(option);
             }
         }
-        arguments.push_str(&accept_options(&self.accept_reader));
-        context.report.kb(&arguments)
+        for reader in &self.accept_reader {
+            command = command.option("--accept-reader", reader.to_string());
+        }
+        context.report.command(&command)
     }
 }
 

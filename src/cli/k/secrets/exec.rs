@@ -7,7 +7,9 @@ use std::path::Path;
 use clap::Args;
 
 use crate::cli::context::Context;
+use crate::cli::examples;
 use crate::cli::failure::Failure;
+use crate::cli::message::command::kb;
 use crate::cli::{EXIT_NO_PROGRAM, EXIT_NOT_STARTED};
 use crate::core::decrypt;
 use crate::core::exec::become_program;
@@ -19,6 +21,7 @@ use crate::core::exec::become_program;
 /// are taken out of its environment; a key file of yours that sops finds by itself
 /// (sops/age/keys.txt) stays.
 #[derive(Args, Debug)]
+#[command(after_help = examples::EXEC)]
 pub struct Exec {
     /// The command, and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
@@ -39,9 +42,14 @@ impl Exec {
         let error = become_program(program, arguments, variables, &keys.for_sops());
         let name = program.to_string_lossy();
         Err(match error.kind() {
-            io::ErrorKind::NotFound if !Path::new(program).is_file() => Failure::new(format!("there is no program {name}"))
-                .hint("is it on the PATH? A shell's own words need a shell: kb k secrets exec -- sh -c '…'")
-                .exit_with(EXIT_NO_PROGRAM),
+            io::ErrorKind::NotFound if !Path::new(program).is_file() => {
+                Failure::new(format!("there is no program {name}"))
+                    .hint_command(
+                        "is it on the PATH? A shell's own words need a shell:",
+                        kb("k secrets exec").child("sh -c '…'"),
+                    )
+                    .exit_with(EXIT_NO_PROGRAM)
+            }
             _ => Failure::new(format!("cannot start {name}: {error}"))
                 .hint("ls -l shows whether it is executable")
                 .exit_with(EXIT_NOT_STARTED),

@@ -15,9 +15,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Hint, Program};
-use crate::cli::options::quoted;
-use crate::cli::report::{Report, without_private_keys};
+use crate::cli::failure::Failure;
+use crate::cli::message::Hint;
+use crate::cli::message::command::{Command, kb, quoted};
+use crate::cli::message::safe_text::without_private_keys;
+use crate::cli::report::Report;
 use crate::core::audit::Audit;
 use crate::core::repository;
 use crate::core::sops_config::ConfigError;
@@ -85,18 +87,8 @@ impl Finding {
         self
     }
 
-    /// A command of kb's that goes to the same cluster.
-    pub(super) fn hint_kb(self, purpose: &str, arguments: impl Into<String>) -> Self {
-        self.hint_command(purpose, Program::Kb, arguments)
-    }
-
-    pub(super) fn hint_command(
-        mut self,
-        purpose: &str,
-        program: Program,
-        arguments: impl Into<String>,
-    ) -> Self {
-        self.hints.push(Hint::command(purpose, program, arguments));
+    pub(super) fn hint_command(mut self, purpose: impl Into<String>, command: Command) -> Self {
+        self.hints.push(Hint::command(purpose, command));
         self
     }
 
@@ -108,7 +100,7 @@ impl Finding {
             hints: self
                 .hints
                 .iter()
-                .map(|hint| without_private_keys(&report.in_words(hint)))
+                .map(|hint| without_private_keys(&report.hint_text(hint)))
                 .collect(),
         }
     }
@@ -196,12 +188,14 @@ impl Finding {
     /// How a manifest is encrypted anew by its rule, without a plaintext on a disk. Where
     /// it cannot be decrypted, nothing is written: sops takes no empty YAML or JSON.
     pub(super) fn anew(self, path: &Path, sops: &str) -> Self {
-        let path = word(path);
-        self.hint_kb(
-            "to encrypt it anew by its rule:",
-            format!(
-                "k secrets decrypt --ignore-mac {path} | {sops} encrypt --filename-override {path} --output {path} /dev/stdin"
-            ),
+        let word = word(path);
+        self.hint_command(
+            "to encrypt it again by its rule:",
+            kb("k secrets decrypt --ignore-mac")
+                .path(path)
+                .pipe(format!(
+                    "{sops} encrypt --filename-override {word} --output {word} /dev/stdin"
+                )),
         )
     }
 }

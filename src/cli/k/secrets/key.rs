@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 
 use crate::cli::context::Context;
 use crate::cli::environment::SOPS_AGE_RECIPIENT;
+use crate::cli::examples;
 use crate::cli::failure::Failure;
 use crate::core::decrypt;
 use crate::core::identity::Recipient;
@@ -18,6 +19,7 @@ const WHAT: &str = "the private key";
 /// SOPS_AGE_RECIPIENT: then only the key of that one is printed, if this cluster
 /// holds it.
 #[derive(Args, Debug)]
+#[command(after_help = examples::KEY)]
 pub struct Key {
     /// Write to a stdout that is a file in a repository
     #[arg(long)]

@@ -16,8 +16,36 @@ use clap::Subcommand;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 
+/// The commands in groups; a test compares the words with those of each command.
+const HELP: &str = "\
+{about-with-newline}
+{usage-heading} {usage}
+
+Keys:
+  init     Give the cluster its age key, and .sops.yaml the public half
+  prune    Drop retired keys from the cluster, once nothing needs them
+
+Files:
+  edit     Create or edit an encrypted file
+  decrypt  Print the plaintext of an encrypted file
+  drafts   List texts of edit that could not be saved, or throw them away
+
+Cluster:
+  status   Say whether the cluster's key, .sops.yaml, the files and Flux match
+
+Guard:
+  check    Look for plaintext and wrong readers that must not get into Git; needs no cluster
+
+Other programs:
+  exec     Run a command with the cluster's key in SOPS_AGE_KEY
+  key      Print the cluster's private keys, for SOPS_AGE_KEY_CMD
+
+Options of a command: kb k secrets COMMAND --help
+Options of all commands: kb --help";
+
 /// The words after `kb k secrets`.
 #[derive(Subcommand, Debug)]
+#[command(help_template = HELP)]
 pub enum Secrets {
     /// Give the cluster its age key, and .sops.yaml the public half
     Init(init::Init),
@@ -27,7 +55,7 @@ pub enum Secrets {
     Drafts(drafts::Drafts),
     /// Print the plaintext of an encrypted file
     Decrypt(decrypt::Decrypt),
-    /// Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
+    /// Say whether the cluster's key, .sops.yaml, the files and Flux match
     Status(status::Status),
     /// Look for plaintext and wrong readers that must not get into Git; needs no cluster
     Check(check::Check),

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::context::Context;
+use crate::cli::examples;
 use crate::cli::failure::Failure;
+use crate::cli::message::command::kb;
 use crate::cli::options::OutputFormat;
 use crate::core::drafts::Draft;
 use crate::core::edit::{self, Adopted, EditError, Kept, KeptPlace, Unsaved};
@@ -19,6 +21,7 @@ use crate::core::repository;
 /// Each is kept encrypted in $XDG_STATE_HOME/kb/drafts (or ~/.local/state/kb/drafts), for
 /// the public keys of the rule of its file. Needs no cluster.
 #[derive(Args, Debug)]
+#[command(after_help = examples::DRAFTS)]
 pub struct Drafts {
     /// Only those for this file; may be several
     #[arg(value_name = "PATH")]
@@ -148,8 +151,8 @@ impl Drafts {
         if targets.is_empty() && !self.all {
             return Err(
                 Failure::new("--discard needs to know which drafts to throw away")
-                    .hint("for one file: kb k secrets drafts --discard PATH")
-                    .hint("for all files: kb k secrets drafts --discard --all"),
+                    .hint_command("for one file:", kb("k secrets drafts --discard PATH"))
+                    .hint_command("for all files:", kb("k secrets drafts --discard --all")),
             );
         }
         let found = Found::look(context, adopt(context));

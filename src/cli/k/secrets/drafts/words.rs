@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Found;
 use crate::cli::failure::Failure;
-use crate::cli::report::one_line;
+use crate::cli::message::safe_text::one_line;
 use crate::core::edit::{Adopted, Kept, KeptPlace, Unsaved};
 use crate::core::identity::Recipient;
 

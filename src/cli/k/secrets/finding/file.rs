@@ -4,8 +4,10 @@ use std::path::Path;
 
 use super::{ENCRYPTED_REGEX, Finding, word};
 use crate::cli::failure::{conflict_hints, to_utf8};
+use crate::cli::message::command::kb;
+use crate::cli::message::hints::{rotate, use_existing};
+use crate::cli::message::safe_text::one_line;
 use crate::cli::readers::mismatch_words;
-use crate::cli::report::one_line;
 use crate::core::audit::{Cause, Leak, Mismatch, Plain, PlainValue, Plaintext};
 use crate::core::conflict;
 use crate::core::encrypted::{FileError, Format};
@@ -24,10 +26,7 @@ pub(in crate::cli::k::secrets) fn leak(path: &Path, leak: &Leak<'_>, sops: &str)
             "it contains an age private key",
         )
         .hint("remove it; the cluster's own key is in the cluster, and a copy belongs in a password manager")
-        .hint_kb(
-            "a key that was pushed once is known; to replace it:",
-            "k secrets init --force",
-        ),
+        .hint_command("a key that was pushed once is known; to replace it:", rotate()),
         Leak::NotEncrypted { found, rule } => not_encrypted(path, found, rule, sops),
         Leak::PlainValues(values) => plain_values(path, values, sops),
         Leak::LooksEncrypted(values) => looks_encrypted(path, values),
@@ -44,7 +43,7 @@ pub(in crate::cli::k::secrets) fn leak(path: &Path, leak: &Leak<'_>, sops: &str)
                 names.join(", ")
             );
             Finding::new("value-not-text", subject, words)
-                .hint_kb("to put it in quotes:", format!("k secrets edit {}", word(path)))
+                .hint_command("to put it in quotes:", kb("k secrets edit").path(path))
         }
         Leak::Mismatch(found) => mismatch(path, found, sops),
         Leak::LostRule(lost) => {
@@ -131,9 +130,9 @@ pub(in crate::cli::k::secrets) fn mismatch(path: &Path, found: &Mismatch, sops: 
     ));
     if is_of_readers {
         finding
-            .hint_kb(
+            .hint_command(
                 "if the rule is right, to re-encrypt the file for its readers:",
-                "k secrets init --use-existing",
+                use_existing(),
             )
             .hint("if the file is right, change the rule")
     } else {
@@ -188,9 +187,9 @@ fn not_encrypted(
     finding.is_fixable = found.is_plainly_meant;
     let is_manifest = matches!(found.what, Plain::Secret(_));
     if found.is_plainly_meant {
-        return finding.hint_kb(
+        return finding.hint_command(
             "to encrypt it in place:",
-            format!("k secrets check --fix {}", word(path)),
+            kb("k secrets check --fix").path(path),
         );
     }
     if found.is_template {
@@ -243,10 +242,7 @@ fn looks_encrypted(path: &Path, values: &[&PlainValue]) -> Finding {
     let file = word(path);
     Finding::new("value-looks-encrypted", one_line(path), words.join("; "))
         .hint(format!("to see how it came there: git log -p -- {file}"))
-        .hint_kb(
-            "to write the value again:",
-            format!("k secrets edit {file}"),
-        )
+        .hint_command("to write the value again:", kb("k secrets edit").path(path))
 }
 
 fn plain_values(path: &Path, values: &[&PlainValue], sops: &str) -> Finding {
@@ -259,7 +255,7 @@ fn plain_values(path: &Path, values: &[&PlainValue], sops: &str) -> Finding {
     };
     let words = format!("encrypted, but {names} {are} in plaintext");
     let finding = Finding::new("values-not-encrypted", one_line(path), words);
-    let edit = format!("k secrets edit {}", word(path));
+    let edit = kb("k secrets edit").path(path);
     let any = |cause| values.iter().any(|value| value.cause == cause);
     if any(Cause::Metadata) {
         finding.hint(format!(
@@ -267,14 +263,14 @@ fn plain_values(path: &Path, values: &[&PlainValue], sops: &str) -> Finding {
             word(path)
         ))
     } else if any(Cause::TypedIn) {
-        finding.hint_kb(
+        finding.hint_command(
             &format!("remove {names} from the file, and add it again with"),
             edit,
         )
     } else if any(Cause::Comment) {
-        finding.hint_kb("to delete the comment, or to save it encrypted:", edit)
+        finding.hint_command("to delete the comment, or to save it encrypted:", edit)
     } else if any(Cause::LastApplied) {
-        finding.hint_kb("to remove the annotation:", edit)
+        finding.hint_command("to remove the annotation:", edit)
     } else {
         finding.hint(ENCRYPTED_REGEX).anew(path, sops)
     }

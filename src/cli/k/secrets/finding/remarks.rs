@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::report::one_line;
+use crate::cli::message::safe_text::one_line;
 use crate::core::audit::{Audit, IGNORE_FILE, Plain, Plaintext};
 use crate::core::sops_config::SopsConfig;
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Program};
-use crate::cli::report::one_line;
+use crate::cli::failure::Failure;
+use crate::cli::message::command::kb;
+use crate::cli::message::safe_text::one_line;
 use crate::core::reencrypt::{AffectedFile, FileTrouble, Goal, Why};
 
 /// What keeps a run from being all that was asked for.
@@ -107,11 +108,7 @@ impl LeftBehind {
         if !self.files.is_empty() {
             let purpose = "when that is settled, for what is left:";
             return Err(
-                Failure::found(Some(self.message(is_rotation))).hint_command(
-                    purpose,
-                    Program::Kb,
-                    AGAIN,
-                ),
+                Failure::found(Some(self.message(is_rotation))).hint_command(purpose, kb(AGAIN))
             );
         }
         if !self.not_for_cluster.is_empty() {
@@ -121,9 +118,7 @@ impl LeftBehind {
             };
             return Err(Failure::found(Some(text)).hint_command(
                 "once each file is encrypted for a key of this cluster again, to re-encrypt it for the new key:",
-                Program::Kb,
-                AGAIN,
-            ));
+                kb(AGAIN)));
         }
         if self.for_other_rules > 0 {
             let text = match self.for_other_rules {
@@ -136,8 +131,7 @@ impl LeftBehind {
             };
             return Err(Failure::found(Some(text)).hint_command(
                 "move such a file to its place, or change its rule; then:",
-                Program::Kb,
-                AGAIN,
+                kb(AGAIN),
             ));
         }
         Ok(())

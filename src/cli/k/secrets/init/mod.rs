@@ -11,9 +11,11 @@ use std::cell::OnceCell;
 use clap::Args;
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Program, show_key_arguments};
+use crate::cli::examples;
+use crate::cli::failure::{Failure, show_key_arguments};
+use crate::cli::message::command::kubectl;
+use crate::cli::message::safe_text::holds_private_key;
 use crate::cli::private_key;
-use crate::cli::report::holds_private_key;
 use crate::cli::rule_picker::{self, can_ask};
 use crate::cli::servers::ask_about;
 use crate::core::cluster::Cluster;
@@ -30,6 +32,7 @@ use crate::core::sops_config::{self, ConfigError, PathRegex, SopsConfig, Target}
 /// decrypts with, and writes the public key to .sops.yaml. The private key goes
 /// to stdout, once, and nowhere else. A Secret that is there is never changed.
 #[derive(Args, Debug)]
+#[command(after_help = examples::INIT)]
 pub struct Init {
     /// Use a key that was made before, read from stdin; print none
     ///
@@ -271,6 +274,7 @@ fn execute(context: &Context, cluster: &Cluster, plan: ChangePlan) -> Result<(),
     // From the Secret's creation until its key is printed there is no good
     // place to stop.
     let _held = signals::hold();
+    let changes_config = plan.config_change.is_some();
     match plan.execute(cluster) {
         Ok(Outcome::InLine(in_line)) => say::in_line(context, &config, &in_line),
         Ok(Outcome::Done {
@@ -278,7 +282,11 @@ fn execute(context: &Context, cluster: &Cluster, plan: ChangePlan) -> Result<(),
         }) => show_key(context, &identity)?,
         Ok(Outcome::Done { generated: None }) => {
             let report = &context.report;
-            report.say("Done. Commit .sops.yaml if it was changed.");
+            report.say(if changes_config {
+                "Done. Commit .sops.yaml."
+            } else {
+                "Done. .sops.yaml names the key already, and was not changed."
+            });
         }
         Err(error) => {
             if new_namespace {
@@ -319,7 +327,7 @@ fn show_key(context: &Context, identity: &Identity) -> Result<(), Failure> {
         Failure::new(format!(
             "stdout did not take the private key: {error}; the cluster has it ({secret}), and .sops.yaml names it"
         ))
-        .hint_command("to see it:", Program::Kubectl, show_key_arguments(&secret, CURRENT_ENTRY))
+        .hint_command("to see it:", kubectl(show_key_arguments(&secret, CURRENT_ENTRY)))
     })?;
     context.report.say(
         "Done. The private key was shown this once: keep it in your password manager.\n\

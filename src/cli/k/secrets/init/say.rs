@@ -5,7 +5,8 @@ use std::path::Path;
 use similar::TextDiff;
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Hint, file_list};
+use crate::cli::failure::file_list;
+use crate::cli::message::Hint;
 use crate::cli::origin::Sources;
 use crate::core::cluster::Cluster;
 use crate::core::init::{ChangePlan, ConfigChange, InLine};

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::say;
+use crate::cli::message::safe_text::without_private_keys;
 use crate::cli::origin::Sources;
-use crate::cli::report::without_private_keys;
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::prune::{Need, Prune as Plan, Request, RetiredKey};
 

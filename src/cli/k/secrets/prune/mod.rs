@@ -10,7 +10,9 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Program};
+use crate::cli::examples;
+use crate::cli::failure::Failure;
+use crate::cli::message::command::kb;
 use crate::cli::options::OutputFormat;
 use crate::core::cluster::{Cluster, Mode};
 use crate::core::git::Git;
@@ -31,6 +33,7 @@ const YES: &str = "k secrets prune --yes";
 /// be read counts as needing the key. `init --import --retired` puts one back, if you have a copy
 /// of it: `kb k secrets key` prints the cluster's keys.
 #[derive(Args, Debug)]
+#[command(after_help = examples::PRUNE)]
 pub struct Prune {
     /// Do not ask
     #[arg(long)]
@@ -155,13 +158,13 @@ impl Prune {
         }
         if !io::stdin().is_terminal() {
             let text = "nothing was changed: there is no terminal to ask on";
-            return Err(Failure::new(text).hint_command(GO_ON, Program::Kb, YES));
+            return Err(Failure::new(text).hint_command(GO_ON, kb(YES)));
         }
         let what = say::what_goes(plan);
         let question = format!("Drop {what} from the cluster of context \"{name}\"?");
         match context.report.confirm(&question) {
             true => Ok(()),
-            false => Err(Failure::new("nothing was changed").hint_command(GO_ON, Program::Kb, YES)),
+            false => Err(Failure::new("nothing was changed").hint_command(GO_ON, kb(YES))),
         }
     }
 }

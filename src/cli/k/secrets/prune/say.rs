@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::environment::SOPS_AGE_RECIPIENT;
-use crate::cli::failure::{Failure, Hint, Program};
+use crate::cli::failure::Failure;
+use crate::cli::message::Hint;
+use crate::cli::message::command::kb;
+use crate::cli::message::hints::use_existing;
+use crate::cli::message::safe_text::one_line;
 use crate::cli::origin::Sources;
 use crate::cli::readers::last_fetch;
-use crate::cli::report::one_line;
 use crate::core::cluster::Cluster;
 use crate::core::prune::{Check, Need, Place, Prune as Plan, Remarks, RetiredKey, Why};
 
@@ -41,7 +44,7 @@ pub(super) fn plan(context: &Context, cluster: &Cluster, sources: &Sources, plan
     }
     let dropped = plan.keys.iter().filter(|key| !key.is_needed());
     for recipient in dropped.filter_map(|key| key.recipient.as_ref()) {
-        let key = report.kb("k secrets key");
+        let key = report.command(&kb("k secrets key"));
         report.say(&format!(
             "To keep a copy of a key that is dropped: {SOPS_AGE_RECIPIENT}={recipient} {key}"
         ));
@@ -249,7 +252,7 @@ pub(super) fn done(context: &Context, plan: &Plan) {
     context.report.say(&format!(
         "Done: {} dropped from the Secret {secret}.\nTo put one back, with your copy of it on stdin: {}",
         number_of_keys(dropped),
-        context.report.kb(IMPORT)
+        context.report.command(&kb(IMPORT))
     ));
 }
 
@@ -282,8 +285,7 @@ pub(super) fn refusal(plan: &Plan, is_dropped: bool) -> Result<(), Failure> {
     let checks = needed.iter().flat_map(|key| key.kept_by()).collect();
     Err(Failure::new(text).hints_of(hints).hint_command(
         "to drop them anyway, after which only a copy of the key opens what is encrypted for it:",
-        Program::Kb,
-        format!("k secrets prune --despite {}", names_of(checks, ",")),
+        kb("k secrets prune").option("--despite", names_of(checks, ",")),
     ))
 }
 
@@ -301,8 +303,7 @@ fn hints_for(need: &Need) -> Option<Hint> {
         }
         (Why::Files(_) | Why::Configs(_), Place::WorkingTree) => Some(Hint::command(
             "to move files and rules to the current key:",
-            Program::Kb,
-            "k secrets init --use-existing",
+            use_existing(),
         )),
         (Why::Files(_), Place::Deployed { .. }) => {
             text("commit and push, and wait until Flux has applied it: flux get kustomizations -A")
@@ -312,8 +313,7 @@ fn hints_for(need: &Need) -> Option<Hint> {
         }
         (Why::Files(_), Place::Drafts) => Some(Hint::command(
             "to see the drafts, and how to save or discard each:",
-            Program::Kb,
-            "k secrets drafts",
+            kb("k secrets drafts"),
         )),
         (Why::Files(_), Place::Upstream(..) | Place::DefaultBranch(..)) => text(
             "push the files that are encrypted for the current key: git push; if they were pushed: git fetch",
@@ -329,8 +329,7 @@ fn hints_for(need: &Need) -> Option<Hint> {
             let name = used_by.first().map_or("NAMESPACE/NAME", String::as_str);
             Some(Hint::command(
                 "if you know the commit that it was made of:",
-                Program::Kb,
-                format!("k secrets prune --deployed {name}=COMMIT"),
+                kb("k secrets prune").option("--deployed", format!("{name}=COMMIT")),
             ))
         }
         (Why::MayNotList, _) => text(

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Report;
 use crate::cli;
 use crate::cli::k::secrets::finding::{Finding, FindingAsJson};
-use crate::cli::report::without_private_keys;
+use crate::cli::message::safe_text::without_private_keys;
 use crate::core::cluster::Controller;
 use crate::core::identity::Recipient;
 use crate::core::sops_config::SopsConfig;

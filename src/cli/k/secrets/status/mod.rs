@@ -11,17 +11,19 @@ use clap::Args;
 use super::drafts::{self, words as draft_words};
 use super::finding::{Finding, SopsCommand};
 use crate::cli::context::Context;
+use crate::cli::examples;
 use crate::cli::failure::Failure;
 use crate::cli::options::OutputFormat;
 use crate::core::audit::{self, Audit, Depth, Look};
 use crate::core::cluster::Target;
 use crate::core::status::{self, Status as Found};
 
-/// Say whether everything is in line: the cluster's key, .sops.yaml, files, Flux
+/// Say whether the cluster's key, .sops.yaml, the files and Flux match
 ///
-/// Prints each problem and how to fix it. Exit code 0: all is in line; 3: a problem
-/// was found; 1: something could not be looked at.
+/// Prints each problem and how to fix it. Exit code 0: no problem; 3: a problem was
+/// found; 1: something could not be read.
 #[derive(Args, Debug)]
+#[command(after_help = examples::STATUS)]
 pub struct Status {
     /// Leave out this file or directory; may be repeated
     #[arg(long, value_name = "PATH")]

@@ -105,7 +105,7 @@ impl Lines<'_> {
         };
         self.line(&format!("  {label}"), &words);
         for hint in &finding.hints {
-            let hint = self.context.report.in_words(hint);
+            let hint = self.context.report.hint_text(hint);
             self.line(&format!("    {cyan}hint:{cyan:#} "), &hint);
         }
     }

@@ -14,12 +14,13 @@ pub(super) use say::{by_whom, listed, number_of_files};
 use super::left::LeftBehind;
 use crate::cli::EXIT_USAGE;
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Program, show_key_arguments};
-use crate::cli::options::{OutputFormat, quoted};
+use crate::cli::failure::{Failure, show_key_arguments};
+use crate::cli::message::command::{kb, kubectl};
+use crate::cli::message::safe_text::one_line;
+use crate::cli::options::OutputFormat;
 use crate::cli::origin::Sources;
 use crate::cli::progress::Progress;
 use crate::cli::readers::{ReaderOptions, change_lines};
-use crate::cli::report::one_line;
 use crate::cli::servers::ask_about;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::NEXT_ENTRY;
@@ -359,12 +360,12 @@ impl Task<'_> {
         let unread = others.unread.iter();
         let unread = unread.map(|path| format!("\n  {} cannot be read", one_line(path)));
         let list: String = keys.chain(unread).collect();
-        let context = format!("k secrets init --force --context {}", quoted(name));
+        let command = kb("k secrets init --force").option("--context", name);
         Err(Failure::new(format!(
             "the key of the cluster of context \"{name}\" was not rotated: .sops.yaml may name \
              other clusters, no --context says which one is meant, and stdin is not a terminal:{list}"
         ))
-        .hint_command("if this one is meant, with the same options:", Program::Kb, context)
+        .hint_command("if this one is meant, with the same options:", command)
         .hint("--yes rotates the key of whichever context is current; \"# recovery\" on its line in .sops.yaml marks a key that is not a cluster's"))
     }
 
@@ -400,8 +401,8 @@ impl Task<'_> {
             Failure::new(format!(
                 "stdout did not take the private key: {error}; the files are for it, and the Secret {secret} holds it beside the old one"
             ))
-            .hint_command("to print it again, and finish, with the same options:", Program::Kb, "k secrets init --force")
-            .hint_command("to see it:", Program::Kubectl, show_key_arguments(&secret, NEXT_ENTRY))
+            .hint_command("to print it again, and finish, with the same options:", kb("k secrets init --force"))
+            .hint_command("to see it:", kubectl(show_key_arguments(&secret, NEXT_ENTRY)))
         })
     }
 }

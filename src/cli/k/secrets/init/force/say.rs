@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Hint, Program};
+use crate::cli::message::Hint;
+use crate::cli::message::command::kb;
+use crate::cli::message::hints::use_existing;
+use crate::cli::message::safe_text::one_line;
+
 use crate::cli::origin::Sources;
 use crate::cli::readers::change_lines;
-use crate::cli::report::one_line;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::SecretCopy;
 use crate::core::reencrypt::{By, Replaced};
@@ -105,11 +108,7 @@ fn remarks(context: &Context, plan: &Plan) {
             "{} has its own .git, and files for the old key: they stay as they are",
             path.display()
         );
-        let hint = Hint::Command {
-            purpose: "run there:".to_owned(),
-            program: Program::Kb,
-            arguments: "k secrets init --use-existing".to_owned(),
-        };
+        let hint = Hint::command("run there:", use_existing());
         report.warning(&text, Some(&hint));
     }
     let unread = &plan.targets.unread;
@@ -179,7 +178,7 @@ pub(super) fn done(context: &Context, done: &Done, changes: &[String]) {
         number_of_files(done.replaced.files),
         by_whom(&done.replaced),
         listed(changes),
-        report.kb("k secrets prune")
+        report.command(&kb("k secrets prune"))
     ));
 }
 

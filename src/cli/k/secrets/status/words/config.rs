@@ -1,9 +1,9 @@
 //! What is said of `.sops.yaml`.
 
-use super::OTHER_CLUSTER;
 use crate::cli::k::secrets::finding::Finding;
-use crate::cli::options::quoted;
-use crate::cli::report::one_line;
+use crate::cli::message::command::{kb, quoted};
+use crate::cli::message::hints::{OTHER_CLUSTER, OTHER_SECRET, use_existing};
+use crate::cli::message::safe_text::one_line;
 use crate::core::identity::Recipient;
 use crate::core::sops_config::{DEFAULT_PATH_REGEX, RuleSummary};
 use crate::core::status::ConfigProblem;
@@ -11,10 +11,8 @@ use crate::core::status::ConfigProblem;
 pub(super) fn of_config(problem: &ConfigProblem) -> Finding {
     match problem {
         ConfigProblem::Missing => {
-            Finding::new("config-missing", "", "the repository has no .sops.yaml").hint_kb(
-                "to write one with the cluster's key:",
-                "k secrets init --use-existing",
-            )
+            Finding::new("config-missing", "", "the repository has no .sops.yaml")
+                .hint_command("to write one with the cluster's key:", use_existing())
         }
         ConfigProblem::KeyNotNamed { held, named } => {
             let words = match (held.is_empty(), named.is_empty()) {
@@ -31,24 +29,21 @@ pub(super) fn of_config(problem: &ConfigProblem) -> Finding {
             };
             let finding = Finding::new("key-not-named", "", words);
             match (held.is_empty(), named.as_slice()) {
-                (true, _) => finding.hint(OTHER_CLUSTER),
-                (false, []) => finding.hint_kb(
-                    "to put it into .sops.yaml:",
-                    "k secrets init --use-existing",
-                ),
+                (true, _) => finding.hint(OTHER_SECRET),
+                (false, []) => finding.hint_command("to put it into .sops.yaml:", use_existing()),
                 (false, named) => {
-                    let finding = finding.hint_kb(
+                    let finding = finding.hint_command(
                         "to add a rule for this cluster's files:",
-                        "k secrets init --use-existing --path-regex RE",
+                        kb("k secrets init --use-existing --path-regex RE"),
                     );
                     let finding = match named {
-                        [only] => finding.hint_kb(
+                        [only] => finding.hint_command(
                             "if this cluster was rebuilt, and had that key:",
-                            format!("k secrets init --use-existing --replace {only}"),
+                            use_existing().option("--replace", only.to_string()),
                         ),
                         _ => finding,
                     };
-                    finding.hint("--context chooses another cluster, if this is the wrong one")
+                    finding.hint(OTHER_CLUSTER)
                 }
             }
         }
@@ -57,10 +52,7 @@ pub(super) fn of_config(problem: &ConfigProblem) -> Finding {
             rule.clone(),
             format!("the rule names {retired}, which was rotated away"),
         )
-        .hint_kb(
-            "to bring rules and files in line:",
-            "k secrets init --use-existing",
-        ),
+        .hint_command("to bring rules and files in line:", use_existing()),
         ConfigProblem::NeverApplies {
             rule,
             paths,

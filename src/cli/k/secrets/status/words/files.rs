@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::cli::failure::TYPE_KEY;
 use crate::cli::k::secrets::finding::{self, Finding, word};
-use crate::cli::options::quoted;
-use crate::cli::report::one_line;
+use crate::cli::message::command::kb;
+use crate::cli::message::hints::use_existing;
+use crate::cli::message::safe_text::one_line;
 use crate::core::identity::Recipient;
 use crate::core::status::FileProblem;
 
@@ -13,13 +14,7 @@ pub(super) fn of_file(path: &Path, problem: FileProblem, sops: &str) -> Finding 
     let finding = |kind, words: String| Finding::new(kind, one_line(path), words);
     let file = word(path);
     match problem {
-        FileProblem::NoRule => finding("no-rule", "no rule is for it".to_owned()).hint_kb(
-            "to add a rule with the cluster's key:",
-            format!(
-                "k secrets init --use-existing --path-regex {}",
-                quoted(&only_name(path))
-            ),
-        ),
+        FileProblem::NoRule => finding("no-rule", "no rule is for it".to_owned()).hint_command("to add a rule with the cluster's key:", use_existing().option("--path-regex", only_name(path))),
         FileProblem::Mismatch {
             mismatch,
             retired,
@@ -31,10 +26,7 @@ pub(super) fn of_file(path: &Path, problem: FileProblem, sops: &str) -> Finding 
                 let words = &mut finding.words;
                 words.push_str(&format!("; retired keys of the cluster: {keys}"));
                 finding.hints.clear();
-                finding.hint_kb(
-                    "to re-encrypt it for the current key:",
-                    "k secrets init --use-existing",
-                )
+                finding.hint_command("to re-encrypt it for the current key:", use_existing())
             } else if is_ours {
                 finding
             } else {
@@ -79,10 +71,7 @@ pub(super) fn of_file(path: &Path, problem: FileProblem, sops: &str) -> Finding 
                 .to_owned(),
         )
         .hint(format!("to see what was changed: git log -p -- {file}"))
-        .hint_kb(
-            "if it is right as it is, to give it its MAC:",
-            format!("k secrets exec -- {sops} --rotate --ignore-mac --in-place {file}"),
-        ),
+        .hint_command("if every value is right, save it again, which writes a new MAC:", kb("k secrets edit --ignore-mac").path(path)),
         FileProblem::NotOpened(error) => Finding {
             subject: one_line(path),
             ..Finding::of_failure("does-not-open", error.into())

@@ -1,8 +1,9 @@
 //! What is said of Flux's Kustomizations.
 
-use crate::cli::failure::Program;
 use crate::cli::k::secrets::finding::{Finding, word};
-use crate::cli::report::one_line;
+use crate::cli::message::command::kb;
+use crate::cli::message::hints::{describe, import};
+use crate::cli::message::safe_text::one_line;
 use crate::core::cluster::SecretName;
 use crate::core::conflict;
 use crate::core::kustomize::Fault;
@@ -36,15 +37,12 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
                 format!("the Kustomization decrypts with the Secret {secret}, which is not there"),
             );
             match (ours.namespace == secret.namespace, key) {
-                (false, Some(key)) => finding.hint_kb(
-                    &format!(
+                (false, Some(key)) => finding.hint_command(&format!(
                         "Flux looks for it in the Kustomization's own namespace; to give it this cluster's key: SOPS_AGE_RECIPIENT={key}"
-                    ),
-                    format!(
-                        "k secrets key | kb k secrets init --import -n {} --secret-name {}",
-                        secret.namespace, secret.name
-                    ),
-                ),
+                    ), kb("k secrets key").pipe_to(
+                        import()
+                            .secret(secret),
+                    )),
                 _ => finding.hint(name_of_secret(ours)),
             }
         }
@@ -78,9 +76,7 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
                 false => finding
                     .hint_command(
                         "to see whose that Secret is:",
-                        Program::Kubectl,
-                        format!("-n {} describe secret {}", secret.namespace, secret.name),
-                    )
+                        describe(&secret))
                     .hint("if it is meant to be a copy, remove its key; then run status again, which says how to add the right one"),
             }
         }
@@ -130,7 +126,7 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
                 one_line(file)
             ),
         )
-        .hint_kb("to edit it:", format!("k secrets edit {}", word(file))),
+        .hint_command("to edit it:", kb("k secrets edit").path(file)),
         FluxProblem::NotBuilt {
             kustomization,
             fault,

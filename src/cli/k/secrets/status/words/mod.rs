@@ -7,14 +7,11 @@ mod secret;
 
 use super::Section;
 use crate::cli::k::secrets::finding::{self, Finding, SopsCommand};
-use crate::cli::report::one_line;
+use crate::cli::message::safe_text::one_line;
 use crate::core::audit::Audit;
 use crate::core::cluster::{SecretName, Target};
 use crate::core::sops_config::SopsConfig;
 use crate::core::status::Status;
-
-const OTHER_CLUSTER: &str =
-    "--context chooses another cluster, -n and --secret-name another Secret";
 
 /// The parts of the screen.
 pub(super) fn sections(

@@ -1,9 +1,10 @@
 //! What is said of the cluster's Secret.
 
-use super::OTHER_CLUSTER;
-use crate::cli::failure::{Program, put_key_back, remove_entry, remove_lines, rename_entry};
+use crate::cli::failure::{put_key_back, remove_entry, remove_lines, rename_entry};
 use crate::cli::k::secrets::finding::{Finding, word};
-use crate::cli::report::one_line;
+use crate::cli::message::command::{kb, kubectl};
+use crate::cli::message::hints::{OTHER_SECRET, describe, import, managed_fields, rotate};
+use crate::cli::message::safe_text::one_line;
 use crate::core::cluster::SecretName;
 use crate::core::flux_secret::{CURRENT_ENTRY, ENTRY_ENDING, KeysError, Manager};
 use crate::core::identity::Recipient;
@@ -18,9 +19,9 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
                 _ => "the cluster has no such Secret".to_owned(),
             };
             finding("secret-missing", words)
-                .hint_kb("to give this cluster a key:", "k secrets init")
-                .hint_kb("to give it back the one that it had:", "k secrets init --import")
-                .hint(OTHER_CLUSTER)
+                .hint_command("to give this cluster a key:", kb("k secrets init"))
+                .hint_command("to give it back the one that it had:", import())
+                .hint(OTHER_SECRET)
         }
         SecretProblem::NoKey(error) => match error {
             KeysError::Misnamed { entry, right, .. } => finding("entry-not-read", not_read(entry))
@@ -46,7 +47,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
             "only-retired-keys",
             "it holds no other keys than retired ones".to_owned(),
         )
-        .hint_kb("to give the cluster a new key:", "k secrets init --force"),
+        .hint_command("to give the cluster a new key:", rotate()),
         SecretProblem::NotRead { entry, right } => finding("entry-not-read", not_read(entry))
             .hints_of([
                 rename_entry(secret, entry, right),
@@ -76,28 +77,19 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
                 Manager::Owner(_) => finding.hint("let that owner give it up, so that kb alone keeps the key"),
                 Manager::Kustomization(_) => finding.hint_command(
                     "remove its manifest from the repository (with prune: disabled on it), and then its labels:",
-                    Program::Kubectl,
-                    format!(
+                    kubectl(format!(
                         "-n {} label secret {} kustomize.toolkit.fluxcd.io/name- kustomize.toolkit.fluxcd.io/namespace-",
                         secret.namespace, secret.name
-                    ),
-                ),
+                    ))),
                 Manager::Helm => finding.hint_command(
                     "remove it from the chart (keep it: helm.sh/resource-policy), and then its label:",
-                    Program::Kubectl,
-                    format!(
+                    kubectl(format!(
                         "-n {} label secret {} app.kubernetes.io/managed-by-",
                         secret.namespace, secret.name
-                    ),
-                ),
+                    ))),
                 Manager::Applier(_) => finding.hint_command(
                     "to see who applied what:",
-                    Program::Kubectl,
-                    format!(
-                        "-n {} get secret {} --show-managed-fields -o jsonpath='{{.metadata.managedFields}}'",
-                        secret.namespace, secret.name
-                    ),
-                ),
+                    managed_fields(&secret)),
             }
         }
         SecretProblem::InRepository { path } => Finding::new(
@@ -113,15 +105,13 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
         )
         .hint_command(
             "to see whose it is:",
-            Program::Kubectl,
-            format!("-n {} describe secret {}", copy.namespace, copy.name),
-        )
-        .hint("if it is a copy of this one, replace it; if it is another team's own, a rule of .sops.yaml or a Kustomization of their repository says so"),
+            describe(&copy))
+        .hint("if it is a copy of this one, replace it; if it belongs to another team, leave it as it is"),
         SecretProblem::UnderWay { next } => finding(
             "rotation-under-way",
             format!("a rotation is under way, to {}", Recipient::list(next)),
         )
-        .hint_kb("to finish it:", "k secrets init --force"),
+        .hint_command("to finish it:", rotate()),
         SecretProblem::NotPruned { retired } => finding(
             "retired-key",
             match retired.is_empty() {
@@ -129,10 +119,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
                 false => format!("it still holds the retired key {}", Recipient::list(retired)),
             },
         )
-        .hint_kb(
-            "when what was rotated is pushed and applied:",
-            "k secrets prune",
-        ),
+        .hint_command("when what was rotated is pushed and applied:", kb("k secrets prune")),
     }
 }
 
