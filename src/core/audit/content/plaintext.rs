@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::harmless::{assigns_secret, is_harmless, is_setting, is_short, repeats_name};
+use super::harmless::{assigns_secret, is_harmless, is_setting, is_short};
 use super::mention::Mention;
 use super::named::{Named, is_within_word, names_only_place};
 use super::template::{
@@ -14,7 +14,7 @@ use crate::core::encrypted::inspect::{
     Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive,
 };
 use crate::core::encrypted::{Damage, FileError, Format};
-use crate::core::placeholder::is_placeholder;
+use crate::core::placeholder::{is_placeholder, repeats};
 use crate::core::rules::Rule;
 use crate::core::sops_config::Selection;
 use crate::core::yaml::NotParsed;
@@ -313,7 +313,7 @@ impl NamedBy {
             Self::File => false,
             Self::Place => is_harmless(name, value),
             Self::Nothing => {
-                is_harmless(name, value) || is_short(name, value) || repeats_name(name, value)
+                is_harmless(name, value) || is_short(name, value) || repeats(name, value)
             }
         }
     }
