@@ -5,11 +5,14 @@
 use std::net::IpAddr;
 
 use super::template::FILLED_IN;
-use crate::core::encrypted::inspect::{is_sensitive, last_word};
+use crate::core::encrypted::inspect::{
+    Inspected, Leaf, inspect_manifests, is_sensitive, last_word,
+};
+use crate::core::identity::Recipient;
 use crate::core::placeholder::is_placeholder;
 
 /// The last word of names whose values are settings.
-const SETTINGS: [&str; 30] = [
+const SETTINGS: [&str; 32] = [
     "address",
     "addr",
     "bucket",
@@ -28,8 +31,10 @@ const SETTINGS: [&str; 30] = [
     "level",
     "login",
     "mode",
+    "mountoptions",
     "name",
     "namespace",
+    "options",
     "port",
     "provider",
     "region",
@@ -55,6 +60,14 @@ const BEFORE_SECRETS: [&str; 7] = [
 ];
 /// The same where they are joined to another word, as in `requirepass`.
 const ENDS_OF_NAMES: [&str; 6] = ["apikey", "pass", "passwd", "password", "secret", "token"];
+/// The last word of names whose values are addresses.
+const LOCATIONS: [&str; 3] = ["endpoint", "uri", "url"];
+/// Host names that mean nothing elsewhere (RFC 6762, RFC 6761 and ICANN).
+const LOCAL: [&str; 3] = ["internal", "local", "localhost"];
+/// Words with digits that stand in examples.
+const EXAMPLE_WORDS: [&str; 4] = ["base32", "base64", "sha256", "sha512"];
+/// What public keys of OpenSSH begin with.
+const SSH_KEYS: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
 /// Words that are not secrets.
 const NOTHING: [&str; 5] = ["", "true", "false", "null", "~"];
 /// So many characters of a word are looked at.
@@ -105,12 +118,108 @@ pub(super) fn is_short(name: &str, value: &str) -> bool {
     (value.len() <= SHORT || value == "false") && !is_sensitive(name)
 }
 
-/// Whether the value is of a form that no secret has: an address, a certificate, an empty
-/// object, or what its own name says, as an example has it.
-fn is_public(value: &str) -> bool {
+/// Whether a value that no rule is for tells no secret: an address without an account, or a
+/// configuration in which nothing is called like a secret.
+pub(super) fn is_unremarkable(name: &str, value: &str) -> bool {
+    let value = value.trim();
+    if is_sensitive(name) || assigns_secret(value) || !names_no_token(value) {
+        return false;
+    }
+    let is_word = |c: char| !c.is_whitespace() && !"@?,;=".contains(c);
+    let is_location = LOCATIONS.contains(&&*last_word(name)) && value.contains(['.', '/']);
+    is_location && value.chars().all(|c| is_word(c) || "${:=}".contains(c))
+        || is_local(value)
+        || is_configuration(value)
+}
+
+/// Whether it is what a secret is called and not the secret itself, as in `key: api-token`:
+/// words in small letters, the last one of a secret's name, or the name of a label of
+/// Kubernetes.
+pub(super) fn is_name_of_secret(value: &str) -> bool {
+    let value = value.strip_prefix('$').unwrap_or(value);
+    let (domain, label) = value.split_once('/').unwrap_or_default();
+    let is_label = domain.contains('.') && is_of_words(value);
+    let signs = ['-', '_', '.', ':', '/'];
+    let is_of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || signs.contains(&c);
+    value.chars().all(is_of_name)
+        && names_no_token(value)
+        && (is_label && !label.is_empty() || value.contains(signs) && is_sensitive(value))
+}
+
+/// Whether it is the name of a host in a network of its own.
+fn is_local(value: &str) -> bool {
+    let is_of_host = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    let last = value.rsplit('.').next();
+    last.is_some_and(|last| LOCAL.contains(&last)) && value.chars().all(is_of_host)
+}
+
+/// Whether it is a text of YAML or JSON with keys, of which none is called like a secret.
+fn is_configuration(value: &str) -> bool {
+    if !value.contains('\n') && !value.starts_with('{') || holds_pair(value) {
+        return false;
+    }
+    let documents = inspect_manifests(value).unwrap_or_default();
+    let mut values = documents.iter().flat_map(|it| &it.values).peekable();
+    let is_harmless = |leaf: &Leaf<'_>| {
+        let key = leaf.keys.last();
+        key.is_some_and(|key| !leaf.is_text || !is_sensitive(key) || is_placeholder(&leaf.text))
+    };
+    values.peek().is_some()
+        && values.all(is_harmless)
+        && documents.iter().all(|it| it.comments.is_empty())
+}
+
+/// Whether it is a text of JSON in which every value is empty.
+pub(super) fn is_empty(value: &str) -> bool {
+    let value = value.trim();
+    let is_json = value.starts_with(['{', '[']);
+    let documents = inspect_manifests(value).ok().filter(|_| is_json);
+    documents.is_some_and(|all| {
+        let has_nothing = |it: &Inspected<'_>| it.values.is_empty() && it.comments.is_empty();
+        all.iter().all(has_nothing) && names_no_token(value)
+    })
+}
+
+/// Whether it is made of words alone, as values in examples are: none with digits among its
+/// letters, and none that is longer than words are or changes its case at random.
+pub(super) fn is_of_words(value: &str) -> bool {
+    const LONGEST: usize = 24;
+    let mut words = value.split(|c: char| !c.is_alphanumeric());
+    !value.contains("PRIVATE KEY")
+        && words.all(|word| {
+            let has = |is: fn(char) -> bool| word.chars().any(is);
+            let is_mixed = has(char::is_numeric) && has(char::is_alphabetic);
+            let cases: Vec<bool> = word.chars().map(char::is_uppercase).collect();
+            let rises = cases.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+            let is_known = EXAMPLE_WORDS.contains(&&*word.to_lowercase());
+            (is_known || !is_mixed || word.len() <= 3) && word.len() <= LONGEST && rises <= 2
+        })
+}
+
+/// Whether the value is of a form that no secret has: an address, a certificate, public
+/// keys, or an empty object.
+pub(super) fn is_public(value: &str) -> bool {
     let (address, length) = value.split_once('/').unwrap_or((value, "0"));
     let is_address = address.parse::<IpAddr>().is_ok() && length.parse::<u8>().is_ok();
-    is_address || is_public_pem(value) || matches!(value, "{}" | "[]")
+    is_address || is_public_pem(value) || are_public_keys(value) || matches!(value, "{}" | "[]")
+}
+
+/// Whether each line is a public key, of OpenSSH or of age.
+fn are_public_keys(text: &str) -> bool {
+    let is_key = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (kind, key) = (words.next().unwrap_or_default(), words.next());
+        let is_ssh = SSH_KEYS.iter().any(|begin| kind.starts_with(begin))
+            && key.is_some_and(|key| key.starts_with("AAAA"))
+            && words.all(names_no_token);
+        is_ssh || key.is_none() && kind.parse::<Recipient>().is_ok()
+    };
+    let mut lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .peekable();
+    lines.peek().is_some() && lines.all(is_key)
 }
 
 /// Whether it holds public blocks, and nothing between them.

@@ -45,6 +45,8 @@ const TEMPLATES: [&str; 14] = [
     ".tmpl",
     ".tpl",
 ];
+/// Those of them that people fill in, by hand, and that nothing else is made of.
+const EXAMPLES: [&str; 4] = [".dist", ".example", ".sample", ".template"];
 /// Endings, and names, of what people read and of programs.
 const TEXTS: [&str; 30] = [
     ".adoc",
@@ -115,6 +117,12 @@ impl Named {
         }
     }
 
+    /// Whether its name says that it is an example.
+    pub(super) fn is_example(path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        without(&name.to_lowercase(), &EXAMPLES).is_some()
+    }
+
     /// What its rule may say of the values in it, if it says anything.
     pub(super) fn judged(path: &Path, rule: Rule<'_>) -> Self {
         let named = Self::of(path);
@@ -157,6 +165,19 @@ pub(super) fn names_only_place(path: &Path, rule: Rule<'_>) -> bool {
     }
     let inner = path.strip_prefix(rule.base).unwrap_or(path);
     !inner.parent().is_some_and(tells_of_secrets)
+}
+
+/// Whether the rule names the file by what it is called alone, in whatever directory, and
+/// it lies deeper: `config.yaml` also means `apps/a/config.yaml`, to sops. No word of its
+/// path tells of secrets.
+pub(super) fn names_common_file(path: &Path, rule: Rule<'_>) -> bool {
+    let inner = path.strip_prefix(rule.base).unwrap_or(path);
+    let elsewhere = path
+        .file_name()
+        .map(|name| rule.base.join("kb-other").join(name));
+    inner.components().count() > 1
+        && !tells_of_secrets(inner)
+        && elsewhere.is_some_and(|path| rule.is_for(&path))
 }
 
 fn tells_of_secrets(path: &Path) -> bool {
