@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::template::FILLED_IN;
 use crate::core::encrypted::inspect::{
-    Inspected, Leaf, inspect_manifests, is_sensitive, last_word,
+    Inspected, Leaf, inspect_manifests, is_public_pem, is_sensitive, last_word,
 };
 use crate::core::identity::Recipient;
 use crate::core::placeholder::is_placeholder;
@@ -60,6 +60,8 @@ const BEFORE_SECRETS: [&str; 7] = [
 ];
 /// The same where they are joined to another word, as in `requirepass`.
 const ENDS_OF_NAMES: [&str; 6] = ["apikey", "pass", "passwd", "password", "secret", "token"];
+/// The last word of names whose values are words, if they tell no secret.
+const WORDED: [&str; 4] = ["id", "path", "scope", "scopes"];
 /// The last word of names whose values are addresses.
 const LOCATIONS: [&str; 3] = ["endpoint", "uri", "url"];
 /// Host names that mean nothing elsewhere (RFC 6762, RFC 6761 and ICANN).
@@ -70,12 +72,12 @@ const EXAMPLE_WORDS: [&str; 4] = ["base32", "base64", "sha256", "sha512"];
 const SSH_KEYS: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
 /// Words that are not secrets.
 const NOTHING: [&str; 5] = ["", "true", "false", "null", "~"];
+/// What follows the word in commands of kubectl.
+const KINDS_OF_SECRETS: [&str; 3] = ["docker-registry", "generic", "tls"];
 /// So many characters of a word are looked at.
 const LONGEST_WORD: usize = 256;
 /// What encloses a part that is filled in later.
 const PARTS: [(&str, &str); 4] = [("${", "}"), ("{{", "}}"), ("#{", "}#"), ("<", ">")];
-/// Blocks of PEM that everybody may read.
-const PUBLIC_BLOCKS: [&str; 3] = ["CERTIFICATE", "PUBLIC KEY", "CERTIFICATE REQUEST"];
 /// A text as short as this, in bytes, is a setting if its name does not say otherwise.
 const SHORT: usize = 5;
 /// So many letters and digits in a row may be a token.
@@ -127,7 +129,8 @@ pub(super) fn is_unremarkable(name: &str, value: &str) -> bool {
     }
     let is_word = |c: char| !c.is_whitespace() && !"@?,;=".contains(c);
     let is_location = LOCATIONS.contains(&&*last_word(name)) && value.contains(['.', '/']);
-    is_location && value.chars().all(|c| is_word(c) || "${:=}".contains(c))
+    WORDED.contains(&&*last_word(name)) && is_of_words(value)
+        || is_location && value.chars().all(|c| is_word(c) || "${:=}".contains(c))
         || is_local(value)
         || is_configuration(value)
 }
@@ -222,28 +225,6 @@ fn are_public_keys(text: &str) -> bool {
     lines.peek().is_some() && lines.all(is_key)
 }
 
-/// Whether it holds public blocks, and nothing between them.
-fn is_public_pem(text: &str) -> bool {
-    let mut is_inside = false;
-    let are_public = text.lines().map(str::trim).all(|line| {
-        let label = |begin| {
-            line.strip_prefix(begin)
-                .and_then(|rest| rest.strip_suffix("-----"))
-        };
-        if let Some(label) = label("-----BEGIN ") {
-            is_inside = true;
-            return PUBLIC_BLOCKS.contains(&label);
-        }
-        if label("-----END ").is_some() {
-            is_inside = false;
-            return true;
-        }
-        let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
-        line.is_empty() || is_inside && line.chars().all(is_base64)
-    });
-    text.starts_with("-----BEGIN ") && are_public
-}
-
 /// The text with a mark in the place of each part that is filled in.
 fn filled(text: &str) -> String {
     let mut filled = text.to_owned();
@@ -303,7 +284,10 @@ pub(super) fn assigns_secret(text: &str) -> bool {
         let is_value = !value.starts_with(['=', ':', '-', '#', '{']);
         let word = value.chars().take(LONGEST_WORD).take_while(|c| !is_end(*c));
         let word: String = word.collect();
-        let is_nothing = word.ends_with(':') || NOTHING.contains(&&*word) || word == FILLED_IN;
+        // `kubectl create secret generic`
+        let is_kind = is_space && KINDS_OF_SECRETS.contains(&&*word);
+        let is_nothing =
+            is_kind || word.ends_with(':') || NOTHING.contains(&&*word) || word == FILLED_IN;
         is_value && !is_nothing
     });
     let mut urls = text.split("://").skip(1);

@@ -182,6 +182,7 @@ pub(super) fn names_common_file(path: &Path, rule: Rule<'_>) -> bool {
 
 fn tells_of_secrets(path: &Path) -> bool {
     let text = path.to_string_lossy().to_lowercase();
+    let text = text.replace("letsencrypt", "");
     TELLING.iter().any(|word| text.contains(word))
 }
 

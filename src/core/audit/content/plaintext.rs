@@ -211,29 +211,33 @@ impl Text<'_> {
                 || names_only_place(self.path, rule)
                 || names_common_file(self.path, rule));
         let others = documents.iter().filter(|document| !document.is_manifest);
-        let mut is_placed = false;
+        let (mut is_placed, mut is_unnamed) = (false, false);
         for leaf in others.flat_map(|document| &document.values) {
             let selects = |selection: &Selection| {
                 matches!(selection, Selection::ByComment) || selection.surely_selects(&leaf.keys())
             };
             let is_section = |key: &String| matches!(key.as_str(), "data" | "stringData");
             let is_named = || {
+                let is_called = leaf.is_text && leaf.keys.last().is_some_and(|it| is_sensitive(it));
                 leaf.keys.first().is_some_and(is_section)
-                    || leaf.is_text
-                        && leaf.keys.last().is_some_and(|it| is_sensitive(it))
-                        && !is_name_of_secret(&leaf.text)
-                    || assigns_secret(&leaf.text)
+                    || (is_called || assigns_secret(&leaf.text)) && !is_name_of_secret(&leaf.text)
             };
-            if !selects(&rule.rule.selection) || is_vague && !is_named() {
+            if !selects(&rule.rule.selection) {
                 continue;
             }
             let is_reference = leaf.tag.is_some_and(|tag| REFERENCES.contains(&tag));
+            if is_vague && !is_named() {
+                is_unnamed |= !is_reference && !is_placeholder(&leaf.text);
+                continue;
+            }
             if !is_reference && !is_placeholder(&leaf.text) {
                 return values_of(!is_of_every_kind && !is_copy && rule.names_kind(self.path));
             }
             is_placed |= !is_reference;
         }
-        if is_placed {
+        if is_unnamed && !is_of_secrets(&rule.rule.selection) && !is_within_word(self.path, rule) {
+            Content::Unnamed
+        } else if is_placed {
             Content::Placeholders(Vec::new())
         } else {
             Content::Other
