@@ -72,8 +72,6 @@ const EXAMPLE_WORDS: [&str; 4] = ["base32", "base64", "sha256", "sha512"];
 const SSH_KEYS: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
 /// Words that are not secrets.
 const NOTHING: [&str; 5] = ["", "true", "false", "null", "~"];
-/// What follows the word in commands of kubectl.
-const KINDS_OF_SECRETS: [&str; 3] = ["docker-registry", "generic", "tls"];
 /// So many characters of a word are looked at.
 const LONGEST_WORD: usize = 256;
 /// What encloses a part that is filled in later.
@@ -135,18 +133,23 @@ pub(super) fn is_unremarkable(name: &str, value: &str) -> bool {
         || is_configuration(value)
 }
 
-/// Whether it is what a secret is called and not the secret itself, as in `key: api-token`:
-/// words in small letters, the last one of a secret's name, or the name of a label of
-/// Kubernetes.
-pub(super) fn is_name_of_secret(value: &str) -> bool {
+/// Whether the value of this name is what a secret is called and not the secret itself, as in
+/// `key: api-token`: words in small letters, the last one of a secret's name, or the name of
+/// a label of Kubernetes. Passwords may be written so as well.
+pub(super) fn is_name_of_secret(name: &str, value: &str) -> bool {
+    const NAMED: [&str; 5] = ["credential", "credentials", "key", "secret", "token"];
     let value = value.strip_prefix('$').unwrap_or(value);
-    let (domain, label) = value.split_once('/').unwrap_or_default();
-    let is_label = domain.contains('.') && is_of_words(value);
     let signs = ['-', '_', '.', ':', '/'];
     let is_of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || signs.contains(&c);
-    value.chars().all(is_of_name)
-        && names_no_token(value)
-        && (is_label && !label.is_empty() || value.contains(signs) && is_sensitive(value))
+    let is_name = value.chars().all(is_of_name) && value.contains(signs) && is_sensitive(value);
+    NAMED.contains(&&*last_word(name)) && (is_name && names_no_token(value) || is_label(value))
+}
+
+/// Whether it is the name of a label of Kubernetes, as in `kubernetes.io/hostname`.
+fn is_label(value: &str) -> bool {
+    let (domain, label) = value.split_once('/').unwrap_or_default();
+    let is_of_label = |c: char| c.is_ascii_lowercase() || "-./".contains(c);
+    domain.contains('.') && !label.is_empty() && value.chars().all(is_of_label)
 }
 
 /// Whether it is the name of a host in a network of its own.
@@ -284,10 +287,15 @@ pub(super) fn assigns_secret(text: &str) -> bool {
         let is_value = !value.starts_with(['=', ':', '-', '#', '{']);
         let word = value.chars().take(LONGEST_WORD).take_while(|c| !is_end(*c));
         let word: String = word.collect();
-        // `kubectl create secret generic`
-        let is_kind = is_space && KINDS_OF_SECRETS.contains(&&*word);
-        let is_nothing =
-            is_kind || word.ends_with(':') || NOTHING.contains(&&*word) || word == FILLED_IN;
+        // `kubectl create secret generic`, `the secrets for it`
+        let is_noun = matches!(&*key.to_lowercase(), "secret" | "secrets");
+        let is_prose = is_space && is_noun && word.chars().all(|c| c.is_ascii_lowercase());
+        let is_selector = last_word(key) == "key" && is_label(&word);
+        let is_nothing = is_prose
+            || is_selector
+            || word.ends_with(':')
+            || NOTHING.contains(&&*word)
+            || word == FILLED_IN;
         is_value && !is_nothing
     });
     let mut urls = text.split("://").skip(1);

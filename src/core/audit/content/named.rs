@@ -2,7 +2,7 @@
 //! an editor or a merge has left, or is a text beside the files that a rule is for.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::core::encrypted::Format;
 use crate::core::rules::Rule;
@@ -164,7 +164,24 @@ pub(super) fn names_only_place(path: &Path, rule: Rule<'_>) -> bool {
         return is_within_word(path, rule);
     }
     let inner = path.strip_prefix(rule.base).unwrap_or(path);
-    !inner.parent().is_some_and(tells_of_secrets)
+    !inner.parent().is_some_and(tells_of_secrets) || is_near_sops_alone(inner, rule)
+}
+
+/// Whether a directory called after sops is all that tells of secrets in a path, and the rule
+/// does not name it: what is for sops is not what sops encrypts.
+fn is_near_sops_alone(inner: &Path, rule: Rule<'_>) -> bool {
+    const SOPS: &str = "sops";
+    let other = |part: &OsStr| part.to_string_lossy().to_lowercase().replace(SOPS, "kb");
+    let parent = inner.parent().unwrap_or(inner);
+    let elsewhere: PathBuf = parent.iter().map(other).collect();
+    let name = inner.file_name().unwrap_or_default();
+    !tells_of_secrets(&elsewhere) && rule.is_for(&rule.base.join(elsewhere).join(name))
+}
+
+/// Whether it is the values file of a chart itself, which Helm reads as it is.
+pub(super) fn is_of_chart(path: &Path) -> bool {
+    let is_values = path.file_name().is_some_and(|name| name == "values.yaml");
+    is_values && path.iter().any(|part| part == "charts")
 }
 
 /// Whether the rule names the file by what it is called alone, in whatever directory, and

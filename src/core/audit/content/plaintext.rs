@@ -7,7 +7,7 @@ use super::harmless::{
     is_short, is_unremarkable,
 };
 use super::mention::Mention;
-use super::named::{Named, is_within_word, names_common_file, names_only_place};
+use super::named::{Named, is_of_chart, is_within_word, names_common_file, names_only_place};
 use super::template::{
     has_expressions, is_filled_in, is_other_manifest, looks_like_a_secret, without_expressions,
 };
@@ -209,7 +209,8 @@ impl Text<'_> {
         let is_vague = is_of_every_kind
             && (is_within_word(self.path, rule)
                 || names_only_place(self.path, rule)
-                || names_common_file(self.path, rule));
+                || names_common_file(self.path, rule)
+                || is_of_chart(self.path));
         let others = documents.iter().filter(|document| !document.is_manifest);
         let (mut is_placed, mut is_unnamed) = (false, false);
         for leaf in others.flat_map(|document| &document.values) {
@@ -218,9 +219,11 @@ impl Text<'_> {
             };
             let is_section = |key: &String| matches!(key.as_str(), "data" | "stringData");
             let is_named = || {
-                let is_called = leaf.is_text && leaf.keys.last().is_some_and(|it| is_sensitive(it));
+                let key = leaf.keys.last().map_or("", String::as_str);
+                let is_called = leaf.is_text && is_sensitive(key);
                 leaf.keys.first().is_some_and(is_section)
-                    || (is_called || assigns_secret(&leaf.text)) && !is_name_of_secret(&leaf.text)
+                    || (is_called || assigns_secret(&leaf.text))
+                        && !is_name_of_secret(key, &leaf.text)
             };
             if !selects(&rule.rule.selection) {
                 continue;

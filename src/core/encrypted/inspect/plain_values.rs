@@ -290,7 +290,9 @@ pub fn holds_encrypted_file(leaf: &Leaf<'_>) -> bool {
 pub(super) fn strays(metadata: &[Value<'_>]) -> Vec<String> {
     let strays = metadata.iter().filter(|value| {
         let text = value.scalar.text();
-        !matches!(value.scalar, Scalar::Null) && !text.is_empty() && !is_of_sops(&value.path, text)
+        let is_empty = matches!(value.scalar, Scalar::Null) || text.is_empty();
+        // A file may have been encrypted twice.
+        !is_empty && !is_of_sops(&value.path, text) && Token::kind_of(text).is_none()
     });
     let name = |value: &Value<'_>| match value.path.dotted() {
         path if path.is_empty() => "sops".to_owned(),
