@@ -58,6 +58,8 @@ const BEFORE_SECRETS: [&str; 7] = [
     "sig",
     "signature",
 ];
+/// The last word of other names whose values are secrets.
+const OTHER_SECRETS: [&str; 7] = ["cookie", "jwt", "pin", "psk", "salt", "seed", "webhook"];
 /// The same where they are joined to another word, as in `requirepass`.
 const ENDS_OF_NAMES: [&str; 6] = ["apikey", "pass", "passwd", "password", "secret", "token"];
 /// The last word of names whose values are words, if they tell no secret.
@@ -70,6 +72,8 @@ const LOCAL: [&str; 3] = ["internal", "local", "localhost"];
 const EXAMPLE_WORDS: [&str; 4] = ["base32", "base64", "sha256", "sha512"];
 /// What public keys of OpenSSH begin with.
 const SSH_KEYS: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
+/// What a certificate of PEM begins with in base64.
+const PUBLIC_BASE64: &str = "LS0tLS1CRUdJTiBDRVJU";
 /// Words that are not secrets.
 const NOTHING: [&str; 5] = ["", "true", "false", "null", "~"];
 /// So many characters of a word are looked at.
@@ -99,7 +103,13 @@ pub(super) fn is_harmless(name: &str, value: &str) -> bool {
     let value = value.trim();
     // Slack's and others' addresses are secrets.
     let is_url = value.contains("://");
-    if is_setting(name, value) && (!is_url || names_no_token(value)) || is_public(value) {
+    is_setting(name, value) && (!is_url || names_no_token(value)) || is_open(name, value)
+}
+
+/// Whether the value tells no secret by what it is, and not by what it is called.
+pub(super) fn is_open(name: &str, value: &str) -> bool {
+    let value = value.trim();
+    if is_public(value) {
         return true;
     }
     if is_sensitive(name) {
@@ -127,8 +137,11 @@ pub(super) fn is_unremarkable(name: &str, value: &str) -> bool {
     }
     let is_word = |c: char| !c.is_whitespace() && !"@?,;=".contains(c);
     let is_location = LOCATIONS.contains(&&*last_word(name)) && value.contains(['.', '/']);
-    WORDED.contains(&&*last_word(name)) && is_of_words(value)
-        || is_location && value.chars().all(|c| is_word(c) || "${:=}".contains(c))
+    is_of_words(value) && WORDED.contains(&&*last_word(name))
+        // Addresses of hooks and of bots are secrets themselves.
+        || is_of_words(value)
+            && is_location
+            && value.chars().all(|c| is_word(c) || "${:=}".contains(c))
         || is_local(value)
         || is_configuration(value)
 }
@@ -168,7 +181,10 @@ fn is_configuration(value: &str) -> bool {
     let mut values = documents.iter().flat_map(|it| &it.values).peekable();
     let is_harmless = |leaf: &Leaf<'_>| {
         let key = leaf.keys.last();
-        key.is_some_and(|key| !leaf.is_text || !is_sensitive(key) || is_placeholder(&leaf.text))
+        key.is_some_and(|key| {
+            let tells_none = leaf.text.parse::<bool>().is_ok() || is_placeholder(&leaf.text);
+            tells_none || !is_called_secret(key) && is_of_words(&leaf.text)
+        })
     };
     values.peek().is_some()
         && values.all(is_harmless)
@@ -197,9 +213,46 @@ pub(super) fn is_of_words(value: &str) -> bool {
             let is_mixed = has(char::is_numeric) && has(char::is_alphabetic);
             let cases: Vec<bool> = word.chars().map(char::is_uppercase).collect();
             let rises = cases.windows(2).filter(|pair| !pair[0] && pair[1]).count();
-            let is_known = EXAMPLE_WORDS.contains(&&*word.to_lowercase());
+            let is_known = EXAMPLE_WORDS.contains(&&*word.to_lowercase()) || is_measure(word);
             (is_known || !is_mixed || word.len() <= 3) && word.len() <= LONGEST && rises <= 2
         })
+}
+
+/// Whether it is a number with its unit, as in `720h`.
+fn is_measure(word: &str) -> bool {
+    const UNITS: [&str; 13] = [
+        "d", "g", "gb", "gi", "h", "k", "m", "mb", "mi", "ms", "s", "t", "w",
+    ];
+    let unit = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    unit.len() < word.len() && UNITS.contains(&&*unit.to_lowercase())
+}
+
+/// Whether a value of this name is a secret by it, or several are, as in `passwords`; keys in
+/// the plural are public ones as often as not.
+pub(super) fn is_called_secret(name: &str) -> bool {
+    let last = last_word(name);
+    let one = last.strip_suffix('s').filter(|_| last != "keys");
+    let mut ends = ENDS_OF_NAMES.iter().filter(|end| **end != "pass");
+    is_sensitive(name)
+        || OTHER_SECRETS.contains(&&*last)
+        || one.is_some_and(is_sensitive)
+        || ends.any(|end| last.ends_with(end))
+}
+
+/// Whether a value of this name looks like a secret whatever it is called: it has a private
+/// key in it, or a word of letters of both cases and digits; not an ID.
+pub(super) fn looks_like_secret(name: &str, value: &str) -> bool {
+    let is_token = |word: &str| {
+        let has = |is: fn(&char) -> bool| word.chars().any(|c| is(&c));
+        word.len() >= TOKEN
+            && has(char::is_ascii_digit)
+            && has(char::is_ascii_lowercase)
+            && has(char::is_ascii_uppercase)
+    };
+    let is_public = value.starts_with(PUBLIC_BASE64) || is_public(value.trim());
+    let mut words = value.split(|c: char| !c.is_ascii_alphanumeric());
+    let has_token = last_word(name) != "id" && words.any(is_token);
+    !is_public && (has_token || value.contains("PRIVATE KEY"))
 }
 
 /// Whether the value is of a form that no secret has: an address, a certificate, public
@@ -408,6 +461,66 @@ mod tests {
     }
 
     #[test]
+    fn without_a_rule_addresses_and_configurations_without_accounts_are_unremarkable() {
+        for (name, value) in [
+            ("url", "https://charts.example/x"),
+            ("repo_url", "registry.example/charts"),
+            ("url", "redis://cache.db.svc:6379/${INDEX:=0}"),
+            ("TOKEN_URL", "https://id.example/api/oidc/token"),
+            ("domain_a", "internal.localhost"),
+            ("CLIENT_ID", "grafana"),
+            ("scopes", "openid profile email"),
+            (
+                "a.yaml",
+                "route:\n  receiver: \"null\"\nreceivers:\n- name: \"null\"\n",
+            ),
+            (
+                "config",
+                "{\n  \"tlsClientConfig\": {\"insecure\": false}\n}\n",
+            ),
+        ] {
+            assert!(is_unremarkable(name, value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("url", "https://app:hunter2@x.example"),
+            ("url", "https://x.example/?code=hunter2"),
+            ("url", "https://hooks.example/a1B2c3D4e5F6g7H8i9J0k1L2"),
+            ("url", "hunter2"),
+            ("CLIENT_ID", "hunter2"),
+            ("CLIENT_SECRET", "grafana"),
+            ("a", "openid profile"),
+            ("a.yaml", "receivers:\n- password: hunter2\n"),
+            ("a.yaml", "receivers:\n- api_key: hunter2\n"),
+            ("a.yaml", "# password: hunter2\na: b\n"),
+            ("users", "a\nadmin:hunter2\n"),
+            ("a", "hunter2\nhunter3\n"),
+        ] {
+            assert!(!is_unremarkable(name, value), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_secret_is_not_the_secret() {
+        for (name, value) in [
+            ("key", "api-token"),
+            ("githubSecret", "$webhook-secret:webhook.github.secret"),
+            ("topologyKey", "kubernetes.io/hostname"),
+        ] {
+            assert!(is_name_of_secret(name, value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("password", "api-token"),
+            ("key", "hunter2"),
+            ("key", "token"),
+            ("token", "My-Token"),
+            ("key", "a1b2c3d4e5f6a7b8c9d0e1-key"),
+            ("key", "hunter2.io/key"),
+        ] {
+            assert!(!is_name_of_secret(name, value), "{name}: {value}");
+        }
+    }
+
+    #[test]
     fn what_tells_no_secret_is_known_by_its_name_or_its_form() {
         for (name, value) in [
             ("RESTIC_REPOSITORY", "s3:http://${HOST}/volsync/${APP}"),
@@ -474,5 +587,64 @@ mod tests {
         assert!(repeats("clientSecret", "clientsecret"));
         assert!(!repeats("clientSecret", "hunter2"));
         assert!(!repeats("a.key", "key"));
+    }
+
+    #[test]
+    fn a_secret_without_a_rule_of_its_own_is_seen_by_its_name_or_its_form() {
+        for (name, value) in [
+            ("passwords", "hunter2"),
+            ("bootstraptoken", "hunter2"),
+            ("wifi.psk", "hunter2"),
+        ] {
+            assert!(is_called_secret(name), "{name}: {value}");
+            assert!(!looks_like_secret(name, value), "{name}: {value}");
+        }
+        for name in [
+            "authorized_keys",
+            "bypass",
+            "secretName",
+            "clientID",
+            "hosts",
+        ] {
+            assert!(!is_called_secret(name), "{name}");
+        }
+        for (name, value) in [
+            ("a", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
+            ("a", "https://x.example/hooks/a1B2c3D4e5F6g7H8i9J0k1L2"),
+            ("a", "aGVsbG8gd29ybGQgdGhpcyBpcyBhIHNlY3JldA=="),
+            ("a", "-----BEGIN RSA PRIVATE KEY-----\nMII\n"),
+        ] {
+            assert!(looks_like_secret(name, value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("clientId", "Iv23abKdUQ34YPWnCfvu"),
+            ("image", "x@sha256:0123456789abcdef0123456789abcdef"),
+            ("caBundle", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUM5"),
+            ("key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMgapzKxl5 a@b"),
+        ] {
+            assert!(!looks_like_secret(name, value), "{name}: {value}");
+        }
+        for (name, value) in [
+            (
+                "url",
+                "https://hooks.slack.com/services/T0AB1/B0CD2/a1B2c3D4e5F6",
+            ),
+            ("url", "https://x.example/s3cr3tpath"),
+            ("uri", "https://api.telegram.org/bot123456:AbC-d3f/send"),
+            ("a.yaml", "a: b\npsk: hunter\n"),
+            ("a.yaml", "a: b\nc: hunter2\n"),
+            ("a.json", "{\"token\": 12345678}"),
+        ] {
+            assert!(!is_unremarkable(name, value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("url", "https://charts.example.org/stable"),
+            (
+                "a.yaml",
+                "retention: 720h\nhost: db.example.org\nport: 5432\n",
+            ),
+        ] {
+            assert!(is_unremarkable(name, value), "{name}: {value}");
+        }
     }
 }

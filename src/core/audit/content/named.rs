@@ -197,6 +197,13 @@ pub(super) fn names_common_file(path: &Path, rule: Rule<'_>) -> bool {
         && elsewhere.is_some_and(|path| rule.is_for(&path))
 }
 
+/// Whether the name of the file itself tells of secrets, as in `db.sops.yaml`.
+pub(super) fn is_called_for_secrets(path: &Path) -> bool {
+    path.file_name()
+        .map(Path::new)
+        .is_some_and(tells_of_secrets)
+}
+
 fn tells_of_secrets(path: &Path) -> bool {
     let text = path.to_string_lossy().to_lowercase();
     let text = text.replace("letsencrypt", "");

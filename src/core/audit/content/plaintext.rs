@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use super::harmless::{
-    assigns_secret, is_empty, is_harmless, is_name_of_secret, is_of_words, is_public, is_setting,
-    is_short, is_unremarkable,
+    assigns_secret, is_called_secret, is_empty, is_harmless, is_name_of_secret, is_of_words,
+    is_open, is_public, is_setting, is_short, is_unremarkable, looks_like_secret,
 };
 use super::mention::Mention;
-use super::named::{Named, is_of_chart, is_within_word, names_common_file, names_only_place};
+use super::named::{
+    Named, is_called_for_secrets, is_of_chart, is_within_word, names_common_file, names_only_place,
+};
 use super::template::{
     has_expressions, is_filled_in, is_other_manifest, looks_like_a_secret, without_expressions,
 };
@@ -208,19 +210,23 @@ impl Text<'_> {
         // Of such a file the rule does not say that it is to be encrypted, but with what.
         let is_vague = is_of_every_kind
             && (is_within_word(self.path, rule)
-                || names_only_place(self.path, rule)
+                || names_only_place(self.path, rule) && !is_called_for_secrets(self.path)
                 || names_common_file(self.path, rule)
                 || is_of_chart(self.path));
         let others = documents.iter().filter(|document| !document.is_manifest);
         let (mut is_placed, mut is_unnamed) = (false, false);
+        let mut previous: Option<&Leaf<'_>> = None;
         for leaf in others.flat_map(|document| &document.values) {
+            let before = previous.replace(leaf);
             let selects = |selection: &Selection| {
                 matches!(selection, Selection::ByComment) || selection.surely_selects(&leaf.keys())
             };
             let is_section = |key: &String| matches!(key.as_str(), "data" | "stringData");
             let is_named = || {
                 let key = leaf.keys.last().map_or("", String::as_str);
-                let is_called = leaf.is_text && is_sensitive(key);
+                let is_called = is_called_secret(key) && leaf.text.parse::<bool>().is_err()
+                    || before.is_some_and(|before| names_value(before, leaf))
+                    || looks_like_secret(key, &leaf.text);
                 leaf.keys.first().is_some_and(is_section)
                     || (is_called || assigns_secret(&leaf.text))
                         && !is_name_of_secret(key, &leaf.text)
@@ -246,6 +252,20 @@ impl Text<'_> {
             Content::Other
         }
     }
+}
+
+/// Whether a value is called like a secret by the one before it, as in
+/// `{name: PASSWORD, value: …}`.
+fn names_value(before: &Leaf<'_>, leaf: &Leaf<'_>) -> bool {
+    let (Some((name, around)), Some((value, beside))) =
+        (before.keys.split_last(), leaf.keys.split_last())
+    else {
+        return false;
+    };
+    value == "value"
+        && matches!(name.as_str(), "key" | "name")
+        && around == beside
+        && is_called_secret(&before.text)
 }
 
 fn values_of(is_plainly_meant: bool) -> Content {
@@ -330,7 +350,7 @@ impl NamedBy {
     fn tells_no_secret(self, name: &str, value: &str) -> bool {
         match self {
             Self::File => false,
-            Self::Place => is_harmless(name, value),
+            Self::Place => is_open(name, value),
             Self::Nothing => {
                 is_harmless(name, value)
                     || is_short(name, value)
@@ -374,7 +394,7 @@ impl Values {
             is_example,
         } = judgement;
         let mut found = Self::default();
-        let mut others = Vec::new();
+        let (mut others, mut settings) = (Vec::new(), Vec::new());
         for leaf in &document.values {
             let Some(value) = leaf.secret.as_ref().filter(|value| value.secret == number) else {
                 continue;
@@ -393,10 +413,10 @@ impl Values {
                 // Nobody has filled it in, as far as anyone can see.
                 found.placeholders += 1;
                 found.options.push(value.name.clone());
-            } else if is_option(&value.name, &decoded, is_template)
-                || named_by.tells_no_secret(&value.name, &decoded)
-            {
+            } else if named_by.tells_no_secret(&value.name, &decoded) {
                 found.options.push(value.name.clone());
+            } else if is_option(&value.name, &decoded, is_template) {
+                settings.push(value.name.clone());
             } else if is_template && !is_sensitive(&value.name) && !assigns_secret(&decoded) {
                 // It may hold other texts, such as host keys and whole configurations.
                 others.push(value.name.clone());
@@ -420,10 +440,13 @@ impl Values {
         if found.placeholders == 0 {
             found.options.append(&mut others);
         }
-        // Without placeholders nothing says that more than these is to come.
-        if found.placeholders == 0 && !is_template && named_by == NamedBy::File {
-            found.plain.append(&mut found.options);
+        // Without placeholders nothing says that more than these is to come, and a rule that
+        // it is to be encrypted.
+        let is_decided = named_by != NamedBy::Nothing;
+        if found.placeholders == 0 && !is_template && is_decided {
+            found.plain.append(&mut settings);
         }
+        found.options.append(&mut settings);
         found
     }
 
