@@ -1,14 +1,19 @@
 //! What stands in the place of a value that is filled in later.
 
+use crate::core::encrypted::inspect::is_sensitive;
+
 /// Words that people leave where a value belongs, in small letters, without what they
 /// join words with.
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 18] = [
     "...",
     "changeit",
     "changeme",
     "dummy",
     "dummyvalue",
     "fixme",
+    "notneeded",
+    "notrequired",
+    "notused",
     "placeholder",
     "redacted",
     "replaceme",
@@ -17,12 +22,16 @@ const WORDS: [&str; 14] = [
     "template",
     "todo",
     "tobereplaced",
+    "unused",
 ];
 /// What a value begins with that says what is to be written there, folded in the same way
 /// up to the first sign.
-const BEGINNINGS: [&[&str]; 6] = [
+const BEGINNINGS: [&[&str]; 9] = [
     &["change", "me"],
     &["changeme"],
+    &["dummy"],
+    &["generate", "a"],
+    &["placeholder"],
     &["replace", "me"],
     &["replace", "with"],
     &["replaceme"],
@@ -31,9 +40,12 @@ const BEGINNINGS: [&[&str]; 6] = [
 /// Schemes of references that other programs fill in, beside 1Password's `op` and those of
 /// vals.
 const SCHEMES: [&str; 5] = ["ak", "azkv", "azure", "secret", "vault"];
+/// Parts of instructions that are no words: encodings, as in `openssl rand -hex 32`.
+const ENCODINGS: [&str; 4] = ["base32", "base64", "sha256", "sha512"];
 /// What encloses a name or an expression.
-const BRACKETS: [(&str, &str); 6] = [
+const BRACKETS: [(&str, &str); 7] = [
     ("{{", "}}"),
+    ("${{", "}}"),
     ("#{", "}#"),
     ("<path:", ">"),
     ("<secret:", ">"),
@@ -54,15 +66,28 @@ pub fn is_placeholder(value: &str) -> bool {
         || is_word(text)
 }
 
-/// `${NAME}`; one with a default is a value.
+/// `${NAME}`; one with a default is a value, unless the default is the name again.
 fn is_variable(text: &str) -> bool {
-    let name = text
+    let inner = text
         .strip_prefix("${")
         .and_then(|rest| rest.strip_suffix('}'));
-    name.is_some_and(|name| {
+    inner.is_some_and(|inner| {
+        let (name, default) = inner.split_once(":=").unwrap_or((inner, ""));
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && (default.is_empty() && !inner.contains(':') || repeats(name, default))
     })
+}
+
+/// Whether it is only the name of the value once more, or the end of it, as in
+/// `access_key: accesskey`.
+pub fn repeats(name: &str, value: &str) -> bool {
+    let fold = |text: &str| -> String {
+        let letters = text.chars().filter(|c| c.is_ascii_alphanumeric());
+        letters.collect::<String>().to_lowercase()
+    };
+    let value = fold(value);
+    value.len() >= 4 && fold(name).ends_with(&value)
 }
 
 /// The text with `filling` in the place of each variable that Flux fills in (`${NAME}`, also
@@ -154,7 +179,21 @@ fn is_in_angles(text: &str) -> bool {
         .and_then(|rest| rest.strip_suffix('>'));
     words.is_some_and(|words| {
         let is_of_word = |c: char| c.is_ascii_alphanumeric() || "_- ".contains(c);
-        !words.trim().is_empty() && words.chars().all(is_of_word)
+        // Also `<base64(user:<token>)>`, but not two of them.
+        let mut open = 0_usize;
+        let are_closed = words.chars().all(|c| match c {
+            '<' => {
+                open += 1;
+                true
+            }
+            '>' => {
+                let is_inner = open > 0;
+                open = open.saturating_sub(1);
+                is_inner
+            }
+            c => is_of_word(c) || ":()".contains(c),
+        });
+        are_closed && open == 0 && words.chars().any(|c| c.is_ascii_alphanumeric())
     })
 }
 
@@ -162,17 +201,40 @@ fn is_word(text: &str) -> bool {
     if text.len() > 64 {
         return false;
     }
+    // `CHANGEME!`
+    let text = text.trim_end_matches('!');
     let words: Vec<String> = text.split(['-', '_', ' ']).map(str::to_lowercase).collect();
-    let is_name = |word: &String| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase());
+    let is_of =
+        |word: &str, is: fn(&char) -> bool| !word.is_empty() && word.chars().all(|c| is(&c));
+    let is_name = |word: &String| is_of(word, char::is_ascii_lowercase);
+    // `replace-me-with-openssl-rand-hex-32`
+    let is_part = |word: &String| {
+        let is_length = word.len() <= 3 && is_of(word, char::is_ascii_digit);
+        is_name(word) || is_length || ENCODINGS.contains(&&**word)
+    };
     let says = |begin: &&[&str]| {
         words.len() > begin.len() && words.iter().zip(*begin).all(|(word, it)| word == it)
     };
-    if !text.contains(' ') && words.iter().all(is_name) && BEGINNINGS.iter().any(says) {
+    let begins = || BEGINNINGS.iter().any(says);
+    let is_told = || {
+        words.iter().all(is_name) && words.len() >= 3 && words.last().is_some_and(|it| it == "here")
+    };
+    let is_instruction = match text.contains(' ') {
+        false => words.iter().all(is_part) && begins() || is_told(),
+        // `Your secret passphrase`
+        true => {
+            words.iter().all(is_name)
+                && words.len() <= 4
+                && words[0] == "your"
+                && is_sensitive(&words[words.len() - 1])
+        }
+    };
+    if is_instruction {
         return true;
     }
     let folded = words.concat();
     let is_crosses = folded.len() >= 3 && folded.chars().all(|c| c == 'x' || c == '*');
-    is_crosses || WORDS.contains(&&*folded)
+    is_crosses || text == "-" || WORDS.contains(&&*folded)
 }
 
 #[cfg(test)]
@@ -208,6 +270,19 @@ mod tests {
             "<secret:token|base64>",
             "xxxxxxxx",
             "********",
+            "CHANGEME!",
+            "-",
+            "not-required",
+            "${{ secrets.TOKEN }}",
+            "${ACCESS_TOKEN:=access_token}",
+            "REPLACE_ME_openssl_rand_hex_32",
+            "REPLACE_ME_GENERATE_WITH_openssl_rand_base64_50",
+            "generate-a-long-random-token",
+            "placeholder-client-secret",
+            "api_token_goes_here",
+            "Your encryption passphrase",
+            "<BASE64_OF_<USER>:<TOKEN_WITH_read:packages>>",
+            "<base64(user:token)>",
         ] {
             assert!(is_placeholder(text), "{text}");
         }
@@ -237,6 +312,17 @@ mod tests {
             "vault://user:hunter2@host",
             "change me now or never",
             "x",
+            "replace_me_hunter2",
+            "replace-me-with-4711815",
+            "generate-hunter2",
+            "here",
+            "hunter-here",
+            "your dog ate my homework",
+            "${A:=b}",
+            "${A:access}",
+            "${{ a }}hunter2",
+            "--",
+            "placeholder1-hunter2",
         ] {
             assert!(!is_placeholder(text), "{text}");
         }
