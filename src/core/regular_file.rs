@@ -7,7 +7,9 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -19,6 +21,7 @@ pub const LARGEST_CONFIG: u64 = 16 << 20;
 /// # Errors
 /// When it is none, or cannot be opened; [`ErrorKind::FileTooLarge`].
 pub fn open(path: &Path, most: u64) -> io::Result<File> {
+    check_kind(&std::fs::metadata(path)?)?;
     Ok(open_with_length(path, most)?.0)
 }
 
@@ -27,6 +30,24 @@ pub fn open(path: &Path, most: u64) -> io::Result<File> {
 /// # Errors
 /// As [`open`], and when it cannot be read.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    // To open a device can already do something; a file can be exchanged meanwhile.
+    check_kind(&std::fs::metadata(path)?)?;
+    read_opened(path, most)
+}
+
+/// The content of a regular file of at most `most` bytes; `None` if the path leads to
+/// something else, such as a link.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_unless_other(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    match path.symlink_metadata()?.is_file() {
+        true => read_opened(path, most).map(Some),
+        false => Ok(None),
+    }
+}
+
+fn read_opened(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let (file, length) = open_with_length(path, most)?;
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
     // It may have grown.
@@ -37,13 +58,11 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 
 /// The file, and its length in bytes.
 fn open_with_length(path: &Path, most: u64) -> io::Result<(File, u64)> {
-    // To open a device can already do something; a file can be exchanged meanwhile.
-    check_kind(&std::fs::metadata(path)?)?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     let found = file.metadata()?;
     check_kind(&found)?;
-    check_file_system(&file)?;
+    check_file_system(&file, &found)?;
     check_length(found.len(), most)?;
     Ok((file, found.len()))
 }
@@ -68,7 +87,12 @@ pub fn check_length(length: u64, most: u64) -> io::Result<()> {
 }
 
 #[cfg(target_os = "linux")]
-fn check_file_system(file: &File) -> io::Result<()> {
+fn check_file_system(file: &File, found: &std::fs::Metadata) -> io::Result<()> {
+    /// The device of a file that was let through: most files are on one.
+    static USUAL: AtomicU64 = AtomicU64::new(u64::MAX);
+    if USUAL.load(Ordering::Relaxed) == found.dev() {
+        return Ok(());
+    }
     /// The numbers of the kernel's own file systems (`linux/magic.h`).
     const KERNELS_OWN: [u64; 15] = [
         0x9fa0,      // proc
@@ -88,18 +112,21 @@ fn check_file_system(file: &File) -> io::Result<()> {
         0x6573_5543, // fusectl
     ];
     // What cannot be asked is none of them.
-    let found = rustix::fs::fstatfs(file).map_or(0, |found| found.f_type as u64);
-    match KERNELS_OWN.contains(&(found & 0xffff_ffff)) {
+    let kind = rustix::fs::fstatfs(file).map_or(0, |found| found.f_type as u64);
+    match KERNELS_OWN.contains(&(kind & 0xffff_ffff)) {
         true => Err(io::Error::other(
             "it is on a file system of the kernel's own, such as /proc",
         )),
-        false => Ok(()),
+        false => {
+            USUAL.store(found.dev(), Ordering::Relaxed);
+            Ok(())
+        }
     }
 }
 
 /// Elsewhere there is no `/proc`.
 #[cfg(not(target_os = "linux"))]
-fn check_file_system(_file: &File) -> io::Result<()> {
+fn check_file_system(_file: &File, _found: &std::fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 

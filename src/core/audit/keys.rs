@@ -130,7 +130,7 @@ impl KeyFinder {
             }
             at += line.len();
             if !goes_on || at == bytes.len() {
-                if self.in_base64(&joined).is_some() {
+                if !joined.is_empty() && self.in_base64(&joined).is_some() {
                     return Some(start);
                 }
                 joined.clear();

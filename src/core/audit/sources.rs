@@ -1,7 +1,7 @@
 //! Which files there are, and their content: those of the working tree, or those of
 //! the index, which are what a commit would take.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -66,11 +66,17 @@ pub fn working_tree(
         named,
         ignores,
     } = look;
-    let Files { paths, mut unread } = files_of(root, git, paths)?;
-    let files: Vec<PathBuf> = paths
-        .into_iter()
-        .filter(|path| !is_skipped(path, skip))
-        .collect();
+    let Files {
+        named: named_files,
+        listed,
+        mut unread,
+    } = files_of(root, git, paths)?;
+    let mut files = listed;
+    files.extend(named_files.iter().cloned());
+    files.retain(|path| !is_skipped(path, skip));
+    // Part by part, as `kustomize` looks for what is below a directory.
+    files.sort();
+    files.dedup();
     unread.retain(|(path, _)| !is_skipped(path, skip));
     let named = named.map(|named| as_from(root, named));
     let rules = rules(&files, named, read_config, |directory| {
@@ -88,16 +94,22 @@ pub fn working_tree(
         _ => Ignored::nothing(),
     };
     let looker = Looker::new(&rules, depth, &ignored);
-    let looked = parallel::map(&files, |path| looker.look_at_file(path));
+    let looked = parallel::map(&files, |path| {
+        looker.look_at_file(path, named_files.contains(path))
+    });
     let mut found = Vec::new();
-    for (path, result) in files.iter().zip(looked) {
+    let mut there = Vec::with_capacity(files.len());
+    for (path, result) in files.into_iter().zip(looked) {
         match result {
-            Ok(file) => found.extend(file),
-            // What went away meanwhile is not there.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(Looked::Other) => continue,
+            Ok(Looked::File(file)) => found.extend(file),
+            // Git lists what was deleted, too.
+            Err(error) if is_gone(&error) => continue,
             Err(error) => unread.push((path.clone(), error)),
         }
+        there.push(path);
     }
+    let files = there;
     let mut audit = Audit {
         rules,
         files: found,
@@ -287,10 +299,13 @@ fn is_skipped(path: &Path, skip: &[PathBuf]) -> bool {
     skip.iter().any(|skip| path.starts_with(skip))
 }
 
-/// The files that are looked at, absolute.
+/// The paths that are looked at, absolute.
 #[derive(Default)]
 struct Files {
-    paths: BTreeSet<PathBuf>,
+    /// Files, or links to some.
+    named: HashSet<PathBuf>,
+    /// Whatever is below directories. A link among them is not followed.
+    listed: Vec<PathBuf>,
     /// Directories that cannot be read.
     unread: Vec<(PathBuf, io::Error)>,
 }
@@ -306,7 +321,7 @@ fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<Files, 
                 false => path.clone(),
             }),
             // What was named is looked at, ignored or not, a link or not.
-            Ok(kind) if kind.is_file() => drop(files.paths.insert(path.clone())),
+            Ok(kind) if kind.is_file() => drop(files.named.insert(path.clone())),
             Ok(_) => {
                 let error = io::Error::other("it is a pipe or a device");
                 files.unread.push((path.clone(), error));
@@ -342,24 +357,15 @@ impl Files {
             (root.join(path), error)
         });
         self.unread.extend(unread);
-        let before = self.paths.len();
-        let unread = self.unread.len();
-        for path in listed.files {
-            self.add(root.join(path));
-        }
-        Ok(self.paths.len() > before || self.unread.len() > unread)
-    }
-
-    /// Adds a path if it is a file; where that cannot be told, as in a directory that may
-    /// not be entered, it could not be read.
-    fn add(&mut self, path: PathBuf) {
-        match path.symlink_metadata() {
-            Ok(found) if found.is_file() => drop(self.paths.insert(path)),
-            Ok(_) => {}
-            // Git lists what was deleted, too.
-            Err(error) if is_gone(&error) => {}
-            Err(error) => self.unread.push((path, error)),
-        }
+        let before = self.listed.len();
+        let below = listed.files.into_iter();
+        self.listed.extend(below.map(|path| root.join(path)));
+        // Git lists what was deleted, too.
+        let is_there = |path: &PathBuf| match path.symlink_metadata() {
+            Ok(found) => found.is_file(),
+            Err(error) => !is_gone(&error),
+        };
+        Ok(self.listed[before..].iter().any(is_there))
     }
 
     /// All below the directory, without other people's repositories in it.
@@ -374,7 +380,7 @@ impl Files {
             .build();
         for entry in walk {
             match entry {
-                Ok(entry) => self.add(entry.into_path()),
+                Ok(entry) => self.listed.push(entry.into_path()),
                 Err(error) => {
                     let path = path_of(&error).unwrap_or(directory).to_owned();
                     self.unread.push((path, io::Error::other(error)));
@@ -402,9 +408,20 @@ fn rules(
         let config = load(&named.path).unwrap_or_else(|| SopsConfig::load(&named.path));
         return Rules::named(config, named.base, paths);
     }
-    let directories: BTreeSet<&Path> = files.iter().filter_map(|path| path.parent()).collect();
+    // Most files are behind one of the same directory.
+    let mut directories: Vec<&Path> = files.iter().filter_map(|path| path.parent()).collect();
+    directories.dedup_by(|a, b| a.as_os_str() == b.as_os_str());
+    let directories: BTreeSet<&Path> = directories.into_iter().collect();
     let load = |directory: &Path| load(&directory.join(FILE_NAME));
     Rules::of_directories(directories, load, misnamed)
+}
+
+/// What became of a path.
+enum Looked {
+    /// A file; nothing of one that is of no interest.
+    File(Option<Examined>),
+    /// A link, or something else that is not a file.
+    Other,
 }
 
 /// What looks at a file.
@@ -427,9 +444,16 @@ impl<'r> Looker<'r> {
         }
     }
 
-    fn look_at_file(&self, path: &Path) -> io::Result<Option<Examined>> {
-        let mut file = regular_file::open(path, LARGEST)?;
-        self.look_at(path, file.metadata()?.len(), &mut file)
+    /// `follows`: also what a link leads to.
+    fn look_at_file(&self, path: &Path, follows: bool) -> io::Result<Looked> {
+        let bytes = match follows {
+            true => Some(regular_file::read(path, LARGEST)?),
+            false => regular_file::read_unless_other(path, LARGEST)?,
+        };
+        Ok(match bytes {
+            None => Looked::Other,
+            Some(bytes) => Looked::File(self.look_at_bytes(path, &bytes)),
+        })
     }
 
     /// Whether one more text of this length is kept, for who opens the files next.
@@ -437,7 +461,7 @@ impl<'r> Looker<'r> {
         self.depth == Depth::All && self.kept.takes(length)
     }
 
-    /// `None` if the file is of no interest.
+    /// As [`Self::look_at_bytes`], for content that is still to be read.
     fn look_at(
         &self,
         path: &Path,
@@ -449,11 +473,16 @@ impl<'r> Looker<'r> {
         }
         let mut bytes = Vec::new();
         content.take(LARGEST).read_to_end(&mut bytes)?;
+        Ok(self.look_at_bytes(path, &bytes))
+    }
+
+    /// `None` if the file is of no interest.
+    fn look_at_bytes(&self, path: &Path, bytes: &[u8]) -> Option<Examined> {
         let look = match self.depth {
             Depth::Leaks => Content::problems_of,
             Depth::All => Content::of,
         };
-        let mut content = look(path, &bytes, self.rules.of(path).matching());
+        let mut content = look(path, bytes, self.rules.of(path).matching());
         if let Content::Encrypted(found) = &mut content
             && !self.keeps(bytes.len())
         {
@@ -466,14 +495,14 @@ impl<'r> Looker<'r> {
             Content::Encrypted(_) | Content::Damaged(_) if is_own => Content::Other,
             content => content,
         };
-        let private_key = self.keys.line_of_key(&bytes);
+        let private_key = self.keys.line_of_key(bytes);
         let is_of_interest = private_key.is_some() || !matches!(content, Content::Other);
-        Ok(is_of_interest.then(|| Examined {
+        is_of_interest.then(|| Examined {
             path: path.to_owned(),
-            size,
+            size: bytes.len() as u64,
             private_key,
             content,
             is_ignored: self.ignored.has(path),
-        }))
+        })
     }
 }
