@@ -140,7 +140,7 @@ impl Demo {
             "cat > apps/token-secret.yaml <<'EOF'\n{}EOF\ngit add apps",
             SECRET.replace("name: db", "name: token")
         ))?;
-        let found = self.type_in("kb k secrets check --staged 2>&1; echo \"exit code $?\"")?;
+        let found = self.type_in("kb k secrets check --staged; echo \"exit code $?\"")?;
         ensure!(found.contains("exit code 3"), "the plaintext was not found");
         self.type_in("kb k secrets check --fix && git add apps && kb k secrets check --staged")?;
         let encrypted = self.world.read("apps/token-secret.yaml");
@@ -175,11 +175,12 @@ impl Demo {
         Ok(())
     }
 
-    /// Shows a command, runs it, and shows what it wrote. Returns its stdout.
+    /// Shows a command, runs it, and shows what it wrote: stdout and stderr in one, in the
+    /// order in which a terminal would get them. Returns that.
     fn type_in(&self, line: &str) -> Result<String> {
         println!("\n$ {line}");
-        let run = self.world.tool("sh", ["-c", line]);
-        print!("{}{}", run.out(), run.err());
+        let run = self.world.tool("sh", ["-c", &format!("exec 2>&1\n{line}")]);
+        print!("{}", run.out());
         ensure!(run.code == Some(0), "`{line}` ended with {}", run.status);
         Ok(run.out().to_owned())
     }

@@ -43,13 +43,19 @@ impl Tools {
     pub fn get() -> &'static Self {
         static TOOLS: OnceLock<Tools> = OnceLock::new();
         TOOLS.get_or_init(|| {
-            let places = Places::from_env();
+            let [sops, age_keygen, age, etcd, kube_apiserver] = Places::from_env().locate_all([
+                Tool::Sops,
+                Tool::AgeKeygen,
+                Tool::Age,
+                Tool::Etcd,
+                Tool::KubeApiserver,
+            ]);
             Self {
-                sops: places.locate(Tool::Sops),
-                age_keygen: places.locate(Tool::AgeKeygen),
-                age: places.locate(Tool::Age),
-                etcd: places.locate(Tool::Etcd),
-                kube_apiserver: places.locate(Tool::KubeApiserver),
+                sops,
+                age_keygen,
+                age,
+                etcd,
+                kube_apiserver,
             }
         })
     }

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use super::catalog::Tool;
 
-/// Builds `tool` from the module folder and puts it at `target`.
+/// Builds `tool` from the module folder and puts it at `target`. `count` is how many of
+/// how many that makes.
 ///
 /// The program appears under its name only when it is whole: it is built in a
 /// folder of its own in the cache and renamed. A lock per module folder keeps
@@ -17,7 +18,7 @@ use super::catalog::Tool;
 ///
 /// # Panics
 /// If Go is missing or the build fails.
-pub(super) fn build(tool: Tool, module: &Path, target: &Path) -> PathBuf {
+pub(super) fn build(tool: Tool, module: &Path, target: &Path, count: &str) -> PathBuf {
     let recipe = tool.recipe();
     let folder = target.parent().expect("the cache has a folder per version");
     let cache = folder.parent().expect("the cache is a folder");
@@ -52,10 +53,10 @@ pub(super) fn build(tool: Tool, module: &Path, target: &Path) -> PathBuf {
         .unwrap_or_else(|error| panic!("{}: {error}", cache.display()));
     let built = staging.path().join(recipe.binary);
     say(&format!(
-        "building {} in {} (about {} on two cores when nothing is cached)",
+        "building {count}: {}, about {} on two cores, into {}",
         recipe.binary,
-        folder.display(),
-        recipe.cold_build
+        recipe.cold_build,
+        folder.display()
     ));
     let started = Instant::now();
     compile(tool, module, &built);

@@ -53,8 +53,22 @@ impl Places {
 
     /// The program's path, absolute; builds it if it is nowhere.
     pub(super) fn locate(&self, tool: Tool) -> PathBuf {
-        self.find(tool)
-            .unwrap_or_else(|| build::build(tool, &self.module(tool), &self.cached(tool)))
+        let [path] = self.locate_all([tool]);
+        path
+    }
+
+    /// As [`Places::locate`]. What is built is numbered, for the person who waits.
+    pub(super) fn locate_all<const N: usize>(&self, tools: [Tool; N]) -> [PathBuf; N] {
+        let found = tools.map(|tool| (tool, self.find(tool)));
+        let missing = found.iter().filter(|(_, path)| path.is_none()).count();
+        let mut number = 0;
+        found.map(|(tool, path)| {
+            path.unwrap_or_else(|| {
+                number += 1;
+                let count = format!("{number} of {missing}");
+                build::build(tool, &self.module(tool), &self.cached(tool), &count)
+            })
+        })
     }
 
     /// The program's path if it is somewhere already.
