@@ -9,7 +9,8 @@ use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes all memory as it is freed. A private key passes through buffers of kube, hyper,
 /// rustls, `serde_json` and the standard library, and through texts that grow and are
-/// moved, where no type of kb's reaches it; plaintexts do too.
+/// moved, where no type of kb's reaches it; plaintexts do too. `check` takes half a percent
+/// longer for it.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
