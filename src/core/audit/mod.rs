@@ -30,7 +30,7 @@ pub use content::{Cause, Content, Encrypted, Plain, PlainValue, Plaintext};
 pub use ignored::{FILE_NAME as IGNORE_FILE, IgnoreChange};
 pub use leak::Leak;
 pub use lost::LostRule;
-pub use mismatch::{Mismatch, OtherSelection};
+pub use mismatch::Mismatch;
 pub use sources::{Depth, Look, index, working_tree};
 
 /// Files that were looked at.

@@ -33,7 +33,7 @@ mod unsaved;
 pub use check::Problem;
 pub use error::{EditError, Kept, KeptPlace};
 pub use save::Saved;
-pub use session::{Options, Reason, Round, Session};
+pub use session::{Options, Round, Session};
 pub use target::{Surroundings, Target, identity};
 pub use throwaway::Trial;
 pub use unsaved::{Adopted, Unsaved, adopt, check_nothing_waits, unsaved};

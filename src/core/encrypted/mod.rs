@@ -70,7 +70,7 @@ pub use error::{Damage, FileError};
 pub use file::{EncryptedFile, LARGEST, read};
 pub use format::Format;
 pub use metadata::{Entry, Metadata};
-pub use openable::{KeyPolicy, Openable};
+pub use openable::KeyPolicy;
 pub use rewrite::Recipients;
 pub use traces::{ARMOR_LINE, Traces, in_base64};
 

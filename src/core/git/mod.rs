@@ -30,9 +30,9 @@ use std::process::{Child, Command, Output, Stdio};
 
 pub use error::{GitCause, GitError};
 pub use history::{Branch, commit_of};
-pub use index::{BlobError, Entry, Staged, WorkingTree};
+pub use index::{BlobError, Entry};
 use loose::Loose;
-pub use objects::{EntryKind, Objects, Tree, TreeEntry};
+pub use objects::{EntryKind, Objects};
 pub use refs::{Upstream, Worktree};
 
 /// Settings that would start a program, or change what git prints for one; git takes them

@@ -16,7 +16,7 @@ pub struct SaidDeployed {
 
 /// A revision that Kustomizations apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deployed {
+pub(crate) struct Deployed {
     /// As Flux names it, `main@sha1:…`; what a person said instead.
     pub revision: String,
     /// Its commit; `None` if it is not one of Git's, and nobody has said which one it is.

@@ -36,7 +36,7 @@ use super::reencrypt::Tree;
 use judge::Judge;
 use places::{Found, Look};
 
-pub use deployed::{Deployed, SaidDeployed, SaidError};
+pub use deployed::{SaidDeployed, SaidError};
 pub use needs::{Check, Need, Place, RetiredKey, Why};
 pub use restore::{RestoreError, restore};
 

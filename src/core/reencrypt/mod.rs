@@ -40,7 +40,9 @@ use super::servers::Servers;
 pub use decide::{Decision, FileRule, Goal, Undecided};
 pub use engine::{By, Choice, Engine};
 pub use error::{FileTrouble, ReencryptError, Why};
-pub use look::{Affected, AffectedFile, ConfigEdit, OtherClusters, Parsed, Targets, configs};
+#[cfg(test)]
+pub use look::ConfigEdit;
+pub use look::{Affected, AffectedFile, OtherClusters, Targets, configs};
 pub use place::{Replaced, Staged};
 pub use prepare::Ready;
 

@@ -30,7 +30,7 @@ use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
 
 pub use batch::{Batch, Replacement, TreeLock, lock_tree};
-pub use parents::{Parents, create_parents, create_private_parents};
+pub use parents::{create_parents, create_private_parents};
 pub use preflight::{Obstacle, check_replaceable, check_writable};
 pub use temporary::{clear_stale, clear_strays, is_temporary};
 

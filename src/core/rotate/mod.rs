@@ -40,9 +40,9 @@ use super::identity::{Identity, Recipient};
 use super::reencrypt::{AffectedFile, Consent, Goal, Job, Swap, Tree};
 
 pub use error::{BadKeys, Refusal, RotateError, UnfitCopy};
-pub use plan::{Plan, Remarks, plan};
+pub use plan::{Plan, plan};
 pub use run::{Done, Point, Prepared, Rotation, Unfinished};
-pub use survey::{Situation, check_absent, survey};
+pub use survey::{check_absent, survey};
 
 /// What is asked for.
 pub struct Request {

@@ -37,7 +37,7 @@ use std::process::{Command, Stdio};
 use crate::core::encrypted::Format;
 
 pub use access::{Access, Keys, kinds_of};
-pub use decrypt::{Decrypt, Decrypted};
+pub use decrypt::Decrypt;
 pub use encrypt::Edit;
 pub use encrypt_for::EncryptFor;
 pub use error::SopsError;

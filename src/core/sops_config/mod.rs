@@ -36,13 +36,11 @@ mod routing;
 mod selection;
 mod syntax;
 
-pub use choose::{Choice, NoPlace, Target, check_for, choose};
+pub use choose::{NoPlace, Target, check_for, choose};
 pub use config::{DEFAULT_PATH_REGEX, FILE_NAME, RuleMatch, SopsConfig, check_form};
 pub use edit::{EditError, Place};
 pub use fault::FaultKind;
-pub use model::{
-    ConfigError, CreationRule, KeyText, Position, RulePaths, RuleSummary, UnknownField,
-};
-pub use path_regex::{PathRegex, Paths, RegexError};
+pub use model::{ConfigError, CreationRule, Position, RuleSummary};
+pub use path_regex::{PathRegex, Paths};
 pub use routing::RuleWarning;
 pub use selection::{SELECTION_FIELDS, Selection};

@@ -35,7 +35,7 @@ use serde_json::Value;
 pub use decode::{Decoded, Encoding, NotText, decode};
 pub use doubt::{Doubt, Doubts};
 pub use effort::{Effort, NODE};
-pub use tree::{Comment, Document, Kind, Node, Pair, Stream};
+pub use tree::{Document, Kind, Node, Pair, Stream};
 pub use value::{GO_BASE64, is_merge};
 
 /// Why a text is not read.

@@ -89,7 +89,8 @@ impl Problem {
         }
     }
 
-    /// Each thing that is wrong, by itself.
+    /// Each thing that is wrong, by itself: a test compares them.
+    #[cfg(feature = "internals")]
     pub fn each(&self) -> impl Iterator<Item = String> {
         self.findings.iter().map(Finding::to_string)
     }

@@ -33,7 +33,7 @@ pub use plain_values::{
     Cause, PlainValue, Protection, holds_encrypted_file, is_public_pem, protection,
 };
 pub use secrets::{HEAD, PATCH, SECTIONS, Secret, SecretValue};
-pub use written::{WrittenDocument, WrittenKind, WrittenMark, WrittenValue, written};
+pub use written::{WrittenDocument, WrittenKind, WrittenValue, written};
 
 /// A value's name in a message has so many characters at most.
 const LONGEST_NAME: usize = 200;
