@@ -43,6 +43,7 @@ mod slow_proxy;
 mod status;
 mod stdout;
 mod terminal;
+mod transcripts;
 mod usage;
 
 use std::ffi::OsStr;

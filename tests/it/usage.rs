@@ -143,9 +143,9 @@ fn every_command_and_option_is_described() {
               key that the Secret holds already is refused.
 
           --use-existing
-              Bring this repository in line with the key that the cluster has; make none
+              Use the key that the cluster has: make .sops.yaml and the files match it
               
-              The key goes into .sops.yaml. Files and rules that are still for a key which the cluster
+              XXThe key goes into .sops.yaml. Files and rules that are still for a key which the cluster
               had before are moved to it: with every merge of an older branch they come back.
 
           --path-regex <RE>
@@ -159,7 +159,7 @@ fn every_command_and_option_is_described() {
               With --path-regex: put the key beside those that the rule has
 
           --replace <RECIPIENT>
-              Put the key wherever this recipient stands, because its cluster was rebuilt
+              Put the key in the place of this recipient, because its cluster was rebuilt
 
           --accept-loss
               Go on although only the replaced key opens some files

@@ -40,7 +40,7 @@ impl From<KeysError> for Failure {
                     .hint("--secret-name and -n name another Secret")
             }
             KeysError::NoIdentity { secret, .. } => failure
-                .hint("a line AGE-SECRET-KEY-1…, as age-keygen writes it, must stand there")
+                .hint("a line AGE-SECRET-KEY-1…, as age-keygen writes it, must be there")
                 .hints_of(vec![put_key_back(&secret)]),
         }
     }

@@ -287,7 +287,7 @@ fn a_key_that_could_not_be_shown_is_shown_by_the_next_run() {
     let mut command = rotating.command(&["init", "--force"]);
     command.stdout(file);
     let run = rotating.world.run(command);
-    assert_fails(&run, 1, &["the private key would stand in a repository"]);
+    assert_fails(&run, 1, &["the private key would be in a repository"]);
     assert_eq!(rotating.entry("age.next.agekey"), None);
 }
 

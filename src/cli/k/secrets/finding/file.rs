@@ -33,7 +33,7 @@ pub(in crate::cli::k::secrets) fn leak(path: &Path, leak: &Leak<'_>, sops: &str)
         Leak::NothingEncrypted => Finding::new(
             "nothing-encrypted",
             subject,
-            "it has sops metadata, and none of its values is encrypted",
+            "it has sops metadata, but no value in it is encrypted",
         )
         .hint("see that encrypted_regex, or what its rule has instead, matches a key of it")
         .anew(path, sops),

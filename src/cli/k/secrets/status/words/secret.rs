@@ -45,7 +45,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
         },
         SecretProblem::OnlyRetired => finding(
             "only-retired-keys",
-            "it holds no other keys than retired ones".to_owned(),
+            "it holds only retired keys".to_owned(),
         )
         .hint_command("to give the cluster a new key:", rotate()),
         SecretProblem::NotRead { entry, right } => finding("entry-not-read", not_read(entry))
