@@ -163,7 +163,7 @@ fn init_prune_and_the_key() {
     transcript.secrets(&["init", "--dry-run"]);
     transcript.secrets(&["init"]);
     transcript.secrets(&["init"]);
-    transcript.secrets(&["init", "--path-regex", "^apps/.*\\.yaml$", "--use-existing"]);
+    transcript.secrets(&["init", "--path-regex", "^apps/", "--use-existing"]);
     transcript.secrets(&["exec", "--", "no-such-program"]);
     transcript.secrets(&["prune", "--dry-run"]);
     insta::assert_snapshot!("init", transcript.text);
