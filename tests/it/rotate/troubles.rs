@@ -389,7 +389,7 @@ fn other_kinds_of_keys_stay_and_one_out_of_reach_keeps_no_other_file() {
     rotating.first_key = run.out().trim().to_owned();
     let run = rotating.force(&[]);
     rotating.assert_left(&run, &[("pgp.yaml", pgp.as_bytes())]);
-    let words = "PGP recipient must be within reach";
+    let words = "PGP recipient must be reachable";
     assert!(run.err().contains(words), "{}", run.err());
 }
 
