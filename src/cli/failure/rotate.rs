@@ -226,7 +226,7 @@ impl From<BadKeys> for Failure {
 impl Failure {
     /// What to do about a copy that does not take part.
     fn hint_copy(self, secret: &SecretName) -> Self {
-        self.hint_command("to see what became of it:", describe(&secret))
+        self.hint_command("to see what became of it:", describe(secret))
             .hint("--only-this, instead of --all-copies, goes on without the copies")
     }
 

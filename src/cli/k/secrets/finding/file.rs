@@ -264,7 +264,7 @@ fn plain_values(path: &Path, values: &[&PlainValue], sops: &str) -> Finding {
         ))
     } else if any(Cause::TypedIn) {
         finding.hint_command(
-            &format!("remove {names} from the file, and add it again with"),
+            format!("remove {names} from the file, and add it again with"),
             edit,
         )
     } else if any(Cause::Comment) {

@@ -89,7 +89,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
                     ))),
                 Manager::Applier(_) => finding.hint_command(
                     "to see who applied what:",
-                    managed_fields(&secret)),
+                    managed_fields(secret)),
             }
         }
         SecretProblem::InRepository { path } => Finding::new(
@@ -105,7 +105,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
         )
         .hint_command(
             "to see whose it is:",
-            describe(&copy))
+            describe(copy))
         .hint("if it is a copy of this one, replace it; if it belongs to another team, leave it as it is"),
         SecretProblem::UnderWay { next } => finding(
             "rotation-under-way",
