@@ -61,7 +61,7 @@ fn taken(report: &Report, index: usize, rule: &RuleSummary) -> Option<Target> {
     let mut choices =
         vec!["beside them: each of these keys opens the files of this rule".to_owned()];
     choices.extend(replaceable.iter().map(|old| {
-        format!("instead of {old}, wherever that stands: its cluster was rebuilt as this one")
+        format!("instead of {old}, wherever it is used: its cluster was rebuilt as this one")
     }));
     match number(report, &choices)?.checked_sub(1) {
         None => Some(Target::Listed { index, add: true }),
@@ -79,7 +79,7 @@ fn number(report: &Report, choices: &[String]) -> Option<usize> {
         let number = answer(report, &question)?.parse::<usize>();
         match number.ok().and_then(|number| number.checked_sub(1)) {
             Some(index) if index < choices.len() => return Some(index),
-            _ => report.say("That is none of them."),
+            _ => report.say("That is not a number of the list."),
         }
     }
 }

@@ -72,7 +72,7 @@ impl Stdout {
         let committed = directory.and_then(repository::root).is_some();
         if committed && !allow_disk {
             return Err(Failure::new(format!(
-                "stdout is {name}: {what} would stand in a repository, to be committed one day"
+                "stdout is {name}: {what} would be in a repository, where it can be committed by mistake"
             ))
             .hint(ELSEWHERE)
             .hint("--allow-disk writes it there all the same"));

@@ -98,7 +98,7 @@ impl fmt::Display for Recipient {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RecipientError {
     /// It does not begin as any kind of recipient does.
-    #[error("it is no age recipient (age1…) and no ssh public key")]
+    #[error("it is neither an age recipient (age1…) nor an ssh public key")]
     Unknown,
     /// It begins as an age recipient, and its length or checksum is wrong.
     #[error("it begins like an age recipient, but is mistyped or cut short")]
@@ -201,7 +201,7 @@ pub enum IdentityError {
     #[error("it begins with a byte order mark, or is in UTF-16, which age and Flux do not read")]
     ByteOrderMark,
     /// Anything else.
-    #[error("it is no age private key (AGE-SECRET-KEY-1…)")]
+    #[error("it is not an age private key (AGE-SECRET-KEY-1…)")]
     Unknown,
 }
 

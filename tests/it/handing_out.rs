@@ -135,7 +135,7 @@ fn the_key_command_answers_only_for_what_the_cluster_holds() {
     assert_fails(
         &setup.secrets(&["key"]),
         1,
-        &["SOPS_AGE_RECIPIENT is no recipient"],
+        &["SOPS_AGE_RECIPIENT is not a recipient"],
     );
     setup.world.env_remove("SOPS_AGE_RECIPIENT");
     // Rule 2: not into a repository.

@@ -57,7 +57,7 @@ fn rules_that_are_all_taken_are_listed_with_the_two_options() {
       line 4: \.env\.json$: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPXXZ4nSOWAwt1s3yk9lb6vP4kY7ZbY8rYrK4cP8zWkN dev
       line 6: (every path): keys of another kind
     hint: --path-regex RE names the rule, or makes a new one
-    hint: --replace age1… puts the new key where that one stands, if this cluster was rebuilt
+    hint: --replace age1… puts the new key in the place of that one, if this cluster was rebuilt
     ");
     assert_eq!(setup.entry("age.agekey"), None);
     assert_eq!(setup.world.read(".sops.yaml"), config);

@@ -22,7 +22,7 @@ fn a_secret_without_a_usable_key_is_named_and_left_as_it_is() {
         (&[], &["no data entry", "it holds nothing"]),
         (
             &[("age.agekey", "no key at all\n")],
-            &["age.agekey, line 1: it is no age private key"],
+            &["age.agekey, line 1: it is not an age private key"],
         ),
         (
             &[("age.agekey", "# only a comment\n")],
@@ -52,7 +52,7 @@ fn a_key_that_the_config_does_not_name_is_told_with_the_option_that_mends_it() {
     ----- stdout -----
     ----- stderr -----
     error: the cluster has its key already ([NS]/sops-age: [RECIPIENT]), and .sops.yaml does not name it
-    hint: to bring .sops.yaml in line with the cluster: kb k secrets init --use-existing -n [NS]
+    hint: to put the cluster's key into .sops.yaml: kb k secrets init --use-existing -n [NS]
     hint: --context chooses another cluster, if this is the wrong one
     ");
     assert!(run.err().contains(&recipient));

@@ -92,7 +92,10 @@ fn what_is_no_private_key_is_refused_unseen() {
             "line 1: it begins like a private key",
         ),
         (format!("{key}\n{second}\n"), "2 private keys"),
-        ("hunter2\n".to_owned(), "line 1: it is no age private key"),
+        (
+            "hunter2\n".to_owned(),
+            "line 1: it is not an age private key",
+        ),
         ("x".repeat(70_000), "more than a key file"),
     ];
     for (stdin, words) in cases {

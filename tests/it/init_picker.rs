@@ -25,7 +25,7 @@ fn the_rule_that_is_picked_gets_the_key() {
     for wrong in ["0", "5", "first", "-1"] {
         terminal
             .type_line(wrong)
-            .wait_for("none of them")
+            .wait_for("not a number of the list")
             .wait_for("stop: ");
     }
     terminal.type_line("3");

@@ -320,7 +320,7 @@ fn options_that_make_no_sense_are_wrong_usage() {
         ),
         (&["--replace", "age1nonsense"], "mistyped or cut short"),
         (&["--replace", "ssh-ed25519 AAAA"], "a person's own key"),
-        (&["--replace", &key], "no age recipient"),
+        (&["--replace", &key], "neither an age recipient"),
     ];
     for (options, words) in cases {
         let run = setup.init(options);

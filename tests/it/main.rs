@@ -44,6 +44,7 @@ mod slow_proxy;
 mod status;
 mod stdout;
 mod terminal;
+mod transcripts;
 mod usage;
 mod wiping;
 

@@ -28,7 +28,11 @@ fn a_file_in_the_repository_is_refused_before_anything_is_done() {
     assert_fails(
         &run,
         1,
-        &["stdout is plain.yaml", "committed one day", "--allow-disk"],
+        &[
+            "stdout is plain.yaml",
+            "committed by mistake",
+            "--allow-disk",
+        ],
     );
     assert_eq!(std::fs::read(&path).expect("read"), b"");
     let run = decrypt_into(
@@ -72,7 +76,7 @@ fn a_file_in_another_repository_is_refused_too() {
         File::create(other.join("plain")).expect("create"),
         &[],
     );
-    assert_fails(&run, 1, &["committed one day"]);
+    assert_fails(&run, 1, &["committed by mistake"]);
 }
 
 #[test]

@@ -121,8 +121,14 @@ fn every_command_and_option_is_described() {
       -h, --help
               Print help (see a summary with '-h')
     ");
-    insta::assert_snapshot!(bare_world().kb(["k", "secrets", "--help"]).assert_code(0).out(), @"");
-    insta::assert_snapshot!(bare_world().kb(["k", "secrets", "key", "-h"]).assert_code(0).out(), @"");
+    insta::assert_snapshot!(
+        "help_of_secrets",
+        bare_world().kb(["k", "secrets", "--help"]).snapshot()
+    );
+    insta::assert_snapshot!(
+        "short_help_of_key",
+        bare_world().kb(["k", "secrets", "key", "-h"]).snapshot()
+    );
     insta::assert_snapshot!(own_help(&["k", "secrets", "init"]), @"
     Give the cluster its age key, and .sops.yaml the public half
 
@@ -143,10 +149,10 @@ fn every_command_and_option_is_described() {
               key that the Secret holds already is refused.
 
           --use-existing
-              Bring this repository in line with the key that the cluster has; make none
+              Use the key that the cluster has: make .sops.yaml and the files match it
               
-              The key goes into .sops.yaml. Files and rules that are still for a key which the cluster
-              had before are moved to it: with every merge of an older branch they come back.
+              The key goes into .sops.yaml. Files and rules for an earlier key of the cluster are moved
+              to it, such as those that a merge of an older branch brings back.
 
           --path-regex <RE>
               Put the key into the rule for these paths, or make one
@@ -159,7 +165,7 @@ fn every_command_and_option_is_described() {
               With --path-regex: put the key beside those that the rule has
 
           --replace <RECIPIENT>
-              Put the key wherever this recipient stands, because its cluster was rebuilt
+              Put the key in the place of this recipient, because its cluster was rebuilt
 
           --accept-loss
               Go on although only the replaced key opens some files

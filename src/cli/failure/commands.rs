@@ -87,7 +87,7 @@ impl From<InitError> for Failure {
             }
             InitError::NotNamed { lack, .. } => failure
                 .hint_command(
-                    "to bring .sops.yaml in line with the cluster:",
+                    "to put the cluster's key into .sops.yaml:",
                     match lack {
                         Lack::Name => use_existing(),
                         Lack::Rule(paths) => use_existing().option("--path-regex", paths),
@@ -103,7 +103,7 @@ impl From<InitError> for Failure {
             InitError::ImportUnknownRecipient => failure
                 .hint_command("make an X25519 key for the cluster: age-keygen |", import()),
             InitError::ImportOther { .. } => failure
-                .hint("--use-existing brings .sops.yaml in line with the key that the cluster has")
+                .hint("--use-existing puts the key that the cluster has into .sops.yaml")
                 .hint(OTHER_CLUSTER),
             InitError::NothingExists { .. } => failure
                 .hint_command("to give the cluster a key:", kb("k secrets init"))

@@ -85,8 +85,7 @@ impl From<EditError> for Failure {
 impl From<NoPlace> for Failure {
     fn from(error: NoPlace) -> Self {
         let failure = Self::from_error(&error);
-        let rebuilt =
-            "--replace age1… puts the new key where that one stands, if this cluster was rebuilt";
+        let rebuilt = "--replace age1… puts the new key in the place of that one, if this cluster was rebuilt";
         match error {
             NoPlace::NotEvident { rules, .. } => failure
                 .detail(&rule_list(&rules))

@@ -74,7 +74,7 @@ impl From<SopsError> for Failure {
                 .hint("--ignore-mac prints it all the same"),
             SopsError::NoKey { file, .. } => failure.hint(history_command(&file)),
             SopsError::Extract { .. } => failure.hint(
-                "the form is '[\"data\"][\"password\"]', with the keys as they stand in the file",
+                "the form is '[\"data\"][\"password\"]', with the keys as the file spells them",
             ),
             SopsError::NotAKey { .. } => failure.hint_command(
                 "to see what is wrong in .sops.yaml and in the file:",

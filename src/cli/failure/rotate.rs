@@ -72,7 +72,7 @@ impl From<RotateError> for Failure {
                 JournalError::Overtaken { .. } => failure
                     .hint("someone else has finished this rotation, and begun another one: git pull")
                     .hint_command(
-                        "when theirs is finished, to bring this clone in line:",
+                        "when theirs is finished, to move this clone to the new key:",
                         use_existing()),
                 JournalError::Vanished { .. } => failure.hint_command(
                     "all files are for the key that was shown; to put it back:",
@@ -93,10 +93,7 @@ impl From<JournalError> for Failure {
             }
             JournalError::Overtaken { .. } => failure
                 .hint("someone else may have rotated it: git pull, and look at .sops.yaml")
-                .hint_command(
-                    "to bring this clone in line with the cluster:",
-                    use_existing(),
-                ),
+                .hint_command("to move this clone to the cluster's key:", use_existing()),
             JournalError::Busy { secret } => {
                 failure.hint_command("to see who changes it:", managed_fields(&secret))
             }
@@ -156,7 +153,7 @@ impl From<Refusal> for Failure {
             } => failure.hint_copy(&secret),
             Refusal::Immutable { secret, .. } => failure
                 .hint_command(
-                    "an immutable Secret can only be made anew; to show its keys, for your password manager:",
+                    "an immutable Secret can only be deleted and created again; to show its keys, for your password manager:",
                     kb("k secrets key"))
                 .hint_command(
                     "then:",
@@ -220,7 +217,7 @@ impl From<BadKeys> for Failure {
                 failure.hint_command("to finish that one first:", rotate())
             }
             BadKeys::Same(_) => {
-                failure.hint_command("to bring this repository in line with it:", use_existing())
+                failure.hint_command("to move this repository to it:", use_existing())
             }
         }
     }
@@ -229,7 +226,7 @@ impl From<BadKeys> for Failure {
 impl Failure {
     /// What to do about a copy that does not take part.
     fn hint_copy(self, secret: &SecretName) -> Self {
-        self.hint_command("to see what became of it:", describe(&secret))
+        self.hint_command("to see what became of it:", describe(secret))
             .hint("--only-this, instead of --all-copies, goes on without the copies")
     }
 

@@ -40,7 +40,7 @@ impl From<KeysError> for Failure {
                     .hint("--secret-name and -n name another Secret")
             }
             KeysError::NoIdentity { secret, .. } => failure
-                .hint("a line AGE-SECRET-KEY-1…, as age-keygen writes it, must stand there")
+                .hint("a line AGE-SECRET-KEY-1…, as age-keygen writes it, must be there")
                 .hints_of(vec![put_key_back(&secret)]),
         }
     }
@@ -88,7 +88,7 @@ pub fn remove_lines(secret: &SecretName, lines: &[BadLine]) -> Vec<Hint> {
         let name = format!("-n {} ", secret.namespace);
         let show = show_key_arguments(secret, entry);
         Hint::command(
-            &format!("to remove line {} of {entry}:", numbers.join(", ")),
+            format!("to remove line {} of {entry}:", numbers.join(", ")),
             kubectl(format!(
                 r#"{show} | sed '{}d' | base64 | tr -d '\n' | sed 's/.*/{{"metadata":{{"resourceVersion":"{version}"}},"data":{{"{entry}":"&"}}}}/' | kubectl {name}patch secret {} --patch-file=/dev/stdin"#,
                 numbers.join("d;"),
@@ -101,7 +101,7 @@ pub fn remove_lines(secret: &SecretName, lines: &[BadLine]) -> Vec<Hint> {
 /// To put the cluster's key into the Secret again.
 pub fn put_key_back(secret: &SecretName) -> Hint {
     Hint::command(
-        &format!(
+        format!(
             r#"to put it back from your password manager, such as: pass show prod/age | base64 | tr -d '\n' | sed 's/.*/{{"data":{{"{CURRENT_ENTRY}":"&"}}}}/' |"#
         ),
         kubectl(format!(

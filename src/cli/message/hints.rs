@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_example_rule_leaves_kustomizations_readable() {
-        let regex = PathRegex::new(EXAMPLE_PATH_REGEX).unwrap();
+        let regex = PathRegex::new(EXAMPLE_PATH_REGEX).expect("an expression");
         for (path, matches) in [
             ("clusters/prod/db-secret.yaml", true),
             ("clusters/prod/db/secret.yml", true),

@@ -49,7 +49,7 @@ pub enum EditorError {
     #[error("there is no terminal for an editor, and $EDITOR does not name another program")]
     NoTerminal,
     /// The command is not one that a shell would take.
-    #[error("${variable} is no command: a quote in it is not closed")]
+    #[error("${variable} is not a valid command: a quote in it is not closed")]
     Quotes {
         /// The variable.
         variable: &'static str,

@@ -108,7 +108,7 @@ pub enum Unsupported {
     #[error("a key that is not age's opens it too")]
     OtherKeys,
     /// A recipient that is an ssh, post-quantum or plugin's key.
-    #[error("a recipient of it is no X25519 key")]
+    #[error("one of its recipients is not an X25519 key")]
     OtherRecipients,
     /// Its list of recipients gets longer or shorter, in a format or a form in which kb
     /// does not edit lists.

@@ -110,7 +110,7 @@ pub enum InitError {
         imported: Recipient,
     },
     /// The cluster has no key that `.sops.yaml` could be brought in line with.
-    #[error("the cluster has no Secret {secret}, and so no key to bring .sops.yaml in line with")]
+    #[error("the cluster has no Secret {secret}, and so no key for .sops.yaml")]
     NothingExists {
         /// The Secret.
         secret: SecretName,

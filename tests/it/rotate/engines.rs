@@ -30,7 +30,10 @@ fn what_kb_leaves_to_sops_is_counted_and_named() {
     for step in files {
         let is_ssh = step["path"].as_str().expect("a path").ends_with(SSH);
         let (engine, reason) = match is_ssh {
-            true => ("sops", Value::from("a recipient of it is no X25519 key")),
+            true => (
+                "sops",
+                Value::from("one of its recipients is not an X25519 key"),
+            ),
             false => ("native", Value::Null),
         };
         assert_eq!(step["engine"], engine, "{step}");
@@ -40,7 +43,7 @@ fn what_kb_leaves_to_sops_is_counted_and_named() {
     rotating.assert_rotated(&run);
     for words in [
         "7 files re-encrypted for the new key (6 by kb itself, 1 by sops)",
-        &format!("left to sops: {SSH}: a recipient of it is no X25519 key"),
+        &format!("left to sops: {SSH}: one of its recipients is not an X25519 key"),
     ] {
         assert!(run.err().contains(words), "{}", run.err());
     }
@@ -52,7 +55,7 @@ fn native_leaves_behind_what_kb_would_leave_to_sops() {
     let before = rotating.world.read_bytes(SSH);
     let run = rotating.force(&["--engine", "native"]);
     for words in [
-        "apps/with-ssh.yaml: a recipient of it is no X25519 key",
+        "apps/with-ssh.yaml: one of its recipients is not an X25519 key",
         "without --engine native",
     ] {
         assert!(run.err().contains(words), "{}", run.err());

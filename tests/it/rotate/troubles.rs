@@ -287,7 +287,7 @@ fn a_key_that_could_not_be_shown_is_shown_by_the_next_run() {
     let mut command = rotating.command(&["init", "--force"]);
     command.stdout(file);
     let run = rotating.world.run(command);
-    assert_fails(&run, 1, &["the private key would stand in a repository"]);
+    assert_fails(&run, 1, &["the private key would be in a repository"]);
     assert_eq!(rotating.entry("age.next.agekey"), None);
 }
 
@@ -389,7 +389,7 @@ fn other_kinds_of_keys_stay_and_one_out_of_reach_keeps_no_other_file() {
     rotating.first_key = run.out().trim().to_owned();
     let run = rotating.force(&[]);
     rotating.assert_left(&run, &[("pgp.yaml", pgp.as_bytes())]);
-    let words = "PGP recipient must be within reach";
+    let words = "PGP recipient must be reachable";
     assert!(run.err().contains(words), "{}", run.err());
 }
 

@@ -148,7 +148,7 @@ fn keys_that_were_all_retired() {
     in_line.put(&[("age.previous.agekey", &in_line.key())]);
     let screen = in_line.assert_all_found(
         &["only-retired-keys", "retired-key-named"],
-        &["it holds no other keys than retired ones"],
+        &["it holds only retired keys"],
     );
     in_line.follow(&screen, "to give the cluster a new key:");
     in_line.prune();

@@ -64,7 +64,7 @@ fn a_rule_for_a_key_that_was_rotated_away() {
         &["retired-key", "retired-key-named"],
         &[&format!("the rule names {old}, which was rotated away")],
     );
-    in_line.follow(&screen, "to bring rules and files in line:");
+    in_line.follow(&screen, "to make rules and files match the cluster's key:");
     in_line.prune();
     in_line.assert_in_line();
 }

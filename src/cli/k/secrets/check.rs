@@ -30,8 +30,8 @@ const VERSION: u32 = 1;
 ///
 /// A file that a rule of .sops.yaml is for must be encrypted; a manifest only if it
 /// is a Secret with values, whatever the file is called. An encrypted file must be for the readers that its rule
-/// names, and encrypt the values that its rule selects. In encrypted files no value of
-/// a Secret may stand in plaintext, and in no file at all an age private key. Without a
+/// names, and encrypt the values that its rule selects. No value of a Secret may be
+/// in plaintext in an encrypted file, and no file may contain an age private key. Without a
 /// PATH, all files of the repository are looked at that Git does not ignore. What
 /// .kbignore names may be plaintext, but no private key, and for no wrong reader.
 #[derive(Args, Debug)]

@@ -34,7 +34,7 @@ impl Key {
         let wanted = context.environment.wanted_recipient();
         let wanted = wanted.map(|text| {
             let unknown = |error| {
-                Failure::new(format!("{SOPS_AGE_RECIPIENT} is no recipient: {error}"))
+                Failure::new(format!("{SOPS_AGE_RECIPIENT} is not a recipient: {error}"))
                     .hint("sops sets it; unset it to print all keys of the cluster")
             };
             text.parse::<Recipient>().map_err(unknown)

@@ -33,7 +33,7 @@ pub(in crate::cli::k::secrets) fn leak(path: &Path, leak: &Leak<'_>, sops: &str)
         Leak::NothingEncrypted => Finding::new(
             "nothing-encrypted",
             subject,
-            "it has sops metadata, and none of its values is encrypted",
+            "it has sops metadata, but no value in it is encrypted",
         )
         .hint("see that encrypted_regex, or what its rule has instead, matches a key of it")
         .anew(path, sops),
@@ -264,7 +264,7 @@ fn plain_values(path: &Path, values: &[&PlainValue], sops: &str) -> Finding {
         ))
     } else if any(Cause::TypedIn) {
         finding.hint_command(
-            &format!("remove {names} from the file, and add it again with"),
+            format!("remove {names} from the file, and add it again with"),
             edit,
         )
     } else if any(Cause::Comment) {

@@ -52,11 +52,10 @@ pub struct Init {
     #[command(flatten)]
     force: force::Force,
 
-    /// Bring this repository in line with the key that the cluster has; make none
+    /// Use the key that the cluster has: make .sops.yaml and the files match it
     ///
-    /// The key goes into .sops.yaml. Files and rules that are still for a key which
-    /// the cluster had before are moved to it: with every merge of an older branch
-    /// they come back.
+    /// The key goes into .sops.yaml. Files and rules for an earlier key of the cluster
+    /// are moved to it, such as those that a merge of an older branch brings back.
     #[arg(long, group = "moves")]
     use_existing: bool,
 
@@ -73,7 +72,7 @@ pub struct Init {
     #[arg(long, requires = "path_regex")]
     add: bool,
 
-    /// Put the key wherever this recipient stands, because its cluster was rebuilt
+    /// Put the key in the place of this recipient, because its cluster was rebuilt
     #[arg(long, value_name = "RECIPIENT", value_parser = parse_recipient, conflicts_with = "path_regex")]
     replace: Option<Recipient>,
 

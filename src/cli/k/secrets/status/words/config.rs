@@ -52,7 +52,10 @@ pub(super) fn of_config(problem: &ConfigProblem) -> Finding {
             rule.clone(),
             format!("the rule names {retired}, which was rotated away"),
         )
-        .hint_command("to bring rules and files in line:", use_existing()),
+        .hint_command(
+            "to make rules and files match the cluster's key:",
+            use_existing(),
+        ),
         ConfigProblem::NeverApplies {
             rule,
             paths,

@@ -37,7 +37,7 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
                 format!("the Kustomization decrypts with the Secret {secret}, which is not there"),
             );
             match (ours.namespace == secret.namespace, key) {
-                (false, Some(key)) => finding.hint_command(&format!(
+                (false, Some(key)) => finding.hint_command(format!(
                         "Flux looks for it in the Kustomization's own namespace; to give it this cluster's key: SOPS_AGE_RECIPIENT={key}"
                     ), kb("k secrets key").pipe_to(
                         import()
@@ -76,7 +76,7 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
                 false => finding
                     .hint_command(
                         "to see whose that Secret is:",
-                        describe(&secret))
+                        describe(secret))
                     .hint("if it is meant to be a copy, remove its key; then run status again, which says how to add the right one"),
             }
         }

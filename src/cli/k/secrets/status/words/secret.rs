@@ -45,7 +45,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
         },
         SecretProblem::OnlyRetired => finding(
             "only-retired-keys",
-            "it holds no other keys than retired ones".to_owned(),
+            "it holds only retired keys".to_owned(),
         )
         .hint_command("to give the cluster a new key:", rotate()),
         SecretProblem::NotRead { entry, right } => finding("entry-not-read", not_read(entry))
@@ -89,7 +89,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
                     ))),
                 Manager::Applier(_) => finding.hint_command(
                     "to see who applied what:",
-                    managed_fields(&secret)),
+                    managed_fields(secret)),
             }
         }
         SecretProblem::InRepository { path } => Finding::new(
@@ -105,7 +105,7 @@ pub(super) fn of_secret(secret: &SecretName, problem: &SecretProblem) -> Finding
         )
         .hint_command(
             "to see whose it is:",
-            describe(&copy))
+            describe(copy))
         .hint("if it is a copy of this one, replace it; if it belongs to another team, leave it as it is"),
         SecretProblem::UnderWay { next } => finding(
             "rotation-under-way",
