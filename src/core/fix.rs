@@ -147,6 +147,7 @@ fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> 
         Content::Other
         | Content::Placeholders(_)
         | Content::Settings(_)
+        | Content::Unnamed
         | Content::Plaintext(_) => Err(nothing(path)),
     }
 }

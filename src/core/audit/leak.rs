@@ -78,7 +78,9 @@ impl Examined {
                 leaks
             }
             Content::Damaged(error) => vec![Leak::Damaged(error)],
-            Content::Other | Content::Placeholders(_) | Content::Settings(_) => Vec::new(),
+            Content::Other | Content::Placeholders(_) | Content::Settings(_) | Content::Unnamed => {
+                Vec::new()
+            }
         };
         let lost = audit.lost_rules.get(&self.path).map(Leak::LostRule);
         key.into_iter().chain(content).chain(lost).collect()
@@ -122,6 +124,13 @@ impl Audit {
             Content::Settings(names) => Some((&*file.path, names.as_slice())),
             _ => None,
         })
+    }
+
+    /// The files that are not encrypted, and that a rule is for by their place alone.
+    pub fn unnamed(&self) -> impl Iterator<Item = &Path> {
+        let files = self.files.iter().filter(|file| !file.is_ignored);
+        let unnamed = files.filter(|file| matches!(file.content, Content::Unnamed));
+        unnamed.map(|file| &*file.path)
     }
 
     /// The Secrets that no rule is for, and that are not encrypted.

@@ -36,7 +36,7 @@ fn a_rule_that_does_not_compile_is_a_problem_and_all_others_count() {
         run.code == Some(0)
     };
     assert!(sops("a/encrypted.yaml"));
-    repository.world.write("a/plain.yaml", "a: b\n");
+    repository.world.write("a/plain.yaml", "password: b\n");
     repository.world.write("c/db.yaml", MANIFEST);
     assert!(!sops("c/db.yaml"), "sops comes to the broken rule");
     repository.world.write("c/notes.yaml", "a: b\n");

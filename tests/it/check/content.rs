@@ -79,7 +79,7 @@ fn files_of_every_format_are_judged_by_their_rule() {
     let write = |name: &str, text: &str| repository.world.write(name, text);
     write("ends/a.env", "A=hunter2\n");
     write("ends/a.ini", "[a]\nb = hunter2\n");
-    write("ends/a.json", "{\"a\": \"hunter2\"}\n");
+    write("ends/a.json", "{\"token\": \"hunter2\"}\n");
     write("ends/a.key", "hunter2\n");
     write("ends/README.md", "not for the first rule\n");
     write("some/a.yaml", "user: x\npassword: hunter2\n");

@@ -22,9 +22,9 @@ fn what_is_plainly_meant_is_encrypted_in_place_and_the_rest_is_left() {
     std::fs::set_permissions(&manifest, std::fs::Permissions::from_mode(0o600)).expect("a mode");
     write("some/README.md", "hunter2\n");
     write("some/other.yaml", "data: hunter2\n");
-    write("conf/app.json", "{\"a\": \"hunter2\"}\n");
+    write("conf/app.json", "{\"token\": \"hunter2\"}\n");
     write("dir/tls.key", "hunter2\n");
-    write("dir/x.json", "{\"a\": \"hunter2\"}\n");
+    write("dir/x.json", "{\"token\": \"hunter2\"}\n");
     let run = repository.check(&["--fix"]);
     crate::assert_fails(
         &run,

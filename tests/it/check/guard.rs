@@ -301,9 +301,15 @@ fn a_secret_in_a_connection_string_or_a_configuration_is_plaintext() {
         let (code, said) = repository.alone("clusters/prod/x.yaml", &text, &[]);
         assert_eq!(code, Some(3), "{name}: {said}");
     }
+    // A rule is a decision: whoever wrote it wants this encrypted as well.
     let text = secret("database", "app");
     let (code, said) = repository.alone("clusters/prod/x.yaml", &text, &[]);
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(3), "{said}");
+    let (code, said) = repository.alone("clusters/dev/x.yaml", &text, &[]);
+    assert!(
+        code == Some(0) && said.contains("look like settings"),
+        "{said}"
+    );
     // A template without anything to fill in among its values.
     let text = secret("dsn", "postgres://app:hunter2@db/x").replace("name: x", "name: '{{ x }}'");
     for name in ["clusters/prod/x.yaml.j2", "clusters/prod/x.yaml"] {
@@ -318,6 +324,171 @@ fn a_secret_in_a_connection_string_or_a_configuration_is_plaintext() {
         let (code, said) = repository.alone(name, &text, &[]);
         assert_eq!(code, Some(3), "{name}: {said}");
     }
+}
+
+/// A rule for all of a directory says with what its files are encrypted, and not which.
+#[test]
+fn a_rule_for_a_place_means_the_files_in_which_something_is_called_like_a_secret() {
+    let repository = Repository::with_rules(&[
+        "path_regex: talos/.*\\.yaml$",
+        "path_regex: node.yaml|kubeconfig",
+        "path_regex: .*secrets.*\\.ya?ml$",
+    ]);
+    let unnamed = "is not encrypted that a rule names by its place alone";
+    for (name, text) in [
+        (
+            "talos/inventory.yaml",
+            "hosts:\n- {host: a1, ip: 10.0.0.1}\n",
+        ),
+        (
+            "talos/Taskfile.yaml",
+            "vars:\n  age_key: prod-age-key\ncmds:\n- kubectl create secret generic x\n",
+        ),
+        (
+            "talos/x.yaml",
+            "spread:\n  topologyKey: kubernetes.io/hostname\n",
+        ),
+        ("apps/a/node.yaml", "hostname: x.example\n"),
+        ("talos/roles/make-sops/main.yaml", "a: 1b2\n"),
+        (
+            "charts/shared-secrets/values.yaml",
+            "fullname: x\nttl: 10h\n",
+        ),
+    ] {
+        let (code, said) = repository.alone(name, text, &[]);
+        assert!(code == Some(0) && said.contains(unnamed), "{name}: {said}");
+    }
+    for (name, text) in [
+        (
+            "talos/inventory.yaml",
+            "hosts:\n- {host: a1, password: hunter2}\n",
+        ),
+        (
+            "talos/inventory.yaml",
+            "hosts:\n- {host: a1, password: api-token}\n",
+        ),
+        ("talos/inventory.yaml", "token: hunter2\n"),
+        ("talos/inventory.yaml", "args: --password hunter2\n"),
+        (
+            "talos/inventory.yaml",
+            "url: https://app:hunter2@x.example\n",
+        ),
+        ("talos/inventory.yaml", "data: {a: b}\n"),
+        ("apps/a/node.yaml", "token: hunter2\n"),
+        ("node.yaml", "hostname: x.example\n"),
+        ("talos/secrets/main.yaml", "alice: hunter2\n"),
+        ("talos/secrets.yaml", "alice: hunter2\n"),
+        ("charts/shared-secrets/values.yaml", "token: hunter2\n"),
+        ("charts/shared-secrets/users.yaml", "alice: hunter2\n"),
+    ] {
+        let (code, said) = repository.alone(name, text, &[]);
+        let words = format!("{name}: not encrypted (rule");
+        assert!(code == Some(3) && said.contains(&words), "{name}: {said}");
+    }
+    // Helm and GitHub read these as they are.
+    for name in [
+        "charts/shared-secrets/Chart.yaml",
+        ".github/workflows/secrets.yaml",
+        ".github/actions/secrets/action.yml",
+    ] {
+        let (code, said) = repository.alone(name, "a: b\n", &[]);
+        assert!(code == Some(0) && !said.contains(unnamed), "{name}: {said}");
+    }
+}
+
+#[test]
+fn an_example_is_named_and_no_finding_unless_a_value_in_it_looks_made_by_chance() {
+    let repository = Repository::with_rules(&[
+        "path_regex: (secret|.*-secret)\\.ya?ml\n    encrypted_regex: ^(data|stringData)$",
+    ]);
+    let secret = |value: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: x}}\nstringData:\n  user: admin\n  password: {value}\n"
+        )
+    };
+    for value in [
+        "changeme!",
+        "choose-a-strong-one",
+        "base64 of user and token",
+        "<TOKEN>",
+    ] {
+        let text = secret(&format!("\"{value}\""));
+        for rule in ["a/db-secret.yaml.example", "b/other.yaml.template"] {
+            let (code, said) = repository.alone(rule, &text, &[]);
+            let words = "1 file holds placeholders instead of values";
+            assert!(code == Some(0) && said.contains(words), "{value}: {said}");
+        }
+        // Elsewhere what is not surely one is a value.
+        let (code, said) = repository.alone("a/db-secret.yaml", &text, &[]);
+        let is_placeholder = ["changeme!", "<TOKEN>"].contains(&value);
+        assert_eq!(code == Some(0), is_placeholder, "{value}: {said}");
+    }
+    for value in [
+        "hunter2",
+        "YourStrong!Passw0rd",
+        "c3I7yWDjKaxNcpS8",
+        "aBcDeFgHiJk",
+        "qwertyuiopasdfghjklzxcvbnm",
+        "|\n    -----BEGIN RSA PRIVATE KEY-----\n    abc",
+    ] {
+        let (code, said) = repository.alone("a/db-secret.yaml.example", secret(value), &[]);
+        assert_eq!(code, Some(3), "{value}: {said}");
+    }
+}
+
+#[test]
+fn what_tells_no_secret_by_its_form_is_no_finding_under_a_rule_for_a_place() {
+    let repository = Repository::with_rules(&[
+        "path_regex: ^secrets/.*",
+        "path_regex: ^apps/.*\\.yaml$\n    encrypted_regex: ^(data|stringData)$",
+    ]);
+    let secret = |value: &str| {
+        let value = serde_json::Value::from(value);
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: x}}\nstringData:\n  keys.json: {value}\n"
+        )
+    };
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnRlcjJo a@b\n";
+    for value in [key, "{\"active\": \"\", \"keys\": []}"] {
+        let (code, said) = repository.alone("apps/x.yaml", secret(value), &[]);
+        assert_eq!(code, Some(0), "{value}: {said}");
+    }
+    let mixed = format!("{key}hunter2\n");
+    for value in [
+        &mixed,
+        "{\"active\": \"hunter2\", \"keys\": []}",
+        "[\"hunter2\"]",
+    ] {
+        let (code, said) = repository.alone("apps/x.yaml", secret(value), &[]);
+        assert_eq!(code, Some(3), "{value}: {said}");
+    }
+    for name in ["secrets/host.age-pub", "secrets/id_ed25519"] {
+        let (code, said) = repository.alone(name, key, &[]);
+        assert_eq!(code, Some(0), "{name}: {said}");
+        let (code, said) = repository.alone(name, &mixed, &[]);
+        assert_eq!(code, Some(3), "{name}: {said}");
+    }
+}
+
+/// The key beside it is encrypted, by a rule that names it.
+#[test]
+fn a_certificate_beside_an_encrypted_key_is_no_plaintext() {
+    let repository = Repository::with_rules(&["encrypted_regex: ^tls\\.key$"]);
+    let tls = |crt: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: x}}\ntype: kubernetes.io/tls\nstringData:\n  tls.key: hunter2\n  tls.crt: \"{crt}\"\n"
+        )
+    };
+    repository.encrypt(
+        "a.yaml",
+        &tls("-----BEGIN CERTIFICATE-----\\nMII\\n-----END CERTIFICATE-----\\n"),
+    );
+    repository.check(&[]).assert_code(0);
+    repository.encrypt("b.yaml", &tls("-----BEGIN PRIVATE KEY-----\\nMII\\n"));
+    repository.assert_found(
+        &[],
+        &["b.yaml: encrypted, but stringData.tls.crt is in plaintext"],
+    );
 }
 
 /// Faults 3 and 1 of real repositories: `--fix` made binary sops files of them.

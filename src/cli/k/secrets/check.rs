@@ -382,5 +382,6 @@ fn remarks(audit: &Audit) -> impl Iterator<Item = String> {
     finding::unknown_fields(audit)
         .chain(finding::placeholders(audit))
         .chain(finding::settings(audit))
+        .chain(finding::unnamed(audit))
         .chain(finding::ignore_change(audit))
 }

@@ -23,7 +23,9 @@ use crate::core::repository;
 use crate::core::sops_config::ConfigError;
 
 pub(super) use file::{leak, mismatch, unmerged};
-pub(super) use remarks::{ignore_change, ignored, placeholders, settings, unknown_fields, unruled};
+pub(super) use remarks::{
+    ignore_change, ignored, placeholders, settings, unknown_fields, unnamed, unruled,
+};
 
 /// A problem, as it is said.
 #[derive(Debug)]

@@ -32,8 +32,18 @@ use plaintext::Text;
 
 pub use crate::core::encrypted::inspect::{Cause, PlainValue};
 
-/// Files that those who read them read before anything is decrypted: sops and git.
-const NEVER_ENCRYPTED: [&str; 4] = [FILE_NAME, ".gitattributes", ".gitignore", ".gitmodules"];
+/// Files that those who read them read before anything is decrypted: sops, git and Helm.
+const NEVER_ENCRYPTED: [&str; 5] = [
+    FILE_NAME,
+    ".gitattributes",
+    ".gitignore",
+    ".gitmodules",
+    "Chart.yaml",
+];
+/// The directory of what GitHub runs.
+const WORKFLOWS: &str = ".github";
+/// What is in it, by the name of its directory or by its own.
+const RUN: [&str; 3] = ["workflows", "action.yml", "action.yaml"];
 
 /// The rule that kb writes for Secrets, as it stands in the metadata of a file.
 const SECRET_VALUES: &[u8] = b"\n    encrypted_regex: ^(data|stringData)$\n";
@@ -50,6 +60,8 @@ pub enum Content {
     Placeholders(Vec<String>),
     /// It holds a Secret that no rule names, whose values tell no secret; their names.
     Settings(Vec<String>),
+    /// A rule is for it by its place alone, and nothing in it is called like a secret.
+    Unnamed,
     /// It is encrypted.
     Encrypted(Box<Encrypted>),
     /// It holds encrypted values, and is not whole.
@@ -264,7 +276,9 @@ fn after<'b>(bytes: &'b [u8], skipped: &[u8]) -> &'b [u8] {
 
 fn is_never_encrypted(path: &Path) -> bool {
     let name = path.file_name();
+    let mut parts = path.iter().skip_while(|part| *part != WORKFLOWS);
     is_kustomization(path)
+        || parts.any(|part| RUN.iter().any(|run| part == *run))
         || name.is_some_and(|name| NEVER_ENCRYPTED.iter().any(|never| name == *never))
 }
 

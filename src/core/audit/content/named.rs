@@ -2,7 +2,7 @@
 //! an editor or a merge has left, or is a text beside the files that a rule is for.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::core::encrypted::Format;
 use crate::core::rules::Rule;
@@ -45,6 +45,8 @@ const TEMPLATES: [&str; 14] = [
     ".tmpl",
     ".tpl",
 ];
+/// Those of them that people fill in, by hand, and that nothing else is made of.
+const EXAMPLES: [&str; 4] = [".dist", ".example", ".sample", ".template"];
 /// Endings, and names, of what people read and of programs.
 const TEXTS: [&str; 30] = [
     ".adoc",
@@ -115,6 +117,12 @@ impl Named {
         }
     }
 
+    /// Whether its name says that it is an example.
+    pub(super) fn is_example(path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        without(&name.to_lowercase(), &EXAMPLES).is_some()
+    }
+
     /// What its rule may say of the values in it, if it says anything.
     pub(super) fn judged(path: &Path, rule: Rule<'_>) -> Self {
         let named = Self::of(path);
@@ -156,11 +164,49 @@ pub(super) fn names_only_place(path: &Path, rule: Rule<'_>) -> bool {
         return is_within_word(path, rule);
     }
     let inner = path.strip_prefix(rule.base).unwrap_or(path);
-    !inner.parent().is_some_and(tells_of_secrets)
+    !inner.parent().is_some_and(tells_of_secrets) || is_near_sops_alone(inner, rule)
+}
+
+/// Whether a directory called after sops is all that tells of secrets in a path, and the rule
+/// does not name it: what is for sops is not what sops encrypts.
+fn is_near_sops_alone(inner: &Path, rule: Rule<'_>) -> bool {
+    const SOPS: &str = "sops";
+    let other = |part: &OsStr| part.to_string_lossy().to_lowercase().replace(SOPS, "kb");
+    let parent = inner.parent().unwrap_or(inner);
+    let elsewhere: PathBuf = parent.iter().map(other).collect();
+    let name = inner.file_name().unwrap_or_default();
+    !tells_of_secrets(&elsewhere) && rule.is_for(&rule.base.join(elsewhere).join(name))
+}
+
+/// Whether it is the values file of a chart itself, which Helm reads as it is.
+pub(super) fn is_of_chart(path: &Path) -> bool {
+    let is_values = path.file_name().is_some_and(|name| name == "values.yaml");
+    is_values && path.iter().any(|part| part == "charts")
+}
+
+/// Whether the rule names the file by what it is called alone, in whatever directory, and
+/// it lies deeper: `config.yaml` also means `apps/a/config.yaml`, to sops. No word of its
+/// path tells of secrets.
+pub(super) fn names_common_file(path: &Path, rule: Rule<'_>) -> bool {
+    let inner = path.strip_prefix(rule.base).unwrap_or(path);
+    let elsewhere = path
+        .file_name()
+        .map(|name| rule.base.join("kb-other").join(name));
+    inner.components().count() > 1
+        && !tells_of_secrets(inner)
+        && elsewhere.is_some_and(|path| rule.is_for(&path))
+}
+
+/// Whether the name of the file itself tells of secrets, as in `db.sops.yaml`.
+pub(super) fn is_called_for_secrets(path: &Path) -> bool {
+    path.file_name()
+        .map(Path::new)
+        .is_some_and(tells_of_secrets)
 }
 
 fn tells_of_secrets(path: &Path) -> bool {
     let text = path.to_string_lossy().to_lowercase();
+    let text = text.replace("letsencrypt", "");
     TELLING.iter().any(|word| text.contains(word))
 }
 

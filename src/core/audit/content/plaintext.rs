@@ -2,16 +2,21 @@
 
 use std::path::Path;
 
-use super::harmless::{assigns_secret, is_harmless, is_setting, is_short};
+use super::harmless::{
+    assigns_secret, is_called_secret, is_empty, is_harmless, is_name_of_secret, is_of_words,
+    is_open, is_public, is_setting, is_short, is_unremarkable, looks_like_secret,
+};
 use super::mention::Mention;
-use super::named::{Named, is_within_word, names_only_place};
+use super::named::{
+    Named, is_called_for_secrets, is_of_chart, is_within_word, names_common_file, names_only_place,
+};
 use super::template::{
     has_expressions, is_filled_in, is_other_manifest, looks_like_a_secret, without_expressions,
 };
 use super::{Content, Plain, Plaintext, damage_of};
 use crate::core::conflict;
 use crate::core::encrypted::inspect::{
-    Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive,
+    Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive, last_word,
 };
 use crate::core::encrypted::{Damage, FileError, Format};
 use crate::core::placeholder::{is_placeholder, repeats};
@@ -131,10 +136,14 @@ impl Text<'_> {
     fn judged(&self, documents: &[Inspected<'_>], is_template: bool) -> Content {
         let mut only_placeholders = None;
         let mut only_settings: Option<Vec<String>> = None;
-        let named_by = NamedBy::of(self.path, self.rule);
+        let judgement = Judgement {
+            named_by: NamedBy::of(self.path, self.rule),
+            is_template,
+            is_example: Named::is_example(self.path),
+        };
         for document in documents {
             for (number, secret) in document.secrets.iter().enumerate() {
-                let found = Values::of(document, number, is_template, named_by);
+                let found = Values::of(document, number, judgement);
                 if !found.plain.is_empty() {
                     // sops reads a file by its name, and of JSON the first value.
                     let is_of_its_name = match Format::of(self.path) {
@@ -176,6 +185,9 @@ impl Text<'_> {
         };
         let is_copy = matches!(named, Named::Copy(_));
         if format == Format::Binary {
+            if is_public(self.text.trim()) {
+                return Content::Other;
+            }
             return values_of(!is_copy && rule.names_kind(self.path));
         }
         let is_of_every_kind = matches!(format, Format::Yaml | Format::Json);
@@ -195,38 +207,65 @@ impl Text<'_> {
         {
             return Content::Other;
         }
-        // In such a place a rule for the values of Secrets says nothing of other files, but for
-        // what looks like a Secret without its kind.
+        // Of such a file the rule does not say that it is to be encrypted, but with what.
         let is_vague = is_of_every_kind
             && (is_within_word(self.path, rule)
-                || is_of_secrets(&rule.rule.selection) && names_only_place(self.path, rule));
+                || names_only_place(self.path, rule) && !is_called_for_secrets(self.path)
+                || names_common_file(self.path, rule)
+                || is_of_chart(self.path));
         let others = documents.iter().filter(|document| !document.is_manifest);
-        let mut is_placed = false;
+        let (mut is_placed, mut is_unnamed) = (false, false);
+        let mut previous: Option<&Leaf<'_>> = None;
         for leaf in others.flat_map(|document| &document.values) {
+            let before = previous.replace(leaf);
             let selects = |selection: &Selection| {
                 matches!(selection, Selection::ByComment) || selection.surely_selects(&leaf.keys())
             };
             let is_section = |key: &String| matches!(key.as_str(), "data" | "stringData");
             let is_named = || {
+                let key = leaf.keys.last().map_or("", String::as_str);
+                let is_called = is_called_secret(key) && leaf.text.parse::<bool>().is_err()
+                    || before.is_some_and(|before| names_value(before, leaf))
+                    || looks_like_secret(key, &leaf.text);
                 leaf.keys.first().is_some_and(is_section)
-                    || leaf.is_text && leaf.keys.last().is_some_and(|it| is_sensitive(it))
-                    || assigns_secret(&leaf.text)
+                    || (is_called || assigns_secret(&leaf.text))
+                        && !is_name_of_secret(key, &leaf.text)
             };
-            if !selects(&rule.rule.selection) || is_vague && !is_named() {
+            if !selects(&rule.rule.selection) {
                 continue;
             }
             let is_reference = leaf.tag.is_some_and(|tag| REFERENCES.contains(&tag));
+            if is_vague && !is_named() {
+                is_unnamed |= !is_reference && !is_placeholder(&leaf.text);
+                continue;
+            }
             if !is_reference && !is_placeholder(&leaf.text) {
                 return values_of(!is_of_every_kind && !is_copy && rule.names_kind(self.path));
             }
             is_placed |= !is_reference;
         }
-        if is_placed {
+        if is_unnamed && !is_of_secrets(&rule.rule.selection) && !is_within_word(self.path, rule) {
+            Content::Unnamed
+        } else if is_placed {
             Content::Placeholders(Vec::new())
         } else {
             Content::Other
         }
     }
+}
+
+/// Whether a value is called like a secret by the one before it, as in
+/// `{name: PASSWORD, value: …}`.
+fn names_value(before: &Leaf<'_>, leaf: &Leaf<'_>) -> bool {
+    let (Some((name, around)), Some((value, beside))) =
+        (before.keys.split_last(), leaf.keys.split_last())
+    else {
+        return false;
+    };
+    value == "value"
+        && matches!(name.as_str(), "key" | "name")
+        && around == beside
+        && is_called_secret(&before.text)
 }
 
 fn values_of(is_plainly_meant: bool) -> Content {
@@ -311,9 +350,12 @@ impl NamedBy {
     fn tells_no_secret(self, name: &str, value: &str) -> bool {
         match self {
             Self::File => false,
-            Self::Place => is_harmless(name, value),
+            Self::Place => is_open(name, value),
             Self::Nothing => {
-                is_harmless(name, value) || is_short(name, value) || repeats(name, value)
+                is_harmless(name, value)
+                    || is_short(name, value)
+                    || repeats(name, value)
+                    || is_unremarkable(name, value)
             }
         }
     }
@@ -334,10 +376,25 @@ struct Values {
     has_comments: bool,
 }
 
+/// By what the values of a Secret are judged besides themselves.
+#[derive(Clone, Copy)]
+struct Judgement {
+    named_by: NamedBy,
+    /// Whether the file is a template.
+    is_template: bool,
+    /// Whether its name says that it is an example.
+    is_example: bool,
+}
+
 impl Values {
-    fn of(document: &Inspected<'_>, number: usize, is_template: bool, named_by: NamedBy) -> Self {
+    fn of(document: &Inspected<'_>, number: usize, judgement: Judgement) -> Self {
+        let Judgement {
+            named_by,
+            is_template,
+            is_example,
+        } = judgement;
         let mut found = Self::default();
-        let mut others = Vec::new();
+        let (mut others, mut settings) = (Vec::new(), Vec::new());
         for leaf in &document.values {
             let Some(value) = leaf.secret.as_ref().filter(|value| value.secret == number) else {
                 continue;
@@ -347,12 +404,19 @@ impl Values {
             let has_part = is_filled_in(&leaf.text) || is_filled_in(&decoded);
             found.has_parts |= has_part;
             let is_placed = is_placed(&leaf.text) || is_placed(&decoded);
+            if is_empty(&decoded) {
+                continue;
+            }
             if is_placed || is_template && (has_part || is_comment(&decoded)) {
                 found.placeholders += 1;
-            } else if is_option(&value.name, &decoded, is_template)
-                || named_by.tells_no_secret(&value.name, &decoded)
-            {
+            } else if is_example && is_of_words(&decoded) || is_template && is_sample(&value.name) {
+                // Nobody has filled it in, as far as anyone can see.
+                found.placeholders += 1;
                 found.options.push(value.name.clone());
+            } else if named_by.tells_no_secret(&value.name, &decoded) {
+                found.options.push(value.name.clone());
+            } else if is_option(&value.name, &decoded, is_template) {
+                settings.push(value.name.clone());
             } else if is_template && !is_sensitive(&value.name) && !assigns_secret(&decoded) {
                 // It may hold other texts, such as host keys and whole configurations.
                 others.push(value.name.clone());
@@ -376,10 +440,13 @@ impl Values {
         if found.placeholders == 0 {
             found.options.append(&mut others);
         }
-        // Without placeholders nothing says that more than these is to come.
-        if found.placeholders == 0 && !is_template && named_by == NamedBy::File {
-            found.plain.append(&mut found.options);
+        // Without placeholders nothing says that more than these is to come, and a rule that
+        // it is to be encrypted.
+        let is_decided = named_by != NamedBy::Nothing;
+        if found.placeholders == 0 && !is_template && is_decided {
+            found.plain.append(&mut settings);
         }
+        found.options.append(&mut settings);
         found
     }
 
@@ -410,15 +477,28 @@ fn is_placed(text: &str) -> bool {
     let documents = inspect_manifests(text).unwrap_or_default();
     if documents
         .iter()
-        .any(|document| !document.comments.is_empty())
+        .any(|document| !document.comments.is_empty() || document.values.is_empty())
     {
         return false;
     }
-    let mut values = documents
+    let mut values = documents.iter().flat_map(|document| &document.values);
+    let is_one = |leaf: &Leaf<'_>| {
+        is_placeholder(&leaf.text)
+            || leaf
+                .keys
+                .last()
+                .is_some_and(|key| is_setting(key, &leaf.text))
+    };
+    let has_one = documents
         .iter()
-        .flat_map(|document| &document.values)
-        .peekable();
-    values.peek().is_some() && values.all(|leaf| is_placeholder(&leaf.text))
+        .flat_map(|it| &it.values)
+        .any(|leaf| is_placeholder(&leaf.text));
+    has_one && values.all(is_one)
+}
+
+/// Whether the name says that the value is only a sample.
+fn is_sample(name: &str) -> bool {
+    matches!(&*last_word(name), "example" | "placeholder" | "sample")
 }
 
 /// Whether each line is a comment, as in a key that is only drawn.

@@ -29,7 +29,9 @@ use crate::core::yaml::{NotParsed, Reason};
 
 pub use super::contents::{MarkKind, Path};
 pub use comments::{Commented, is_sensitive, last_word};
-pub use plain_values::{Cause, PlainValue, Protection, holds_encrypted_file, protection};
+pub use plain_values::{
+    Cause, PlainValue, Protection, holds_encrypted_file, is_public_pem, protection,
+};
 pub use secrets::{HEAD, PATCH, SECTIONS, Secret, SecretValue};
 pub use written::{WrittenDocument, WrittenKind, WrittenMark, WrittenValue, written};
 

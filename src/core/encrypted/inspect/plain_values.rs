@@ -14,6 +14,8 @@ use crate::core::yaml::scalar::is_time;
 /// So many values are named: all of them can be much longer than the text.
 const MOST_NAMED: usize = 1_000;
 
+/// Blocks of PEM that everybody may read.
+const PUBLIC_BLOCKS: [&str; 3] = ["CERTIFICATE", "PUBLIC KEY", "CERTIFICATE REQUEST"];
 /// What sops takes a date for.
 const DATE: &str = "a date";
 
@@ -147,6 +149,10 @@ fn cause_of(leaf: &Leaf<'_>, selection: &Selection) -> Option<Cause> {
     if is_meant || holds_encrypted_file(leaf) {
         return None;
     }
+    // Nor does a certificate become a secret by the key beside it.
+    if str::from_utf8(&leaf.decoded()).is_ok_and(|text| is_public_pem(text.trim())) {
+        return None;
+    }
     Some(if secret.name == secrets::LAST_APPLIED_NAME {
         Cause::LastApplied
     } else {
@@ -239,6 +245,28 @@ impl Leaf<'_> {
     }
 }
 
+/// Whether a text holds public blocks of PEM, and nothing between them.
+pub fn is_public_pem(text: &str) -> bool {
+    let mut is_inside = false;
+    let are_public = text.lines().map(str::trim).all(|line| {
+        let label = |begin| {
+            line.strip_prefix(begin)
+                .and_then(|rest| rest.strip_suffix("-----"))
+        };
+        if let Some(label) = label("-----BEGIN ") {
+            is_inside = true;
+            return PUBLIC_BLOCKS.contains(&label);
+        }
+        if label("-----END ").is_some() {
+            is_inside = false;
+            return true;
+        }
+        let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+        line.is_empty() || is_inside && line.chars().all(is_base64)
+    });
+    text.starts_with("-----BEGIN ") && are_public
+}
+
 /// Whether a value is a sops file, as a whole: Flux decrypts such ones in `data`.
 pub fn holds_encrypted_file(leaf: &Leaf<'_>) -> bool {
     let content = leaf.decoded();
@@ -262,7 +290,9 @@ pub fn holds_encrypted_file(leaf: &Leaf<'_>) -> bool {
 pub(super) fn strays(metadata: &[Value<'_>]) -> Vec<String> {
     let strays = metadata.iter().filter(|value| {
         let text = value.scalar.text();
-        !matches!(value.scalar, Scalar::Null) && !text.is_empty() && !is_of_sops(&value.path, text)
+        let is_empty = matches!(value.scalar, Scalar::Null) || text.is_empty();
+        // A file may have been encrypted twice.
+        !is_empty && !is_of_sops(&value.path, text) && Token::kind_of(text).is_none()
     });
     let name = |value: &Value<'_>| match value.path.dotted() {
         path if path.is_empty() => "sops".to_owned(),

@@ -63,6 +63,20 @@ pub(in crate::cli::k::secrets) fn settings(audit: &Audit) -> Option<String> {
     ))
 }
 
+/// The files that a rule is for by their place alone, in one remark.
+pub(in crate::cli::k::secrets) fn unnamed(audit: &Audit) -> Option<String> {
+    let paths: Vec<String> = audit.unnamed().map(one_line).collect();
+    let files = match paths.len() {
+        0 => return None,
+        1 => "1 file is not encrypted that a rule names by its place".to_owned(),
+        count => format!("{count} files are not encrypted that a rule names by their place"),
+    };
+    Some(format!(
+        "{files} alone, and in which nothing is called like a secret: {}",
+        paths.join(", ")
+    ))
+}
+
 /// What a commit changes in `.kbignore`, and which of its own files that leaves out.
 pub(in crate::cli::k::secrets) fn ignore_change(audit: &Audit) -> Option<String> {
     let change = audit.ignore_change.as_ref()?;

@@ -122,6 +122,7 @@ pub(super) fn remarks(audit: &Audit, found: &Status, sops: &SopsCommand) -> Vec<
         .chain(unruled.map(|(path, found)| finding::unruled(path, found)))
         .chain(finding::placeholders(audit))
         .chain(finding::settings(audit))
+        .chain(finding::unnamed(audit))
         .chain(copies)
         .chain(configs)
         .chain(
