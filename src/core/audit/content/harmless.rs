@@ -132,7 +132,9 @@ pub(super) fn is_short(name: &str, value: &str) -> bool {
 /// configuration in which nothing is called like a secret.
 pub(super) fn is_unremarkable(name: &str, value: &str) -> bool {
     let value = value.trim();
-    if is_sensitive(name) || assigns_secret(value) || !names_no_token(value) {
+    // The address of a hook is all that is needed to use it.
+    let is_hook = value.contains("://") && value.to_lowercase().contains("hook");
+    if is_hook || is_sensitive(name) || assigns_secret(value) || !names_no_token(value) {
         return false;
     }
     let is_word = |c: char| !c.is_whitespace() && !"@?,;=".contains(c);
@@ -632,6 +634,7 @@ mod tests {
                 "https://hooks.slack.com/services/T0AB1/B0CD2/a1B2c3D4e5F6",
             ),
             ("url", "https://x.example/s3cr3tpath"),
+            ("url", "https://chat.example/api/webhooks/123456/abcdef"),
             ("uri", "https://api.telegram.org/bot123456:AbC-d3f/send"),
             ("a.yaml", "a: b\npsk: hunter\n"),
             ("a.yaml", "a: b\nc: hunter2\n"),
