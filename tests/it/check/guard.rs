@@ -483,7 +483,7 @@ fn a_certificate_beside_an_encrypted_key_is_no_plaintext() {
         "a.yaml",
         &tls("-----BEGIN CERTIFICATE-----\\nMII\\n-----END CERTIFICATE-----\\n"),
     );
-    repository.assert_found(&[], &[]);
+    repository.check(&[]).assert_code(0);
     repository.encrypt("b.yaml", &tls("-----BEGIN PRIVATE KEY-----\\nMII\\n"));
     repository.assert_found(
         &[],

@@ -59,7 +59,7 @@ const BEFORE_SECRETS: [&str; 7] = [
     "signature",
 ];
 /// The last word of other names whose values are secrets.
-const OTHER_SECRETS: [&str; 7] = ["cookie", "jwt", "pin", "psk", "salt", "seed", "webhook"];
+const OTHER_SECRETS: [&str; 6] = ["cookie", "jwt", "psk", "salt", "seed", "webhook"];
 /// The same where they are joined to another word, as in `requirepass`.
 const ENDS_OF_NAMES: [&str; 6] = ["apikey", "pass", "passwd", "password", "secret", "token"];
 /// The last word of names whose values are words, if they tell no secret.
@@ -132,7 +132,9 @@ pub(super) fn is_short(name: &str, value: &str) -> bool {
 /// configuration in which nothing is called like a secret.
 pub(super) fn is_unremarkable(name: &str, value: &str) -> bool {
     let value = value.trim();
-    if is_sensitive(name) || assigns_secret(value) || !names_no_token(value) {
+    // The address of a hook is all that is needed to use it.
+    let is_hook = value.contains("://") && value.to_lowercase().contains("hook");
+    if is_hook || is_sensitive(name) || assigns_secret(value) || !names_no_token(value) {
         return false;
     }
     let is_word = |c: char| !c.is_whitespace() && !"@?,;=".contains(c);
@@ -188,13 +190,15 @@ fn is_configuration(value: &str) -> bool {
     };
     values.peek().is_some()
         && values.all(is_harmless)
-        && documents.iter().all(|it| it.comments.is_empty())
+        && documents
+            .iter()
+            .all(|it| it.comments.is_empty() && !it.values.is_empty())
 }
 
-/// Whether it is a text of JSON in which every value is empty.
+/// Whether it is an object of JSON in which every value is empty.
 pub(super) fn is_empty(value: &str) -> bool {
     let value = value.trim();
-    let is_json = value.starts_with(['{', '[']);
+    let is_json = value.starts_with('{');
     let documents = inspect_manifests(value).ok().filter(|_| is_json);
     documents.is_some_and(|all| {
         let has_nothing = |it: &Inspected<'_>| it.values.is_empty() && it.comments.is_empty();
@@ -494,6 +498,7 @@ mod tests {
             ("a.yaml", "# password: hunter2\na: b\n"),
             ("users", "a\nadmin:hunter2\n"),
             ("a", "hunter2\nhunter3\n"),
+            ("a", "b: c\n---\n- hunter2\n"),
         ] {
             assert!(!is_unremarkable(name, value), "{name}: {value}");
         }
@@ -514,7 +519,6 @@ mod tests {
             ("key", "token"),
             ("token", "My-Token"),
             ("key", "a1b2c3d4e5f6a7b8c9d0e1-key"),
-            ("key", "hunter2.io/key"),
         ] {
             assert!(!is_name_of_secret(name, value), "{name}: {value}");
         }
@@ -630,6 +634,7 @@ mod tests {
                 "https://hooks.slack.com/services/T0AB1/B0CD2/a1B2c3D4e5F6",
             ),
             ("url", "https://x.example/s3cr3tpath"),
+            ("url", "https://chat.example/api/webhooks/123456/abcdef"),
             ("uri", "https://api.telegram.org/bot123456:AbC-d3f/send"),
             ("a.yaml", "a: b\npsk: hunter\n"),
             ("a.yaml", "a: b\nc: hunter2\n"),

@@ -477,7 +477,7 @@ fn is_placed(text: &str) -> bool {
     let documents = inspect_manifests(text).unwrap_or_default();
     if documents
         .iter()
-        .any(|document| !document.comments.is_empty())
+        .any(|document| !document.comments.is_empty() || document.values.is_empty())
     {
         return false;
     }
