@@ -10,7 +10,7 @@ use super::report::Report;
 use super::stdout::Stdout;
 use crate::cli::message::Hint;
 use crate::cli::message::command::{kubectl, quoted};
-use crate::core::cluster::{Cluster, Exposure, Target, kubeconfig};
+use crate::core::cluster::{Cluster, ClusterTarget, Exposure, kubeconfig};
 use crate::core::encrypted::FileError;
 use crate::core::flux_secret::BadLine;
 use crate::core::git::Git;
@@ -50,7 +50,7 @@ impl Context {
     }
 
     /// Before anything is sent.
-    fn warn_of_exposure(&self, target: &Target) {
+    fn warn_of_exposure(&self, target: &ClusterTarget) {
         let (server, context) = (target.server(), &target.context);
         let cluster = quoted(&target.cluster);
         let (text, hint) = match target.exposure() {

@@ -6,7 +6,7 @@ use std::path::{Component, PathBuf};
 
 use crate::core::cluster::{KubeconfigSource, ProxyVariables};
 use crate::core::drafts::Drafts;
-use crate::core::private_dir::Places;
+use crate::core::private_dir::TempDirs;
 
 /// The working directory as the shell came to it, links and all.
 pub const PWD: &str = "PWD";
@@ -144,12 +144,12 @@ impl Environment {
     }
 
     /// Where a plaintext may be while someone edits it.
-    pub fn places(&self) -> Places {
+    pub fn places(&self) -> TempDirs {
         // sops is given the path as text.
         let usable = |path: &PathBuf| path.is_absolute() && path.to_str().is_some();
         let path = |name| self.get(name).map(PathBuf::from).filter(usable);
         let memory = path(XDG_RUNTIME_DIR).into_iter();
-        Places {
+        TempDirs {
             memory: memory.chain([SHARED_MEMORY.into()]).collect(),
             disk: path(TMPDIR).unwrap_or_else(|| TEMPORARY.into()),
         }

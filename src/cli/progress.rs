@@ -6,13 +6,13 @@ use indicatif::ProgressBar;
 
 use super::report::Report;
 use crate::core::reencrypt::{Observer, Stage};
-use crate::core::signals::{self, Held};
+use crate::core::signals::{self, SignalGuard};
 
 /// Work on many files. While it lives, a first Ctrl-C only asks the work to stop.
 pub struct Progress<'a> {
     report: &'a Report,
     bar: Mutex<Option<(Stage, ProgressBar)>>,
-    held: Held,
+    held: SignalGuard,
     reached: &'a (dyn Fn(Stage, usize) + Sync),
 }
 

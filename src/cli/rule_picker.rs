@@ -6,7 +6,7 @@ use super::message::hints::EXAMPLE_PATH_REGEX;
 use super::report::Report;
 use crate::cli::message::safe_text::holds_private_key;
 use crate::core::identity::Recipient;
-use crate::core::sops_config::{PathRegex, RuleSummary, Target};
+use crate::core::sops_config::{GoRegex, RuleSelector, RuleSummary};
 
 /// Whether there is someone to ask.
 pub fn can_ask(report: &Report) -> bool {
@@ -14,7 +14,7 @@ pub fn can_ask(report: &Report) -> bool {
 }
 
 /// Asks which of the rules is meant. `None` if the person would rather stop.
-pub fn pick(report: &Report, context: &str, rules: &[RuleSummary]) -> Option<Target> {
+pub fn pick(report: &Report, context: &str, rules: &[RuleSummary]) -> Option<RuleSelector> {
     report.say(&format!(
         "Which rule of .sops.yaml is for the cluster of context \"{context}\"?"
     ));
@@ -26,7 +26,7 @@ pub fn pick(report: &Report, context: &str, rules: &[RuleSummary]) -> Option<Tar
     let chosen = number(report, &choices)?;
     match rules.get(chosen) {
         None => new_rule(report),
-        Some(rule) if rule.has_no_key => Some(Target::Listed {
+        Some(rule) if rule.has_no_key => Some(RuleSelector::Listed {
             index: chosen,
             add: false,
         }),
@@ -34,7 +34,7 @@ pub fn pick(report: &Report, context: &str, rules: &[RuleSummary]) -> Option<Tar
     }
 }
 
-fn new_rule(report: &Report) -> Option<Target> {
+fn new_rule(report: &Report) -> Option<RuleSelector> {
     report.say(&format!(
         "Which files is the rule for? A path_regex, matched against the path from where
 \
@@ -46,15 +46,15 @@ fn new_rule(report: &Report) -> Option<Target> {
             report.say("That is a private key. It was not written anywhere.");
             continue;
         }
-        match PathRegex::new(&expression) {
-            Ok(regex) => return Some(Target::Paths { regex, add: false }),
+        match GoRegex::new(&expression) {
+            Ok(regex) => return Some(RuleSelector::Paths { regex, add: false }),
             Err(error) => report.say(&format!("kb cannot read that: {error}")),
         }
     }
 }
 
 /// The rule has its keys: beside them, or in the place of one?
-fn taken(report: &Report, index: usize, rule: &RuleSummary) -> Option<Target> {
+fn taken(report: &Report, index: usize, rule: &RuleSummary) -> Option<RuleSelector> {
     report.say("That rule has its keys. Where does the new one go?");
     let keys = rule.keys.iter().filter_map(|key| key.parse().ok());
     let replaceable: Vec<Recipient> = keys.filter(Recipient::may_be_a_clusters).collect();
@@ -64,8 +64,8 @@ fn taken(report: &Report, index: usize, rule: &RuleSummary) -> Option<Target> {
         format!("instead of {old}, wherever it is used: its cluster was rebuilt as this one")
     }));
     match number(report, &choices)?.checked_sub(1) {
-        None => Some(Target::Listed { index, add: true }),
-        Some(at) => Some(Target::InsteadOf(replaceable[at].clone())),
+        None => Some(RuleSelector::Listed { index, add: true }),
+        Some(at) => Some(RuleSelector::InsteadOf(replaceable[at].clone())),
     }
 }
 

@@ -7,7 +7,7 @@ use super::rule_picker::can_ask;
 use crate::cli::message::command::quoted;
 use crate::cli::message::safe_text::one_line;
 use crate::core::readers::{Reader, Readers};
-use crate::core::reencrypt::{FileTrouble, Undecided, Why};
+use crate::core::reencrypt::{FailedFile, FileReencryptError, UndecidedReason};
 use crate::core::servers::{Servers, ServersError};
 
 impl Context {
@@ -56,7 +56,7 @@ pub fn require_accepted(
 pub fn ask_about(
     context: &Context,
     servers: &mut Servers,
-    left: &[FileTrouble],
+    left: &[FailedFile],
 ) -> Result<bool, Failure> {
     if !can_ask(&context.report) {
         return Ok(false);
@@ -64,7 +64,7 @@ pub fn ask_about(
     let mut refused = Vec::new();
     let mut any = false;
     for trouble in left {
-        let Why::Undecided(Undecided::Server(readers)) = &trouble.why else {
+        let FileReencryptError::Undecided(UndecidedReason::Server(readers)) = &trouble.why else {
             continue;
         };
         let named_by = format!("the rule of {}", one_line(&trouble.path));

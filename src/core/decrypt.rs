@@ -11,7 +11,7 @@ use super::flux_secret::{self, BadLine, ClusterKeys, FetchError};
 use super::identity::Recipient;
 use super::readers::{Reader, Readers};
 use super::servers::Servers;
-use super::sops::{Access, Decrypt, Keys, Sops, SopsError};
+use super::sops::{Access, AllowedIdentities, Sops, SopsDecrypt, SopsError};
 
 /// The plaintext, and what was noticed on the way.
 pub struct Decrypted {
@@ -98,7 +98,7 @@ fn reasons(foreign: &[Reader], not_accepted: &[Reader]) -> String {
 }
 
 /// What to decrypt, and how much of it.
-pub struct Request<'a> {
+pub struct DecryptRequest<'a> {
     /// The encrypted file; absolute.
     pub path: &'a Path,
     /// What it is.
@@ -121,7 +121,7 @@ pub struct Request<'a> {
 /// # Errors
 /// See [`DecryptError`].
 pub fn decrypt(
-    request: &Request<'_>,
+    request: &DecryptRequest<'_>,
     cluster: Option<(&Cluster, &SecretName)>,
     sops: &Sops,
 ) -> Result<Decrypted, DecryptError> {
@@ -137,7 +137,7 @@ pub fn decrypt(
     })
 }
 
-impl Request<'_> {
+impl DecryptRequest<'_> {
     /// Decrypts it with these keys of the cluster, or with the person's own.
     ///
     /// # Errors
@@ -174,10 +174,12 @@ impl Request<'_> {
             &openable.kinds
         };
         let access = Access {
-            keys: identities.as_ref().map_or(Keys::Own, Keys::Cluster),
+            keys: identities
+                .as_ref()
+                .map_or(AllowedIdentities::Own, AllowedIdentities::Cluster),
             kinds,
         };
-        let request = Decrypt {
+        let request = SopsDecrypt {
             file: self.path,
             format: self.file.format,
             content: &openable.content,

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use memchr::memmem;
 use secrecy::{ExposeSecret, SecretBox};
 
-use crate::core::audit::{Cause, Content};
+use crate::core::audit::{Cause, FileContent};
 use crate::core::edit::{self, Trial};
 use crate::core::encrypted::{self, ENCRYPTED_VALUE, EncryptedFile, FileError, Format};
 use crate::core::replace::{self, ReplaceError};
-use crate::core::rules::Rule;
-use crate::core::sops::{Access, Keys, Sops, SopsError, kinds_of};
+use crate::core::rules::MatchedRule;
+use crate::core::sops::{Access, AllowedIdentities, Sops, SopsError, kinds_of};
 
 /// Why a file stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -76,18 +76,18 @@ pub enum Fixed {
 ///
 /// # Errors
 /// [`FixError`]; then the file is as it was.
-pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> {
+pub fn fix(sops: &Sops, path: &Path, rule: MatchedRule<'_>) -> Result<Fixed, FixError> {
     let before = encrypted::read(path)?;
     // What holds encrypted values already would be encrypted twice.
     let is_encrypted = memmem::find(&before, ENCRYPTED_VALUE.as_bytes()).is_some();
-    match Content::of(path, &before, Some(rule)) {
-        Content::Plaintext(found) if found.is_plainly_meant && !is_encrypted => {}
+    match FileContent::of(path, &before, Some(rule)) {
+        FileContent::Plaintext(found) if found.is_plainly_meant && !is_encrypted => {}
         _ => return Ok(Fixed::NotMeant),
     }
     replace::check_replaceable(path)?;
     let sops = sops.with_config(rule.config.path.clone());
     let access = Access {
-        keys: Keys::None,
+        keys: AllowedIdentities::None,
         kinds: &kinds_of(&rule.rule.readers),
     };
     let changed = |differences| FixError::Changed {
@@ -119,10 +119,10 @@ pub fn fix(sops: &Sops, path: &Path, rule: Rule<'_>) -> Result<Fixed, FixError> 
 
 /// Checks that a file is well encrypted, for the readers of this very rule: sops has read
 /// the config by itself.
-fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> {
+fn check(path: &Path, encrypted: &[u8], rule: MatchedRule<'_>) -> Result<(), FixError> {
     let path = path.to_owned();
-    match Content::of(&path, encrypted, Some(rule)) {
-        Content::Encrypted(found) => {
+    match FileContent::of(&path, encrypted, Some(rule)) {
+        FileContent::Encrypted(found) => {
             match (
                 found.protection.plain_values.first(),
                 found.encrypted_head.clone(),
@@ -143,16 +143,16 @@ fn check(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> 
                 (None, None) => check_readers(&path, encrypted, rule),
             }
         }
-        Content::Damaged(error) => Err(error.into()),
-        Content::Other
-        | Content::Placeholders(_)
-        | Content::Settings(_)
-        | Content::Unnamed
-        | Content::Plaintext(_) => Err(nothing(path)),
+        FileContent::Damaged(error) => Err(error.into()),
+        FileContent::Other
+        | FileContent::Placeholders(_)
+        | FileContent::Settings(_)
+        | FileContent::Unnamed
+        | FileContent::Plaintext(_) => Err(nothing(path)),
     }
 }
 
-fn check_readers(path: &Path, encrypted: &[u8], rule: Rule<'_>) -> Result<(), FixError> {
+fn check_readers(path: &Path, encrypted: &[u8], rule: MatchedRule<'_>) -> Result<(), FixError> {
     let readers = EncryptedFile::parse(path, encrypted)?.metadata.readers();
     if rule.rule.readers.compare(&readers, &[]).is_certain() {
         return Err(FixError::OtherReaders {

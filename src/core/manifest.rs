@@ -21,7 +21,7 @@ use serde_json::Value;
 use super::cluster::SecretName;
 use super::encrypted::{self, EncryptedFile};
 use super::identity::{Identity, Recipient};
-use super::yaml::{self, GO_BASE64, Reason};
+use super::yaml::{self, GO_BASE64, YamlErrorKind};
 
 /// Whose the Secret in a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub fn held_by(
     let documents = match yaml::values(&bytes) {
         Ok(documents) => documents,
         // kubectl may read what is too large for kb.
-        Err(error) if error.reason == Reason::Repetition => return HeldBy::Unknown,
+        Err(error) if error.reason == YamlErrorKind::Repetition => return HeldBy::Unknown,
         // What is no YAML, and so no JSON, is no manifest.
         Err(_) => return HeldBy::Nobody,
     };

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::sops_config::{FILE_NAME, Paths};
+use super::sops_config::{FILE_NAME, PathForm};
 
 /// sops looks for its config in so many directories, from the working
 /// directory upward (`config/config.go`, `maxDepth`).
@@ -26,7 +26,7 @@ pub struct ConfigLocation {
     /// directory, and the one around a config that was named.
     pub roots: Vec<PathBuf>,
     /// What the paths of those files look like to its rules.
-    pub paths: Paths,
+    pub paths: PathForm,
 }
 
 /// A config as sops finds it.
@@ -218,9 +218,9 @@ pub fn locate(directory: &Path, named: Option<&Path>) -> ConfigLocation {
         }
         return ConfigLocation {
             paths: match (root.starts_with(real), real.starts_with(&root)) {
-                (true, _) => Paths::Relative,
-                (false, true) => Paths::Either,
-                (false, false) => Paths::Absolute,
+                (true, _) => PathForm::Relative,
+                (false, true) => PathForm::Either,
+                (false, false) => PathForm::Absolute,
             },
             path,
             shadowed: None,
@@ -244,7 +244,7 @@ pub fn locate(directory: &Path, named: Option<&Path>) -> ConfigLocation {
             .map(|file| upward.path(&file)),
         misnamed: misnamed.map(|file| upward.path(&file)),
         roots: vec![spelled_root],
-        paths: Paths::Relative,
+        paths: PathForm::Relative,
     }
 }
 
@@ -353,10 +353,10 @@ mod tests {
             let config = locate(&dir.path().join("repo/x"), Some(Path::new(named)));
             config.paths
         };
-        assert_eq!(paths("../../else/where.yaml"), Paths::Absolute);
-        assert_eq!(paths("../../where.yaml"), Paths::Relative);
-        assert_eq!(paths("../where.yaml"), Paths::Relative);
-        assert_eq!(paths("y/where.yaml"), Paths::Either);
+        assert_eq!(paths("../../else/where.yaml"), PathForm::Absolute);
+        assert_eq!(paths("../../where.yaml"), PathForm::Relative);
+        assert_eq!(paths("../where.yaml"), PathForm::Relative);
+        assert_eq!(paths("y/where.yaml"), PathForm::Either);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::repository::FoundConfig;
-use super::sops_config::{ConfigError, CreationRule, FILE_NAME, Paths, RuleMatch, SopsConfig};
+use super::sops_config::{ConfigError, CreationRule, FILE_NAME, PathForm, RuleMatch, SopsConfig};
 
 /// What no file and no directory is called.
 const OTHER: &str = "of-another-name";
@@ -15,19 +15,19 @@ const OTHER: &str = "of-another-name";
 /// The rules of all files that are looked at.
 #[derive(Debug, Default)]
 pub struct Rules {
-    configs: Vec<Config>,
+    configs: Vec<LoadedConfig>,
     broken: Vec<Broken>,
     /// The config of a directory; `None` if there is none.
-    by_directory: HashMap<PathBuf, Option<Entry>>,
+    by_directory: HashMap<PathBuf, Option<ConfigEntry>>,
     /// The config that was named: it is for all files.
-    named: Option<Entry>,
+    named: Option<ConfigEntry>,
     /// The `.sops.yml` that stand where a config would.
     misnamed: Vec<PathBuf>,
 }
 
 /// The index of a config.
 #[derive(Clone, Copy, Debug)]
-enum Entry {
+enum ConfigEntry {
     Config(usize),
     Broken(usize),
 }
@@ -40,12 +40,12 @@ struct Broken {
 }
 
 #[derive(Debug)]
-struct Config {
+struct LoadedConfig {
     config: SopsConfig,
     /// The directory that its rules are matched from.
     base: PathBuf,
     /// What the files' paths look like to them.
-    paths: Paths,
+    paths: PathForm,
     /// For each rule, whether it is for every path.
     for_all: Vec<bool>,
     /// For each rule, what sops stumbles over.
@@ -54,7 +54,7 @@ struct Config {
 
 /// The rule of a file.
 #[derive(Clone, Copy, Debug)]
-pub struct Rule<'r> {
+pub struct MatchedRule<'r> {
     /// The config that it stands in.
     pub config: &'r SopsConfig,
     /// The rule.
@@ -71,19 +71,19 @@ pub enum RuleOf<'r> {
     /// No rule is for it.
     None,
     /// This one is.
-    Rule(Rule<'r>),
+    Rule(MatchedRule<'r>),
     /// The rule that it has, or may have, cannot be used.
     Broken {
         /// What is wrong with it, or with the whole config; where it stands is in it.
         error: &'r ConfigError,
         /// The rule, if it is surely for the file.
-        rule: Option<Rule<'r>>,
+        rule: Option<MatchedRule<'r>>,
     },
 }
 
 impl<'r> RuleOf<'r> {
     /// The rule, if it can be used.
-    pub fn usable(self) -> Option<Rule<'r>> {
+    pub fn usable(self) -> Option<MatchedRule<'r>> {
         match self {
             Self::Rule(rule) => Some(rule),
             Self::None | Self::Broken { .. } => None,
@@ -91,7 +91,7 @@ impl<'r> RuleOf<'r> {
     }
 
     /// The rule that is surely for the file, even if sops cannot encrypt by it.
-    pub fn matching(self) -> Option<Rule<'r>> {
+    pub fn matching(self) -> Option<MatchedRule<'r>> {
         match self {
             Self::Rule(rule) => Some(rule),
             Self::Broken { rule, .. } => rule,
@@ -110,7 +110,7 @@ impl Rules {
     pub(super) fn named(
         config: Result<SopsConfig, ConfigError>,
         base: PathBuf,
-        paths: Paths,
+        paths: PathForm,
     ) -> Self {
         let mut rules = Self::default();
         rules.named = Some(rules.add(config, base, paths));
@@ -135,7 +135,7 @@ impl Rules {
                 }
                 unknown.push(above.to_owned());
                 if let Some(config) = load(above) {
-                    found = Some(rules.add(config, above.to_owned(), Paths::Relative));
+                    found = Some(rules.add(config, above.to_owned(), PathForm::Relative));
                     break;
                 }
                 rules.misnamed.extend(misnamed(above));
@@ -168,7 +168,7 @@ impl Rules {
 
     /// The rules of the config that was named, for all files.
     pub fn of_named(named: &FoundConfig, config: Result<SopsConfig, ConfigError>) -> Self {
-        Self::named(config, named.base.clone(), Paths::Either)
+        Self::named(config, named.base.clone(), PathForm::Either)
     }
 
     /// The rules of the nearest config above each directory; `load` reads the one at a path,
@@ -191,12 +191,12 @@ impl Rules {
         &mut self,
         config: Result<SopsConfig, ConfigError>,
         base: PathBuf,
-        paths: Paths,
-    ) -> Entry {
+        paths: PathForm,
+    ) -> ConfigEntry {
         match config {
             Ok(config) => {
                 let rules = config.rules.iter();
-                self.configs.push(Config {
+                self.configs.push(LoadedConfig {
                     for_all: rules
                         .clone()
                         .map(|it| it.is_for_every_path(paths))
@@ -206,11 +206,11 @@ impl Rules {
                     base,
                     paths,
                 });
-                Entry::Config(self.configs.len() - 1)
+                ConfigEntry::Config(self.configs.len() - 1)
             }
             Err(error) => {
                 self.broken.push(Broken { base, error });
-                Entry::Broken(self.broken.len() - 1)
+                ConfigEntry::Broken(self.broken.len() - 1)
             }
         }
     }
@@ -221,7 +221,7 @@ impl Rules {
     }
 
     /// The same, each with what the files' paths look like to its rules.
-    pub fn configs_and_paths(&self) -> impl Iterator<Item = (&SopsConfig, Paths)> {
+    pub fn configs_and_paths(&self) -> impl Iterator<Item = (&SopsConfig, PathForm)> {
         self.configs
             .iter()
             .map(|found| (&found.config, found.paths))
@@ -270,20 +270,20 @@ impl Rules {
             .or_else(|| *self.by_directory.get(file.parent()?)?);
         let found = match entry {
             None => return RuleOf::None,
-            Some(Entry::Broken(index)) => {
+            Some(ConfigEntry::Broken(index)) => {
                 return RuleOf::Broken {
                     error: &self.broken[index].error,
                     rule: None,
                 };
             }
-            Some(Entry::Config(index)) => &self.configs[index],
+            Some(ConfigEntry::Config(index)) => &self.configs[index],
         };
         let (index, is_sure) = match found.config.rule_index(&found.base, file) {
             RuleMatch::None => return RuleOf::None,
             RuleMatch::Rule(index) => (index, true),
             RuleMatch::Unknown(index) => (index, false),
         };
-        let rule = Rule {
+        let rule = MatchedRule {
             config: &found.config,
             rule: &found.config.rules[index],
             base: &found.base,
@@ -299,7 +299,7 @@ impl Rules {
     }
 }
 
-impl Rule<'_> {
+impl MatchedRule<'_> {
     /// Whether it names the kind of the file, by the ending of its name: with another
     /// one it would not be for it.
     pub(super) fn names_kind(&self, file: &Path) -> bool {

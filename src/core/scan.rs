@@ -83,7 +83,7 @@ pub type Written = HashMap<PathBuf, [u8; 32]>;
 #[derive(Debug, Default)]
 pub struct Scan {
     /// The encrypted files.
-    pub files: Vec<Found>,
+    pub files: Vec<ScannedFile>,
     /// The encrypted files for none of the recipients, and whom they name; those in other
     /// people's repositories are not among them.
     pub others: Vec<(PathBuf, Vec<Recipient>)>,
@@ -103,7 +103,7 @@ pub struct Scan {
 
 /// An encrypted file.
 #[derive(Debug)]
-pub struct Found {
+pub struct ScannedFile {
     /// Its path, beginning with the directory that was looked through.
     pub path: PathBuf,
     /// Its format, and who can open it; an error where it may be for one of the recipients,
@@ -118,7 +118,7 @@ pub struct Found {
 
 /// One thing that was found.
 enum Hit {
-    File(Box<Found>),
+    File(Box<ScannedFile>),
     Other(PathBuf, Vec<Recipient>),
     WithText(PathBuf),
     WithAgeFile(PathBuf),
@@ -166,7 +166,7 @@ impl Search<'_> {
         let kept = KeptTexts::default();
         let next = || walk.lock().unwrap_or_else(PoisonError::into_inner).next();
         let hits = parallel::on_all_cores(usize::MAX, || {
-            let mut looker = Looker {
+            let mut looker = ScanWorker {
                 search: self,
                 root,
                 needles,
@@ -313,19 +313,19 @@ fn is_never_searched(path: &Path, beginning: &[u8]) -> bool {
 }
 
 /// One of the threads that look.
-struct Looker<'s> {
+struct ScanWorker<'s> {
     search: &'s Search<'s>,
     root: &'s Path,
     needles: &'s Needles,
     hits: Vec<Hit>,
     /// The content of the file that is looked at.
     buffer: Vec<u8>,
-    /// What [`Looker::foreign`] is for the files of a directory.
+    /// What [`ScanWorker::foreign`] is for the files of a directory.
     foreign: HashMap<PathBuf, Option<PathBuf>>,
     kept: &'s KeptTexts,
 }
 
-impl Looker<'_> {
+impl ScanWorker<'_> {
     fn look_at(&mut self, entry: Result<DirEntry, ignore::Error>) {
         let entry = match entry {
             Ok(entry) => entry,
@@ -448,7 +448,7 @@ impl Looker<'_> {
             }
             return Ok(());
         }
-        self.hit(Hit::File(Box::new(Found {
+        self.hit(Hit::File(Box::new(ScannedFile {
             path: path.to_owned(),
             file,
             named,

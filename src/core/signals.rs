@@ -19,7 +19,7 @@ use signal_hook::{SigId, flag, low_level};
 /// under way ends by itself within the time limit of its requests; a second one
 /// stops kb all the same.
 #[must_use]
-pub struct Held {
+pub struct SignalGuard {
     // Dropped before the actions are removed: a signal in between ends kb.
     guarded: Vec<Guarded>,
     ids: Vec<SigId>,
@@ -28,8 +28,8 @@ pub struct Held {
 
 /// Holds the signals. One that is ignored already, as HUP is under `nohup`, stays
 /// ignored.
-pub fn hold() -> Held {
-    let mut held = Held {
+pub fn hold() -> SignalGuard {
+    let mut held = SignalGuard {
         guarded: Vec::new(),
         ids: Vec::new(),
         came: Vec::new(),
@@ -46,14 +46,14 @@ pub fn hold() -> Held {
     held
 }
 
-impl Held {
+impl SignalGuard {
     /// Whether one has come.
     pub fn asked_to_stop(&self) -> bool {
         self.came.iter().any(|came| came.load(Ordering::Relaxed))
     }
 }
 
-impl Drop for Held {
+impl Drop for SignalGuard {
     fn drop(&mut self) {
         self.guarded.clear();
         for id in self.ids.drain(..) {
@@ -76,7 +76,7 @@ pub struct Watch {
 
 /// What a [`Watch`] saw first.
 #[derive(Debug)]
-pub enum Seen {
+pub enum WatchOutcome {
     /// The program ended.
     Ended(ExitStatus),
     /// kb is to stop, and the program runs still.
@@ -116,14 +116,14 @@ impl Watch {
     ///
     /// # Errors
     /// When the program is no child of kb's any more.
-    pub fn wait(&mut self, child: &mut Child) -> io::Result<Seen> {
+    pub fn wait(&mut self, child: &mut Child) -> io::Result<WatchOutcome> {
         loop {
             self.look();
             if self.stop {
-                return Ok(Seen::Stop);
+                return Ok(WatchOutcome::Stop);
             }
             if let Some(status) = child.try_wait()? {
-                return Ok(Seen::Ended(status));
+                return Ok(WatchOutcome::Ended(status));
             }
             let came: Vec<i32> = self.signals.wait().collect();
             self.note(&came);

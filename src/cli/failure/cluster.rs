@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::cli::message::command::{kubectl, quoted};
 use crate::core::cluster::{
-    ClusterError, KubeconfigError, PluginError, PluginFailure, ProxyError, Request,
+    ApiRequest, ClusterError, KubeconfigError, PluginError, PluginFailure, ProxyError,
 };
 use crate::core::excerpt::excerpt;
 
@@ -102,7 +102,7 @@ impl From<ClusterError> for Failure {
     }
 }
 
-fn missing_right(request: &Request) -> String {
+fn missing_right(request: &ApiRequest) -> String {
     let (verb, resource) = (request.verb, request.resource);
     match &request.namespace {
         Some(namespace) => {

@@ -7,7 +7,7 @@ use crate::cli::message::hints::{OTHER_CLUSTER, OTHER_SECRET, import, init, rota
 use crate::core::decrypt::DecryptError;
 use crate::core::flux_secret::CURRENT_ENTRY;
 use crate::core::identity::Recipient;
-use crate::core::init::{InitError, Lack};
+use crate::core::init::{ConfigGap, InitError};
 
 impl From<DecryptError> for Failure {
     fn from(error: DecryptError) -> Self {
@@ -89,9 +89,9 @@ impl From<InitError> for Failure {
                 .hint_command(
                     "to put the cluster's key into .sops.yaml:",
                     match lack {
-                        Lack::Name => use_existing(),
-                        Lack::Rule(paths) => use_existing().option("--path-regex", paths),
-                        Lack::Replacement(old) => {
+                        ConfigGap::Name => use_existing(),
+                        ConfigGap::Rule(paths) => use_existing().option("--path-regex", paths),
+                        ConfigGap::Replacement(old) => {
                             use_existing().option("--replace", old.to_string())
                         }
                     },

@@ -6,7 +6,7 @@ use super::Failure;
 use crate::cli::message::command::quoted;
 use crate::core::replace::{Obstacle, ReplaceError};
 use crate::core::sops_config::{
-    ConfigError, EditError, FILE_NAME, FaultKind, NoPlace, RuleSummary,
+    ConfigEditError, ConfigError, FILE_NAME, FaultKind, PlacementError, RuleSummary,
 };
 
 /// What sops says of the file.
@@ -60,61 +60,61 @@ impl From<&ConfigError> for Failure {
     }
 }
 
-impl From<EditError> for Failure {
-    fn from(error: EditError) -> Self {
+impl From<ConfigEditError> for Failure {
+    fn from(error: ConfigEditError) -> Self {
         let failure = Self::from_error(&error);
         match error {
-            EditError::Encoding { path } => {
+            ConfigEditError::Encoding { path } => {
                 let path = quoted(&path.to_string_lossy());
                 failure.hint(format!(
                     "save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path} > {path}.utf8 && mv {path}.utf8 {path}"
                 ))
             }
-            EditError::Form {
+            ConfigEditError::Form {
                 rule: Some(rule), ..
             } => failure.hint(format!(
                 "put this rule in by hand, and run it again: {rule}"
             )),
-            EditError::Form { .. } | EditError::Unintended { .. } => failure.hint(
+            ConfigEditError::Form { .. } | ConfigEditError::Unintended { .. } => failure.hint(
                 "edit that place by hand (init fills in a placeholder, age: <key>), and run it again",
             ),
         }
     }
 }
 
-impl From<NoPlace> for Failure {
-    fn from(error: NoPlace) -> Self {
+impl From<PlacementError> for Failure {
+    fn from(error: PlacementError) -> Self {
         let failure = Self::from_error(&error);
         let rebuilt = "--replace age1… puts the new key in the place of that one, if this cluster was rebuilt";
         match error {
-            NoPlace::NotEvident { rules, .. } => failure
+            PlacementError::NotEvident { rules, .. } => failure
                 .detail(&rule_list(&rules))
                 .hint("--path-regex RE names the rule, or makes a new one")
                 .hint(rebuilt),
-            NoPlace::NoSuchRule { rules, paths, .. } if paths.is_empty() => failure
+            PlacementError::NoSuchRule { rules, paths, .. } if paths.is_empty() => failure
                 .detail(&rule_list(&rules))
                 .hint("kb makes no rule for every path: write one at the end, - age: <key>, and run it again"),
-            NoPlace::NoSuchRule { rules, .. } => failure
+            PlacementError::NoSuchRule { rules, .. } => failure
                 .detail(&rule_list(&rules))
                 .hint("--path-regex with the very text of a rule names it; '' is the one for every path")
                 .hint("without --add, a rule for these files is made"),
-            NoPlace::Taken { rule, .. } => failure
+            PlacementError::Taken { rule, .. } => failure
                 .detail(&rule_list(&[rule]))
                 .hint("--add puts the key beside them: each of the keys opens the files of this rule")
                 .hint("--path-regex with another expression makes a rule for other files")
                 .hint(rebuilt),
-            NoPlace::NotThere { known, .. } if known.is_empty() => failure
+            PlacementError::NotThere { known, .. } if known.is_empty() => failure
                 .hint("no recipient in it can be a cluster's: --path-regex RE names a rule, or makes one"),
-            NoPlace::NotThere { known, .. } => {
+            PlacementError::NotThere { known, .. } => {
                 let lines = known.iter().map(|key| format!("\n  {key}"));
                 failure
                     .detail(&format!("; it names{}", lines.collect::<String>()))
                     .hint("--replace takes one of these")
             }
-            NoPlace::NeverApplies { earlier, .. } if earlier.is_empty() => failure
+            PlacementError::NeverApplies { earlier, .. } if earlier.is_empty() => failure
                 .detail(": no path matches it")
                 .hint("sops matches the path from where the config is, such as clusters/prod/db-secret.yaml; of files elsewhere the whole path"),
-            NoPlace::NeverApplies { earlier, .. } => failure
+            PlacementError::NeverApplies { earlier, .. } => failure
                 .detail(": sops takes the first rule that matches, and every path goes to")
                 .detail(&rule_list(&earlier))
                 .hint("narrow the path_regex of those rules, or put this rule above them by hand"),

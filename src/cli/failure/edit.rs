@@ -8,8 +8,8 @@ use crate::cli::message::command::{kb, quoted};
 use crate::cli::message::hints::{OTHER_CLUSTER, add_rule, use_existing};
 use crate::cli::readers::mismatch_words;
 use crate::core::decrypt::DecryptError;
-use crate::core::drafts::OpenError;
-use crate::core::edit::{EditError, Kept};
+use crate::core::drafts::DraftOpenError;
+use crate::core::edit::{EditError, KeptDraft};
 use crate::core::editor::EditorError;
 use crate::core::identity::Recipient;
 use crate::core::private_dir::PlaceError;
@@ -94,14 +94,14 @@ impl From<EditError> for Failure {
                 "close that editor; then, to go on with the text that was saved in it:",
                 kb("k secrets edit").path(&path).word("--resume")),
             EditError::Draft(error) => match error {
-                OpenError::Read { path, .. } => failure.hint(format!(
+                DraftOpenError::Read { path, .. } => failure.hint(format!(
                     "to see who can read it: ls -l {}",
                     quoted(&path.to_string_lossy())
                 )),
-                OpenError::NoKey { .. } => failure
+                DraftOpenError::NoKey { .. } => failure
                     .hint_command("to see which keys open it:", kb("k secrets drafts"))
                     .hint(OTHER_CLUSTER),
-                OpenError::Damaged { path } => failure.hint(format!(
+                DraftOpenError::Damaged { path } => failure.hint(format!(
                     "to see whether age can open it: age --decrypt --identity KEY_FILE {}",
                     quoted(&path.to_string_lossy())
                 )),
@@ -151,7 +151,7 @@ impl From<EditError> for Failure {
 }
 
 /// Adds how to go on with a text that waits.
-fn go_on(failure: Failure, purpose: &str, kept: &Kept) -> Failure {
+fn go_on(failure: Failure, purpose: &str, kept: &KeptDraft) -> Failure {
     let path = &kept.head.target;
     failure
         .hint(format!("{purpose} {}", kept.head.resume))

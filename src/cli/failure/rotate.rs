@@ -13,7 +13,7 @@ use crate::core::cluster::SecretName;
 use crate::core::encrypted::{FileError, OpenError, Tampered, Unsupported};
 use crate::core::flux_secret::{JournalError, NEXT_ENTRY, SecretCopy};
 use crate::core::readers::Reader;
-use crate::core::reencrypt::{FileTrouble, ReencryptError, Undecided, Why};
+use crate::core::reencrypt::{FailedFile, FileReencryptError, ReencryptError, UndecidedReason};
 use crate::core::rotate::{BadKeys, Refusal, RotateError};
 use crate::core::sops::SopsError;
 
@@ -232,7 +232,7 @@ impl Failure {
 
     /// Names each file and what is wrong with it, and says once for each kind what
     /// to do.
-    pub(in crate::cli) fn with_troubles(self, troubles: &[&FileTrouble]) -> Self {
+    pub(in crate::cli) fn with_troubles(self, troubles: &[&FailedFile]) -> Self {
         let lines = troubles
             .iter()
             .take(SHOWN)
@@ -250,14 +250,14 @@ impl Failure {
 }
 
 /// A file, and what is wrong with it.
-fn trouble_line(trouble: &FileTrouble) -> String {
+fn trouble_line(trouble: &FailedFile) -> String {
     let reason = Failure::from_error(&trouble.why)
         .message
         .unwrap_or_default();
     let reason = reason.replace('\n', "\\n");
     let path = one_line(&trouble.path);
     match &trouble.why {
-        Why::Open(OpenError::Tampered(tampered)) => {
+        FileReencryptError::Open(OpenError::Tampered(tampered)) => {
             let place = tampered.position().in_file(&trouble.path);
             format!("\n  {}: {reason}", one_line(place.as_ref()))
         }
@@ -267,54 +267,57 @@ fn trouble_line(trouble: &FileTrouble) -> String {
 }
 
 /// What to do about a file.
-fn hint_of(why: &Why) -> Hint {
+fn hint_of(why: &FileReencryptError) -> Hint {
     let text = match why {
-        Why::Undecided(undecided) => return hint_of_undecided(undecided),
-        Why::Sops(SopsError::MacMismatch { .. }) => {
+        FileReencryptError::Undecided(undecided) => return hint_of_undecided(undecided),
+        FileReencryptError::Sops(SopsError::MacMismatch { .. }) => {
             "git log -p shows how a file was changed; --ignore-mac re-encrypts it all the same, and gives it a new MAC"
         }
-        Why::Replace(error) => return Hint::Text(replace_hint(error).to_string()),
-        Why::File(FileError::Conflict { .. }) => {
+        FileReencryptError::Replace(error) => return Hint::Text(replace_hint(error).to_string()),
+        FileReencryptError::File(FileError::Conflict { .. }) => {
             "finish the merge: git checkout --ours -- PATH takes one side of a file, --theirs the other"
         }
-        Why::File(FileError::PlainFirst { .. }) => {
+        FileReencryptError::File(FileError::PlainFirst { .. }) => {
             "move what is not encrypted into a file of its own: then the rest can be re-encrypted"
         }
-        Why::File(FileError::Encoding { path, encoding, .. }) => {
+        FileReencryptError::File(FileError::Encoding { path, encoding, .. }) => {
             return Hint::Text(to_utf8(path, *encoding));
         }
-        Why::File(_) => "git log -p shows how the file was before",
-        Why::NotForCluster => {
+        FileReencryptError::File(_) => "git log -p shows how the file was before",
+        FileReencryptError::NotForCluster => {
             "git log -p shows whether the key was removed from its metadata; if not, someone who can read the file must add this cluster's key"
         }
-        Why::Changed => "run it again",
-        Why::Unsure(_) => {
+        FileReencryptError::Changed => "run it again",
+        FileReencryptError::Unsure(_) => {
             "git log -p shows how the file was before; sops itself writes no such file"
         }
-        Why::Sops(_) => {
+        FileReencryptError::Sops(_) => {
             return Hint::command(
                 "a KMS or PGP recipient must be reachable; to see whether the file opens:",
                 kb("k secrets decrypt PATH"),
             );
         }
-        Why::Open(OpenError::Unsupported(Unsupported::Mac)) => {
+        FileReencryptError::Open(OpenError::Unsupported(Unsupported::Mac)) => {
             "git log -p shows how the file was changed; without --engine native, sops has the last word"
         }
-        Why::Open(OpenError::Unsupported(_)) => {
+        FileReencryptError::Open(OpenError::Unsupported(_)) => {
             "without --engine native, sops re-encrypts what kb leaves to it"
         }
-        Why::Open(OpenError::NoRandomness) => "nothing can be encrypted without them",
-        Why::Open(OpenError::Tampered(Tampered::Value { .. })) => {
+        FileReencryptError::Open(OpenError::NoRandomness) => {
+            "nothing can be encrypted without them"
+        }
+        FileReencryptError::Open(OpenError::Tampered(Tampered::Value { .. })) => {
             "git log -p shows how the file was changed: a value cannot be moved or copied in its encrypted form"
         }
-        Why::LostComment | Why::Open(OpenError::Tampered(Tampered::Comment { .. })) => {
+        FileReencryptError::LostComment
+        | FileReencryptError::Open(OpenError::Tampered(Tampered::Comment { .. })) => {
             "put such a comment back as sops wrote it (git log -p), or remove it; --engine sops keeps it, as a text that nobody can open"
         }
-        Why::OtherRecipients
-        | Why::NotForNew
-        | Why::OtherValues
-        | Why::StillForOld
-        | Why::SameDataKey => {
+        FileReencryptError::OtherRecipients
+        | FileReencryptError::NotForNew
+        | FileReencryptError::OtherValues
+        | FileReencryptError::StillForOld
+        | FileReencryptError::SameDataKey => {
             "--engine sops or another version of sops may do better: sops --version"
         }
     };
@@ -322,7 +325,7 @@ fn hint_of(why: &Why) -> Hint {
 }
 
 /// What to do where someone has to decide about readers: either way.
-fn hint_of_undecided(undecided: &Undecided) -> Hint {
+fn hint_of_undecided(undecided: &UndecidedReason) -> Hint {
     let options = |option: &str, readers: &[Reader]| {
         readers.iter().fold(use_existing(), |command, reader| {
             command.option(option, reader.to_string())
@@ -330,26 +333,26 @@ fn hint_of_undecided(undecided: &Undecided) -> Hint {
     };
     let text = |text: &str| Hint::Text(text.to_owned());
     match undecided {
-        Undecided::ClusterLeaves(readers) => Hint::command(
+        UndecidedReason::ClusterLeaves(readers) => Hint::command(
             "if it is to lose the file (else add it to the file's rule first):",
             options("--drop-reader", readers),
         ),
-        Undecided::UnknownReaders(readers) => Hint::command(
+        UndecidedReason::UnknownReaders(readers) => Hint::command(
             "if it may go on reading the file (else --drop-reader, or add a rule for the file):",
             options("--keep-reader", readers),
         ),
-        Undecided::Unreviewed(readers) => Hint::command(
+        UndecidedReason::Unreviewed(readers) => Hint::command(
             "if it is to read the file (else git diff shows how .sops.yaml was changed):",
             options("--accept-reader", readers),
         ),
-        Undecided::Unclear(_) => {
+        UndecidedReason::Unclear(_) => {
             text("write the whole fingerprint in .sops.yaml, or --drop-reader it")
         }
-        Undecided::OtherRule(_) => text(
+        UndecidedReason::OtherRule(_) => text(
             "if the file is in the wrong place, move it back (git log --follow -- PATH); if it is for another cluster, decrypt it here, and save it with edit and that cluster's --context",
         ),
-        Undecided::Broken(_) => Hint::command("fix .sops.yaml, then:", use_existing()),
-        Undecided::Server(readers) => {
+        UndecidedReason::Broken(_) => Hint::command("fix .sops.yaml, then:", use_existing()),
+        UndecidedReason::Server(readers) => {
             let servers = readers.iter().filter_map(Reader::server);
             let command = servers.fold(use_existing(), |command, server| {
                 command.option("--allow-server", server.to_string())

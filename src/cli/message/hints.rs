@@ -62,7 +62,7 @@ pub fn add_rule() -> Hint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::sops_config::PathRegex;
+    use crate::core::sops_config::GoRegex;
 
     #[test]
     fn shared_commands_are_ones_that_kb_takes() {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_example_rule_leaves_kustomizations_readable() {
-        let regex = PathRegex::new(EXAMPLE_PATH_REGEX).expect("an expression");
+        let regex = GoRegex::new(EXAMPLE_PATH_REGEX).expect("an expression");
         for (path, matches) in [
             ("clusters/prod/db-secret.yaml", true),
             ("clusters/prod/db/secret.yml", true),

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::content::{Content, Plain, PlainValue, Plaintext};
+use super::content::{FileContent, Plain, PlainValue, Plaintext};
 use super::lost::LostRule;
 use super::mismatch::Mismatch;
 use super::{Audit, Examined};
 use crate::core::encrypted::FileError;
 use crate::core::encrypted::inspect::Protection;
-use crate::core::rules::{Rule, RuleOf};
+use crate::core::rules::{MatchedRule, RuleOf};
 use crate::core::sops_config::ConfigError;
 
 /// Something in a file that must not be committed.
@@ -47,7 +47,7 @@ impl Examined {
     /// keys.
     pub fn problems<'a>(&'a self, audit: &'a Audit) -> Vec<Leak<'a>> {
         let mut problems = self.leaks(audit);
-        if let Content::Encrypted(found) = &self.content
+        if let FileContent::Encrypted(found) = &self.content
             && let Some(rule) = audit.rules.of(&self.path).usable()
             && let Some(mismatch) = Mismatch::of(&found.file, rule, &[])
             && (mismatch.is_of_readers() || !self.is_ignored)
@@ -62,8 +62,8 @@ impl Examined {
         let key = self.private_key.map(|line| Leak::PrivateKey { line });
         let content = match &self.content {
             _ if self.is_ignored => Vec::new(),
-            Content::Plaintext(found) => {
-                let place = |rule: Rule<'_>| rule.rule.position.in_file(&rule.config.path);
+            FileContent::Plaintext(found) => {
+                let place = |rule: MatchedRule<'_>| rule.rule.position.in_file(&rule.config.path);
                 let rule = match audit.rules.of(&self.path) {
                     RuleOf::None => None,
                     RuleOf::Rule(rule) => Some(Ok(place(rule))),
@@ -72,15 +72,16 @@ impl Examined {
                 let leak = rule.map(|rule| Leak::NotEncrypted { found, rule });
                 leak.into_iter().collect()
             }
-            Content::Encrypted(found) => {
+            FileContent::Encrypted(found) => {
                 let mut leaks = leaks_of(&found.protection);
                 leaks.extend(found.damage.as_ref().map(Leak::Damaged));
                 leaks
             }
-            Content::Damaged(error) => vec![Leak::Damaged(error)],
-            Content::Other | Content::Placeholders(_) | Content::Settings(_) | Content::Unnamed => {
-                Vec::new()
-            }
+            FileContent::Damaged(error) => vec![Leak::Damaged(error)],
+            FileContent::Other
+            | FileContent::Placeholders(_)
+            | FileContent::Settings(_)
+            | FileContent::Unnamed => Vec::new(),
         };
         let lost = audit.lost_rules.get(&self.path).map(Leak::LostRule);
         key.into_iter().chain(content).chain(lost).collect()
@@ -111,7 +112,7 @@ impl Audit {
     pub fn placeholders(&self) -> impl Iterator<Item = (&Path, &[String])> {
         let files = self.files.iter().filter(|file| !file.is_ignored);
         files.filter_map(|file| match &file.content {
-            Content::Placeholders(options) => Some((&*file.path, options.as_slice())),
+            FileContent::Placeholders(options) => Some((&*file.path, options.as_slice())),
             _ => None,
         })
     }
@@ -121,7 +122,7 @@ impl Audit {
     pub fn settings(&self) -> impl Iterator<Item = (&Path, &[String])> {
         let files = self.files.iter().filter(|file| !file.is_ignored);
         files.filter_map(|file| match &file.content {
-            Content::Settings(names) => Some((&*file.path, names.as_slice())),
+            FileContent::Settings(names) => Some((&*file.path, names.as_slice())),
             _ => None,
         })
     }
@@ -129,14 +130,14 @@ impl Audit {
     /// The files that are not encrypted, and that a rule is for by their place alone.
     pub fn unnamed(&self) -> impl Iterator<Item = &Path> {
         let files = self.files.iter().filter(|file| !file.is_ignored);
-        let unnamed = files.filter(|file| matches!(file.content, Content::Unnamed));
+        let unnamed = files.filter(|file| matches!(file.content, FileContent::Unnamed));
         unnamed.map(|file| &*file.path)
     }
 
     /// The Secrets that no rule is for, and that are not encrypted.
     pub fn unruled_secrets(&self) -> impl Iterator<Item = (&Path, &Plaintext)> {
         self.files.iter().filter_map(|file| {
-            let Content::Plaintext(found) = &file.content else {
+            let FileContent::Plaintext(found) = &file.content else {
                 return None;
             };
             let is_secret = matches!(

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::content::Content;
+use super::content::FileContent;
 use super::{Audit, Rules};
 use crate::core::git::{Git, GitError};
 use crate::core::reviewed::Reviewed;
@@ -31,7 +31,7 @@ pub(super) fn lost_rules(
     staged: bool,
 ) -> Result<HashMap<PathBuf, LostRule>, GitError> {
     let unruled = audit.files.iter().filter(|file| {
-        matches!(file.content, Content::Encrypted(_)) && audit.rules.of(&file.path).is_none()
+        matches!(file.content, FileContent::Encrypted(_)) && audit.rules.of(&file.path).is_none()
     });
     let unruled: Vec<&Path> = unruled.map(|file| file.path.as_path()).collect();
     let mut lost = HashMap::new();

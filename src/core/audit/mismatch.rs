@@ -2,8 +2,8 @@
 
 use crate::core::encrypted::{EncryptedFile, Metadata};
 use crate::core::identity::Recipient;
-use crate::core::readers::{Difference, Reader};
-use crate::core::rules::Rule;
+use crate::core::readers::{Reader, ReaderDifference};
+use crate::core::rules::MatchedRule;
 
 /// What sops writes into a file whose rule says nothing of its values.
 const DEFAULT_SELECTION: (&str, &str) = ("unencrypted_suffix", "_unencrypted");
@@ -15,7 +15,7 @@ pub struct Mismatch {
     /// The rule, as `FILE:LINE:COLUMN`.
     pub rule: String,
     /// How its readers differ.
-    pub readers: Difference,
+    pub readers: ReaderDifference,
     /// Whether sops may see other keys in it than kb does.
     pub is_uncertain: bool,
     /// Which values are encrypted, if that differs.
@@ -34,7 +34,7 @@ pub struct OtherSelection {
 impl Mismatch {
     /// How the file differs from its rule. All recipients that one cluster has `held`
     /// count as the same.
-    pub fn of(file: &EncryptedFile, rule: Rule<'_>, held: &[Recipient]) -> Option<Self> {
+    pub fn of(file: &EncryptedFile, rule: MatchedRule<'_>, held: &[Recipient]) -> Option<Self> {
         let metadata = &file.metadata;
         let wanted = &rule.rule.readers;
         // What a rule without a key is for, nobody knows yet.

@@ -26,12 +26,12 @@ use std::path::PathBuf;
 use super::git::{BlobError, GitError};
 use super::rules::Rules;
 
-pub use content::{Cause, Content, Encrypted, Plain, PlainValue, Plaintext};
+pub use content::{Cause, EncryptedContent, FileContent, Plain, PlainValue, Plaintext};
 pub use ignored::{FILE_NAME as IGNORE_FILE, IgnoreChange};
 pub use leak::Leak;
 pub use lost::LostRule;
 pub use mismatch::Mismatch;
-pub use sources::{Depth, Look, index, working_tree};
+pub use sources::{AuditOptions, Depth, index, working_tree};
 
 /// Files that were looked at.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub struct Examined {
     /// The line in which an age private key stands, from 1.
     pub private_key: Option<u64>,
     /// What stands in it.
-    pub content: Content,
+    pub content: FileContent,
     /// Whether `.kbignore` leaves it out: then only private keys and wrong readers count.
     pub is_ignored: bool,
 }

@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
 
-use super::content::Content;
+use super::content::FileContent;
 use super::ignored::{self, IgnoreChange, Ignored};
 use super::keys::KeyFinder;
 use super::lost::lost_rules;
 use super::{Audit, AuditError, Examined};
 use crate::core::encrypted::LARGEST;
-use crate::core::git::{BlobError, Entry, Git};
+use crate::core::git::{BlobError, Git, IndexEntry};
 use crate::core::parallel;
 use crate::core::regular_file;
 use crate::core::replace::is_temporary;
 use crate::core::repository::{self, FoundConfig, MISNAMED};
 use crate::core::rules::Rules;
 use crate::core::scan::{KeptTexts, is_gone, path_of};
-use crate::core::sops_config::{ConfigError, FILE_NAME, Paths, SopsConfig};
+use crate::core::sops_config::{ConfigError, FILE_NAME, PathForm, SopsConfig};
 
 /// So many files of the index one git is asked for at least: to start one more costs
 /// as much as a few hundred files.
@@ -37,7 +37,7 @@ pub enum Depth {
 
 /// How files are looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct Look<'a> {
+pub struct AuditOptions<'a> {
     /// What is of interest.
     pub depth: Depth,
     /// Files and directories that are passed over.
@@ -55,18 +55,18 @@ pub struct Look<'a> {
 /// # Errors
 /// [`AuditError::Git`], [`AuditError::Missing`]
 pub fn working_tree(
-    look: Look<'_>,
+    look: AuditOptions<'_>,
     root: &Path,
     git: Option<&Git>,
     paths: &[PathBuf],
 ) -> Result<Audit, AuditError> {
-    let Look {
+    let AuditOptions {
         depth,
         skip,
         named,
         ignores,
     } = look;
-    let Files {
+    let FileList {
         named: named_files,
         listed,
         mut unread,
@@ -93,7 +93,7 @@ pub fn working_tree(
         }
         _ => Ignored::nothing(),
     };
-    let looker = Looker::new(&rules, depth, &ignored);
+    let looker = FileAuditor::new(&rules, depth, &ignored);
     let looked = parallel::map(&files, |path| {
         looker.look_at_file(path, named_files.contains(path))
     });
@@ -137,15 +137,15 @@ pub fn working_tree(
 ///
 /// # Errors
 /// [`AuditError::Git`], [`AuditError::Blob`]
-pub fn index(git: &Git, look: Look<'_>) -> Result<Audit, AuditError> {
-    let Look { skip, named, .. } = look;
+pub fn index(git: &Git, look: AuditOptions<'_>) -> Result<Audit, AuditError> {
+    let AuditOptions { skip, named, .. } = look;
     let root = git.root();
     let is_called = |path: &Path, called: &str| path.file_name().is_some_and(|name| name == called);
     let is_ignore_file = |path: &Path| path == Path::new(ignored::FILE_NAME);
     let (staged, all) = git.staged_and_index()?;
     let named = named.map(|named| as_from(root, named));
     let named_config = named.as_ref().map(|(named, _)| &named.path);
-    let configs: Vec<Entry> = all
+    let configs: Vec<IndexEntry> = all
         .iter()
         .filter(|entry| {
             is_called(&entry.path, FILE_NAME)
@@ -196,10 +196,10 @@ pub fn index(git: &Git, look: Look<'_>) -> Result<Audit, AuditError> {
         (misnamed.contains(&path) && !is_skipped(&path, skip)).then_some(path)
     });
     let workers = (entries.len() / FEWEST_BLOBS + 1).min(parallel::cores());
-    let parts: Vec<&[Entry]> = entries
+    let parts: Vec<&[IndexEntry]> = entries
         .chunks(entries.len().div_ceil(workers).max(1))
         .collect();
-    let looker = Looker::new(&rules, look.depth, &ignored);
+    let looker = FileAuditor::new(&rules, look.depth, &ignored);
     let looked = parallel::map(&parts, |part| {
         let (mut found, mut unread) = (Vec::new(), Vec::new());
         git.contents(part, |path, size, content| {
@@ -240,7 +240,7 @@ pub fn index(git: &Git, look: Look<'_>) -> Result<Audit, AuditError> {
 }
 
 /// What the `.kbignore` of the index leaves out, which is this entry, if it is there.
-fn ignored_in_index(git: &Git, entry: Option<&Entry>) -> Result<Ignored, AuditError> {
+fn ignored_in_index(git: &Git, entry: Option<&IndexEntry>) -> Result<Ignored, AuditError> {
     let mut ignored = Ignored::nothing();
     if let Some(entry) = entry {
         git.contents(std::slice::from_ref(entry), |_, _, content| {
@@ -256,10 +256,10 @@ fn ignored_in_index(git: &Git, entry: Option<&Entry>) -> Result<Ignored, AuditEr
 /// These configs of the index, by their absolute paths; `None` for one that is a link.
 fn read_configs(
     git: &Git,
-    configs: Vec<Entry>,
+    configs: Vec<IndexEntry>,
 ) -> Result<HashMap<PathBuf, Option<Vec<u8>>>, AuditError> {
     let root = git.root();
-    let (links, files): (Vec<Entry>, Vec<Entry>) =
+    let (links, files): (Vec<IndexEntry>, Vec<IndexEntry>) =
         configs.into_iter().partition(|entry| entry.is_link);
     let links = links.into_iter().map(|entry| (root.join(entry.path), None));
     let mut configs: HashMap<PathBuf, Option<Vec<u8>>> = links.collect();
@@ -274,21 +274,21 @@ fn read_configs(
 
 /// A config that was named, as a walk from the root comes to it: so are the files that
 /// its rules are for; and what their paths look like to it.
-fn as_from(root: &Path, named: &FoundConfig) -> (FoundConfig, Paths) {
+fn as_from(root: &Path, named: &FoundConfig) -> (FoundConfig, PathForm) {
     match repository::below(&[root.to_owned()], &named.path) {
         Some(path) => {
             let base = path.parent().unwrap_or(root).to_owned();
             let paths = match base == root {
-                true => Paths::Relative,
-                false => Paths::Either,
+                true => PathForm::Relative,
+                false => PathForm::Either,
             };
             let found = FoundConfig { path, base };
             (found, paths)
         }
         None => {
             let paths = match root.starts_with(&named.base) {
-                true => Paths::Relative,
-                false => Paths::Absolute,
+                true => PathForm::Relative,
+                false => PathForm::Absolute,
             };
             (named.clone(), paths)
         }
@@ -301,7 +301,7 @@ fn is_skipped(path: &Path, skip: &[PathBuf]) -> bool {
 
 /// The paths that are looked at, absolute.
 #[derive(Default)]
-struct Files {
+struct FileList {
     /// Files, or links to some.
     named: HashSet<PathBuf>,
     /// Whatever is below directories. A link among them is not followed.
@@ -310,8 +310,8 @@ struct Files {
     unread: Vec<(PathBuf, io::Error)>,
 }
 
-fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<Files, AuditError> {
-    let mut files = Files::default();
+fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<FileList, AuditError> {
+    let mut files = FileList::default();
     let mut directories = Vec::new();
     for path in paths {
         let kind = path.metadata().map(|it| it.file_type());
@@ -345,7 +345,7 @@ fn files_of(root: &Path, git: Option<&Git>, paths: &[PathBuf]) -> Result<Files, 
     Ok(files)
 }
 
-impl Files {
+impl FileList {
     /// Those that Git knows below a directory of the repository, and whether there are
     /// any.
     fn add_listed(&mut self, root: &Path, git: &Git, inner: &Path) -> Result<bool, AuditError> {
@@ -399,7 +399,7 @@ fn read_config(path: &Path) -> Option<Result<SopsConfig, ConfigError>> {
 /// name that sops does not read.
 fn rules(
     files: &[PathBuf],
-    named: Option<(FoundConfig, Paths)>,
+    named: Option<(FoundConfig, PathForm)>,
     mut load: impl FnMut(&Path) -> Option<Result<SopsConfig, ConfigError>>,
     misnamed: impl Fn(&Path) -> Option<PathBuf>,
 ) -> Rules {
@@ -425,7 +425,7 @@ enum Looked {
 }
 
 /// What looks at a file.
-struct Looker<'r> {
+struct FileAuditor<'r> {
     rules: &'r Rules,
     depth: Depth,
     ignored: &'r Ignored,
@@ -433,7 +433,7 @@ struct Looker<'r> {
     kept: KeptTexts,
 }
 
-impl<'r> Looker<'r> {
+impl<'r> FileAuditor<'r> {
     fn new(rules: &'r Rules, depth: Depth, ignored: &'r Ignored) -> Self {
         Self {
             rules,
@@ -479,11 +479,11 @@ impl<'r> Looker<'r> {
     /// `None` if the file is of no interest.
     fn look_at_bytes(&self, path: &Path, bytes: &[u8]) -> Option<Examined> {
         let look = match self.depth {
-            Depth::Leaks => Content::problems_of,
-            Depth::All => Content::of,
+            Depth::Leaks => FileContent::problems_of,
+            Depth::All => FileContent::of,
         };
         let mut content = look(path, bytes, self.rules.of(path).matching());
-        if let Content::Encrypted(found) = &mut content
+        if let FileContent::Encrypted(found) = &mut content
             && !self.keeps(bytes.len())
         {
             found.file.forget_text();
@@ -492,11 +492,11 @@ impl<'r> Looker<'r> {
         // may read what is encrypted in them.
         let is_own = path.file_name().is_some_and(is_temporary);
         let content = match content {
-            Content::Encrypted(_) | Content::Damaged(_) if is_own => Content::Other,
+            FileContent::Encrypted(_) | FileContent::Damaged(_) if is_own => FileContent::Other,
             content => content,
         };
         let private_key = self.keys.line_of_key(bytes);
-        let is_of_interest = private_key.is_some() || !matches!(content, Content::Other);
+        let is_of_interest = private_key.is_some() || !matches!(content, FileContent::Other);
         is_of_interest.then(|| Examined {
             path: path.to_owned(),
             size: bytes.len() as u64,

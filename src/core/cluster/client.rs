@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use tower::{ServiceBuilder, ServiceExt};
 
 use super::error::ClusterError;
-use super::kubeconfig::{Target, user_in};
+use super::kubeconfig::{ClusterTarget, user_in};
 use super::resolver::Resolver;
 use super::retry::Retry;
 
@@ -38,7 +38,7 @@ pub(super) const LARGEST_ANSWER: usize = 64 << 20;
 /// # Errors
 /// When the kubeconfig's certificates, key or server name do not load.
 pub(super) fn build(
-    target: &Target,
+    target: &ClusterTarget,
     limit: Option<Duration>,
 ) -> Result<kube::Client, ClusterError> {
     let built = connect(&target.config, limit);

@@ -9,12 +9,12 @@ use http_body_util::LengthLimitError;
 
 use super::client::LARGEST_ANSWER;
 use super::exec_plugin::PluginFailure;
-use super::kubeconfig::Target;
+use super::kubeconfig::ClusterTarget;
 use crate::core::excerpt::excerpt;
 
 /// A request, for the message that it was denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct ApiRequest {
     /// The Kubernetes verb, such as `get`.
     pub verb: &'static str,
     /// The resource, such as `secrets`.
@@ -90,7 +90,7 @@ pub enum ClusterError {
         /// The server's words: who may not do what.
         message: String,
         /// What was asked.
-        request: Request,
+        request: ApiRequest,
     },
     /// HTTP 404 for the namespace of an object that is to be created.
     #[error("the namespace {namespace} is not there")]
@@ -177,7 +177,11 @@ impl ClusterError {
         }
     }
 
-    pub(super) fn from_kube(error: kube::Error, target: &Target, request: Request) -> Self {
+    pub(super) fn from_kube(
+        error: kube::Error,
+        target: &ClusterTarget,
+        request: ApiRequest,
+    ) -> Self {
         let server = target.server();
         match error {
             kube::Error::Api(status) => Self::from_status(&status, target, request),
@@ -193,7 +197,11 @@ impl ClusterError {
         }
     }
 
-    fn from_status(status: &kube::core::Status, target: &Target, request: Request) -> Self {
+    fn from_status(
+        status: &kube::core::Status,
+        target: &ClusterTarget,
+        request: ApiRequest,
+    ) -> Self {
         let message = excerpt(&status.message);
         // `details` says which kind of thing is missing or there already.
         let kind = status
@@ -220,7 +228,7 @@ impl ClusterError {
 
     /// A request that never got an HTTP answer. The causes are nested several
     /// layers deep; the innermost that says something is kept.
-    fn from_connection(source: tower::BoxError, target: &Target) -> Self {
+    fn from_connection(source: tower::BoxError, target: &ClusterTarget) -> Self {
         let server = target.server();
         let source = match source.downcast::<kube::client::AuthError>() {
             Ok(login) => {

@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::kubeconfig::{Exec, Target, bearer};
+use super::kubeconfig::{ClusterTarget, Exec, bearer};
 use crate::core::process_tree;
 use crate::core::yaml;
 
@@ -74,12 +74,12 @@ pub enum PluginError {
 struct ExecCredential {
     api_version: String,
     kind: String,
-    status: Option<Status>,
+    status: Option<CredentialStatus>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Status {
+struct CredentialStatus {
     token: Option<SecretString>,
     client_certificate_data: Option<String>,
     client_key_data: Option<SecretString>,
@@ -97,7 +97,7 @@ pub struct PluginFailure {
 
 /// Runs the plugin of `target`, if its login needs one, and puts its answer in the plugin's
 /// place.
-pub(super) fn resolve(target: &mut Target) -> Result<(), PluginFailure> {
+pub(super) fn resolve(target: &mut ClusterTarget) -> Result<(), PluginFailure> {
     let Some(exec) = target.exec.take() else {
         return Ok(());
     };
@@ -131,7 +131,7 @@ fn run(
     exec: &Exec,
     terminal: bool,
     environment: &[(OsString, OsString)],
-) -> Result<Status, PluginError> {
+) -> Result<CredentialStatus, PluginError> {
     // An interactive plugin may use the terminal, but never swallows a stdin
     // that somebody pipes into kb.
     let interactive = match exec.interactive_mode.as_str() {

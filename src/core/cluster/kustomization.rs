@@ -41,14 +41,14 @@ pub struct Kustomization {
     /// Further directories that it applies, from that one.
     pub components: Vec<String>,
     /// Where that comes from.
-    pub source: Source,
+    pub source: SourceRef,
     /// Why it is not ready, where it says so.
     pub failure: Option<String>,
 }
 
 /// Where a Kustomization has its files from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Source {
+pub struct SourceRef {
     /// `GitRepository`, `OCIRepository` or `Bucket`.
     pub kind: String,
     /// Its namespace.
@@ -116,7 +116,7 @@ impl Kustomization {
             attempted_revision: text("/status/lastAttemptedRevision"),
             path: text("/spec/path").unwrap_or_default(),
             components: texts(object, "/spec/components"),
-            source: Source {
+            source: SourceRef {
                 kind: text("/spec/sourceRef/kind").unwrap_or_default(),
                 namespace: text("/spec/sourceRef/namespace").unwrap_or_else(|| namespace.clone()),
                 name: text("/spec/sourceRef/name").unwrap_or_default(),

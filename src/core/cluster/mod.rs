@@ -34,10 +34,10 @@ use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams, Precondit
 use secrecy::{ExposeSecret, SecretString};
 
 pub use controller::Controller;
-pub use error::{ClusterError, Request};
+pub use error::{ApiRequest, ClusterError};
 pub use exec_plugin::{PluginError, PluginFailure};
-pub use kubeconfig::{ContextChoice, Exposure, KubeconfigError, KubeconfigSource, Target};
-pub use kustomization::{GIT_SOURCE, Kustomization, Source};
+pub use kubeconfig::{ClusterTarget, ContextChoice, Exposure, KubeconfigError, KubeconfigSource};
+pub use kustomization::{GIT_SOURCE, Kustomization, SourceRef};
 pub use proxy::{ProxyError, ProxyVariables};
 pub use stored_secret::StoredSecret;
 
@@ -80,7 +80,7 @@ pub enum Created {
 
 /// A connection to one cluster.
 pub struct Cluster {
-    target: Target,
+    target: ClusterTarget,
     client: kube::Client,
     runtime: Option<tokio::runtime::Runtime>,
     timeout: Option<Duration>,
@@ -94,7 +94,10 @@ impl Cluster {
     ///
     /// # Errors
     /// When the plugin fails, or the kubeconfig's certificates do not load.
-    pub fn connect(mut target: Target, timeout: Option<Duration>) -> Result<Self, ClusterError> {
+    pub fn connect(
+        mut target: ClusterTarget,
+        timeout: Option<Duration>,
+    ) -> Result<Self, ClusterError> {
         exec_plugin::resolve(&mut target)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -113,7 +116,7 @@ impl Cluster {
     }
 
     /// The context and server that this connection goes to.
-    pub fn target(&self) -> &Target {
+    pub fn target(&self) -> &ClusterTarget {
         &self.target
     }
 
@@ -199,7 +202,7 @@ impl Cluster {
     ///
     /// # Errors
     /// See [`ClusterError`].
-    pub fn git_url(&self, source: &Source) -> Result<Option<String>, ClusterError> {
+    pub fn git_url(&self, source: &SourceRef) -> Result<Option<String>, ClusterError> {
         if source.kind != kustomization::GIT_SOURCE {
             return Ok(None);
         }
@@ -340,7 +343,7 @@ impl Cluster {
         let Some(runtime) = &self.runtime else {
             return Err(ClusterError::Runtime(std::io::ErrorKind::Other.into()));
         };
-        let asked = Request {
+        let asked = ApiRequest {
             verb,
             resource,
             namespace: namespace.map(ToOwned::to_owned),

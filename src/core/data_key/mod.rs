@@ -53,7 +53,8 @@ impl DataKey {
     /// # Errors
     /// See [`WrapError`].
     pub fn wrap(&self, recipient: &str) -> Result<String, WrapError> {
-        let parsed: x25519::Recipient = recipient.parse().map_err(|_| WrapError::NotX25519)?;
+        let parsed: x25519::X25519Recipient =
+            recipient.parse().map_err(|_| WrapError::NotX25519)?;
         // Two names must not be the same key.
         if parsed.to_string() != recipient {
             return Err(WrapError::NotX25519);
@@ -69,7 +70,7 @@ impl DataKey {
 }
 
 /// Identities, made ready to open data keys.
-pub struct Opener(Vec<x25519::Identity>);
+pub struct Opener(Vec<x25519::X25519Identity>);
 
 impl Opener {
     /// Takes the X25519 ones among the identities; kb knows no others.
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn only_a_key_of_the_right_length_is_opened() {
         let (identity, recipient) = Identity::generate();
-        let to: x25519::Recipient = recipient.as_str().parse().expect("a recipient");
+        let to: x25519::X25519Recipient = recipient.as_str().parse().expect("a recipient");
         let opener = Opener::new([&identity]);
         for (length, opens) in [(31, false), (32, true), (33, false)] {
             let wrapped = age::encrypt_and_armor(&to, &vec![7; length]).expect("encrypt");

@@ -50,7 +50,7 @@ const BODY: usize = FILE_KEY_BYTES + 16;
 const LABEL: &[u8] = b"age-encryption.org/v1/X25519";
 
 /// An identity.
-pub(super) struct Identity {
+pub(super) struct X25519Identity {
     age: age::x25519::Identity,
     fast: Option<Fast>,
 }
@@ -60,7 +60,7 @@ struct Fast {
     public: [u8; 32],
 }
 
-impl FromStr for Identity {
+impl FromStr for X25519Identity {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -76,7 +76,7 @@ impl FromStr for Identity {
     }
 }
 
-impl age::Identity for Identity {
+impl age::Identity for X25519Identity {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
         match self.fast.as_ref().zip(share(stanza)) {
             Some((fast, share)) => fast.unwrap(&share, &stanza.body),
@@ -111,12 +111,12 @@ impl Fast {
 }
 
 /// A recipient.
-pub(super) struct Recipient {
+pub(super) struct X25519Recipient {
     age: age::x25519::Recipient,
     public: Option<[u8; 32]>,
 }
 
-impl FromStr for Recipient {
+impl FromStr for X25519Recipient {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -129,13 +129,13 @@ impl FromStr for Recipient {
 }
 
 /// Its one canonical text.
-impl fmt::Display for Recipient {
+impl fmt::Display for X25519Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.age.fmt(f)
     }
 }
 
-impl age::Recipient for Recipient {
+impl age::Recipient for X25519Recipient {
     fn wrap_file_key(
         &self,
         file_key: &FileKey,
@@ -188,7 +188,11 @@ mod tests {
 
     #[test]
     fn the_fast_multiplication_is_taken_where_it_can_be() {
-        let fast = keys().0.parse::<Identity>().expect("an identity").fast;
+        let fast = keys()
+            .0
+            .parse::<X25519Identity>()
+            .expect("an identity")
+            .fast;
         assert_eq!(fast.is_some(), is_fast());
     }
 
@@ -202,13 +206,13 @@ mod tests {
     fn what_age_encrypts_is_opened_and_the_other_way_round() {
         for _ in 0..200 {
             let (text, age, recipient) = keys();
-            let fast = text.parse::<Identity>().expect("an identity");
+            let fast = text.parse::<X25519Identity>().expect("an identity");
             let theirs = age::encrypt_and_armor(&age.to_public(), b"secret").expect("encrypt");
             assert_eq!(
                 age::decrypt(&fast, theirs.as_bytes()).expect("open"),
                 b"secret"
             );
-            let to = recipient.parse::<Recipient>().expect("a recipient");
+            let to = recipient.parse::<X25519Recipient>().expect("a recipient");
             let ours = age::encrypt_and_armor(&to, b"secret").expect("encrypt");
             assert_eq!(
                 age::decrypt(&age, ours.as_bytes()).expect("open"),
@@ -227,7 +231,7 @@ mod tests {
     fn a_key_for_another_opens_nothing() {
         let (_, age, _) = keys();
         let theirs = age::encrypt_and_armor(&age.to_public(), b"secret").expect("encrypt");
-        let other = keys().0.parse::<Identity>().expect("an identity");
+        let other = keys().0.parse::<X25519Identity>().expect("an identity");
         assert!(age::decrypt(&other, theirs.as_bytes()).is_err());
     }
 
@@ -244,7 +248,7 @@ mod tests {
                 &[0; FILE_KEY_BYTES],
             ),
         };
-        let identity = text.parse::<Identity>().expect("an identity");
+        let identity = text.parse::<X25519Identity>().expect("an identity");
         let opened = age::Identity::unwrap_stanza(&identity, &stanza);
         assert!(matches!(opened, Some(Err(_))));
         assert!(wrap(&[0; 32], &FileKey::init_with_mut(|_| ())).is_none());

@@ -24,7 +24,7 @@ use super::replace::{self, ReplaceError};
 use super::state;
 
 pub use head::Head;
-pub use sealed::{Contents, EmergencyFile};
+pub use sealed::{DraftContents, EmergencyFile};
 
 /// The ending of a draft's name.
 const ENDING: &str = "age";
@@ -85,7 +85,7 @@ pub enum DraftError {
 
 /// Why a draft is not opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum DraftOpenError {
     /// It cannot be read.
     #[error("cannot read the draft {}", .path.display())]
     Read {
@@ -120,7 +120,7 @@ impl Drafts {
     ///
     /// # Errors
     /// [`DraftError`]; nothing is left behind.
-    pub fn save(&self, head: Head, contents: &Contents) -> Result<Draft, DraftError> {
+    pub fn save(&self, head: Head, contents: &DraftContents) -> Result<Draft, DraftError> {
         if head.recipients.is_empty() {
             return Err(DraftError::NoKey);
         }
@@ -194,19 +194,19 @@ impl LockedDraft {
     /// Decrypts it with one of these keys.
     ///
     /// # Errors
-    /// [`OpenError`]
+    /// [`DraftOpenError`]
     pub fn open<'a>(
         &self,
         identities: impl IntoIterator<Item = &'a Identity>,
-    ) -> Result<Contents, OpenError> {
+    ) -> Result<DraftContents, DraftOpenError> {
         let path = self.draft.path.clone();
         match sealed::open(BufReader::new(&self.file), identities) {
             Ok(Some(contents)) => Ok(contents),
-            Err(DecryptError::NoMatchingKeys) => Err(OpenError::NoKey { path }),
+            Err(DecryptError::NoMatchingKeys) => Err(DraftOpenError::NoKey { path }),
             Err(DecryptError::Io(source)) if source.kind() != io::ErrorKind::InvalidData => {
-                Err(OpenError::Read { path, source })
+                Err(DraftOpenError::Read { path, source })
             }
-            Ok(None) | Err(_) => Err(OpenError::Damaged { path }),
+            Ok(None) | Err(_) => Err(DraftOpenError::Damaged { path }),
         }
     }
 

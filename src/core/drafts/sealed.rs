@@ -26,7 +26,7 @@ const FILE: &str = "file";
 
 /// What is kept of an edit that did not end well.
 #[derive(Default)]
-pub struct Contents {
+pub struct DraftContents {
     /// What was saved in the editor.
     pub text: SecretBox<Vec<u8>>,
     /// The encrypted file as it was when the text was opened; `None` if there was none.
@@ -44,7 +44,7 @@ pub struct EmergencyFile {
 }
 
 /// Encrypts a draft for those that its head names.
-pub(super) fn seal(head: &Head, contents: &Contents) -> Result<Vec<u8>, EncryptError> {
+pub(super) fn seal(head: &Head, contents: &DraftContents) -> Result<Vec<u8>, EncryptError> {
     let recipients = head.recipients.iter();
     let recipients: Vec<age::x25519::Recipient> = recipients
         .filter_map(|recipient| recipient.as_str().parse().ok())
@@ -75,7 +75,7 @@ pub(super) fn head(draft: impl BufRead) -> Option<Head> {
 pub(super) fn open<'a>(
     draft: impl BufRead,
     identities: impl IntoIterator<Item = &'a Identity>,
-) -> Result<Option<Contents>, DecryptError> {
+) -> Result<Option<DraftContents>, DecryptError> {
     let parsed = identities.into_iter();
     let identities: Vec<age::x25519::Identity> = parsed
         .filter_map(|it| it.key().expose().parse().ok())
@@ -88,7 +88,7 @@ pub(super) fn open<'a>(
 }
 
 /// Each entry is a line `KIND LENGTH-OF-NAME LENGTH`, the name and the content.
-fn encoded(contents: &Contents) -> Zeroizing<Vec<u8>> {
+fn encoded(contents: &DraftContents) -> Zeroizing<Vec<u8>> {
     let text = contents.text.expose_secret().as_slice();
     let before = contents.before.iter();
     let before = before.map(|before| (BEFORE, OsStr::new(""), before.as_slice()));
@@ -113,8 +113,8 @@ fn encoded(contents: &Contents) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-fn decoded(mut bytes: &[u8]) -> Option<Contents> {
-    let mut contents = Contents::default();
+fn decoded(mut bytes: &[u8]) -> Option<DraftContents> {
+    let mut contents = DraftContents::default();
     while !bytes.is_empty() {
         let end = memchr::memchr(b'\n', bytes)?;
         let line = std::str::from_utf8(&bytes[..end]).ok()?;

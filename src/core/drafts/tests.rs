@@ -18,9 +18,9 @@ fn head(recipients: Vec<Recipient>) -> Head {
     }
 }
 
-fn contents() -> Contents {
+fn contents() -> DraftContents {
     let secret = |bytes: &[u8]| SecretBox::new(Box::new(bytes.to_vec()));
-    Contents {
+    DraftContents {
         text: secret(b"password: hunter2\n"),
         before: Some(b"sops: {}\n".to_vec()),
         files: vec![EmergencyFile {
@@ -68,7 +68,7 @@ fn a_draft_is_read_again_with_each_of_its_keys_and_with_no_other() {
     }
     let locked = draft.lock().expect("free");
     let refused = locked.open([&pairs[2].0]);
-    assert!(matches!(refused, Err(OpenError::NoKey { .. })));
+    assert!(matches!(refused, Err(DraftOpenError::NoKey { .. })));
     locked.discard().expect("removed");
     assert!(drafts.all().0.is_empty());
 }

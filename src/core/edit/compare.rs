@@ -72,12 +72,12 @@ fn decode(format: Format, bytes: &[u8]) -> std::borrow::Cow<'_, str> {
 }
 
 /// Which of the values under one path: two equal keys are two values.
-type Place<'w> = (usize, &'w Path, usize);
+type ValuePosition<'w> = (usize, &'w Path, usize);
 
 /// A text, its values by their places.
 struct Side<'w> {
     documents: &'w [WrittenDocument<'w>],
-    values: HashMap<Place<'w>, &'w WrittenValue<'w>>,
+    values: HashMap<ValuePosition<'w>, &'w WrittenValue<'w>>,
     marks: HashMap<(usize, &'w Path, MarkKind), usize>,
     comments: HashMap<&'w str, usize>,
 }
@@ -124,10 +124,10 @@ struct Comparison<'w> {
 }
 
 /// Where a difference is in what was typed, and what is to be said of it.
-type Difference = (Option<usize>, String);
+type TextDifference = (Option<usize>, String);
 
 impl Comparison<'_> {
-    fn run(&self) -> Vec<Difference> {
+    fn run(&self) -> Vec<TextDifference> {
         let mut found = Vec::new();
         for (place, typed) in &self.typed.values {
             let words = self.difference(*place, typed);
@@ -160,7 +160,7 @@ impl Comparison<'_> {
     }
 
     /// The comments without a text, of which sops makes empty items where they are in a list.
-    fn empty_comments(&self) -> Vec<Difference> {
+    fn empty_comments(&self) -> Vec<TextDifference> {
         let documents = self.typed.documents.iter();
         let comments = documents.flat_map(|document| &document.comments);
         let empty =
@@ -172,14 +172,14 @@ impl Comparison<'_> {
     }
 
     /// Whether it is as the editor has shown it.
-    fn is_as_shown(&self, place: Place<'_>, typed: &WrittenValue<'_>) -> bool {
+    fn is_as_shown(&self, place: ValuePosition<'_>, typed: &WrittenValue<'_>) -> bool {
         let shown = self.shown.values.get(&place);
         shown.is_some_and(|shown| {
             shown.raw == typed.raw && shown.kind == typed.kind && shown.text == typed.text
         })
     }
 
-    fn difference(&self, place: Place<'_>, typed: &WrittenValue<'_>) -> Option<String> {
+    fn difference(&self, place: ValuePosition<'_>, typed: &WrittenValue<'_>) -> Option<String> {
         let (number, path, ordinal) = place;
         let name = self.name(number, path);
         let is_double = ordinal > 0 || self.typed.values.contains_key(&(number, path, 1));
@@ -226,7 +226,7 @@ impl Comparison<'_> {
         Some(format!("{name} {words}"))
     }
 
-    fn lost_comments(&self, found: &mut Vec<Difference>) {
+    fn lost_comments(&self, found: &mut Vec<TextDifference>) {
         let mut left = self.saved.comments.clone();
         let documents = self.typed.documents.iter();
         for (start, text) in documents.flat_map(|document| &document.comments) {
@@ -242,7 +242,7 @@ impl Comparison<'_> {
     }
 
     /// What sops sees and kb does not.
-    fn added(&self, found: &mut Vec<Difference>) {
+    fn added(&self, found: &mut Vec<TextDifference>) {
         for (number, document) in self.saved.documents.iter().enumerate() {
             let typed = self.typed.documents.get(number);
             if document.is_mapping && !typed.is_some_and(|typed| typed.is_mapping) {

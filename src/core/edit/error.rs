@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::core::audit::Mismatch;
 use crate::core::decrypt::DecryptError;
-use crate::core::drafts::{DraftError, Head, OpenError};
+use crate::core::drafts::{DraftError, DraftOpenError, Head};
 use crate::core::editor::EditorError;
 use crate::core::encrypted::FileError;
 use crate::core::git::GitError;
@@ -88,7 +88,7 @@ pub enum EditError {
         /// The file.
         path: PathBuf,
         /// Where the text is.
-        kept: Box<Kept>,
+        kept: Box<KeptDraft>,
     },
     /// There is no draft for this file.
     #[error("there is no draft for {}", .path.display())]
@@ -151,7 +151,7 @@ pub enum EditError {
     },
     /// The draft is not opened.
     #[error(transparent)]
-    Draft(#[from] OpenError),
+    Draft(#[from] DraftOpenError),
     /// The draft is not removed.
     #[error("cannot remove the draft {}", .path.display())]
     NotRemoved {
@@ -221,7 +221,7 @@ pub enum EditError {
     #[error("{source}")]
     Kept {
         /// Where the text is.
-        kept: Box<Kept>,
+        kept: Box<KeptDraft>,
         /// What went wrong.
         source: Box<EditError>,
     },
@@ -229,7 +229,7 @@ pub enum EditError {
 
 /// Where a text is that is not saved.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct KeptDraft {
     /// What it is.
     pub head: Head,
     /// Where it is.

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::EditError;
-use super::error::{Kept, KeptPlace};
+use super::error::{KeptDraft, KeptPlace};
 use super::session::Session;
 use super::swap;
 use super::text::is_blank;
-use crate::core::drafts::{Contents, DraftError, Head};
+use crate::core::drafts::{DraftContents, DraftError, Head};
 
 impl Session<'_> {
     /// Ends the session and keeps the text, without kb's comments. If the editor left no text,
@@ -23,7 +23,7 @@ impl Session<'_> {
             Some(text) if !is_blank(text.expose_secret()) => text,
             _ => last,
         };
-        let contents = Contents {
+        let contents = DraftContents {
             text,
             before: self.target.before.clone(),
             files: self.directory.emergency_files(),
@@ -40,7 +40,7 @@ impl Session<'_> {
                 // The newer text is the same, and more.
                 self.discard_resumed();
                 EditError::Kept {
-                    kept: Box::new(Kept {
+                    kept: Box::new(KeptDraft {
                         head: draft.head,
                         place: KeptPlace::Draft(draft.path),
                     }),
@@ -52,7 +52,7 @@ impl Session<'_> {
     }
 
     /// Whether there is something that is neither in the file nor in the resumed draft.
-    fn is_worth_keeping(&self, contents: &Contents, source: &EditError) -> bool {
+    fn is_worth_keeping(&self, contents: &DraftContents, source: &EditError) -> bool {
         let text = contents.text.expose_secret();
         let shown = self.comments.without(&self.shown);
         // The text was rejected and shown again, and nobody has changed it since.
@@ -94,7 +94,7 @@ impl Session<'_> {
             let _ = resumed.discard();
         }
         EditError::Kept {
-            kept: Box::new(Kept {
+            kept: Box::new(KeptDraft {
                 head: Head {
                     since: SystemTime::now(),
                     ..self.head

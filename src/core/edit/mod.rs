@@ -31,10 +31,10 @@ mod throwaway;
 mod unsaved;
 
 pub use check::Problem;
-pub use error::{EditError, Kept, KeptPlace};
+pub use error::{EditError, KeptDraft, KeptPlace};
 pub use save::Saved;
 pub use session::{Options, Round, Session};
-pub use target::{Surroundings, Target, identity};
+pub use target::{EditedFile, Surroundings, identity};
 pub use throwaway::Trial;
 pub use unsaved::{Adopted, Unsaved, adopt, check_nothing_waits, unsaved};
 
@@ -43,10 +43,10 @@ use std::path::Path;
 use secrecy::SecretBox;
 
 use super::encrypted::Format;
-use super::private_dir::{self, Places};
+use super::private_dir::{self, TempDirs};
 
 /// Whether another run of kb edits the file at `path` now.
-pub fn is_open_elsewhere(path: &Path, places: &Places) -> bool {
+pub fn is_open_elsewhere(path: &Path, places: &TempDirs) -> bool {
     private_dir::is_in_use(places, &identity(path))
 }
 

@@ -6,7 +6,7 @@ use super::check::{self, Problem};
 use crate::core::encrypted::Format;
 use crate::core::encrypted::inspect::{WrittenKind, written};
 use crate::core::yaml::scalar::resolve;
-use crate::core::yaml::{self, Kind, Node, Stream};
+use crate::core::yaml::{self, Node, NodeKind, Stream};
 
 /// A text that sops or the cluster would not take.
 pub(super) struct Objection {
@@ -118,17 +118,17 @@ fn cause(format: Format, text: &[u8], said: &str) -> Option<(Option<u64>, &'stat
 fn line_of_odd_key(text: &str) -> Option<u64> {
     fn find(node: &Node<'_>) -> Option<usize> {
         match &node.kind {
-            Kind::Mapping { pairs, .. } => pairs.iter().find_map(|pair| {
+            NodeKind::Mapping { pairs, .. } => pairs.iter().find_map(|pair| {
                 let is_text = pair.key.resolved().is_some_and(|key| key.is_text());
-                let is_alias = matches!(pair.key.kind, Kind::Alias(_));
+                let is_alias = matches!(pair.key.kind, NodeKind::Alias(_));
                 if is_text || is_alias {
                     find(&pair.value)
                 } else {
                     Some(pair.key.line)
                 }
             }),
-            Kind::Sequence { items, .. } => items.iter().find_map(find),
-            Kind::Scalar { .. } | Kind::Alias(_) => None,
+            NodeKind::Sequence { items, .. } => items.iter().find_map(find),
+            NodeKind::Scalar { .. } | NodeKind::Alias(_) => None,
         }
     }
     let stream = Stream::parse(text).ok()?;

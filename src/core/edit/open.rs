@@ -7,13 +7,13 @@ use secrecy::{ExposeSecret, SecretBox};
 
 use super::session::Session;
 use super::swap;
-use super::target::{Kind, Target};
+use super::target::{EditedFile, FileState};
 use super::text::Comments;
 use super::unsaved::digest;
 use super::{EditError, Options};
 use crate::core::cluster::{Cluster, SecretName};
 use crate::core::decrypt::{self, DecryptError};
-use crate::core::drafts::{Contents, EmergencyFile, Head};
+use crate::core::drafts::{DraftContents, EmergencyFile, Head};
 use crate::core::encrypted::{EncryptedFile, Format};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::private_dir::PrivateDir;
@@ -25,13 +25,13 @@ use crate::core::sops::{Sops, SopsError};
 const OWN_LINES: &str = "lines that begin with \"## kb:\" are kb's own: saving removes them";
 
 impl<'a> Session<'a> {
-    /// Fetches the keys, where [`Target::needs_cluster`] says so, decrypts, and puts the text
+    /// Fetches the keys, where [`EditedFile::needs_cluster`] says so, decrypts, and puts the text
     /// where the editor will find it. The cluster is not asked again.
     ///
     /// # Errors
     /// See [`EditError`].
     pub fn open(
-        target: Target,
+        target: EditedFile,
         cluster: Option<(&Cluster, &SecretName)>,
         sops: &'a Sops,
         options: Options<'a>,
@@ -48,14 +48,16 @@ impl<'a> Session<'a> {
         let keys = keys.filter(|_| !target.is_new());
         let held = keys.as_ref().map(ClusterKeys::recipients);
         let own = held.as_deref().unwrap_or_default();
-        if let Kind::Existing(file) = &target.kind {
+        if let FileState::Existing(file) = &target.kind {
             target.check_rule_of_existing(file, own, options.keep_readers)?;
         }
         target.check_servers(options.servers)?;
         target.check_review(own, options.keep_readers, options.accept)?;
         let opened = match &target.kind {
-            Kind::Existing(file) => Opened::decrypt(&target, file, keys.as_ref(), sops, &options)?,
-            Kind::New(_) => Opened::default(),
+            FileState::Existing(file) => {
+                OpenedFile::decrypt(&target, file, keys.as_ref(), sops, &options)?
+            }
+            FileState::New(_) => OpenedFile::default(),
         };
         let comments = comments(&target, resumed.as_ref());
         let original = comments.without(&opened.plaintext);
@@ -63,7 +65,7 @@ impl<'a> Session<'a> {
         if original.expose_secret().len() < opened.plaintext.expose_secret().len() {
             warnings.push(OWN_LINES.to_owned());
         }
-        let Contents {
+        let DraftContents {
             text,
             before: resumed_before,
             files,
@@ -143,8 +145,8 @@ impl<'a> Session<'a> {
 /// A text that was for one cluster must not go to another's key. A key that this
 /// cluster had before is no other cluster's.
 fn check_keys(
-    target: &Target,
-    contents: &Contents,
+    target: &EditedFile,
+    contents: &DraftContents,
     keys: Option<&ClusterKeys>,
 ) -> Result<(), EditError> {
     let before = contents.before.as_deref();
@@ -168,7 +170,7 @@ fn check_keys(
 }
 
 /// What stands above the text when it is first opened.
-fn comments(target: &Target, resumed: Option<&Contents>) -> Comments {
+fn comments(target: &EditedFile, resumed: Option<&DraftContents>) -> Comments {
     let format = target.format();
     match (&target.kind, resumed) {
         (_, Some(contents)) if contents.before != target.before => Comments::new(
@@ -176,7 +178,7 @@ fn comments(target: &Target, resumed: Option<&Contents>) -> Comments {
             "the file was changed or removed since this text was opened:\n\
              saving this text replaces their version.",
         ),
-        (Kind::New(rule), None) if rule.selects_values && format == Format::Yaml => {
+        (FileState::New(rule), None) if rule.selects_values && format == Format::Yaml => {
             Comments::skeleton(&target.path)
         }
         _ => Comments::none(format),
@@ -184,14 +186,14 @@ fn comments(target: &Target, resumed: Option<&Contents>) -> Comments {
 }
 
 /// A file, decrypted.
-struct Opened {
+struct OpenedFile {
     plaintext: SecretBox<Vec<u8>>,
     mac_matches: bool,
     warnings: Vec<String>,
     foreign: Vec<Reader>,
 }
 
-impl Default for Opened {
+impl Default for OpenedFile {
     fn default() -> Self {
         Self {
             plaintext: SecretBox::default(),
@@ -202,9 +204,9 @@ impl Default for Opened {
     }
 }
 
-impl Opened {
+impl OpenedFile {
     fn decrypt(
-        target: &Target,
+        target: &EditedFile,
         file: &EncryptedFile,
         keys: Option<&ClusterKeys>,
         sops: &Sops,
@@ -212,7 +214,7 @@ impl Opened {
     ) -> Result<Self, EditError> {
         let rule = target.allowed_readers(options.keep_readers);
         let decrypt = |ignore_mac| {
-            let request = decrypt::Request {
+            let request = decrypt::DecryptRequest {
                 path: &target.path,
                 file,
                 content: target.encrypted().unwrap_or_default(),

@@ -9,7 +9,7 @@ use super::EditError;
 use super::check::{self, Problem};
 use super::compare;
 use super::objection::Objection;
-use super::target::{Kind, Target};
+use super::target::{EditedFile, FileState};
 use super::text::is_only_comments;
 use super::throwaway::Trial;
 use crate::core::data_key::{DataKey, Opener};
@@ -22,7 +22,9 @@ use crate::core::readers::Reader;
 use crate::core::replace;
 use crate::core::servers::Servers;
 use crate::core::signals::Watch;
-use crate::core::sops::{Access, Edit, Keys, Rotate, Sops, SopsError, kinds_of};
+use crate::core::sops::{
+    Access, AllowedIdentities, EncryptRequest, Rotate, Sops, SopsError, kinds_of,
+};
 
 /// A file that was saved.
 pub struct Saved {
@@ -57,7 +59,7 @@ pub(super) struct Saving<'a> {
     pub(super) sops: &'a Sops,
     /// The cluster's keys, where one of them opens the file.
     pub(super) keys: Option<&'a ClusterKeys>,
-    pub(super) target: &'a Target,
+    pub(super) target: &'a EditedFile,
     /// The plaintext of the file as the editor has shown it.
     pub(super) original: &'a SecretBox<Vec<u8>>,
     pub(super) directory: &'a PrivateDir,
@@ -154,7 +156,7 @@ impl Saving<'_> {
             };
         };
         let rule = self.target.allowed_readers(self.keep_readers);
-        let request = decrypt::Request {
+        let request = decrypt::DecryptRequest {
             path,
             file,
             content: encrypted,
@@ -186,11 +188,11 @@ impl Saving<'_> {
     fn is_for_expected(&self, file: &EncryptedFile) -> bool {
         let readers = file.metadata.readers();
         match &self.target.kind {
-            Kind::New(_) => {
+            FileState::New(_) => {
                 let rule = self.target.allowed_readers(false).unwrap_or_default();
                 !rule.compare(&readers, &[]).is_certain()
             }
-            Kind::Existing(before) => {
+            FileState::Existing(before) => {
                 let before = before.metadata.readers();
                 let is_kept = |reader: &Reader| before.names(reader);
                 let mut recipients = before.recipients();
@@ -240,7 +242,9 @@ impl Saving<'_> {
         let readers = file.metadata.readers();
         let identities = self.keys.map(ClusterKeys::for_sops);
         let access = Access {
-            keys: identities.as_ref().map_or(Keys::Own, Keys::Cluster),
+            keys: identities
+                .as_ref()
+                .map_or(AllowedIdentities::Own, AllowedIdentities::Cluster),
             kinds: &kinds_of(&readers),
         };
         let request = Rotate {
@@ -264,29 +268,31 @@ impl Saving<'_> {
         let memory_error = |source| EditError::memory(directory, source);
         let incoming = directory.write_file("incoming", text.expose_secret());
         let incoming = incoming.map_err(memory_error)?;
-        let edit = Edit {
+        let edit = EncryptRequest {
             format: self.target.format(),
             file: &self.target.path,
             text: &incoming,
             temporary: &directory.temporary(),
         };
         let encrypted = match &self.target.kind {
-            Kind::New(_) => {
+            FileState::New(_) => {
                 let readers = self.target.allowed_readers(false).unwrap_or_default();
                 let access = Access {
-                    keys: Keys::None,
+                    keys: AllowedIdentities::None,
                     kinds: &kinds_of(&readers),
                 };
                 self.sops.encrypt(&edit, access, self.watch)
             }
-            Kind::Existing(file) => {
+            FileState::Existing(file) => {
                 let copy = self.copy_for_sops(file)?;
                 let identities = self.keys.map(ClusterKeys::for_sops);
                 let access = match &identities {
                     // One of them opens it: nothing else is needed.
-                    Some(keys) if !file.metadata.is_split() => Access::age(Keys::Cluster(keys)),
-                    Some(keys) => Access::local(Keys::Cluster(keys)),
-                    None => Access::local(Keys::Own),
+                    Some(keys) if !file.metadata.is_split() => {
+                        Access::age(AllowedIdentities::Cluster(keys))
+                    }
+                    Some(keys) => Access::local(AllowedIdentities::Cluster(keys)),
+                    None => Access::local(AllowedIdentities::Own),
                 };
                 let staged = directory.stage(&copy).map_err(memory_error)?;
                 let (ignore_mac, watch) = (self.ignore_mac, &mut *self.watch);

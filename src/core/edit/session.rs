@@ -9,14 +9,14 @@ use super::EditError;
 use super::objection::Objection;
 use super::save::{Saved, Saving, Trouble};
 use super::swap;
-use super::target::Target;
+use super::target::EditedFile;
 use super::text::{Comments, is_blank, lines_moved};
 use super::unsaved::{Unsaved, digest};
 use crate::core::drafts::{Drafts, EmergencyFile, Head};
 use crate::core::editor::{Editor, EditorError, Resume};
 use crate::core::encrypted::Format;
 use crate::core::flux_secret::{BadLine, ClusterKeys};
-use crate::core::private_dir::{Places, PrivateDir};
+use crate::core::private_dir::{PrivateDir, TempDirs};
 use crate::core::readers::Reader;
 use crate::core::reviewed::AcceptReaders;
 use crate::core::servers::Servers;
@@ -33,7 +33,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 /// How to edit.
 pub struct Options<'a> {
     /// Where private directories may be.
-    pub places: &'a Places,
+    pub places: &'a TempDirs,
     /// Whether one may be on a disk, if there is no memory.
     pub allow_disk: bool,
     /// Open a file whose MAC does not match; saving it fixes that.
@@ -73,11 +73,11 @@ pub enum Round<'a> {
     /// before.
     KeptAsBefore,
     /// The text is not good. It is to be opened again.
-    Again(Reason, Box<Session<'a>>),
+    Again(Rejection, Box<Session<'a>>),
 }
 
 /// Why a text cannot be saved.
-pub struct Reason {
+pub struct Rejection {
     /// In words that repeat nothing of the text.
     pub words: String,
     /// Whether the editor shows it too, above the text.
@@ -89,7 +89,7 @@ pub struct Reason {
 pub struct Session<'a> {
     pub(super) sops: &'a Sops,
     pub(super) keys: Option<ClusterKeys>,
-    pub(super) target: Target,
+    pub(super) target: EditedFile,
     pub(super) directory: PrivateDir,
     pub(super) watch: Watch,
     /// The plaintext of the file as it is; empty for a new one.
@@ -316,7 +316,7 @@ impl<'a> Session<'a> {
         if let Err(error) = self.show(self.comments.above(text)) {
             return Err(self.keep(error));
         }
-        let reason = Reason {
+        let reason = Rejection {
             words: moved,
             is_in_text: above > 0,
         };

@@ -19,14 +19,14 @@ use crate::core::servers::Servers;
 use crate::core::sops_config::{FILE_NAME, RuleSummary};
 
 /// A file, before the cluster is asked.
-pub struct Target {
+pub struct EditedFile {
     /// The file as sops is to see it: absolute, links as they were typed.
     pub(super) path: PathBuf,
     /// The same file under the one name that it has for every run.
     pub(super) identity: PathBuf,
     /// Its content; `None` if it is not there.
     pub(super) before: Option<Vec<u8>>,
-    pub(super) kind: Kind,
+    pub(super) kind: FileState,
     /// The rules that may be for it.
     rules: Rules,
     /// The config that was named.
@@ -47,15 +47,15 @@ pub struct Surroundings<'a> {
 }
 
 /// Whether there is a file already.
-pub(super) enum Kind {
+pub(super) enum FileState {
     /// An encrypted file.
     Existing(EncryptedFile),
     /// None, or an empty one: a rule tells who it will be for.
-    New(Rule),
+    New(NewFileRule),
 }
 
 /// The creation rule of a new file.
-pub(super) struct Rule {
+pub(super) struct NewFileRule {
     summary: RuleSummary,
     /// Who can read the file.
     readers: Readers,
@@ -63,7 +63,7 @@ pub(super) struct Rule {
     pub(super) selects_values: bool,
 }
 
-impl Target {
+impl EditedFile {
     /// Looks at the file at `path`, which is absolute, and at its rule: in the config that
     /// was named, else in the nearest one above it.
     ///
@@ -76,10 +76,10 @@ impl Target {
             return Err(FileError::Plaintext { path }.into());
         }
         let rules = Rules::of_working_tree(path.parent(), around.named);
-        let new = |path: &Path| rule(path, &rules).map(Kind::New);
+        let new = |path: &Path| rule(path, &rules).map(FileState::New);
         let (before, kind) = match encrypted::read(&path) {
             Ok(bytes) => match EncryptedFile::parse(&path, &bytes) {
-                Ok(file) => (Some(bytes), Kind::Existing(file)),
+                Ok(file) => (Some(bytes), FileState::Existing(file)),
                 Err(FileError::Empty { .. }) => (Some(bytes), new(&path)?),
                 Err(error) => return Err(error.into()),
             },
@@ -91,10 +91,12 @@ impl Target {
         };
         replace::check_writable(&path)?;
         let wants_new_data_key = match (&kind, around.git) {
-            (Kind::Existing(file), Some(git)) => !reviewed::has_same_data_key(git, &path, file)?,
+            (FileState::Existing(file), Some(git)) => {
+                !reviewed::has_same_data_key(git, &path, file)?
+            }
             _ => false,
         };
-        let gets_data_key = wants_new_data_key || matches!(kind, Kind::New(_));
+        let gets_data_key = wants_new_data_key || matches!(kind, FileState::New(_));
         let reviewed = match around.git.filter(|_| gets_data_key) {
             Some(git) => Reviewed::load(git)?
                 .map(|reviewed| reviewed.readers_of(&path, around.named))
@@ -147,8 +149,8 @@ impl Target {
     /// The readers of its rule; those of the file itself with `keep_readers`.
     pub(super) fn allowed_readers(&self, keep_readers: bool) -> Option<Readers> {
         match &self.kind {
-            Kind::New(rule) => Some(rule.readers.clone()),
-            Kind::Existing(file) => {
+            FileState::New(rule) => Some(rule.readers.clone()),
+            FileState::Existing(file) => {
                 let rule = self.rules.of(&self.path).usable()?.rule;
                 let mut readers = rule.readers.clone();
                 if keep_readers {
@@ -166,8 +168,8 @@ impl Target {
     pub(super) fn draft_recipients(&self, held: Option<&[Recipient]>) -> Vec<Recipient> {
         let rule = self.allowed_readers(false).unwrap_or_default();
         let own = match &self.kind {
-            Kind::Existing(file) => file.metadata.readers(),
-            Kind::New(_) => Readers::default(),
+            FileState::Existing(file) => file.metadata.readers(),
+            FileState::New(_) => Readers::default(),
         };
         let needs_several = |readers: &Readers| readers.is_split() && readers.threshold != Some(1);
         if needs_several(&rule) || needs_several(&own) {
@@ -191,12 +193,12 @@ impl Target {
     /// them: of a new file, and of one that gets a new data key.
     pub fn readers_of_new_data_key(&self) -> Option<(Readers, RuleSummary)> {
         match &self.kind {
-            Kind::New(rule) => Some((rule.readers.clone(), rule.summary.clone())),
-            Kind::Existing(file) if self.wants_new_data_key => {
+            FileState::New(rule) => Some((rule.readers.clone(), rule.summary.clone())),
+            FileState::Existing(file) if self.wants_new_data_key => {
                 let rule = self.rules.of(&self.path).usable()?.rule;
                 Some((self.kept_readers(file, false), rule.summary()))
             }
-            Kind::Existing(_) => None,
+            FileState::Existing(_) => None,
         }
     }
 
@@ -256,8 +258,8 @@ impl Target {
             return Ok(());
         };
         let readers = match &self.kind {
-            Kind::New(rule) => rule.readers.clone(),
-            Kind::Existing(file) => self.kept_readers(file, keep_readers),
+            FileState::New(rule) => rule.readers.clone(),
+            FileState::Existing(file) => self.kept_readers(file, keep_readers),
         };
         let newcomers = reviewed.newcomers(&readers, held);
         let refused = match newcomers.is_empty() {
@@ -292,11 +294,11 @@ impl Target {
     /// rule says, or the file itself.
     pub(super) fn selection(&self) -> (&[(&'static str, String)], bool) {
         match &self.kind {
-            Kind::Existing(file) => {
+            FileState::Existing(file) => {
                 let metadata = &file.metadata;
                 (&metadata.selection_fields, metadata.mac_only_encrypted)
             }
-            Kind::New(_) => match self.rules.of(&self.path).usable() {
+            FileState::New(_) => match self.rules.of(&self.path).usable() {
                 Some(found) => {
                     let rule = found.rule;
                     (&rule.selection_fields, rule.mac_only_encrypted)
@@ -308,7 +310,7 @@ impl Target {
 
     /// Whether there is no encrypted file yet.
     pub fn is_new(&self) -> bool {
-        matches!(self.kind, Kind::New(_))
+        matches!(self.kind, FileState::New(_))
     }
 
     /// The encrypted file as it is; `None` if there is none yet.
@@ -318,15 +320,15 @@ impl Target {
 
     pub(super) fn format(&self) -> Format {
         match &self.kind {
-            Kind::Existing(file) => file.format,
-            Kind::New(_) => Format::of(&self.path),
+            FileState::Existing(file) => file.format,
+            FileState::New(_) => Format::of(&self.path),
         }
     }
 
     pub(super) fn recipients(&self) -> Vec<Recipient> {
         match &self.kind {
-            Kind::Existing(file) => file.metadata.recipients(),
-            Kind::New(rule) => rule.readers.recipients().cloned().collect(),
+            FileState::Existing(file) => file.metadata.recipients(),
+            FileState::New(rule) => rule.readers.recipients().cloned().collect(),
         }
     }
 
@@ -346,7 +348,7 @@ impl Target {
         cluster: &Cluster,
         secret: &SecretName,
     ) -> Result<ClusterKeys, EditError> {
-        let Kind::Existing(file) = &self.kind else {
+        let FileState::Existing(file) = &self.kind else {
             return Ok(decrypt::fetch(cluster, secret)?);
         };
         let keys = decrypt::fetch_keys(cluster, secret, &self.path, &file.metadata)?;
@@ -362,7 +364,7 @@ impl Target {
     }
 }
 
-fn rule(path: &Path, rules: &Rules) -> Result<Rule, EditError> {
+fn rule(path: &Path, rules: &Rules) -> Result<NewFileRule, EditError> {
     let path = || path.to_owned();
     let found = match rules.of(&path()) {
         RuleOf::Rule(found) => found,
@@ -389,7 +391,7 @@ fn rule(path: &Path, rules: &Rules) -> Result<Rule, EditError> {
             rule: rule.summary(),
         });
     }
-    Ok(Rule {
+    Ok(NewFileRule {
         summary: rule.summary(),
         readers: rule.readers.clone(),
         selects_values: rule.selection.is_explicit(),

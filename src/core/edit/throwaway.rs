@@ -14,7 +14,7 @@ use crate::core::encrypted::Format;
 use crate::core::identity::Identity;
 use crate::core::readers::{Reader, Readers};
 use crate::core::signals::Watch;
-use crate::core::sops::{Access, Decrypt, EncryptFor, Keys, Sops, SopsError};
+use crate::core::sops::{Access, AllowedIdentities, EncryptFor, Sops, SopsDecrypt, SopsError};
 
 /// A text, and how it is encrypted for its readers.
 pub struct Trial<'a> {
@@ -57,16 +57,17 @@ impl Trial<'_> {
             stores: None,
             undisturbed: true,
         };
-        let encrypted = sops.encrypt_for(&request, Access::age(Keys::None), watch)?;
+        let encrypted = sops.encrypt_for(&request, Access::age(AllowedIdentities::None), watch)?;
         let identity = SecretString::from(identity.key().expose());
-        let request = Decrypt {
+        let request = SopsDecrypt {
             file: self.file,
             format: self.format,
             content: &encrypted,
             extract: None,
             ignore_mac: false,
         };
-        let decrypted = sops.decrypt(&request, Access::age(Keys::Cluster(&identity)))?;
+        let decrypted =
+            sops.decrypt(&request, Access::age(AllowedIdentities::Cluster(&identity)))?;
         Ok(decrypted.plaintext)
     }
 }

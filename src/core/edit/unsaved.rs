@@ -8,15 +8,15 @@ use secrecy::{ExposeSecret, SecretBox};
 use sha2::{Digest, Sha256};
 
 use super::EditError;
-use super::error::{Kept, KeptPlace};
+use super::error::{KeptDraft, KeptPlace};
 use super::swap;
 use super::target::identity;
 use super::text::{Comments, is_blank};
-use crate::core::drafts::{Contents, Draft, DraftError, Drafts, Head, LockedDraft};
+use crate::core::drafts::{Draft, DraftContents, DraftError, Drafts, Head, LockedDraft};
 use crate::core::encrypted::Format;
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::Identity;
-use crate::core::private_dir::{Left, Places};
+use crate::core::private_dir::{Left, TempDirs};
 
 /// A text that is not saved. This run alone works on it; dropping it leaves it there.
 pub enum Unsaved {
@@ -28,13 +28,13 @@ pub enum Unsaved {
 
 impl Unsaved {
     /// Where it is.
-    pub fn kept(&self) -> Kept {
+    pub fn kept(&self) -> KeptDraft {
         match self {
-            Self::Draft(locked) => Kept {
+            Self::Draft(locked) => KeptDraft {
                 head: locked.draft().head.clone(),
                 place: KeptPlace::Draft(locked.draft().path.clone()),
             },
-            Self::Plain(left, reason) => Kept {
+            Self::Plain(left, reason) => KeptDraft {
                 head: Head {
                     since: left.since(),
                     ..left.head.clone()
@@ -49,7 +49,7 @@ impl Unsaved {
     }
 
     /// What is in it; a draft is decrypted with the cluster's keys.
-    pub(super) fn contents(&self, keys: Option<&ClusterKeys>) -> Result<Contents, EditError> {
+    pub(super) fn contents(&self, keys: Option<&ClusterKeys>) -> Result<DraftContents, EditError> {
         let contents = match self {
             Self::Draft(locked) => {
                 let identities: Vec<&Identity> =
@@ -90,7 +90,7 @@ impl Unsaved {
 #[derive(Default)]
 pub struct Adopted {
     /// Texts that are drafts now.
-    pub drafts: Vec<Kept>,
+    pub drafts: Vec<KeptDraft>,
     /// Texts that could not be made drafts: they are still there.
     pub plain: Vec<Unsaved>,
     /// Files whose editor still runs, with its pid. They were left alone.
@@ -99,7 +99,7 @@ pub struct Adopted {
 
 /// Turns what killed runs have left in memory into drafts. A text that says nothing new is
 /// deleted, and one whose editor still runs is left alone.
-pub fn adopt(places: &Places, drafts: &Drafts) -> Adopted {
+pub fn adopt(places: &TempDirs, drafts: &Drafts) -> Adopted {
     let mut adopted = Adopted::default();
     for left in Left::all(places) {
         if let Some(pid) = left.living_editor() {
@@ -119,7 +119,7 @@ pub fn adopt(places: &Places, drafts: &Drafts) -> Adopted {
 }
 
 /// The draft of what was left; `None` if nothing new is in it.
-fn adopt_one(left: &Left, drafts: &Drafts) -> Result<Option<Kept>, DraftError> {
+fn adopt_one(left: &Left, drafts: &Drafts) -> Result<Option<KeptDraft>, DraftError> {
     let contents = left.contents().map_err(|source| DraftError::Unreadable {
         path: left.text_path(),
         source,
@@ -136,20 +136,20 @@ fn adopt_one(left: &Left, drafts: &Drafts) -> Result<Option<Kept>, DraftError> {
         ..left.head.clone()
     };
     let draft = drafts.save(head, &contents)?;
-    Ok(Some(Kept {
+    Ok(Some(KeptDraft {
         head: draft.head,
         place: KeptPlace::Draft(draft.path),
     }))
 }
 
 /// Without what kb showed above the text.
-fn without_comments(left: &Left, contents: Contents) -> Contents {
+fn without_comments(left: &Left, contents: DraftContents) -> DraftContents {
     let name = Path::new(&left.head.name);
     let comments = match Format::of(name) {
         Format::Yaml => Comments::skeleton(name),
         format => Comments::none(format),
     };
-    Contents {
+    DraftContents {
         text: comments.without(&contents.text),
         ..contents
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::real_name;
 
 /// An editor.
-pub(super) struct Known {
+pub(super) struct EditorProfile {
     /// What the names of its programs begin with.
     names: &'static [&'static str],
     /// What keeps its copies off the disk.
@@ -48,8 +48,8 @@ const JOE: &[&str] = &["-nobackups", "-nodeadjoe", "--joe_state"];
 const CODE: &str = "keeps a copy of every file that is changed and of every version that is saved \
      (Backups and User/History in its configuration)";
 
-const fn terminal(names: &'static [&'static str], measure: Measure) -> Known {
-    Known {
+const fn terminal(names: &'static [&'static str], measure: Measure) -> EditorProfile {
+    EditorProfile {
         names,
         measure,
         waits_with: &[],
@@ -60,8 +60,8 @@ const fn window(
     names: &'static [&'static str],
     waits_with: &'static [&'static str],
     measure: Measure,
-) -> Known {
-    Known {
+) -> EditorProfile {
+    EditorProfile {
         names,
         measure,
         waits_with,
@@ -69,7 +69,7 @@ const fn window(
 }
 
 /// The first entry that fits counts.
-const KNOWN: &[Known] = &[
+const KNOWN: &[EditorProfile] = &[
     window(
         &["nvim-qt"],
         &["--nofork"],
@@ -147,7 +147,7 @@ const RUNNERS: &[&str] = &[
 
 /// What is known of a program, by its name or the name of the file that it is a
 /// link to; or of the one that it is told to run.
-pub(super) fn find(program: &Path, arguments: &[String]) -> Option<&'static Known> {
+pub(super) fn find(program: &Path, arguments: &[String]) -> Option<&'static EditorProfile> {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     if RUNNERS.contains(&&*name) {
         return arguments.iter().find_map(|word| find(Path::new(word), &[]));
@@ -156,7 +156,7 @@ pub(super) fn find(program: &Path, arguments: &[String]) -> Option<&'static Know
     of(&name).or_else(|| of(&real_name(program)))
 }
 
-impl Known {
+impl EditorProfile {
     /// Whether a program of this name is it: `vim.basic` and `emacs-28.2` are,
     /// `vimium` and `vim-wrapper.sh` are not.
     fn is(&self, program: &str) -> bool {

@@ -26,8 +26,8 @@ use rustix::termios::{OptionalActions, tcgetattr, tcgetpgrp, tcsetattr};
 
 use super::identity::PRIVATE_KEY_PREFIX;
 use super::private_dir::PrivateDir;
-use super::signals::{Seen, Watch};
-use known::{Known, Measure};
+use super::signals::{Watch, WatchOutcome};
+use known::{EditorProfile, Measure};
 
 /// The variables that name the editor, first of all sops's own.
 const VARIABLES: [&str; 3] = ["SOPS_EDITOR", "EDITOR", "VISUAL"];
@@ -117,7 +117,7 @@ pub struct Editor {
     variable: &'static str,
     program: PathBuf,
     arguments: Vec<String>,
-    known: Option<&'static Known>,
+    known: Option<&'static EditorProfile>,
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -239,8 +239,8 @@ impl Editor {
         // In a full memory, the editor has no room for another text either.
         let _ = directory.note_editor(child.id());
         let status = match watch.wait(&mut child).map_err(start)? {
-            Seen::Ended(status) => status,
-            Seen::Stop => {
+            WatchOutcome::Ended(status) => status,
+            WatchOutcome::Stop => {
                 end::end(&mut child);
                 terminal.restore();
                 return Err(EditorError::Stopped);

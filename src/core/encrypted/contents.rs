@@ -16,7 +16,7 @@ pub(super) struct Contents<'t> {
     /// Its text.
     pub(super) text: &'t str,
     /// Only YAML has several.
-    pub(super) documents: Vec<Document<'t>>,
+    pub(super) documents: Vec<EncryptedDocument<'t>>,
     /// Why kb cannot be certain that sops sees the same, if so: the first reason.
     pub(super) doubt: Option<Unsupported>,
     /// Whether sops may see other keys and values than kb does.
@@ -25,7 +25,7 @@ pub(super) struct Contents<'t> {
 
 /// A document of it.
 #[derive(Default)]
-pub(super) struct Document<'t> {
+pub(super) struct EncryptedDocument<'t> {
     /// The values, in the order in which sops walks over them.
     pub(super) values: Vec<Value<'t>>,
     /// What stands in the sops metadata; the paths begin below `sops`.
@@ -36,7 +36,7 @@ pub(super) struct Document<'t> {
     /// The items of lists in the metadata; the paths begin below `sops`.
     pub(super) items: Vec<(Path, Range<usize>)>,
     /// The comments.
-    pub(super) comments: Vec<Comment<'t>>,
+    pub(super) comments: Vec<EncryptedComment<'t>>,
     /// What a tree has besides its values, in YAML and JSON.
     pub(super) marks: Vec<Mark>,
     /// The paths of all mappings and lists.
@@ -63,7 +63,7 @@ pub(super) struct Value<'t> {
     /// Whether it is written without quotes, and not as a block.
     pub(super) is_plain: bool,
     /// What it is.
-    pub(super) scalar: Scalar<'t>,
+    pub(super) scalar: ScalarValue<'t>,
 }
 
 /// Something besides the values, and the byte at which it begins.
@@ -85,7 +85,7 @@ pub enum MarkKind {
 }
 
 /// A comment in one line.
-pub(super) struct Comment<'t> {
+pub(super) struct EncryptedComment<'t> {
     /// The bytes of its text.
     pub(super) range: Range<usize>,
     /// As sops has it, behind the `#`, without white space at its end.
@@ -98,7 +98,7 @@ pub(super) struct Comment<'t> {
 
 /// What a value is.
 #[derive(Clone)]
-pub(super) enum Scalar<'t> {
+pub(super) enum ScalarValue<'t> {
     /// Nothing: sops passes over it.
     Null,
     /// A text.
@@ -107,7 +107,7 @@ pub(super) enum Scalar<'t> {
     Other(String),
 }
 
-impl Scalar<'_> {
+impl ScalarValue<'_> {
     /// Its text; that of nothing is empty.
     pub(super) fn text(&self) -> &str {
         match self {

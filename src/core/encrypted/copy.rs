@@ -11,10 +11,10 @@ use std::path::Path as FilePath;
 
 use serde_json::{Map, Value as Json};
 
-use super::contents::{Contents, Document, Path, Scalar, Segment, Value};
+use super::contents::{Contents, EncryptedDocument, Path, ScalarValue, Segment, Value};
 use super::lines::SOPS_PREFIX;
 use super::metadata::folded;
-use super::{EncryptedFile, Entry, Format, Metadata, Unsupported};
+use super::{EncryptedFile, Format, Metadata, Unsupported, WrappedKey};
 use crate::core::yaml;
 
 /// The content of a file with only those keys in its metadata that are to be kept, and
@@ -25,8 +25,8 @@ use crate::core::yaml;
 pub fn stripped<'b>(
     format: Format,
     bytes: &'b [u8],
-    mut keep: impl FnMut(&Entry) -> bool,
-) -> Result<(Cow<'b, [u8]>, Vec<Entry>), Unsupported> {
+    mut keep: impl FnMut(&WrappedKey) -> bool,
+) -> Result<(Cow<'b, [u8]>, Vec<WrappedKey>), Unsupported> {
     let decoded = match format {
         Format::Yaml => yaml::decode(bytes).ok().map(|decoded| decoded.text),
         _ => str::from_utf8(bytes).ok().map(Cow::Borrowed),
@@ -40,10 +40,10 @@ pub fn stripped<'b>(
     }
     let metadata = Metadata::of(first);
     let kept = metadata.groups.iter().flatten().filter(|entry| keep(entry));
-    let kept: Vec<&Entry> = kept.collect();
+    let kept: Vec<&WrappedKey> = kept.collect();
     let kept_paths: HashSet<&Path> = kept.iter().map(|entry| &entry.path).collect();
-    let is_kept = |entry: &Entry| kept_paths.contains(&entry.path);
-    let left_out: Vec<Entry> = metadata
+    let is_kept = |entry: &WrappedKey| kept_paths.contains(&entry.path);
+    let left_out: Vec<WrappedKey> = metadata
         .entries()
         .filter(|entry| !is_kept(entry))
         .cloned()
@@ -59,7 +59,7 @@ pub fn stripped<'b>(
         !lengths.any(|length| paths.contains(&path[..length]))
     };
     let left: Vec<&Value<'_>> = first.metadata.iter().filter(is_left).collect();
-    let tree = Tree::of(&left).ok_or(Unsupported::Metadata)?;
+    let tree = MetadataNode::of(&left).ok_or(Unsupported::Metadata)?;
     let copy = match format {
         Format::Yaml | Format::Json | Format::Binary => in_braces(text, first, &tree)?,
         Format::Dotenv => in_lines(text, first, &tree, SOPS_PREFIX),
@@ -74,10 +74,10 @@ fn verify(
     format: Format,
     copy: &str,
     before: &Contents<'_>,
-    kept: &[&Entry],
+    kept: &[&WrappedKey],
 ) -> Result<(), Unsupported> {
     let parsed = EncryptedFile::parse_as(format, FilePath::new(""), copy.as_bytes());
-    let entries: Vec<Entry> = match &parsed {
+    let entries: Vec<WrappedKey> = match &parsed {
         Ok(file) => file.metadata.entries().cloned().collect(),
         Err(_) => Vec::new(),
     };
@@ -101,13 +101,13 @@ fn verify(
 }
 
 /// Metadata as a tree again.
-enum Tree {
+enum MetadataNode {
     Map(BTreeMap<String, Self>),
     List(BTreeMap<usize, Self>),
     Leaf(Json),
 }
 
-impl Tree {
+impl MetadataNode {
     /// `None` if two values claim one place.
     fn of(values: &[&Value<'_>]) -> Option<Self> {
         let mut root = Self::Map(BTreeMap::new());
@@ -180,11 +180,11 @@ impl Tree {
     }
 }
 
-fn leaf(scalar: &Scalar<'_>) -> Json {
+fn leaf(scalar: &ScalarValue<'_>) -> Json {
     match scalar {
-        Scalar::Null => Json::Null,
-        Scalar::Text(text) => Json::String(text.clone().into_owned()),
-        Scalar::Other(text) => match text.as_str() {
+        ScalarValue::Null => Json::Null,
+        ScalarValue::Text(text) => Json::String(text.clone().into_owned()),
+        ScalarValue::Other(text) => match text.as_str() {
             "True" => Json::Bool(true),
             "False" => Json::Bool(false),
             other => other.parse().map_or_else(
@@ -196,7 +196,11 @@ fn leaf(scalar: &Scalar<'_>) -> Json {
 }
 
 /// The text of YAML or JSON with other metadata: JSON is YAML too.
-fn in_braces(text: &str, document: &Document<'_>, tree: &Tree) -> Result<String, Unsupported> {
+fn in_braces(
+    text: &str,
+    document: &EncryptedDocument<'_>,
+    tree: &MetadataNode,
+) -> Result<String, Unsupported> {
     let [range] = document.metadata_range.as_slice() else {
         return Err(Unsupported::Syntax);
     };
@@ -205,7 +209,12 @@ fn in_braces(text: &str, document: &Document<'_>, tree: &Tree) -> Result<String,
 }
 
 /// The text of dotenv or ini with other metadata.
-fn in_lines(text: &str, document: &Document<'_>, tree: &Tree, prefix: &str) -> String {
+fn in_lines(
+    text: &str,
+    document: &EncryptedDocument<'_>,
+    tree: &MetadataNode,
+    prefix: &str,
+) -> String {
     let mut lines = Vec::new();
     tree.flatten(prefix, &mut lines);
     let mut copy = String::with_capacity(text.len());

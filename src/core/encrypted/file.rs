@@ -9,13 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use super::contents::{Contents, Document};
+use super::contents::{Contents, EncryptedDocument};
 use super::inspect::{Inspected, of_contents};
 use super::{Damage, ENCRYPTED_VALUE, FileError, Format, Metadata, Traces};
 use crate::core::conflict;
 use crate::core::readers::{MOST_KEYS, Reader};
 use crate::core::regular_file;
-use crate::core::yaml::{self, Decoded, Encoding, NotParsed, Reason};
+use crate::core::yaml::{self, Decoded, Encoding, NotParsed, YamlErrorKind};
 
 /// An encrypted file: its format, and who can open it.
 #[derive(Clone, Debug)]
@@ -29,12 +29,12 @@ pub struct EncryptedFile {
     /// Whether sops may see other keys in it than kb does.
     pub is_uncertain: bool,
     /// Its text, taken apart, if that was to be kept.
-    pub(super) source: Option<Arc<Source>>,
+    pub(super) source: Option<Arc<ParsedText>>,
 }
 
 self_cell::self_cell!(
     /// A text, and what stands in it.
-    pub(super) struct Source {
+    pub(super) struct ParsedText {
         owner: String,
         #[covariant]
         dependent: Contents,
@@ -42,7 +42,7 @@ self_cell::self_cell!(
 );
 
 /// It may hold values that are not encrypted.
-impl fmt::Debug for Source {
+impl fmt::Debug for ParsedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Source")
     }
@@ -83,12 +83,13 @@ impl EncryptedFile {
             Ok(text) => return Self::parse(path, text.as_bytes()),
             Err(error) => return Self::parse(path, error.as_bytes()),
         };
-        let source = match Source::try_new_or_recover(text, |text| Contents::read(format, text)) {
+        let source = match ParsedText::try_new_or_recover(text, |text| Contents::read(format, text))
+        {
             Ok(source) => source,
             Err((text, _)) => return Self::parse(path, text.as_bytes()),
         };
         match Self::in_contents(format, source.borrow_dependent()) {
-            Found::Encrypted(mut file)
+            ParsedKind::Encrypted(mut file)
                 if !file.metadata.is_keyless() && !file.has_too_many_keys() =>
             {
                 file.source = Some(Arc::new(source));
@@ -151,18 +152,20 @@ impl EncryptedFile {
             });
         }
         let (line_column, reason) = match found {
-            Ok(Found::Encrypted(file)) if file.has_too_many_keys() => (None, Damage::TooManyKeys),
-            Ok(Found::Encrypted(file)) if !file.metadata.is_keyless() => return Ok(*file),
-            Ok(Found::Encrypted(file)) if !file.is_uncertain => (None, Damage::NoKey),
-            Ok(Found::Encrypted(_) | Found::Uncertain) => (None, Damage::Uncertain),
-            Ok(Found::Later(document)) if may_be_encrypted => {
+            Ok(ParsedKind::Encrypted(file)) if file.has_too_many_keys() => {
+                (None, Damage::TooManyKeys)
+            }
+            Ok(ParsedKind::Encrypted(file)) if !file.metadata.is_keyless() => return Ok(*file),
+            Ok(ParsedKind::Encrypted(file)) if !file.is_uncertain => (None, Damage::NoKey),
+            Ok(ParsedKind::Encrypted(_) | ParsedKind::Uncertain) => (None, Damage::Uncertain),
+            Ok(ParsedKind::Later(document)) if may_be_encrypted => {
                 let path = path.to_owned();
                 return Err(FileError::PlainFirst { path, document });
             }
-            Ok(Found::Nothing | Found::Later(_)) => (None, Damage::NoMetadata),
+            Ok(ParsedKind::Nothing | ParsedKind::Later(_)) => (None, Damage::NoMetadata),
             // What is not JSON is any binary file.
             Err(_) if format == Format::Binary => (None, Damage::NoMetadata),
-            Err(error) if error.reason == Reason::Repetition => {
+            Err(error) if error.reason == YamlErrorKind::Repetition => {
                 (Some((error.line, error.column)), Damage::TooLarge)
             }
             Err(error) => (Some((error.line, error.column)), Damage::NotParsed),
@@ -194,7 +197,7 @@ impl EncryptedFile {
 
     /// What is found, and whether there is an encrypted value: every encrypted file has
     /// at least one, its MAC.
-    fn found(format: Format, bytes: &[u8]) -> (Result<Found, NotParsed>, bool) {
+    fn found(format: Format, bytes: &[u8]) -> (Result<ParsedKind, NotParsed>, bool) {
         let decoded = match format {
             Format::Yaml => yaml::decode(bytes),
             // The others are UTF-8, or what is taken for it.
@@ -217,7 +220,7 @@ impl EncryptedFile {
             }
         };
         // A value may be written with escapes.
-        let holds_value = |document: &Document<'_>| {
+        let holds_value = |document: &EncryptedDocument<'_>| {
             let values = document.values.iter().chain(&document.metadata);
             let mut texts = values.map(|value| value.scalar.text());
             texts.any(|text| text.trim_start().starts_with(ENCRYPTED_VALUE))
@@ -229,29 +232,30 @@ impl EncryptedFile {
     }
 
     /// What a file that parses is.
-    fn in_contents(format: Format, contents: &Contents<'_>) -> Found {
+    fn in_contents(format: Format, contents: &Contents<'_>) -> ParsedKind {
         let is_uncertain = contents.may_split_readers;
-        let metadata =
-            |document: &Document<'_>| document.has_metadata.then(|| Metadata::of(document));
+        let metadata = |document: &EncryptedDocument<'_>| {
+            document.has_metadata.then(|| Metadata::of(document))
+        };
         let mut all = contents.documents.iter();
         let later = all.position(|document| document.has_metadata);
         let mut documents = contents.documents.iter();
         match documents.next().and_then(metadata) {
-            Some(first) => Found::Encrypted(Box::new(Self {
+            Some(first) => ParsedKind::Encrypted(Box::new(Self {
                 format,
                 metadata: first,
                 others: documents.filter_map(metadata).collect(),
                 is_uncertain,
                 source: None,
             })),
-            None if is_uncertain => Found::Uncertain,
-            None => later.map_or(Found::Nothing, |index| Found::Later(index + 1)),
+            None if is_uncertain => ParsedKind::Uncertain,
+            None => later.map_or(ParsedKind::Nothing, |index| ParsedKind::Later(index + 1)),
         }
     }
 }
 
 /// What a file that parses is.
-enum Found {
+enum ParsedKind {
     /// It has sops metadata.
     Encrypted(Box<EncryptedFile>),
     /// It has none as far as kb can see, and sops may see more.
@@ -280,7 +284,7 @@ fn other_encoding(format: Format, bytes: &[u8]) -> Option<Encoding> {
 fn conflict(
     format: Format,
     bytes: &[u8],
-    found: &Result<Found, NotParsed>,
+    found: &Result<ParsedKind, NotParsed>,
     may_be_encrypted: bool,
 ) -> Option<u64> {
     let always_parses = matches!(format, Format::Dotenv | Format::Ini);

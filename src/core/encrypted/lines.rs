@@ -9,7 +9,9 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::Unsupported;
-use super::contents::{Comment, Contents, Document, Path, SOPS, Scalar, Segment, Value};
+use super::contents::{
+    Contents, EncryptedComment, EncryptedDocument, Path, SOPS, ScalarValue, Segment, Value,
+};
 
 /// What the metadata's keys begin with in dotenv.
 pub(super) const SOPS_PREFIX: &str = "sops_";
@@ -22,9 +24,9 @@ const DEFAULT_SECTION: &str = "DEFAULT";
 pub(super) fn read_dotenv(text: &str) -> Contents<'_> {
     let mut doubt = text.contains('\r').then_some(Unsupported::Syntax);
     let mut may_split_readers = false;
-    let mut document = Document {
+    let mut document = EncryptedDocument {
         containers: vec![Path::default()],
-        ..Document::default()
+        ..EncryptedDocument::default()
     };
     let mut start = 0;
     for line in text.split('\n') {
@@ -34,7 +36,7 @@ pub(super) fn read_dotenv(text: &str) -> Contents<'_> {
             continue;
         }
         if let Some(text) = line.strip_prefix('#') {
-            document.comments.push(Comment {
+            document.comments.push(EncryptedComment {
                 range: range.start + 1..range.end,
                 text,
                 container: 0,
@@ -79,9 +81,9 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
     let body = text.trim_start_matches('\u{feff}');
     let is_odd = text.contains('\r') || body.len() < text.len();
     let mut doubt = is_odd.then_some(Unsupported::Syntax);
-    let mut document = Document {
+    let mut document = EncryptedDocument {
         containers: vec![section_path(DEFAULT_SECTION)],
-        ..Document::default()
+        ..EncryptedDocument::default()
     };
     let mut may_split_readers = false;
     let mut section = DEFAULT_SECTION;
@@ -117,7 +119,7 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
         } else if let Some(text) = trimmed.strip_prefix([';', '#']) {
             let text = text.trim_start_matches([';', '#', ' ']);
             let end = start + trimmed.len();
-            document.comments.push(Comment {
+            document.comments.push(EncryptedComment {
                 range: end - text.len()..end,
                 text,
                 container: document.containers.len() - 1,
@@ -149,7 +151,7 @@ pub(super) fn read_ini(text: &str) -> Contents<'_> {
                     path: Path(vec![Segment::Key(section.into()), Segment::Key(key.into())]),
                     range: value.range,
                     is_plain: true,
-                    scalar: Scalar::Text(value.text),
+                    scalar: ScalarValue::Text(value.text),
                 });
             }
         } else {
@@ -267,9 +269,9 @@ fn section_path(section: &str) -> Path {
 }
 
 /// `\n` stands for a line's end.
-fn with_line_ends<'t>(value: impl Into<Cow<'t, str>>) -> Scalar<'t> {
+fn with_line_ends<'t>(value: impl Into<Cow<'t, str>>) -> ScalarValue<'t> {
     let value = value.into();
-    Scalar::Text(if value.contains("\\n") {
+    ScalarValue::Text(if value.contains("\\n") {
         Cow::Owned(value.replace("\\n", "\n"))
     } else {
         value

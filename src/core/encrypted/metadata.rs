@@ -30,10 +30,10 @@ const FIRST_LINE: &str = "YWdlLWVuY3J5cHRpb24ub3JnL3Yx";
 #[derive(Clone, Debug)]
 pub struct Metadata {
     /// The keys that open it, by key group: those that sops reads.
-    pub groups: Vec<Vec<Entry>>,
+    pub groups: Vec<Vec<WrappedKey>>,
     /// Keys in `key_groups` that sops passes over, because there are lists of keys
     /// beside them.
-    pub passed_over: Vec<Entry>,
+    pub passed_over: Vec<WrappedKey>,
     /// How many groups it takes, where the file says it.
     pub threshold: Option<u64>,
     /// Which values are encrypted.
@@ -51,7 +51,7 @@ pub struct Metadata {
 
 /// A key that opens a file, and the data key that is encrypted to it.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct WrappedKey {
     /// The key.
     pub reader: Reader,
     /// The data key, encrypted to it; of age, an armored age file.
@@ -102,7 +102,8 @@ impl<'m> AgeKey<'m> {
 impl Metadata {
     /// Who can open it: the groups that sops reads.
     pub fn readers(&self) -> Readers {
-        let group = |group: &Vec<Entry>| group.iter().map(|entry| entry.reader.clone()).collect();
+        let group =
+            |group: &Vec<WrappedKey>| group.iter().map(|entry| entry.reader.clone()).collect();
         Readers {
             groups: self.groups.iter().map(group).collect(),
             threshold: self.threshold,
@@ -110,7 +111,7 @@ impl Metadata {
     }
 
     /// All keys that stand in it, those that sops passes over too.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = &WrappedKey> {
         self.groups.iter().flatten().chain(&self.passed_over)
     }
 
@@ -163,7 +164,7 @@ impl Metadata {
     /// an age key is not an age file; of these keys, if there are such.
     pub fn damage(&self, of: Option<&Readers>) -> Option<Damage> {
         let mut keys = self.entries();
-        let is_broken = |entry: &Entry| {
+        let is_broken = |entry: &WrappedKey| {
             entry.reader.kind() == KeyKind::Age
                 && of.is_none_or(|readers| readers.names(&entry.reader))
                 && !is_age_file(&entry.wrapped)
@@ -194,7 +195,7 @@ impl Metadata {
         let [group] = self.groups.as_slice() else {
             return Err(Unsupported::OtherKeys);
         };
-        let keys: Option<Vec<AgeKey<'_>>> = group.iter().map(Entry::age_key).collect();
+        let keys: Option<Vec<AgeKey<'_>>> = group.iter().map(WrappedKey::age_key).collect();
         let found = self.mac.as_ref().zip(self.last_modified.as_deref());
         let ((mac, last_modified), keys) = found.zip(keys).ok_or(Unsupported::Metadata)?;
         Ok(Certain {
@@ -221,7 +222,7 @@ impl Metadata {
     }
 }
 
-impl Entry {
+impl WrappedKey {
     fn age_key(&self) -> Option<AgeKey<'_>> {
         Some(AgeKey {
             recipient: self.recipient.as_ref()?,

@@ -58,8 +58,8 @@ use std::ops::Deref;
 use memchr::memmem;
 
 use contents::Contents;
-use open::Opened;
-use token::Kind;
+use open::OpenedValue;
+use token::ValueType;
 
 use super::data_key::{DataKey, Opener};
 use super::readers::Readers;
@@ -69,7 +69,7 @@ pub use copy::stripped;
 pub use error::{Damage, FileError};
 pub use file::{EncryptedFile, LARGEST, read};
 pub use format::Format;
-pub use metadata::{Entry, Metadata};
+pub use metadata::{Metadata, WrappedKey};
 pub use openable::KeyPolicy;
 pub use rewrite::Recipients;
 pub use traces::{ARMOR_LINE, Traces, in_base64};
@@ -158,18 +158,18 @@ impl Tampered {
 
 /// A file whose every encrypted value was authentic, and whose MAC was right.
 pub struct Verified<'t> {
-    contents: Held<'t>,
+    contents: ContentsRef<'t>,
     metadata: Vec<Metadata>,
-    opened: Vec<Opened>,
+    opened: Vec<OpenedValue>,
 }
 
 /// What stands in a file: read for this, or before.
-enum Held<'t> {
+enum ContentsRef<'t> {
     Own(Contents<'t>),
     Shared(&'t Contents<'t>),
 }
 
-impl<'t> Deref for Held<'t> {
+impl<'t> Deref for ContentsRef<'t> {
     type Target = Contents<'t>;
 
     fn deref(&self) -> &Contents<'t> {
@@ -199,7 +199,7 @@ impl<'t> Verified<'t> {
         let metadata = documents
             .map(|(_, document)| Metadata::of(document))
             .collect();
-        Self::verify(Held::Own(contents), metadata, opener)
+        Self::verify(ContentsRef::Own(contents), metadata, opener)
     }
 
     /// As [`Self::open`], of a file that [`EncryptedFile::parse_and_keep`] has read.
@@ -211,11 +211,15 @@ impl<'t> Verified<'t> {
         let contents = source.borrow_dependent();
         contents.check_certain()?;
         let metadata = [&file.metadata].into_iter().chain(&file.others);
-        Self::verify(Held::Shared(contents), metadata.cloned().collect(), opener)
+        Self::verify(
+            ContentsRef::Shared(contents),
+            metadata.cloned().collect(),
+            opener,
+        )
     }
 
     fn verify(
-        contents: Held<'t>,
+        contents: ContentsRef<'t>,
         metadata: Vec<Metadata>,
         opener: &Opener,
     ) -> Result<(Self, DataKey), OpenError> {
@@ -255,7 +259,10 @@ impl<'t> Verified<'t> {
 
     /// Whether one of the comments was a ciphertext before it was encrypted.
     pub fn has_comment_of_ciphertext(&self) -> bool {
-        let comments = self.opened.iter().filter(|it| it.kind == Kind::Comment);
+        let comments = self
+            .opened
+            .iter()
+            .filter(|it| it.kind == ValueType::Comment);
         let mut texts = comments.map(|comment| &comment.plaintext);
         texts.any(|text| memmem::find(text, ENCRYPTED_VALUE.as_bytes()).is_some())
     }

@@ -8,9 +8,9 @@ use memchr::memmem;
 use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
-use super::contents::{Contents, Document, Path, Scalar, Segment, Value};
+use super::contents::{Contents, EncryptedDocument, Path, ScalarValue, Segment, Value};
 use super::metadata::Certain;
-use super::token::{Cipher, Kind, Token};
+use super::token::{Cipher, Token, ValueType};
 use super::{ENCRYPTED_VALUE, OpenError, Tampered, Unsupported};
 use crate::core::data_key::DataKey;
 use crate::core::sops_config::Position;
@@ -28,12 +28,12 @@ const MOST_TRIED: usize = 256 << 20;
 const TRY: usize = 256;
 
 /// An encrypted value that is authentic.
-pub(super) struct Opened {
+pub(super) struct OpenedValue {
     /// Its bytes in the file, without quotes. The MAC stands in each document.
     pub(super) ranges: Vec<Range<usize>>,
     /// What it is authentic for.
     pub(super) additional_data: String,
-    pub(super) kind: Kind,
+    pub(super) kind: ValueType,
     pub(super) plaintext: Zeroizing<Vec<u8>>,
 }
 
@@ -45,9 +45,9 @@ pub(super) fn open(
     contents: &Contents<'_>,
     metadata: &[Certain<'_>],
     key: &DataKey,
-) -> Result<Vec<Opened>, OpenError> {
+) -> Result<Vec<OpenedValue>, OpenError> {
     let first = metadata.first().ok_or(Unsupported::Metadata)?;
-    let mut walk = Walk {
+    let mut walk = OpenWalk {
         text: contents.text,
         cipher: Cipher::new(key),
         metadata: first,
@@ -80,30 +80,30 @@ fn and_around(path: &Path) -> impl Iterator<Item = String> {
 }
 
 /// The additional data of everything that can stand in a mapping or list, each once.
-fn all_places(documents: &[Document<'_>]) -> BTreeSet<String> {
+fn all_places(documents: &[EncryptedDocument<'_>]) -> BTreeSet<String> {
     let containers = documents.iter().flat_map(|document| &document.containers);
     containers.map(Path::additional_data).collect()
 }
 
-struct Walk<'a> {
+struct OpenWalk<'a> {
     text: &'a str,
     cipher: Cipher,
     metadata: &'a Certain<'a>,
     hash: Sha512,
-    opened: Vec<Opened>,
+    opened: Vec<OpenedValue>,
 }
 
-impl Walk<'_> {
+impl OpenWalk<'_> {
     /// As sops walks over a value (`sops.go`, `Decrypt`).
     fn value(&mut self, value: &Value<'_>) -> Result<(), OpenError> {
         let selected = self.metadata.selection.selects(&value.path.keys());
         let hashed = match &value.scalar {
-            Scalar::Null => return Ok(()),
-            Scalar::Text(text) if selected && text.is_empty() => return Ok(()),
-            Scalar::Text(text) if selected => {
+            ScalarValue::Null => return Ok(()),
+            ScalarValue::Text(text) if selected && text.is_empty() => return Ok(()),
+            ScalarValue::Text(text) if selected => {
                 let token = Token::parse(text).ok_or(Unsupported::Values)?;
                 // sops writes a comment in a list as an item, and no comment is in the MAC.
-                let is_comment = token.kind == Kind::Comment;
+                let is_comment = token.kind == ValueType::Comment;
                 let is_item = matches!(value.path.0.last(), Some(Segment::Index(_)));
                 if is_comment && !is_item {
                     return Err(Unsupported::Values.into());
@@ -121,9 +121,9 @@ impl Walk<'_> {
                 return Ok(());
             }
             // sops wants a text there.
-            Scalar::Other(_) if selected => return Err(Unsupported::Values.into()),
-            Scalar::Text(text) => text.as_bytes(),
-            Scalar::Other(text) => text.as_bytes(),
+            ScalarValue::Other(_) if selected => return Err(Unsupported::Values.into()),
+            ScalarValue::Text(text) => text.as_bytes(),
+            ScalarValue::Other(text) => text.as_bytes(),
         };
         if !self.metadata.mac_only_encrypted {
             self.hash.update(hashed);
@@ -145,7 +145,7 @@ impl Walk<'_> {
             .iter()
             .map(|it| self.range_of(text, &it.mac.range));
         let ranges = ranges.collect::<Result<_, _>>()?;
-        let token = Token::parse(text).filter(|token| token.kind == Kind::Text);
+        let token = Token::parse(text).filter(|token| token.kind == ValueType::Text);
         let additional_data = self.metadata.last_modified.to_owned();
         let opened = token.and_then(|token| self.open(ranges, &token, additional_data));
         let opened = opened.filter(|mac| mac.plaintext == computed);
@@ -156,7 +156,7 @@ impl Walk<'_> {
     /// Where in the tree sops sees a comment depends on its YAML parser. A wrong guess
     /// is not authentic, so it can be tried: where kb's parser sees it, at the mappings
     /// and lists before and behind it, around those, then anywhere.
-    fn comments(&mut self, documents: &[Document<'_>]) -> Result<(), OpenError> {
+    fn comments(&mut self, documents: &[EncryptedDocument<'_>]) -> Result<(), OpenError> {
         let mut places: Option<BTreeSet<String>> = None;
         let left = Cell::new(MOST_TRIED);
         for document in documents {
@@ -164,7 +164,7 @@ impl Walk<'_> {
                 if !comment.text.starts_with(ENCRYPTED_VALUE) {
                     continue;
                 }
-                let token = Token::parse(comment.text).filter(|it| it.kind == Kind::Comment);
+                let token = Token::parse(comment.text).filter(|it| it.kind == ValueType::Comment);
                 let token = token.ok_or(Unsupported::Values)?;
                 let open = |place: String| {
                     let steps = TRY + token.length() + place.len();
@@ -201,9 +201,9 @@ impl Walk<'_> {
         ranges: Vec<Range<usize>>,
         token: &Token,
         additional_data: String,
-    ) -> Option<Opened> {
+    ) -> Option<OpenedValue> {
         let plaintext = self.cipher.open(token, &additional_data)?;
-        Some(Opened {
+        Some(OpenedValue {
             ranges,
             additional_data,
             kind: token.kind,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{EncryptedFile, Entry, Unsupported, stripped};
+use super::{EncryptedFile, Unsupported, WrappedKey, stripped};
 use crate::core::identity::Recipient;
 use crate::core::readers::{KeyKind, Reader, Readers};
 use crate::core::servers::Servers;
@@ -68,8 +68,9 @@ impl KeyPolicy<'_> {
         file: &EncryptedFile,
         content: &'b [u8],
     ) -> Result<Openable<'b>, Unsupported> {
-        let is_usable =
-            |entry: &Entry| self.is_named(&entry.reader) && self.servers.accepts(&entry.reader);
+        let is_usable = |entry: &WrappedKey| {
+            self.is_named(&entry.reader) && self.servers.accepts(&entry.reader)
+        };
         let (content, left_out) = stripped(file.format, content, is_usable)?;
         let mut kinds: Vec<KeyKind> = file
             .metadata

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::contents::Document;
+use super::contents::EncryptedDocument;
 use super::metadata::{AgeKey, Certain};
 use super::token::{Cipher, NONCE};
 use super::{OpenError, Unsupported, Verified};
@@ -17,7 +17,7 @@ const BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 pub struct Recipients<'a>(pub &'a [Recipient]);
 
 /// What stands in the place of some bytes.
-struct Edit {
+struct TextEdit {
     range: Range<usize>,
     text: String,
 }
@@ -74,7 +74,7 @@ impl Verified<'_> {
             let (kind, data) = (value.kind, &value.additional_data);
             let sealed = cipher.seal(kind, &value.plaintext, data, nonce);
             let sealed = sealed.ok_or(Unsupported::Values)?;
-            edits.extend(value.ranges.iter().map(|range| Edit {
+            edits.extend(value.ranges.iter().map(|range| TextEdit {
                 range: range.clone(),
                 text: sealed.clone(),
             }));
@@ -88,7 +88,7 @@ impl Verified<'_> {
         &self,
         key: &DataKey,
         recipients: &Recipients<'_>,
-        edits: &mut Vec<Edit>,
+        edits: &mut Vec<TextEdit>,
     ) -> Result<(), OpenError> {
         let first = self.metadata.first().ok_or(Unsupported::Metadata)?;
         let first = first.certain()?;
@@ -131,12 +131,12 @@ impl Verified<'_> {
         there: AgeKey<'_>,
         name: &str,
         wrapped: &str,
-    ) -> Result<Vec<Edit>, Unsupported> {
+    ) -> Result<Vec<TextEdit>, Unsupported> {
         // The range of a block scalar runs into the next line.
         let range = there.wrapped.range.clone();
         let length = self.contents.text[range.clone()].trim_end().len();
         let range = range.start..range.start + length;
-        let mut edits = vec![Edit {
+        let mut edits = vec![TextEdit {
             text: self.armored(there, range.clone(), wrapped)?,
             range,
         }];
@@ -148,7 +148,7 @@ impl Verified<'_> {
                 return Err(Unsupported::Metadata);
             }
             let text = bytes.replace(there.name(), name);
-            edits.push(Edit { range, text });
+            edits.push(TextEdit { range, text });
         }
         Ok(edits)
     }
@@ -157,11 +157,11 @@ impl Verified<'_> {
     /// written as the first is.
     fn list<'n>(
         &self,
-        document: &Document<'_>,
+        document: &EncryptedDocument<'_>,
         certain: &Certain<'_>,
-        in_place: Vec<Option<Vec<Edit>>>,
+        in_place: Vec<Option<Vec<TextEdit>>>,
         new: impl Iterator<Item = (&'n str, &'n String)>,
-    ) -> Result<Edit, Unsupported> {
+    ) -> Result<TextEdit, Unsupported> {
         let text = self.contents.text;
         let item_range = |key: &AgeKey<'_>| {
             let mut items = document.items.iter();
@@ -185,7 +185,7 @@ impl Verified<'_> {
             let edits = self.entry(certain.keys[0], name, wrapped)?;
             items.push(edited(text, first.clone(), edits)?);
         }
-        Ok(Edit {
+        Ok(TextEdit {
             range: first.start..last.end,
             text: items.join(&between),
         })
@@ -250,7 +250,7 @@ impl Verified<'_> {
 }
 
 /// A part of a text with its edits carried out.
-fn edited(text: &str, part: Range<usize>, mut edits: Vec<Edit>) -> Result<String, Unsupported> {
+fn edited(text: &str, part: Range<usize>, mut edits: Vec<TextEdit>) -> Result<String, Unsupported> {
     edits.sort_by_key(|edit| edit.range.start);
     let mut result = String::with_capacity(part.len() + part.len() / 8);
     let mut at = part.start;

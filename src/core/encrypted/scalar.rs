@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::Unsupported;
-use super::contents::Scalar;
+use super::contents::ScalarValue;
 use crate::core::yaml::scalar::{self, Resolved};
 
 const TRUE: &str = "True";
@@ -17,17 +17,17 @@ const FALSE: &str = "False";
 ///
 /// # Errors
 /// [`Unsupported::Construct`] for numbers in other bases, dates, and the like.
-pub(super) fn of_plain_yaml(text: Cow<'_, str>) -> Result<Scalar<'_>, Unsupported> {
+pub(super) fn of_plain_yaml(text: Cow<'_, str>) -> Result<ScalarValue<'_>, Unsupported> {
     Ok(match scalar::resolve(&text) {
         _ if text == "<<" => return Err(Unsupported::Construct),
-        Resolved::Null => Scalar::Null,
-        Resolved::Boolean(true) => Scalar::Other(TRUE.to_owned()),
-        Resolved::Boolean(false) => Scalar::Other(FALSE.to_owned()),
-        Resolved::Integer(number) => Scalar::Other(number.to_string()),
-        Resolved::Float(number) => Scalar::Other(number.to_string()),
-        Resolved::Time(time) => Scalar::Other(time),
+        Resolved::Null => ScalarValue::Null,
+        Resolved::Boolean(true) => ScalarValue::Other(TRUE.to_owned()),
+        Resolved::Boolean(false) => ScalarValue::Other(FALSE.to_owned()),
+        Resolved::Integer(number) => ScalarValue::Other(number.to_string()),
+        Resolved::Float(number) => ScalarValue::Other(number.to_string()),
+        Resolved::Time(time) => ScalarValue::Other(time),
         Resolved::Unclear => return Err(Unsupported::Construct),
-        Resolved::Text => Scalar::Text(text),
+        Resolved::Text => ScalarValue::Text(text),
     })
 }
 
@@ -35,7 +35,7 @@ pub(super) fn of_plain_yaml(text: Cow<'_, str>) -> Result<Scalar<'_>, Unsupporte
 ///
 /// # Errors
 /// [`Unsupported::Construct`] where it is not written in decimal digits.
-pub(super) fn of_tagged_float(text: &str) -> Result<Scalar<'static>, Unsupported> {
+pub(super) fn of_tagged_float(text: &str) -> Result<ScalarValue<'static>, Unsupported> {
     match scalar::resolve(text) {
         Resolved::Integer(_) | Resolved::Float(_) => float(text),
         _ => Err(Unsupported::Construct),
@@ -46,33 +46,33 @@ pub(super) fn of_tagged_float(text: &str) -> Result<Scalar<'static>, Unsupported
 ///
 /// # Errors
 /// [`Unsupported::Construct`] for a number that is too large.
-pub(super) fn of_bare_json(text: &str) -> Result<Scalar<'static>, Unsupported> {
+pub(super) fn of_bare_json(text: &str) -> Result<ScalarValue<'static>, Unsupported> {
     Ok(match text {
-        "null" => Scalar::Null,
-        "true" => Scalar::Other(TRUE.to_owned()),
-        "false" => Scalar::Other(FALSE.to_owned()),
+        "null" => ScalarValue::Null,
+        "true" => ScalarValue::Other(TRUE.to_owned()),
+        "false" => ScalarValue::Other(FALSE.to_owned()),
         number => match number.parse::<i64>() {
-            Ok(integer) => Scalar::Other(integer.to_string()),
+            Ok(integer) => ScalarValue::Other(integer.to_string()),
             Err(_) => return float(number),
         },
     })
 }
 
 /// A floating-point number, in as many digits as it needs, without an exponent.
-fn float(text: &str) -> Result<Scalar<'static>, Unsupported> {
+fn float(text: &str) -> Result<ScalarValue<'static>, Unsupported> {
     let number = scalar::float(text).ok_or(Unsupported::Construct)?;
-    Ok(Scalar::Other(number.to_string()))
+    Ok(ScalarValue::Other(number.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn hashed(scalar: Result<Scalar<'_>, Unsupported>) -> String {
+    fn hashed(scalar: Result<ScalarValue<'_>, Unsupported>) -> String {
         match scalar {
-            Ok(Scalar::Null) => "null".to_owned(),
-            Ok(Scalar::Text(text)) => format!("text {text}"),
-            Ok(Scalar::Other(value)) => value,
+            Ok(ScalarValue::Null) => "null".to_owned(),
+            Ok(ScalarValue::Text(text)) => format!("text {text}"),
+            Ok(ScalarValue::Other(value)) => value,
             Err(_) => "unclear".to_owned(),
         }
     }

@@ -26,12 +26,12 @@ pub(super) struct Token {
     /// With the authentication tag behind it.
     sealed: Vec<u8>,
     /// What the plaintext is.
-    pub(super) kind: Kind,
+    pub(super) kind: ValueType,
 }
 
 /// What an encrypted value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueType {
     Text,
     Bytes,
     Integer,
@@ -42,19 +42,19 @@ pub(super) enum Kind {
 }
 
 /// How they are written.
-const KINDS: [(Kind, &str); 7] = [
-    (Kind::Text, "str"),
-    (Kind::Bytes, "bytes"),
-    (Kind::Integer, "int"),
-    (Kind::Float, "float"),
-    (Kind::Boolean, "bool"),
-    (Kind::Time, "time"),
-    (Kind::Comment, "comment"),
+const KINDS: [(ValueType, &str); 7] = [
+    (ValueType::Text, "str"),
+    (ValueType::Bytes, "bytes"),
+    (ValueType::Integer, "int"),
+    (ValueType::Float, "float"),
+    (ValueType::Boolean, "bool"),
+    (ValueType::Time, "time"),
+    (ValueType::Comment, "comment"),
 ];
 
 impl Token {
     /// What the plaintext of an encrypted value is; `None` of any other text.
-    pub(super) fn kind_of(text: &str) -> Option<Kind> {
+    pub(super) fn kind_of(text: &str) -> Option<ValueType> {
         Self::parse(text).map(|token| token.kind)
     }
 
@@ -67,7 +67,7 @@ impl Token {
         let mut sealed = decoded(field("data:"))?;
         let nonce = decoded(field("iv:"))?.try_into().ok()?;
         let tag = decoded(field("tag:"))?;
-        let kind = Kind::parse(field("type:")?)?;
+        let kind = ValueType::parse(field("type:")?)?;
         // An empty text is never encrypted.
         if fields.next().is_some() || sealed.is_empty() || tag.len() != TAG {
             return None;
@@ -88,7 +88,7 @@ impl Token {
     }
 }
 
-impl Kind {
+impl ValueType {
     fn parse(text: &str) -> Option<Self> {
         let found = KINDS.iter().find(|(_, written)| *written == text);
         found.map(|(kind, _)| *kind)
@@ -138,7 +138,7 @@ impl Cipher {
     /// The plaintext, encrypted. The nonce must be a fresh one.
     pub(super) fn seal(
         &self,
-        kind: Kind,
+        kind: ValueType,
         plaintext: &[u8],
         additional_data: &str,
         nonce: [u8; NONCE],
@@ -187,14 +187,14 @@ mod tests {
     #[test]
     fn a_plaintext_must_be_what_its_type_says() {
         for (kind, good, bad) in [
-            (Kind::Integer, "-7", "007"),
-            (Kind::Float, "1.5", "1.50"),
-            (Kind::Boolean, "True", "true"),
-            (Kind::Time, "2026-11-22T10:00:00+01:00", "yesterday"),
+            (ValueType::Integer, "-7", "007"),
+            (ValueType::Float, "1.5", "1.50"),
+            (ValueType::Boolean, "True", "true"),
+            (ValueType::Time, "2026-11-22T10:00:00+01:00", "yesterday"),
         ] {
             assert!(kind.fits(good.as_bytes()), "{kind:?} {good}");
             assert!(!kind.fits(bad.as_bytes()), "{kind:?} {bad}");
         }
-        assert!(Kind::Text.fits(&[0xff]));
+        assert!(ValueType::Text.fits(&[0xff]));
     }
 }

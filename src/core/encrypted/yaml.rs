@@ -10,11 +10,14 @@ mod growth;
 use serde::de::IgnoredAny;
 
 use super::contents::{
-    Comment, Contents, Document, Mark, MarkKind, Path, SOPS, Scalar, Segment, Value,
+    Contents, EncryptedComment, EncryptedDocument, Mark, MarkKind, Path, SOPS, ScalarValue,
+    Segment, Value,
 };
 use super::{Unsupported, scalar};
 use crate::core::yaml::scalar::Resolved;
-use crate::core::yaml::{self, Doubt, Doubts, Effort, Kind, NODE, Node, NotParsed, Reason, Stream};
+use crate::core::yaml::{
+    self, Doubt, Doubts, Effort, NODE, Node, NodeKind, NotParsed, Stream, YamlErrorKind,
+};
 
 /// Collections are followed into each other this deep.
 const DEEPEST: usize = 1_000;
@@ -46,7 +49,7 @@ pub(super) fn read_json(text: &str) -> Result<Contents<'_>, NotParsed> {
             return Err(NotParsed {
                 line: error.line() as u64,
                 column: error.column() as u64,
-                reason: Reason::Syntax,
+                reason: YamlErrorKind::Syntax,
             });
         }
         None => return Ok(empty(text)),
@@ -103,11 +106,11 @@ fn contents<'t>(
         contents.doubt = Some(Unsupported::Syntax);
     }
     for document in &stream.documents {
-        let mut walk = Walk {
+        let mut walk = ValueWalk {
             source: document,
             effort: &stream.effort,
             is_json,
-            document: Document::default(),
+            document: EncryptedDocument::default(),
             path: Path::default(),
             path_cost: 0,
             depth: 0,
@@ -115,7 +118,7 @@ fn contents<'t>(
         };
         let root = document.root.as_ref().map(|root| document.resolve(root));
         match root {
-            Some(root) if matches!(root.kind, Kind::Mapping { .. }) => walk.node(root)?,
+            Some(root) if matches!(root.kind, NodeKind::Mapping { .. }) => walk.node(root)?,
             root => {
                 walk.document.is_no_mapping = root.is_some();
                 walk.doubt = Some(Unsupported::Syntax);
@@ -125,7 +128,7 @@ fn contents<'t>(
         found.comments = document
             .comments
             .iter()
-            .map(|comment| Comment {
+            .map(|comment| EncryptedComment {
                 range: comment.range.clone(),
                 text: comment.text,
                 container: comment.container,
@@ -142,11 +145,11 @@ fn contents<'t>(
 }
 
 /// A walk over the nodes of a document.
-struct Walk<'d, 't> {
+struct ValueWalk<'d, 't> {
     source: &'d yaml::Document<'t>,
     effort: &'d Effort,
     is_json: bool,
-    document: Document<'t>,
+    document: EncryptedDocument<'t>,
     path: Path,
     /// How many steps it takes to copy the path.
     path_cost: usize,
@@ -154,7 +157,7 @@ struct Walk<'d, 't> {
     doubt: Option<Unsupported>,
 }
 
-impl<'d, 't> Walk<'d, 't> {
+impl<'d, 't> ValueWalk<'d, 't> {
     /// Goes one step into a node, which is noted with the path to it.
     fn deeper(&mut self, node: &Node<'_>) -> Result<(), NotParsed> {
         self.depth += 1;
@@ -162,7 +165,7 @@ impl<'d, 't> Walk<'d, 't> {
         let spent = self.effort.spend(steps);
         let is_too_deep = self.depth > DEEPEST;
         let spent = spent.and(if is_too_deep {
-            Err(Reason::Repetition)
+            Err(YamlErrorKind::Repetition)
         } else {
             Ok(())
         });
@@ -192,8 +195,8 @@ impl<'d, 't> Walk<'d, 't> {
         self.deeper(node)?;
         self.marks(node);
         match &node.kind {
-            Kind::Scalar { .. } => self.scalar(node),
-            Kind::Sequence { items, .. } => {
+            NodeKind::Scalar { .. } => self.scalar(node),
+            NodeKind::Sequence { items, .. } => {
                 self.document.containers.push(self.path.clone());
                 for (index, item) in items.iter().enumerate() {
                     if self.is_in_metadata() {
@@ -205,10 +208,10 @@ impl<'d, 't> Walk<'d, 't> {
                     self.at(Segment::Index(index), item)?;
                 }
             }
-            Kind::Mapping { .. } => self.mapping(node)?,
-            Kind::Alias(_) => {
+            NodeKind::Mapping { .. } => self.mapping(node)?,
+            NodeKind::Alias(_) => {
                 let target = self.source.resolve(node);
-                if !matches!(target.kind, Kind::Alias(_)) {
+                if !matches!(target.kind, NodeKind::Alias(_)) {
                     self.node(target)?;
                 }
             }
@@ -219,8 +222,8 @@ impl<'d, 't> Walk<'d, 't> {
 
     fn marks(&mut self, node: &Node<'_>) {
         let kind = match &node.kind {
-            Kind::Mapping { pairs, .. } if pairs.is_empty() => Some(MarkKind::EmptyMapping),
-            Kind::Sequence { items, .. } if items.is_empty() => Some(MarkKind::EmptyList),
+            NodeKind::Mapping { pairs, .. } if pairs.is_empty() => Some(MarkKind::EmptyMapping),
+            NodeKind::Sequence { items, .. } if items.is_empty() => Some(MarkKind::EmptyList),
             _ => None,
         };
         let tag = node.tag.as_ref();
@@ -240,13 +243,16 @@ impl<'d, 't> Walk<'d, 't> {
 
     fn mapping(&mut self, node: &'d Node<'t>) -> Result<(), NotParsed> {
         self.document.containers.push(self.path.clone());
-        let Kind::Mapping { pairs, .. } = &node.kind else {
+        let NodeKind::Mapping { pairs, .. } = &node.kind else {
             return Ok(());
         };
         for pair in pairs {
             let key = self.source.resolve(&pair.key);
             let text = key.text().unwrap_or_default();
-            if matches!(key.kind, Kind::Mapping { .. } | Kind::Sequence { .. }) {
+            if matches!(
+                key.kind,
+                NodeKind::Mapping { .. } | NodeKind::Sequence { .. }
+            ) {
                 let place = (key.line as u64, key.column as u64 + 1);
                 self.document.odd_key.get_or_insert(place);
             }
@@ -275,7 +281,7 @@ impl<'d, 't> Walk<'d, 't> {
         for item in value.items() {
             self.merged_metadata(item)?;
         }
-        if let Kind::Mapping { pairs, .. } = &value.kind {
+        if let NodeKind::Mapping { pairs, .. } = &value.kind {
             for pair in pairs {
                 let key = self.source.resolve(&pair.key);
                 if yaml::is_merge(key) {
@@ -294,8 +300,8 @@ impl<'d, 't> Walk<'d, 't> {
     fn merged(&mut self, value: &'d Node<'t>) -> Result<(), NotParsed> {
         let value = self.source.resolve(value);
         match &value.kind {
-            Kind::Mapping { .. } => self.node(value)?,
-            Kind::Sequence { items, .. } => {
+            NodeKind::Mapping { .. } => self.node(value)?,
+            NodeKind::Sequence { items, .. } => {
                 for item in items {
                     self.node(item)?;
                 }
@@ -307,7 +313,7 @@ impl<'d, 't> Walk<'d, 't> {
 
     fn metadata(&mut self, key: &Node<'t>, value: &'d Node<'t>) {
         let value_node = self.source.resolve(value);
-        let is_mapping = matches!(value_node.kind, Kind::Mapping { .. });
+        let is_mapping = matches!(value_node.kind, NodeKind::Mapping { .. });
         self.document.has_doubled_metadata |= !self.document.metadata_range.is_empty();
         self.document.has_metadata |= is_mapping;
         let end = value.end.max(key.end);
@@ -320,7 +326,7 @@ impl<'d, 't> Walk<'d, 't> {
             as_tagged(node)
         });
         let plain = granit_parser::ScalarStyle::Plain;
-        let is_plain = matches!(&node.kind, Kind::Scalar { style, .. } if *style == plain);
+        let is_plain = matches!(&node.kind, NodeKind::Scalar { style, .. } if *style == plain);
         let value = |path| Value {
             path,
             range: node.start..node.untrimmed_end,
@@ -339,16 +345,16 @@ impl<'d, 't> Walk<'d, 't> {
         }
     }
 
-    fn resolved(&self, node: &'d Node<'t>) -> Result<Scalar<'t>, Unsupported> {
+    fn resolved(&self, node: &'d Node<'t>) -> Result<ScalarValue<'t>, Unsupported> {
         use granit_parser::ScalarStyle::Plain;
-        let Kind::Scalar { style, value } = &node.kind else {
+        let NodeKind::Scalar { style, value } = &node.kind else {
             return Err(Unsupported::Construct);
         };
         match (&node.tag, style) {
-            (None, Plain) if node.is_nothing() => Ok(Scalar::Null),
+            (None, Plain) if node.is_nothing() => Ok(ScalarValue::Null),
             (None, Plain) if self.is_json => scalar::of_bare_json(value),
             (None, Plain) => scalar::of_plain_yaml(value.clone()),
-            (None, _) => Ok(Scalar::Text(value.clone())),
+            (None, _) => Ok(ScalarValue::Text(value.clone())),
             // The only tag without a doubt.
             (Some(tag), Plain) if tag.is_yaml_core_schema_tag("float") => {
                 scalar::of_tagged_float(value)
@@ -359,14 +365,14 @@ impl<'d, 't> Walk<'d, 't> {
 }
 
 /// What a scalar is about which there is a doubt.
-fn as_tagged<'t>(node: &Node<'_>) -> Scalar<'t> {
+fn as_tagged<'t>(node: &Node<'_>) -> ScalarValue<'t> {
     match node.resolved() {
-        Some(Resolved::Null) => Scalar::Null,
-        Some(Resolved::Boolean(true)) => Scalar::Other("True".to_owned()),
-        Some(Resolved::Boolean(false)) => Scalar::Other("False".to_owned()),
-        Some(Resolved::Integer(number)) => Scalar::Other(number.to_string()),
-        Some(Resolved::Float(number)) => Scalar::Other(number.to_string()),
-        _ => Scalar::Text(node.text().unwrap_or_default().into_owned().into()),
+        Some(Resolved::Null) => ScalarValue::Null,
+        Some(Resolved::Boolean(true)) => ScalarValue::Other("True".to_owned()),
+        Some(Resolved::Boolean(false)) => ScalarValue::Other("False".to_owned()),
+        Some(Resolved::Integer(number)) => ScalarValue::Other(number.to_string()),
+        Some(Resolved::Float(number)) => ScalarValue::Other(number.to_string()),
+        _ => ScalarValue::Text(node.text().unwrap_or_default().into_owned().into()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{FetchError, Journal};
+use super::{FetchError, KeySecret};
 use crate::core::cluster::{Cluster, ClusterError, Kustomization, SecretName};
 use crate::core::identity::Recipient;
 
@@ -14,7 +14,7 @@ pub struct SecretCopy {
     /// The Kustomizations, as `namespace/name`.
     pub used_by: Vec<String>,
     /// What is in it, or `None` where kb may not read it: then it may be no copy.
-    pub journal: Option<Journal>,
+    pub journal: Option<KeySecret>,
 }
 
 /// Without the keys in it.
@@ -44,13 +44,13 @@ pub fn copies(
     }
     let mut copies = Vec::new();
     for (other, used_by) in users {
-        let journal = match Journal::read(cluster, other) {
+        let journal = match KeySecret::read(cluster, other) {
             Ok(Some(journal)) => Some(journal),
             Ok(None) | Err(FetchError::Keys(_)) => continue,
             Err(FetchError::Cluster(ClusterError::Forbidden { .. })) => None,
             Err(error) => return Err(error),
         };
-        let holds = |journal: &Journal| {
+        let holds = |journal: &KeySecret| {
             let mut held = journal.keys.recipients().into_iter();
             held.any(|recipient| keys.contains(&recipient))
         };

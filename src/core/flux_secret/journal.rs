@@ -1,8 +1,8 @@
 //! The Secret as the journal of a rotation.
 //!
-//! [`Journal::begin`] puts the new key beside the old one, [`Journal::finish`]
-//! puts it into the old one's place, [`Journal::prune`] drops the old one, and
-//! [`Journal::restore`] puts it back. Each
+//! [`KeySecret::begin`] puts the new key beside the old one, [`KeySecret::finish`]
+//! puts it into the old one's place, [`KeySecret::prune`] drops the old one, and
+//! [`KeySecret::restore`] puts it back. Each
 //! is one update of the Secret as it was read, so that two people cannot rotate
 //! past each other; what kb does not know of in the Secret stays.
 
@@ -24,7 +24,7 @@ use crate::core::identity::{Identity, Recipient};
 const TRIES: u32 = 5;
 
 /// A cluster's Secret as it was when it was read.
-pub struct Journal {
+pub struct KeySecret {
     /// Where it is.
     pub secret: SecretName,
     /// Its keys.
@@ -35,7 +35,7 @@ pub struct Journal {
 }
 
 /// Whose key a rotation goes on with.
-pub enum Begun {
+pub enum BeginOutcome {
     /// This run's own.
     Own,
     /// That of someone who was faster.
@@ -58,7 +58,7 @@ enum Updated {
     /// Someone else was faster, or the answer got lost: here it is. The Secret was
     /// read again.
     Again {
-        keys: Keys,
+        keys: EntryKeys,
         answer: Option<ClusterError>,
     },
 }
@@ -66,7 +66,7 @@ enum Updated {
 /// Whether the keys in a Secret that was read again are those of before, apart from
 /// a key that a rotation has added.
 #[derive(PartialEq, Eq)]
-enum Keys {
+enum EntryKeys {
     Same,
     Changed,
 }
@@ -100,7 +100,7 @@ pub enum JournalError {
     },
 }
 
-impl Journal {
+impl KeySecret {
     /// Reads the Secret; `None` if there is none.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Journal {
         cluster: &Cluster,
         new: &Identity,
         mode: Mode,
-    ) -> Result<Begun, JournalError> {
+    ) -> Result<BeginOutcome, JournalError> {
         let mut lost = None;
         for _ in 0..TRIES {
             let mut changed = self.stored.clone();
@@ -157,7 +157,7 @@ impl Journal {
                 Updated::Done => return Ok(self.begun(new)),
                 Updated::Again { keys, answer } => {
                     lost = answer;
-                    if keys == Keys::Changed {
+                    if keys == EntryKeys::Changed {
                         return Err(self.overtaken());
                     }
                 }
@@ -170,11 +170,13 @@ impl Journal {
     }
 
     /// Whose key is the next one. In a trial it is not there.
-    fn begun(&mut self, new: &Identity) -> Begun {
+    fn begun(&mut self, new: &Identity) -> BeginOutcome {
         self.begun_with = Some(self.recipients_in_use());
         let theirs = self.keys.next().first();
         let theirs = theirs.filter(|next| next.recipient() != new.recipient());
-        theirs.map_or(Begun::Own, |theirs| Begun::Joined(theirs.clone()))
+        theirs.map_or(BeginOutcome::Own, |theirs| {
+            BeginOutcome::Joined(theirs.clone())
+        })
     }
 
     /// Puts the new key into the place of those in use, and those with the retired
@@ -221,7 +223,7 @@ impl Journal {
             match self.update(cluster, &changed, Mode::DryRun)? {
                 Updated::Done => return Ok(()),
                 Updated::Again {
-                    keys: Keys::Same,
+                    keys: EntryKeys::Same,
                     answer,
                 } => lost = answer,
                 Updated::Again { .. } => return Err(self.overtaken()),
@@ -248,7 +250,7 @@ impl Journal {
             match self.update(cluster, &changed, mode)? {
                 Updated::Done => return Ok(()),
                 Updated::Again {
-                    keys: Keys::Same,
+                    keys: EntryKeys::Same,
                     answer,
                 } if self.keys.next().is_empty() => lost = answer,
                 Updated::Again { .. } if self.without(dropped).is_none() => return Ok(()),
@@ -298,7 +300,7 @@ impl Journal {
             match self.update(cluster, &self.with_retired(keys), mode)? {
                 Updated::Done => return Ok(()),
                 Updated::Again {
-                    keys: Keys::Same,
+                    keys: EntryKeys::Same,
                     answer,
                 } => lost = answer,
                 Updated::Again { .. } if keys.iter().all(|key| self.holds(key)) => return Ok(()),
@@ -348,8 +350,8 @@ impl Journal {
             Err(error) => return Err(error.into()),
         };
         let keys = match same_keys(&before, &self.stored) {
-            true => Keys::Same,
-            false => Keys::Changed,
+            true => EntryKeys::Same,
+            false => EntryKeys::Changed,
         };
         Ok(Updated::Again { keys, answer })
     }
@@ -441,7 +443,7 @@ fn has<'i>(identities: impl IntoIterator<Item = &'i Identity>, wanted: &Identity
     identities.any(|identity| identity.is_same(wanted))
 }
 
-/// See [`Keys::Same`].
+/// See [`EntryKeys::Same`].
 fn same_keys(before: &StoredSecret, now: &StoredSecret) -> bool {
     let is_kept = |(name, _): &(&str, &[u8])| name.ends_with(ENTRY_ENDING) && *name != NEXT_ENTRY;
     let next = before.entry(NEXT_ENTRY);

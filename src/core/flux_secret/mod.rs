@@ -3,7 +3,7 @@
 //! Flux reads every data entry whose name ends in `.agekey`; each may hold
 //! several identities and comments. All of them are the cluster's keys.
 //!
-//! So the Secret itself is the [`Journal`] of a rotation, and the keys of before
+//! So the Secret itself is the [`KeySecret`] of a rotation, and the keys of before
 //! and after can serve while one lasts.
 //!
 //! | module | holds |
@@ -27,7 +27,7 @@ use super::cluster::{Cluster, ClusterError, Created, Mode, SecretName, StoredSec
 use super::identity::{Identity, IdentityError, KeyFile, Recipient, RecipientKind};
 
 pub use copies::{SecretCopy, copies};
-pub use journal::{Begun, Dropped, Journal, JournalError};
+pub use journal::{BeginOutcome, Dropped, JournalError, KeySecret};
 pub use managers::{Manager, managers};
 
 /// The data entry of the current key.

@@ -15,7 +15,7 @@ const LINK_MODE: &[u8] = b"120000";
 
 /// A file in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct IndexEntry {
     /// Its path, from the top of the working tree.
     pub path: PathBuf,
     /// The name of the object that holds its content.
@@ -35,9 +35,9 @@ pub struct WorkingTree {
 
 /// What a commit would change.
 #[derive(Debug, Default)]
-pub struct Staged {
+pub struct StagedChanges {
     /// The files and links that it changes or adds.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<IndexEntry>,
     /// Those that it removes.
     pub removed: Vec<PathBuf>,
     /// Those in a conflict: until it is resolved, git commits nothing.
@@ -57,7 +57,7 @@ const DIFF_OPTIONS: [&str; 9] = [
     "--diff-filter=AMTDU",
 ];
 
-impl Staged {
+impl StagedChanges {
     /// What `diff --raw -z` has printed: ":MODE MODE BLOB BLOB STATUS", NUL, the path,
     /// NUL (git-diff(1), raw format).
     fn new(printed: &[u8]) -> Self {
@@ -105,29 +105,32 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError`]
-    pub fn staged(&self) -> Result<Staged, GitError> {
-        Ok(Staged::new(&self.run_ok("diff", &DIFF_OPTIONS)?))
+    pub fn staged(&self) -> Result<StagedChanges, GitError> {
+        Ok(StagedChanges::new(&self.run_ok("diff", &DIFF_OPTIONS)?))
     }
 
     /// The same, and all of the index.
     ///
     /// # Errors
     /// [`GitError`]
-    pub fn staged_and_index(&self) -> Result<(Staged, Vec<Entry>), GitError> {
+    pub fn staged_and_index(&self) -> Result<(StagedChanges, Vec<IndexEntry>), GitError> {
         // Both read the whole index, each on a core of its own.
         let staged = self.start("diff", &DIFF_OPTIONS)?;
         let index = self.start(
             "ls-files",
             &["-z", "--stage", "--full-name", "--", ":(top)"],
         )?;
-        Ok((Staged::new(&staged.printed()?), entries(&index.printed()?)))
+        Ok((
+            StagedChanges::new(&staged.printed()?),
+            entries(&index.printed()?),
+        ))
     }
 
     /// The versions of files whose conflict is not resolved yet.
     ///
     /// # Errors
     /// [`GitError`]
-    pub fn unmerged(&self) -> Result<Vec<Entry>, GitError> {
+    pub fn unmerged(&self) -> Result<Vec<IndexEntry>, GitError> {
         let options = ["-z", "--unmerged", "--full-name", "--", ":(top)"];
         Ok(entries(&self.run_ok("ls-files", &options)?))
     }
@@ -167,7 +170,7 @@ impl Git {
     /// [`BlobError`]
     pub fn contents<'e>(
         &self,
-        entries: &'e [Entry],
+        entries: &'e [IndexEntry],
         mut each: impl FnMut(&'e Path, u64, &mut dyn Read) -> io::Result<()>,
     ) -> Result<(), BlobError> {
         let mut others = Vec::new();
@@ -189,7 +192,7 @@ impl Git {
 
     fn contents_by_git<'e>(
         &self,
-        entries: &[&'e Entry],
+        entries: &[&'e IndexEntry],
         mut each: impl FnMut(&'e Path, u64, &mut dyn Read) -> io::Result<()>,
     ) -> Result<(), BlobError> {
         let mut command = self.command("cat-file");
@@ -260,7 +263,7 @@ fn next_size(stdout: &mut impl BufRead) -> Result<Option<u64>, BlobError> {
 
 /// What `ls-files --stage -z` has printed: "MODE BLOB STAGE", a tab, the path, NUL
 /// (git-ls-files(1)).
-fn entries(printed: &[u8]) -> Vec<Entry> {
+fn entries(printed: &[u8]) -> Vec<IndexEntry> {
     let lines = printed.split(|byte| *byte == 0);
     let entries = lines.filter_map(|line| {
         let tab = memchr::memchr(b'\t', line)?;
@@ -270,9 +273,9 @@ fn entries(printed: &[u8]) -> Vec<Entry> {
     entries.collect()
 }
 
-fn entry(mode: Option<&[u8]>, blob: Option<&[u8]>, path: &[u8]) -> Option<Entry> {
+fn entry(mode: Option<&[u8]>, blob: Option<&[u8]>, path: &[u8]) -> Option<IndexEntry> {
     let is_link = mode? == LINK_MODE;
-    (is_link || FILE_MODES.contains(&mode?)).then_some(Entry {
+    (is_link || FILE_MODES.contains(&mode?)).then_some(IndexEntry {
         is_link,
         path: OsStr::from_bytes(path).into(),
         blob: String::from_utf8_lossy(blob?).into_owned(),

@@ -30,7 +30,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 pub use error::{GitCause, GitError};
 pub use history::{Branch, commit_of};
-pub use index::{BlobError, Entry};
+pub use index::{BlobError, IndexEntry};
 use loose::Loose;
 pub use objects::{EntryKind, Objects};
 pub use refs::{Upstream, Worktree};

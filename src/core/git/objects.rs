@@ -37,7 +37,7 @@ pub struct TreeEntry {
 }
 
 /// A tree.
-pub struct Tree {
+pub struct GitTree {
     /// The name of its object.
     pub id: String,
     /// What is in it.
@@ -119,14 +119,14 @@ impl Objects {
     ///
     /// # Errors
     /// [`GitError`]
-    pub fn tree(&mut self, id: &str) -> Result<Option<Tree>, GitError> {
+    pub fn tree(&mut self, id: &str) -> Result<Option<GitTree>, GitError> {
         let name = format!("{id}^{{tree}}");
         let Some((id, bytes)) = self.object(name.as_bytes(), "tree", read_all)? else {
             return Ok(None);
         };
         let entries = entries(&bytes, id.len() / 2);
         let entries = entries.ok_or_else(|| self.failed(io::ErrorKind::InvalidData.into()))?;
-        Ok(Some(Tree { id, entries }))
+        Ok(Some(GitTree { id, entries }))
     }
 
     fn object<R>(

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::{Files, InitError};
+use super::{ConfigScope, InitError};
 use crate::core::identity::Recipient;
-use crate::core::scan::{Found, Search};
-use crate::core::sops_config::{Place, RuleWarning, SopsConfig, Target, choose};
+use crate::core::scan::{ScannedFile, Search};
+use crate::core::sops_config::{InsertAt, RuleSelector, RuleWarning, SopsConfig, choose};
 
 /// A change of `.sops.yaml`.
 pub struct ConfigChange {
     /// Where the recipient goes. Several, where it takes the place of several
     /// retired ones.
-    pub places: Vec<Place>,
+    pub places: Vec<InsertAt>,
     /// The config afterwards.
     pub after: SopsConfig,
     /// What is odd about the rule that gets the key.
@@ -27,15 +27,15 @@ pub struct ConfigChange {
 }
 
 /// What is asked of `.sops.yaml`.
-pub(super) struct Goal<'a> {
-    pub(super) target: &'a Target,
+pub(super) struct ConfigGoal<'a> {
+    pub(super) target: &'a RuleSelector,
     /// The cluster's recipient.
     pub(super) recipient: &'a Recipient,
     /// Recipients of the same cluster that are to go.
     pub(super) retired: &'a [Recipient],
 }
 
-impl Goal<'_> {
+impl ConfigGoal<'_> {
     /// Whether the config is as it should be.
     pub(super) fn is_met(&self, config: &SopsConfig) -> bool {
         let retired = self.retired.iter().any(|old| config.mentions(old));
@@ -45,16 +45,16 @@ impl Goal<'_> {
     fn is_named(&self, config: &SopsConfig) -> bool {
         let recipient = self.recipient;
         match self.target {
-            Target::Evident => config.names(recipient),
-            Target::Listed { index, .. } => {
+            RuleSelector::Evident => config.names(recipient),
+            RuleSelector::Listed { index, .. } => {
                 let rule = config.rules.get(*index);
                 rule.is_some_and(|rule| rule.names(recipient))
             }
-            Target::Paths { regex, .. } => {
+            RuleSelector::Paths { regex, .. } => {
                 let mut rules = config.rules.iter().filter(|rule| rule.has_paths(regex));
                 rules.any(|rule| rule.names(recipient))
             }
-            Target::InsteadOf(old) => {
+            RuleSelector::InsteadOf(old) => {
                 config.names(recipient) && (old == recipient || !config.mentions(old))
             }
         }
@@ -64,7 +64,7 @@ impl Goal<'_> {
     pub(super) fn change(
         &self,
         config: &SopsConfig,
-        files: &Files,
+        files: &ConfigScope,
     ) -> Result<Option<ConfigChange>, InitError> {
         let mut change = ConfigChange {
             places: Vec::new(),
@@ -76,12 +76,12 @@ impl Goal<'_> {
         };
         for old in self.retired {
             if change.after.mentions(old) {
-                change.put(Place::InsteadOf(old.clone()), self.recipient)?;
+                change.put(InsertAt::InsteadOf(old.clone()), self.recipient)?;
             }
         }
         if !self.is_named(&change.after) {
             let choice = choose(&change.after, self.target, files.paths)?;
-            if let Place::InsteadOf(old) = &choice.place {
+            if let InsertAt::InsteadOf(old) = &choice.place {
                 change.check_loss(old, files)?;
             }
             change.put(choice.place, self.recipient)?;
@@ -92,7 +92,7 @@ impl Goal<'_> {
 }
 
 impl ConfigChange {
-    fn put(&mut self, place: Place, recipient: &Recipient) -> Result<(), InitError> {
+    fn put(&mut self, place: InsertAt, recipient: &Recipient) -> Result<(), InitError> {
         self.after = self.after.with(&place, recipient)?;
         self.places.push(place);
         Ok(())
@@ -102,14 +102,14 @@ impl ConfigChange {
     ///
     /// # Errors
     /// [`InitError::StillNeeded`], where the loss was not accepted.
-    fn check_loss(&mut self, old: &Recipient, files: &Files) -> Result<(), InitError> {
+    fn check_loss(&mut self, old: &Recipient, files: &ConfigScope) -> Result<(), InitError> {
         let search = Search {
             roots: &files.roots,
             recipients: std::slice::from_ref(old),
             ..Search::default()
         };
         let scan = search.run();
-        let only = |found: &Found| match &found.file {
+        let only = |found: &ScannedFile| match &found.file {
             Ok(file) => {
                 let recipients = file.metadata.recipients();
                 let mut others = recipients.iter().filter(|key| *key != old);
@@ -119,7 +119,7 @@ impl ConfigChange {
             Err(_) => true,
         };
         let lost = scan.files.into_iter().filter(only);
-        let (foreign, ours): (Vec<Found>, Vec<Found>) =
+        let (foreign, ours): (Vec<ScannedFile>, Vec<ScannedFile>) =
             lost.partition(|file| file.foreign.is_some());
         self.lost = ours.into_iter().map(|file| file.path).collect();
         self.unread = scan.unread;

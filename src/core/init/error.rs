@@ -8,11 +8,11 @@ use crate::core::flux_secret::FetchError;
 use crate::core::identity::Recipient;
 use crate::core::reencrypt::ReencryptError;
 use crate::core::replace::ReplaceError;
-use crate::core::sops_config::{ConfigError, EditError, NoPlace};
+use crate::core::sops_config::{ConfigEditError, ConfigError, PlacementError};
 
 /// What a `.sops.yaml` lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum ConfigGap {
     /// It does not name the recipient.
     Name,
     /// It has no rule for these paths that names the recipient.
@@ -21,7 +21,7 @@ pub enum Lack {
     Replacement(Recipient),
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for ConfigGap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name => f.write_str("does not name it"),
@@ -43,7 +43,7 @@ pub enum InitError {
     Config(#[from] ConfigError),
     /// Editing `.sops.yaml`.
     #[error(transparent)]
-    Edit(#[from] EditError),
+    Edit(#[from] ConfigEditError),
     /// Writing `.sops.yaml`, before anything else was changed.
     #[error(transparent)]
     Replace(#[from] ReplaceError),
@@ -84,7 +84,7 @@ pub enum InitError {
         /// The `.sops.yaml`.
         config_path: PathBuf,
         /// What it lacks.
-        lack: Lack,
+        lack: ConfigGap,
     },
     /// The Secret is there and has a key whose recipient kb cannot tell.
     #[error(
@@ -117,7 +117,7 @@ pub enum InitError {
     },
     /// Choosing a rule of `.sops.yaml`.
     #[error(transparent)]
-    Choose(#[from] NoPlace),
+    Choose(#[from] PlacementError),
     /// Files remain that only the recipient to replace opens, or may remain.
     #[error("{}", still_needed(.old, .files, .unread))]
     StillNeeded {

@@ -15,15 +15,15 @@ use std::path::PathBuf;
 use super::cluster::SecretName;
 use super::flux_secret::BadLine;
 use super::identity::{Identity, Recipient};
-use super::sops_config::{NoPlace, Paths, SopsConfig, Target};
+use super::sops_config::{PathForm, PlacementError, RuleSelector, SopsConfig};
 
 pub use config_change::ConfigChange;
-pub use error::{InitError, Lack};
+pub use error::{ConfigGap, InitError};
 pub use plan::plan;
 pub use unmatched::{Unmatched, find_unmatched};
 
 /// What `init` is to bring about.
-pub struct Request {
+pub struct InitRequest {
     /// The Secret that Flux decrypts with.
     pub secret: SecretName,
     /// Whether a missing namespace is created.
@@ -31,19 +31,19 @@ pub struct Request {
     /// The `.sops.yaml` to change, or to make; checked.
     pub config: SopsConfig,
     /// The files that the config is for.
-    pub files: Files,
+    pub files: ConfigScope,
     /// Where the cluster's key comes from.
     pub key: KeySource,
     /// Which rule gets it.
-    pub target: Target,
+    pub target: RuleSelector,
 }
 
 /// The files that a `.sops.yaml` is for.
-pub struct Files {
+pub struct ConfigScope {
     /// The repositories that are looked through before a recipient is replaced.
     pub roots: Vec<PathBuf>,
     /// What the files' paths look like to the rules.
-    pub paths: Paths,
+    pub paths: PathForm,
     /// Whether a recipient may be replaced although only its key opens some
     /// files.
     pub accept_loss: bool,
@@ -61,20 +61,20 @@ pub enum KeySource {
 }
 
 /// What there is to do.
-pub enum Plan {
+pub enum InitPlan {
     /// Nothing: the cluster has its key, and `.sops.yaml` names it.
     InLine(InLine),
     /// Something is missing.
     Change(Box<ChangePlan>),
     /// Something is missing, and `.sops.yaml` does not say which rule is meant.
-    Choose(Box<Undecided>),
+    Choose(Box<UndecidedRule>),
 }
 
 /// A plan that waits for someone to choose a rule.
-pub struct Undecided {
+pub struct UndecidedRule {
     request: plan::Settled,
     /// Why there is a choice.
-    pub why: NoPlace,
+    pub why: PlacementError,
 }
 
 /// A cluster that has its key, and a `.sops.yaml` that names it.
@@ -93,7 +93,7 @@ pub struct ChangePlan {
     /// The `.sops.yaml` as it is now.
     pub config: SopsConfig,
     /// Which rule gets the key.
-    pub target: Target,
+    pub target: RuleSelector,
     /// The recipient of the cluster's key.
     pub recipient: Recipient,
     /// The Secret to be created, or `None` if it is there.
@@ -112,7 +112,7 @@ pub struct NewSecret {
 }
 
 /// How it ended.
-pub enum Outcome {
+pub enum InitOutcome {
     /// All that was missing is there.
     Done {
         /// The key that kb made. It is to be shown, once.

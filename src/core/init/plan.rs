@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::config_change::Goal;
+use super::config_change::ConfigGoal;
 use super::{
-    ChangePlan, Files, InLine, InitError, KeySource, Lack, NewSecret, Plan, Request, Undecided,
+    ChangePlan, ConfigGap, ConfigScope, InLine, InitError, InitPlan, InitRequest, KeySource,
+    NewSecret, UndecidedRule,
 };
 use crate::core::cluster::{Cluster, ClusterError, Mode, SecretName};
 use crate::core::flux_secret::{self, BadLine, ClusterKeys};
 use crate::core::identity::{Identity, Recipient};
-use crate::core::sops_config::{NoPlace, RuleSummary, SopsConfig, Target};
+use crate::core::sops_config::{PlacementError, RuleSelector, RuleSummary, SopsConfig};
 
 /// How often `.sops.yaml` is looked at again where it does not name the key: too
 /// short a time for a person to notice.
@@ -21,7 +22,7 @@ pub(super) struct Settled {
     secret: SecretName,
     create_namespace: bool,
     config: SopsConfig,
-    files: Files,
+    files: ConfigScope,
     recipient: Recipient,
     /// The key that is to be created in the cluster, and whether kb made it.
     new_key: Option<(Identity, bool)>,
@@ -34,8 +35,8 @@ pub(super) struct Settled {
 ///
 /// # Errors
 /// See [`InitError`]. Nothing has been changed.
-pub fn plan(cluster: &Cluster, request: Request) -> Result<Plan, InitError> {
-    let Request {
+pub fn plan(cluster: &Cluster, request: InitRequest) -> Result<InitPlan, InitError> {
+    let InitRequest {
         secret,
         config,
         target,
@@ -45,7 +46,7 @@ pub fn plan(cluster: &Cluster, request: Request) -> Result<Plan, InitError> {
     let mut retired = Vec::new();
     let (recipient, new_key) = match (request.key, &keys) {
         (KeySource::Generate, Some(keys)) => {
-            return in_line_soon(&secret, &config, keys, &target, LOOKS).map(Plan::InLine);
+            return in_line_soon(&secret, &config, keys, &target, LOOKS).map(InitPlan::InLine);
         }
         (KeySource::Generate, None) => {
             let (identity, recipient) = Identity::generate();
@@ -84,11 +85,11 @@ pub fn plan(cluster: &Cluster, request: Request) -> Result<Plan, InitError> {
     settled.plan(cluster, &target)
 }
 
-impl Undecided {
+impl UndecidedRule {
     /// The rules to choose from.
     pub fn rules(&self) -> &[RuleSummary] {
         match &self.why {
-            NoPlace::NotEvident { rules, .. } => rules,
+            PlacementError::NotEvident { rules, .. } => rules,
             _ => &[],
         }
     }
@@ -97,20 +98,20 @@ impl Undecided {
     ///
     /// # Errors
     /// As [`plan()`].
-    pub fn plan(self, cluster: &Cluster, target: &Target) -> Result<Plan, InitError> {
+    pub fn plan(self, cluster: &Cluster, target: &RuleSelector) -> Result<InitPlan, InitError> {
         self.request.plan(cluster, target)
     }
 }
 
 impl Settled {
-    fn plan(self, cluster: &Cluster, target: &Target) -> Result<Plan, InitError> {
-        let goal = Goal {
+    fn plan(self, cluster: &Cluster, target: &RuleSelector) -> Result<InitPlan, InitError> {
+        let goal = ConfigGoal {
             target,
             recipient: &self.recipient,
             retired: &self.retired,
         };
         if self.new_key.is_none() && goal.is_met(&self.config) {
-            return Ok(Plan::InLine(InLine {
+            return Ok(InitPlan::InLine(InLine {
                 recipient: self.recipient,
                 bad_lines: self.bad_lines,
             }));
@@ -118,8 +119,11 @@ impl Settled {
         let change = goal.change(&self.config, &self.files);
         let config_change = match change {
             Ok(change) => change,
-            Err(InitError::Choose(why @ NoPlace::NotEvident { .. })) => {
-                return Ok(Plan::Choose(Box::new(Undecided { request: self, why })));
+            Err(InitError::Choose(why @ PlacementError::NotEvident { .. })) => {
+                return Ok(InitPlan::Choose(Box::new(UndecidedRule {
+                    request: self,
+                    why,
+                })));
             }
             Err(error) => return Err(error),
         };
@@ -136,7 +140,7 @@ impl Settled {
                 generated,
             }),
         };
-        Ok(Plan::Change(Box::new(ChangePlan {
+        Ok(InitPlan::Change(Box::new(ChangePlan {
             secret: self.secret,
             config: self.config,
             target: target.clone(),
@@ -174,11 +178,11 @@ fn in_use(
     secret: &SecretName,
     config: &SopsConfig,
     keys: &ClusterKeys,
-    target: &Target,
+    target: &RuleSelector,
 ) -> Result<Recipient, InitError> {
     let active: Vec<&Recipient> = keys.active().filter_map(Identity::recipient).collect();
     let met = |recipient: &&&Recipient| {
-        let goal = Goal {
+        let goal = ConfigGoal {
             target,
             recipient,
             retired: &[],
@@ -202,10 +206,10 @@ fn in_line(
     secret: &SecretName,
     config: &SopsConfig,
     keys: &ClusterKeys,
-    target: &Target,
+    target: &RuleSelector,
 ) -> Result<InLine, InitError> {
     let recipient = in_use(secret, config, keys, target)?;
-    let goal = Goal {
+    let goal = ConfigGoal {
         target,
         recipient: &recipient,
         retired: &[],
@@ -217,9 +221,9 @@ fn in_line(
         });
     }
     let lack = match target {
-        Target::InsteadOf(old) if config.mentions(old) => Lack::Replacement(old.clone()),
-        Target::Paths { regex, .. } => Lack::Rule(regex.as_str().to_owned()),
-        _ => Lack::Name,
+        RuleSelector::InsteadOf(old) if config.mentions(old) => ConfigGap::Replacement(old.clone()),
+        RuleSelector::Paths { regex, .. } => ConfigGap::Rule(regex.as_str().to_owned()),
+        _ => ConfigGap::Name,
     };
     Err(InitError::NotNamed {
         secret: secret.clone(),
@@ -235,7 +239,7 @@ pub(super) fn in_line_soon(
     secret: &SecretName,
     config: &SopsConfig,
     keys: &ClusterKeys,
-    target: &Target,
+    target: &RuleSelector,
     looks: u32,
 ) -> Result<InLine, InitError> {
     let mut answer = in_line(secret, config, keys, target);

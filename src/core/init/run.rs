@@ -1,9 +1,9 @@
 //! Carries a plan out.
 
 use super::plan::{in_line_soon, same_key};
-use super::{ChangePlan, InitError, NewSecret, Outcome};
+use super::{ChangePlan, InitError, InitOutcome, NewSecret};
 use crate::core::cluster::{Cluster, ClusterError, Created, Mode};
-use crate::core::flux_secret::{self, Journal};
+use crate::core::flux_secret::{self, KeySecret};
 use crate::core::replace;
 
 /// How often the loser of a race looks whether the winner has written
@@ -11,7 +11,7 @@ use crate::core::replace;
 const LOOKS_AFTER_A_RACE: u32 = 10;
 
 /// What became of the Secret.
-enum Secret {
+enum SecretChange {
     /// It was there, and stays whatever happens.
     Found,
     /// This run has made it; its uid.
@@ -26,7 +26,7 @@ impl ChangePlan {
     ///
     /// # Errors
     /// See [`InitError`].
-    pub fn execute(self, cluster: &Cluster) -> Result<Outcome, InitError> {
+    pub fn execute(self, cluster: &Cluster) -> Result<InitOutcome, InitError> {
         let config = &self.config;
         let before = config.exists.then_some(config.text.as_bytes());
         let staged = match &self.config_change {
@@ -38,34 +38,34 @@ impl ChangePlan {
         };
         let secret = match &self.new_secret {
             Some(new) => self.create(cluster, new)?,
-            None => Secret::Found,
+            None => SecretChange::Found,
         };
-        if matches!(secret, Secret::Lost) {
+        if matches!(secret, SecretChange::Lost) {
             drop(staged);
             return self.lost_race(cluster);
         }
-        if let Some(Err(write)) = staged.map(replace::Staged::commit) {
+        if let Some(Err(write)) = staged.map(replace::StagedFile::commit) {
             return Err(self.take_back(cluster, &secret, write));
         }
         let generated = self.new_secret.filter(|new| new.generated);
-        Ok(Outcome::Done {
+        Ok(InitOutcome::Done {
             generated: generated.map(|new| new.identity),
         })
     }
 
-    fn create(&self, cluster: &Cluster, new: &NewSecret) -> Result<Secret, InitError> {
+    fn create(&self, cluster: &Cluster, new: &NewSecret) -> Result<SecretChange, InitError> {
         if new.new_namespace {
             cluster.create_namespace(&self.secret.namespace, Mode::Persist)?;
         }
         match flux_secret::create(cluster, &self.secret, &new.identity, Mode::Persist) {
-            Ok(Created::New { uid }) => Ok(Secret::Made(uid)),
-            Ok(Created::AlreadyThere) if new.generated => Ok(Secret::Lost),
+            Ok(Created::New { uid }) => Ok(SecretChange::Made(uid)),
+            Ok(Created::AlreadyThere) if new.generated => Ok(SecretChange::Lost),
             // Someone else imports at the same time: it may be the same key.
             Ok(Created::AlreadyThere) => {
                 let keys = flux_secret::fetch(cluster, &self.secret)?;
                 let keys = keys.ok_or_else(|| self.vanished())?;
                 same_key(&self.secret, &keys, &self.recipient)?;
-                Ok(Secret::Found)
+                Ok(SecretChange::Found)
             }
             Err(error) if error.leaves_open() => self.look_for_own(cluster, error),
             Err(error) => Err(error.into()),
@@ -74,11 +74,17 @@ impl ChangePlan {
 
     /// The server did not say whether it created the Secret: looks whether this
     /// very key is there.
-    fn look_for_own(&self, cluster: &Cluster, error: ClusterError) -> Result<Secret, InitError> {
-        let read = Journal::read(cluster, &self.secret);
-        let own = |there: &Journal| there.keys.recipients().contains(&self.recipient);
+    fn look_for_own(
+        &self,
+        cluster: &Cluster,
+        error: ClusterError,
+    ) -> Result<SecretChange, InitError> {
+        let read = KeySecret::read(cluster, &self.secret);
+        let own = |there: &KeySecret| there.keys.recipients().contains(&self.recipient);
         match read {
-            Ok(Some(there)) if own(&there) => Ok(Secret::Made(there.stored().uid().to_owned())),
+            Ok(Some(there)) if own(&there) => {
+                Ok(SecretChange::Made(there.stored().uid().to_owned()))
+            }
             _ => Err(InitError::Uncertain {
                 secret: self.secret.clone(),
                 source: Box::new(error),
@@ -88,11 +94,12 @@ impl ChangePlan {
 
     /// Someone else has created the Secret: it is as if it had been there. The
     /// winner may be about to write the same `.sops.yaml`.
-    fn lost_race(&self, cluster: &Cluster) -> Result<Outcome, InitError> {
+    fn lost_race(&self, cluster: &Cluster) -> Result<InitOutcome, InitError> {
         let keys = flux_secret::fetch(cluster, &self.secret)?;
         let keys = keys.ok_or_else(|| self.vanished())?;
         let looks = LOOKS_AFTER_A_RACE;
-        in_line_soon(&self.secret, &self.config, &keys, &self.target, looks).map(Outcome::InLine)
+        in_line_soon(&self.secret, &self.config, &keys, &self.target, looks)
+            .map(InitOutcome::InLine)
     }
 
     fn vanished(&self) -> InitError {
@@ -105,10 +112,10 @@ impl ChangePlan {
     fn take_back(
         &self,
         cluster: &Cluster,
-        secret: &Secret,
+        secret: &SecretChange,
         write: replace::ReplaceError,
     ) -> InitError {
-        let Secret::Made(uid) = secret else {
+        let SecretChange::Made(uid) = secret else {
             return write.into();
         };
         let secret = self.secret.clone();

@@ -6,8 +6,8 @@ use crate::core::cluster::{Cluster, SecretName};
 use crate::core::flux_secret::{self, ClusterKeys};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{
-    Affected, Choice, Consent, FileTrouble, Goal, Job, Move, Observer, ReencryptError, Replaced,
-    Swap, Tree,
+    Affected, Consent, EngineChoice, FailedFile, Job, Move, NewRecipients, Observer,
+    ReencryptError, Replaced, RepositoryFiles, Swap,
 };
 use crate::core::replace;
 
@@ -29,7 +29,7 @@ pub fn find_unmatched<'a>(
     cluster: &Cluster,
     secret: &SecretName,
     current: &Recipient,
-    tree: &'a Tree,
+    tree: &'a RepositoryFiles,
     consent: &'a Consent,
     clear: bool,
 ) -> Result<Option<Unmatched<'a>>, InitError> {
@@ -42,7 +42,7 @@ pub fn find_unmatched<'a>(
         tree,
         swap: Swap::new(keys.retired(), current.clone()),
         held: keys.recipients(),
-        goal: Goal::MatchRules,
+        goal: NewRecipients::MatchRules,
         consent,
     };
     let mut affected = job.find(None)?;
@@ -76,10 +76,10 @@ impl Unmatched<'_> {
         self,
         cluster: &Cluster,
         secret: &SecretName,
-        engine: Choice<'_>,
+        engine: EngineChoice<'_>,
         ignore_mac: bool,
         observer: &dyn Observer,
-        left: impl FnOnce(&[FileTrouble]),
+        left: impl FnOnce(&[FailedFile]),
     ) -> Result<Replaced, InitError> {
         let swap = &self.job.swap;
         let current = self.keys.of_recipients(std::slice::from_ref(&swap.new));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::Fault;
+use super::BuildFault;
 use crate::core::conflict;
 use crate::core::regular_file::{self, LARGEST_CONFIG};
 use crate::core::yaml;
@@ -29,26 +29,26 @@ const LISTS: [(&str, bool); 13] = [
 ];
 
 /// A kustomization.
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct KustomizationFields(Map<String, Value>);
 
-impl Fields {
-    pub(super) fn read(file: &Path) -> Result<Self, Fault> {
+impl KustomizationFields {
+    pub(super) fn read(file: &Path) -> Result<Self, BuildFault> {
         // A file deleted during the walk cannot be parsed either.
         let bytes = regular_file::read(file, LARGEST_CONFIG).unwrap_or_default();
         match yaml::first_value_as_go(&bytes) {
             Ok(Value::Object(fields)) if !fields.is_empty() => Ok(Self(fields)),
-            Ok(Value::Null | Value::Object(_)) => Err(Fault::Empty {
+            Ok(Value::Null | Value::Object(_)) => Err(BuildFault::Empty {
                 file: file.to_owned(),
             }),
-            Ok(_) => Err(Fault::NotParsed {
+            Ok(_) => Err(BuildFault::NotParsed {
                 file: file.to_owned(),
                 place: (1, 1),
             }),
             Err(error) => {
                 let file = file.to_owned();
                 Err(match conflict::marker(&String::from_utf8_lossy(&bytes)) {
-                    Some(line) => Fault::Conflict { file, line },
-                    None => Fault::NotParsed {
+                    Some(line) => BuildFault::Conflict { file, line },
+                    None => BuildFault::NotParsed {
                         file,
                         place: (error.line, error.column),
                     },

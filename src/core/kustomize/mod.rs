@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use super::encrypted::Format;
 use super::repository::absolute;
-use fields::Fields;
+use fields::KustomizationFields;
 
 /// The names of a kustomization, in kustomize's order (`konfig`,
 /// `RecognizedKustomizationFileNames`).
@@ -62,7 +62,7 @@ pub enum Reading {
 
 /// Why kustomize cannot build what Flux is to apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum BuildFault {
     /// Git's conflict markers are in a kustomization.
     Conflict {
         /// The kustomization.
@@ -102,7 +102,7 @@ pub struct Applied {
     /// The files that it reads, and how.
     pub files: BTreeMap<PathBuf, BTreeSet<Reading>>,
     /// What makes the build fail.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<BuildFault>,
 }
 
 impl Applied {
@@ -110,7 +110,7 @@ impl Applied {
     /// for its `components`, which are relative to that path. `files` are the files of
     /// the repository: absolute, and ordered.
     pub fn new(files: &[PathBuf], root: &Path, path: &str, components: &[String]) -> Self {
-        let mut walk = Walk {
+        let mut walk = ResourceWalk {
             all: files,
             entered: BTreeSet::new(),
             applied: Self::default(),
@@ -174,13 +174,13 @@ impl Role {
     }
 }
 
-struct Walk<'r> {
+struct ResourceWalk<'r> {
     all: &'r [PathBuf],
     entered: BTreeSet<(PathBuf, Role)>,
     applied: Applied,
 }
 
-impl<'r> Walk<'r> {
+impl<'r> ResourceWalk<'r> {
     /// The files below a directory: in an ordered list they are neighbours.
     fn below(&self, directory: &Path) -> &'r [PathBuf] {
         let start = self.all.partition_point(|path| path.as_path() < directory);
@@ -206,7 +206,7 @@ impl<'r> Walk<'r> {
             [file] => self.kustomization(directory, file, role),
             [first, second, ..] => {
                 let files = [first.clone(), second.clone()];
-                self.fault(Fault::Several { files });
+                self.fault(BuildFault::Several { files });
                 self.kustomization(directory, first, role);
             }
         }
@@ -231,13 +231,13 @@ impl<'r> Walk<'r> {
 
     fn kustomization(&mut self, directory: &Path, file: &Path, role: Role) {
         self.file(file.to_owned(), role.manifests());
-        let fields = match Fields::read(file) {
+        let fields = match KustomizationFields::read(file) {
             Ok(fields) => fields,
             Err(fault) => return self.fault(fault),
         };
         for field in fields.of_wrong_type() {
             let file = file.to_owned();
-            self.fault(Fault::WrongType { file, field });
+            self.fault(BuildFault::WrongType { file, field });
         }
         let inside = |path: &str| absolute(directory, Path::new(path));
         let lists = [("resources", role), ("components", role)].into_iter();
@@ -294,7 +294,7 @@ impl<'r> Walk<'r> {
     }
 
     /// A directory can be entered for several purposes.
-    fn fault(&mut self, fault: Fault) {
+    fn fault(&mut self, fault: BuildFault) {
         if !self.applied.faults.contains(&fault) {
             self.applied.faults.push(fault);
         }

@@ -10,7 +10,7 @@ const LONGEST_NAME: usize = 100;
 
 /// Something that the API server refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ManifestFault {
     /// The keys that lead to it within the Secret; the last ones may be missing there.
     pub keys: Vec<String>,
     /// What it is and what to write instead, without any value.
@@ -19,7 +19,7 @@ pub struct Fault {
 
 /// Whether the text of a Secret is what was typed, or what sops has made of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Text {
+pub enum TextOrigin {
     /// As it was typed.
     Plain,
     /// With encrypted values, of which nothing is known.
@@ -28,12 +28,12 @@ pub enum Text {
 
 /// What is found.
 pub(super) struct Faults {
-    pub(super) found: Vec<Fault>,
-    text: Text,
+    pub(super) found: Vec<ManifestFault>,
+    text: TextOrigin,
 }
 
 impl Faults {
-    pub(super) fn of(text: Text) -> Self {
+    pub(super) fn of(text: TextOrigin) -> Self {
         Self {
             found: Vec::new(),
             text,
@@ -41,7 +41,7 @@ impl Faults {
     }
 
     pub(super) fn add(&mut self, keys: &[&str], words: impl Into<String>) {
-        self.found.push(Fault {
+        self.found.push(ManifestFault {
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             words: words.into(),
         });
@@ -51,7 +51,7 @@ impl Faults {
     pub(super) fn known<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         let is_known = value.as_str().is_none_or(|text| {
             filled_in(text, "").is_none()
-                && !(self.text == Text::Encrypted && text.starts_with(ENCRYPTED_VALUE))
+                && !(self.text == TextOrigin::Encrypted && text.starts_with(ENCRYPTED_VALUE))
         });
         is_known.then_some(value)
     }

@@ -13,7 +13,7 @@ use crate::core::encrypted::inspect::{PATCH, SECTIONS};
 use crate::core::placeholder::filled_in;
 use crate::core::yaml::GO_BASE64;
 
-pub use super::fault::{Fault, Text, shown};
+pub use super::fault::{ManifestFault, TextOrigin, shown};
 
 /// All fields of a Secret (k8s.io/api/core/v1).
 const FIELDS: [&str; 7] = [
@@ -31,7 +31,7 @@ const LARGEST: usize = 1 << 20;
 /// Finds what the API server refuses in a Secret. What Flux fills in (`${NAME}`) is not
 /// known, and only judged by what is around it. A patch (`$patch`) need not have all that
 /// its type needs.
-pub fn faults(secret: &Value, text: Text) -> Vec<Fault> {
+pub fn faults(secret: &Value, text: TextOrigin) -> Vec<ManifestFault> {
     let mut patch = is_patch(secret).then(|| secret.clone());
     if let Some(patch) = &mut patch {
         remove_directives(patch);
@@ -87,18 +87,18 @@ fn remove_directives(value: &mut Value) {
 }
 
 /// A value of a Secret.
-struct Entry<'v> {
+struct ValueEntry<'v> {
     section: &'static str,
     /// Its bytes, where they are known.
-    content: Option<Content<'v>>,
+    content: Option<ValueContent<'v>>,
 }
 
-enum Content<'v> {
+enum ValueContent<'v> {
     Text(&'v str),
     Decoded(Vec<u8>),
 }
 
-impl Content<'_> {
+impl ValueContent<'_> {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -109,7 +109,7 @@ impl Content<'_> {
 
 impl Faults {
     /// The values of the Secret, by their keys: `stringData` replaces what is in `data`.
-    fn entries<'v>(&mut self, secret: &'v Value) -> BTreeMap<&'v str, Entry<'v>> {
+    fn entries<'v>(&mut self, secret: &'v Value) -> BTreeMap<&'v str, ValueEntry<'v>> {
         let mut entries = BTreeMap::new();
         for section in SECTIONS {
             let values = self.mapping(&[section], &secret[section]);
@@ -124,7 +124,7 @@ impl Faults {
                     self.add(&keys, words);
                 }
                 let content = self.content(section, &keys, value);
-                entries.insert(key.as_str(), Entry { section, content });
+                entries.insert(key.as_str(), ValueEntry { section, content });
             }
         }
         let sizes = entries
@@ -145,14 +145,14 @@ impl Faults {
         section: &str,
         keys: &[&str],
         value: &'v Value,
-    ) -> Option<Content<'v>> {
+    ) -> Option<ValueContent<'v>> {
         if value.is_null() {
-            return Some(Content::Text(""));
+            return Some(ValueContent::Text(""));
         }
         let text = self.text(keys, value)?;
         let is_known = self.known(value).is_some();
         if section != "data" {
-            return is_known.then_some(Content::Text(text));
+            return is_known.then_some(ValueContent::Text(text));
         }
         let literal = filled_in(text, "");
         if !is_known && literal.is_none() {
@@ -166,7 +166,7 @@ impl Faults {
         // Line ends are passed over.
         let digits: Vec<u8> = text.bytes().filter(|b| !b"\r\n".contains(b)).collect();
         match GO_BASE64.decode(digits) {
-            Ok(bytes) => Some(Content::Decoded(bytes)),
+            Ok(bytes) => Some(ValueContent::Decoded(bytes)),
             Err(_) => {
                 let words = format!(
                     "{} is not base64: encode it, or write it as it is under stringData",
@@ -178,7 +178,12 @@ impl Faults {
         }
     }
 
-    fn check_type(&mut self, kind: &str, entries: &BTreeMap<&str, Entry<'_>>, annotations: &Value) {
+    fn check_type(
+        &mut self,
+        kind: &str,
+        entries: &BTreeMap<&str, ValueEntry<'_>>,
+        annotations: &Value,
+    ) {
         const ACCOUNT: &str = "kubernetes.io/service-account.name";
         // A key that is filled in may be the one.
         let is_open = entries.keys().any(|key| filled_in(key, "").is_some());
@@ -211,7 +216,7 @@ impl Faults {
             }
             "kubernetes.io/ssh-auth" => {
                 let key = entries.get("ssh-privatekey");
-                let is_empty = |entry: &Entry<'_>| {
+                let is_empty = |entry: &ValueEntry<'_>| {
                     entry
                         .content
                         .as_ref()
@@ -236,7 +241,7 @@ impl Faults {
         &mut self,
         kind: &str,
         key: &str,
-        entries: &BTreeMap<&str, Entry<'_>>,
+        entries: &BTreeMap<&str, ValueEntry<'_>>,
         is_open: bool,
     ) {
         match entries.get(key) {
@@ -270,7 +275,7 @@ mod tests {
 
     fn all(text: &str) -> Vec<String> {
         let values = yaml::values(text.as_bytes()).expect(text);
-        let faults = faults(&values[0], Text::Plain);
+        let faults = faults(&values[0], TextOrigin::Plain);
         faults.into_iter().map(|fault| fault.words).collect()
     }
 

@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use secrecy::SecretBox;
 
 use super::{
-    BEFORE, Contents, EDITOR, GONE, HEAD, Head, IN_USE, ORIGINAL, Places, Process, RANDOM_LENGTH,
-    TEXT, emergency_files, is_at, open_directory, read_file, remove,
+    BEFORE, DraftContents, EDITOR, GONE, HEAD, Head, IN_USE, ORIGINAL, ProcessIdentity,
+    RANDOM_LENGTH, TEXT, TempDirs, emergency_files, is_at, open_directory, read_file, remove,
 };
 use crate::core::disk;
 
@@ -26,7 +26,7 @@ pub struct Left {
 impl Left {
     /// The directories that ended runs have left behind with a text. Those without one are
     /// deleted.
-    pub fn all(places: &Places) -> Vec<Self> {
+    pub fn all(places: &TempDirs) -> Vec<Self> {
         for (path, _lock) in unlocked(places, GONE) {
             remove(&path);
         }
@@ -52,7 +52,7 @@ impl Left {
     /// The pid of its editor, if that still runs.
     pub fn living_editor(&self) -> Option<u32> {
         let recorded = read_file(&self.path.join(EDITOR)).ok()??;
-        let process: Process = std::str::from_utf8(&recorded).ok()?.parse().ok()?;
+        let process: ProcessIdentity = std::str::from_utf8(&recorded).ok()?.parse().ok()?;
         process.lives().then_some(process.pid)
     }
 
@@ -78,9 +78,9 @@ impl Left {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn contents(&self) -> std::io::Result<Contents> {
+    pub fn contents(&self) -> std::io::Result<DraftContents> {
         let text = read_file(&self.text_path())?.unwrap_or_default();
-        Ok(Contents {
+        Ok(DraftContents {
             text: SecretBox::new(Box::new(text)),
             before: read_file(&self.path.join(BEFORE))?,
             files: emergency_files(&self.path, &self.head.name),
@@ -94,7 +94,7 @@ impl Left {
 }
 
 /// Whether another run edits `target` now.
-pub fn is_in_use(places: &Places, target: &Path) -> bool {
+pub fn is_in_use(places: &TempDirs, target: &Path) -> bool {
     let named = named_directories(places, IN_USE);
     named.into_iter().any(|(path, directory)| {
         head_of(&path).is_some_and(|head| head.target == target) && directory.try_lock().is_err()
@@ -114,14 +114,14 @@ fn is_empty(directory: &Path) -> bool {
 }
 
 /// The directories of this kind that no run holds, each with its lock.
-fn unlocked(places: &Places, prefix: &str) -> impl Iterator<Item = (PathBuf, File)> {
+fn unlocked(places: &TempDirs, prefix: &str) -> impl Iterator<Item = (PathBuf, File)> {
     let named = named_directories(places, prefix).into_iter();
     // It may have gone, and another may have come, before it was locked.
     named.filter(|(path, directory)| directory.try_lock().is_ok() && is_at(directory, path))
 }
 
 /// The person's own directories whose names begin so, links left out.
-fn named_directories(places: &Places, prefix: &str) -> Vec<(PathBuf, File)> {
+fn named_directories(places: &TempDirs, prefix: &str) -> Vec<(PathBuf, File)> {
     let is_ours = |name: &OsStr| {
         let random = name.to_str().and_then(|name| name.strip_prefix(prefix));
         random.is_some_and(|random| {

@@ -33,9 +33,9 @@ use std::time::{Duration, SystemTime};
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::disk;
-use super::drafts::{Contents, EmergencyFile, Head};
+use super::drafts::{DraftContents, EmergencyFile, Head};
 pub use found::{Left, is_in_use};
-use process::Process;
+use process::ProcessIdentity;
 
 const IN_USE: &str = "kb-edit-";
 const GONE: &str = "kb-gone-";
@@ -53,7 +53,7 @@ const HEAD: &str = "head";
 /// The digest of a text that is safe elsewhere, if nothing else is typed: see
 /// [`PrivateDir::note_original`].
 const ORIGINAL: &str = "original";
-/// The editor: see [`Process`].
+/// The editor: see [`ProcessIdentity`].
 const EDITOR: &str = "editor";
 /// The encrypted file as it was when the text was opened; missing if there was
 /// none.
@@ -66,7 +66,7 @@ const DATED_BACK: Duration = Duration::from_secs(2);
 
 /// Where private directories may be made.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct TempDirs {
     /// Directories that should be in memory, best first; absolute.
     pub memory: Vec<PathBuf>,
     /// The directory for temporary files, which may be on a disk.
@@ -122,7 +122,7 @@ impl PrivateDir {
     /// # Errors
     /// [`PlaceError`]
     pub fn create(
-        places: &Places,
+        places: &TempDirs,
         head: &Head,
         before: Option<&[u8]>,
         allow_disk: bool,
@@ -182,7 +182,7 @@ impl PrivateDir {
     /// # Errors
     /// When the memory is full.
     pub fn note_editor(&self, pid: u32) -> io::Result<()> {
-        let process = Process::of(pid).to_string();
+        let process = ProcessIdentity::of(pid).to_string();
         self.write_file(EDITOR, process.as_bytes()).map(drop)
     }
 

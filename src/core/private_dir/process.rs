@@ -8,12 +8,12 @@ use rustix::process::{Pid, test_kill_process};
 /// A process by its number and when it began, in the clock ticks of proc_pid_stat(5).
 /// Where the system does not say when, the number alone counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Process {
+pub(super) struct ProcessIdentity {
     pub(super) pid: u32,
     began: Option<u64>,
 }
 
-impl Process {
+impl ProcessIdentity {
     /// The process of this number.
     pub(super) fn of(pid: u32) -> Self {
         Self {
@@ -47,13 +47,13 @@ fn began(pid: u32) -> Option<u64> {
     fields.get(BEGAN)?.parse().ok()
 }
 
-impl fmt::Display for Process {
+impl fmt::Display for ProcessIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.pid, self.began.unwrap_or_default())
     }
 }
 
-impl FromStr for Process {
+impl FromStr for ProcessIdentity {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -72,17 +72,17 @@ mod tests {
 
     #[test]
     fn a_process_is_told_from_a_later_one_of_its_number() {
-        let own = Process::of(std::process::id());
+        let own = ProcessIdentity::of(std::process::id());
         assert!(own.lives());
         assert_eq!(own.to_string().parse(), Ok(own));
-        let earlier = Process {
+        let earlier = ProcessIdentity {
             began: own.began.map(|began| began + 1),
             ..own
         };
         if own.began.is_some() {
             assert!(!earlier.lives());
         }
-        let none = Process {
+        let none = ProcessIdentity {
             pid: 0,
             began: None,
         };

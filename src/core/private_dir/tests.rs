@@ -1,7 +1,7 @@
 use super::*;
 
-fn places(root: &Path) -> Places {
-    Places {
+fn places(root: &Path) -> TempDirs {
+    TempDirs {
         memory: Vec::new(),
         disk: root.to_owned(),
     }
@@ -152,7 +152,7 @@ fn an_editor_that_outlives_its_kb_is_known() {
 #[test]
 fn a_place_is_judged_by_its_file_system() {
     let root = tempfile::tempdir().expect("tempdir");
-    let places = Places {
+    let places = TempDirs {
         memory: vec!["/nonexistent".into(), root.path().to_owned()],
         disk: root.path().to_owned(),
     };

@@ -145,7 +145,7 @@ fn own_revisions(found: &Kustomization) -> Vec<(&str, Option<&str>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::cluster::Source;
+    use crate::core::cluster::SourceRef;
 
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
     const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba98";
@@ -163,9 +163,9 @@ mod tests {
             attempted_revision: Some(applied.into()),
             path: String::new(),
             components: Vec::new(),
-            source: Source {
+            source: SourceRef {
                 kind: kind.into(),
-                ..Source::default()
+                ..SourceRef::default()
             },
             failure: None,
         }

@@ -12,15 +12,15 @@ use crate::core::scan::Prefilter;
 /// A base64 Secret in a base64 Secret is no Secret.
 const DEEPEST: usize = 2;
 /// Keys, by their number among those that are judged.
-pub(super) type Keys = BTreeSet<usize>;
+pub(super) type KeyNumbers = BTreeSet<usize>;
 
 /// Which keys a file needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// Those that open it, and those that its metadata names.
-    pub(super) needed: Keys,
+    pub(super) needed: KeyNumbers,
     /// Those that it may need: kb cannot read it.
-    pub(super) unclear: Keys,
+    pub(super) unclear: KeyNumbers,
 }
 
 impl Verdict {
@@ -42,19 +42,19 @@ impl Verdict {
 /// Tells which keys files need. sops does not look at the names of recipients to open a
 /// file, so kb does not rely on them either: it tries the keys.
 pub(super) struct Judge {
-    keys: Vec<Key>,
+    keys: Vec<CandidateKey>,
     prefilter: Prefilter,
 }
 
-struct Key {
+struct CandidateKey {
     recipient: Option<Recipient>,
     opener: Opener,
 }
 
 impl Judge {
     pub(super) fn new<'k>(keys: impl Iterator<Item = &'k Identity>) -> Self {
-        let keys: Vec<Key> = keys
-            .map(|key| Key {
+        let keys: Vec<CandidateKey> = keys
+            .map(|key| CandidateKey {
                 recipient: key.recipient().cloned(),
                 opener: Opener::new([key]),
             })
@@ -67,12 +67,12 @@ impl Judge {
     }
 
     /// All keys: what cannot be looked at may need each of them.
-    pub(super) fn all(&self) -> Keys {
+    pub(super) fn all(&self) -> KeyNumbers {
         (0..self.keys.len()).collect()
     }
 
     /// The keys for which this holds.
-    fn which(&self, holds: impl Fn(&Key) -> bool) -> Keys {
+    fn which(&self, holds: impl Fn(&CandidateKey) -> bool) -> KeyNumbers {
         let keys = self.keys.iter().enumerate();
         keys.filter(|(_, key)| holds(key))
             .map(|(at, _)| at)
@@ -147,17 +147,18 @@ impl Judge {
         let all = [&file.metadata].into_iter().chain(&file.others);
         for metadata in all {
             let named = metadata.recipients();
-            let is_named = |key: &Key| key.recipient.as_ref().is_some_and(|it| named.contains(it));
+            let is_named =
+                |key: &CandidateKey| key.recipient.as_ref().is_some_and(|it| named.contains(it));
             verdict.needed.extend(self.which(is_named));
             for wrapped in wrapped_keys(metadata) {
-                let opens = |key: &Key| key.opener.opens(&wrapped);
+                let opens = |key: &CandidateKey| key.opener.opens(&wrapped);
                 verdict.needed.extend(self.which(opens));
             }
         }
     }
 
     /// The keys that a file may need which no reader of sops's formats takes for certain.
-    fn unclear(&self, path: &Path, content: &[u8], traces: &Traces) -> Keys {
+    fn unclear(&self, path: &Path, content: &[u8], traces: &Traces) -> KeyNumbers {
         let named = self.which(|key| key.is_named_in(traces));
         if !named.is_empty() {
             return named;
@@ -176,11 +177,11 @@ impl Judge {
         if format != Format::Binary && is_damaged && traces.may_hold_age_file() {
             return self.all();
         }
-        Keys::new()
+        KeyNumbers::new()
     }
 }
 
-impl Key {
+impl CandidateKey {
     fn is_named_in(&self, traces: &Traces) -> bool {
         self.recipient.as_ref().is_some_and(|it| traces.names(it))
     }

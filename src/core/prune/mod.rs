@@ -28,24 +28,24 @@ use std::time::SystemTime;
 
 use super::cluster::{Cluster, ClusterError, Kustomization, Mode, SecretName};
 use super::drafts::Drafts;
-use super::flux_secret::{Dropped, FetchError, Journal, JournalError, SecretCopy, copies};
+use super::flux_secret::{Dropped, FetchError, JournalError, KeySecret, SecretCopy, copies};
 use super::git::{Git, GitError};
 use super::identity::Identity;
-use super::reencrypt::Tree;
+use super::reencrypt::RepositoryFiles;
 
 use judge::Judge;
-use places::{Found, Look};
+use places::{KeyNeeds, NeedsSearch};
 
 pub use deployed::{SaidDeployed, SaidError};
-pub use needs::{Check, Need, Place, RetiredKey, Why};
+pub use needs::{Need, NeedReason, NeededAt, PruneCheck, RetiredKey};
 pub use restore::{RestoreError, restore};
 
 /// What is asked for.
-pub struct Request {
+pub struct PruneRequest {
     /// The Secret that Flux decrypts with.
     pub secret: SecretName,
     /// Where the files are. What it leaves out is left out of commits as well.
-    pub tree: Tree,
+    pub tree: RepositoryFiles,
     /// Paths that are left out of commits, and are not in the working tree.
     pub gone: Vec<PathBuf>,
     /// The history of the repository, where it has one.
@@ -53,26 +53,26 @@ pub struct Request {
     /// What a person says is deployed, where the cluster does not name a commit.
     pub said: Vec<SaidDeployed>,
     /// The checks that keep no key.
-    pub despite: Vec<Check>,
+    pub despite: Vec<PruneCheck>,
     /// Texts that could not be saved.
     pub drafts: Drafts,
 }
 
 /// Verdicts about retired keys.
-pub struct Prune {
-    journal: Journal,
+pub struct PruneVerdicts {
+    journal: KeySecret,
     dropped: Dropped,
     /// The keys, in the order of the Secret.
     pub keys: Vec<RetiredKey>,
     /// Findings that keep no key, such as other branches.
-    pub remarks: Remarks,
+    pub remarks: PruneRemarks,
 }
 
 /// Findings that keep no key.
 #[derive(Debug, Default)]
-pub struct Remarks {
+pub struct PruneRemarks {
     /// The commits that were looked at.
-    pub looked_at: Vec<Place>,
+    pub looked_at: Vec<NeededAt>,
     /// When something was last fetched, where that can be told.
     pub last_fetch: Option<SystemTime>,
     /// Whether the cluster has no Kustomizations.
@@ -150,9 +150,12 @@ pub enum PruneError {
 ///
 /// # Errors
 /// [`PruneError`]
-pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, PruneError> {
+pub fn look(
+    cluster: &Cluster,
+    request: &PruneRequest,
+) -> Result<Option<PruneVerdicts>, PruneError> {
     let secret = &request.secret;
-    let journal = Journal::read(cluster, secret)?;
+    let journal = KeySecret::read(cluster, secret)?;
     let journal = journal.ok_or_else(|| PruneError::SecretMissing {
         secret: secret.clone(),
     })?;
@@ -184,13 +187,13 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
     let judge = Judge::new(held.iter().copied());
     let recipients: Vec<_> = held.iter().map(|key| key.recipient().cloned()).collect();
     let in_use = &recipients[retired.len()..];
-    let mut look = Look {
+    let mut look = NeedsSearch {
         request,
         judge: &judge,
         recipients: &recipients,
         retired: &(0..retired.len()).collect(),
-        found: Found::default(),
-        remarks: Remarks::default(),
+        found: KeyNeeds::default(),
+        remarks: PruneRemarks::default(),
     };
     let kustomizations = look.list(cluster);
     let ours = |found: &&Kustomization| {
@@ -200,7 +203,7 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
     let deployed = deployed::revisions(&ours, &request.said)?;
     look.at_all(&deployed)?;
     look.at_drafts(in_use);
-    let Look {
+    let NeedsSearch {
         found, mut remarks, ..
     } = look;
     remarks.copies = copies(cluster, &kustomizations, secret, &journal.keys.retired())?;
@@ -231,7 +234,7 @@ pub fn look(cluster: &Cluster, request: &Request) -> Result<Option<Prune>, Prune
             .collect(),
         bad_lines: keys.iter().any(|key| key.bad_lines > 0 && !key.is_needed()),
     };
-    Ok(Some(Prune {
+    Ok(Some(PruneVerdicts {
         journal,
         dropped,
         keys,
@@ -255,15 +258,15 @@ fn unknown_key() -> RetiredKey {
         recipient: None,
         bad_lines: 0,
         needs: vec![Need {
-            check: Check::Unreadable,
-            place: Place::Secret,
-            why: Why::UnknownRecipient,
+            check: PruneCheck::Unreadable,
+            place: NeededAt::Secret,
+            why: NeedReason::UnknownRecipient,
             is_overridden: false,
         }],
     }
 }
 
-impl Look<'_> {
+impl NeedsSearch<'_> {
     /// The Kustomizations: where they cannot be listed, nobody knows what is deployed.
     fn list(&mut self, cluster: &Cluster) -> Vec<Kustomization> {
         let error = match cluster.kustomizations() {
@@ -275,16 +278,16 @@ impl Look<'_> {
             Err(error) => error,
         };
         let why = match &error {
-            ClusterError::Forbidden { .. } => Why::MayNotList,
-            _ => Why::Failed(error.to_string()),
+            ClusterError::Forbidden { .. } => NeedReason::MayNotList,
+            _ => NeedReason::Failed(error.to_string()),
         };
-        let (check, place) = (Check::FluxUnseen, Place::Kustomizations);
+        let (check, place) = (PruneCheck::FluxUnseen, NeededAt::Kustomizations);
         self.found.add(self.judge.all(), check, place, why);
         Vec::new()
     }
 }
 
-impl Prune {
+impl PruneVerdicts {
     /// Whether there is anything to drop: keys that nothing needs, or lines that repeat a
     /// key in use.
     pub fn has_droppable(&self) -> bool {

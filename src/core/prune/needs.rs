@@ -7,7 +7,7 @@ use crate::core::identity::Recipient;
 
 /// A check that keeps keys, by the name that `--despite` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Check {
+pub enum PruneCheck {
     /// Files and rules of this working tree, what is staged, and drafts.
     WorkingTree,
     /// The commit that is checked out.
@@ -26,7 +26,7 @@ pub enum Check {
     FluxUnseen,
 }
 
-impl Check {
+impl PruneCheck {
     /// All of them.
     pub const ALL: [Self; 8] = [
         Self::WorkingTree,
@@ -56,7 +56,7 @@ impl Check {
 
 /// Where a key is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum NeededAt {
     /// This working tree.
     WorkingTree,
     /// The index.
@@ -90,7 +90,7 @@ pub enum Place {
 
 /// Why it is needed there, or may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum NeedReason {
     /// These files are encrypted for it.
     Files(Vec<PathBuf>),
     /// These `.sops.yaml` name it.
@@ -116,11 +116,11 @@ pub enum Why {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
     /// The check that found it.
-    pub check: Check,
+    pub check: PruneCheck,
     /// Where.
-    pub place: Place,
+    pub place: NeededAt,
     /// Why.
-    pub why: Why,
+    pub why: NeedReason,
     /// Whether a person has overridden the check.
     pub is_overridden: bool,
 }
@@ -144,7 +144,7 @@ impl RetiredKey {
     }
 
     /// The checks that keep it.
-    pub fn kept_by(&self) -> BTreeSet<Check> {
+    pub fn kept_by(&self) -> BTreeSet<PruneCheck> {
         let needs = self.needs.iter().filter(|need| !need.is_overridden);
         needs.map(|need| need.check).collect()
     }

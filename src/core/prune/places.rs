@@ -4,25 +4,31 @@
 use std::path::{Path, PathBuf};
 
 use super::deployed::Deployed;
-use super::judge::{Judge, Keys, Verdict};
+use super::judge::{Judge, KeyNumbers, Verdict};
 use super::revision::Revisions;
 use super::tree::{self, InTree};
-use super::{Check, Need, Place, PruneError, Remarks, Request, Why};
+use super::{Need, NeedReason, NeededAt, PruneCheck, PruneError, PruneRemarks, PruneRequest};
 use crate::core::drafts::Draft;
 use crate::core::git::{Git, GitError, Upstream, Worktree};
 use crate::core::identity::Recipient;
-use crate::core::reencrypt::Tree;
+use crate::core::reencrypt::RepositoryFiles;
 use crate::core::repository::below;
 use crate::core::sops_config::FILE_NAME;
 
 /// What was found of each key, by its number among those that are judged.
 #[derive(Default)]
-pub(super) struct Found {
-    pub(super) needs: Vec<(Keys, Need)>,
+pub(super) struct KeyNeeds {
+    pub(super) needs: Vec<(KeyNumbers, Need)>,
 }
 
-impl Found {
-    pub(super) fn add(&mut self, keys: Keys, check: Check, place: Place, why: Why) {
+impl KeyNeeds {
+    pub(super) fn add(
+        &mut self,
+        keys: KeyNumbers,
+        check: PruneCheck,
+        place: NeededAt,
+        why: NeedReason,
+    ) {
         if !keys.is_empty() {
             let need = Need {
                 check,
@@ -39,10 +45,10 @@ impl Found {
         &mut self,
         judge: &Judge,
         files: &[(PathBuf, Verdict)],
-        check: Check,
-        place: &Place,
+        check: PruneCheck,
+        place: &NeededAt,
     ) {
-        let of = |key: usize, which: fn(&Verdict) -> &Keys| {
+        let of = |key: usize, which: fn(&Verdict) -> &KeyNumbers| {
             let files = files
                 .iter()
                 .filter(|(_, verdict)| which(verdict).contains(&key));
@@ -53,36 +59,45 @@ impl Found {
         for key in judge.all() {
             let needed = of(key, |verdict| &verdict.needed);
             if !needed.is_empty() {
-                self.add([key].into(), check, place.clone(), Why::Files(needed));
+                self.add(
+                    [key].into(),
+                    check,
+                    place.clone(),
+                    NeedReason::Files(needed),
+                );
             }
             let unclear = of(key, |verdict| &verdict.unclear);
             if !unclear.is_empty() {
-                let why = Why::Unreadable(unclear);
-                self.add([key].into(), Check::Unreadable, place.clone(), why);
+                let why = NeedReason::Unreadable(unclear);
+                self.add([key].into(), PruneCheck::Unreadable, place.clone(), why);
             }
         }
     }
 }
 
 /// Looks at all places.
-pub(super) struct Look<'a> {
-    pub(super) request: &'a Request,
+pub(super) struct NeedsSearch<'a> {
+    pub(super) request: &'a PruneRequest,
     pub(super) judge: &'a Judge,
     /// The recipients of the keys, in their order.
     pub(super) recipients: &'a [Option<Recipient>],
     /// Those of the keys that are retired.
-    pub(super) retired: &'a Keys,
-    pub(super) found: Found,
-    pub(super) remarks: Remarks,
+    pub(super) retired: &'a KeyNumbers,
+    pub(super) found: KeyNeeds,
+    pub(super) remarks: PruneRemarks,
 }
 
-impl Look<'_> {
+impl NeedsSearch<'_> {
     /// Looks at everything but what is deployed there, if there is no Git.
     pub(super) fn at_all(&mut self, deployed: &[Deployed]) -> Result<(), PruneError> {
         let Some(git) = &self.request.git else {
             self.at_working_tree(&[]);
             for revision in deployed {
-                self.cannot_tell(Check::Deployed, place_of(revision), Why::NotInClone);
+                self.cannot_tell(
+                    PruneCheck::Deployed,
+                    place_of(revision),
+                    NeedReason::NotInClone,
+                );
             }
             return Ok(());
         };
@@ -106,8 +121,8 @@ impl Look<'_> {
         for revision in deployed {
             let place = place_of(revision);
             match &revision.commit {
-                Some(commit) => self.at_commit(&mut revisions, commit, Check::Deployed, place),
-                None => self.cannot_tell(Check::Deployed, place, Why::NotACommit),
+                Some(commit) => self.at_commit(&mut revisions, commit, PruneCheck::Deployed, place),
+                None => self.cannot_tell(PruneCheck::Deployed, place, NeedReason::NotACommit),
             }
         }
         self.at_other_refs(git, &mut revisions);
@@ -139,14 +154,14 @@ impl Look<'_> {
             let needing = drafts.iter().filter(is_only_for_it);
             let files: Vec<PathBuf> = needing.map(|draft| draft.head.target.clone()).collect();
             if !files.is_empty() {
-                let why = Why::Files(files);
+                let why = NeedReason::Files(files);
                 self.found
-                    .add([key].into(), Check::WorkingTree, Place::Drafts, why);
+                    .add([key].into(), PruneCheck::WorkingTree, NeededAt::Drafts, why);
             }
         }
     }
 
-    fn cannot_tell(&mut self, check: Check, place: Place, why: Why) {
+    fn cannot_tell(&mut self, check: PruneCheck, place: NeededAt, why: NeedReason) {
         self.found.add(self.judge.all(), check, place, why);
     }
 
@@ -169,7 +184,7 @@ impl Look<'_> {
         let others = others
             .iter()
             .filter_map(|other| below(&tree.roots, &other.path));
-        let tree = Tree {
+        let tree = RepositoryFiles {
             roots: tree.roots.clone(),
             config: tree.config.clone(),
             named: None,
@@ -178,13 +193,13 @@ impl Look<'_> {
         };
         let in_tree = tree::look(&tree, self.judge, self.recipients);
         if in_tree.is_strange() {
-            let why = Why::NothingForCluster;
-            self.cannot_tell(Check::WorkingTree, Place::WorkingTree, why);
+            let why = NeedReason::NothingForCluster;
+            self.cannot_tell(PruneCheck::WorkingTree, NeededAt::WorkingTree, why);
         }
-        self.add_tree(in_tree, Check::WorkingTree, &Place::WorkingTree);
+        self.add_tree(in_tree, PruneCheck::WorkingTree, &NeededAt::WorkingTree);
     }
 
-    fn add_tree(&mut self, in_tree: InTree, check: Check, place: &Place) {
+    fn add_tree(&mut self, in_tree: InTree, check: PruneCheck, place: &NeededAt) {
         let judge = self.judge;
         self.found.add_files(judge, &in_tree.files, check, place);
         for key in judge.all() {
@@ -194,17 +209,17 @@ impl Look<'_> {
                 .filter(|(_, keys)| keys.contains(&key));
             let configs: Vec<PathBuf> = configs.map(|(path, _)| path.clone()).collect();
             if !configs.is_empty() {
-                let why = Why::Configs(configs);
+                let why = NeedReason::Configs(configs);
                 self.found.add([key].into(), check, place.clone(), why);
             }
         }
         if let Some(error) = in_tree.bad_config {
-            let why = Why::Failed(error.to_string());
-            self.cannot_tell(Check::Unreadable, place.clone(), why);
+            let why = NeedReason::Failed(error.to_string());
+            self.cannot_tell(PruneCheck::Unreadable, place.clone(), why);
         }
         if !in_tree.unread.is_empty() {
-            let why = Why::Unreadable(in_tree.unread);
-            self.cannot_tell(Check::Unreadable, place.clone(), why);
+            let why = NeedReason::Unreadable(in_tree.unread);
+            self.cannot_tell(PruneCheck::Unreadable, place.clone(), why);
         }
     }
 
@@ -217,33 +232,34 @@ impl Look<'_> {
     ) -> Result<(), GitError> {
         match tree::look_at_staged(git, revisions, skip) {
             Ok(staged) => {
-                let (judge, check) = (self.judge, Check::WorkingTree);
-                self.found.add_files(judge, &staged, check, &Place::Staged);
+                let (judge, check) = (self.judge, PruneCheck::WorkingTree);
+                self.found
+                    .add_files(judge, &staged, check, &NeededAt::Staged);
             }
             Err(error) => {
-                let why = Why::Failed(error.to_string());
-                self.cannot_tell(Check::WorkingTree, Place::Staged, why);
+                let why = NeedReason::Failed(error.to_string());
+                self.cannot_tell(PruneCheck::WorkingTree, NeededAt::Staged, why);
             }
         }
         if let Some(head) = git.head()? {
-            let place = Place::Head(head.clone());
-            self.at_commit(revisions, &head, Check::Head, place);
+            let place = NeededAt::Head(head.clone());
+            self.at_commit(revisions, &head, PruneCheck::Head, place);
         }
         match git.upstream()? {
             Upstream::None => {}
             Upstream::Detached => self.remarks.is_detached = true,
             Upstream::Missing(name) => self.remarks.not_here.push(name),
             Upstream::Branch(branch) => {
-                let place = Place::Upstream(branch.name, branch.commit.clone());
-                self.at_commit(revisions, &branch.commit, Check::Upstream, place);
+                let place = NeededAt::Upstream(branch.name, branch.commit.clone());
+                self.at_commit(revisions, &branch.commit, PruneCheck::Upstream, place);
             }
         }
         self.remarks.last_fetch = git.last_fetch();
         for remote in git.remote_names()? {
             match git.default_branch_of(&remote)? {
                 Some(branch) => {
-                    let place = Place::DefaultBranch(branch.name, branch.commit.clone());
-                    self.at_commit(revisions, &branch.commit, Check::DefaultBranch, place);
+                    let place = NeededAt::DefaultBranch(branch.name, branch.commit.clone());
+                    self.at_commit(revisions, &branch.commit, PruneCheck::DefaultBranch, place);
                 }
                 None if git.was_fetched(&remote)? => self.remarks.no_default_branch.push(remote),
                 None => self.remarks.never_fetched.push(remote),
@@ -261,21 +277,22 @@ impl Look<'_> {
     ) -> Result<(), GitError> {
         let path = &worktree.path;
         if let Some(head) = &worktree.head {
-            let place = Place::WorktreeHead(path.clone(), head.clone());
-            self.at_commit(revisions, head, Check::Worktrees, place);
+            let place = NeededAt::WorktreeHead(path.clone(), head.clone());
+            self.at_commit(revisions, head, PruneCheck::Worktrees, place);
         }
-        let place = Place::Worktree(path.clone());
+        let place = NeededAt::Worktree(path.clone());
         if !path.is_dir() {
             // Files that were deleted need nothing.
             if worktree.is_locked {
-                let why = Why::Failed("its directory is not there, and it is locked".to_owned());
-                self.cannot_tell(Check::Worktrees, place, why);
+                let why =
+                    NeedReason::Failed("its directory is not there, and it is locked".to_owned());
+                self.cannot_tell(PruneCheck::Worktrees, place, why);
             }
             return Ok(());
         }
         let relative = self.relative_skip();
         let skip = relative.iter().map(|skip| path.join(skip));
-        let tree = Tree {
+        let tree = RepositoryFiles {
             roots: vec![path.clone()],
             config: path.join(FILE_NAME),
             named: None,
@@ -283,16 +300,16 @@ impl Look<'_> {
             git: None,
         };
         let in_tree = tree::look(&tree, self.judge, self.recipients);
-        self.add_tree(in_tree, Check::Worktrees, &place);
+        self.add_tree(in_tree, PruneCheck::Worktrees, &place);
         match tree::look_at_staged(&git.at(path), revisions, &relative) {
             Ok(staged) => {
                 let judge = self.judge;
                 self.found
-                    .add_files(judge, &staged, Check::Worktrees, &place);
+                    .add_files(judge, &staged, PruneCheck::Worktrees, &place);
             }
             Err(error) => {
-                let why = Why::Failed(error.to_string());
-                self.cannot_tell(Check::Worktrees, place, why);
+                let why = NeedReason::Failed(error.to_string());
+                self.cannot_tell(PruneCheck::Worktrees, place, why);
             }
         }
         Ok(())
@@ -302,14 +319,14 @@ impl Look<'_> {
         &mut self,
         revisions: &mut Revisions<'_>,
         commit: &str,
-        check: Check,
-        place: Place,
+        check: PruneCheck,
+        place: NeededAt,
     ) {
         self.remarks.looked_at.push(place.clone());
         match revisions.look(commit) {
             Ok(Some(seen)) => self.found.add_files(self.judge, &seen, check, &place),
-            Ok(None) => self.cannot_tell(check, place, Why::NotInClone),
-            Err(error) => self.cannot_tell(check, place, Why::Failed(error.to_string())),
+            Ok(None) => self.cannot_tell(check, place, NeedReason::NotInClone),
+            Err(error) => self.cannot_tell(check, place, NeedReason::Failed(error.to_string())),
         }
     }
 
@@ -319,7 +336,7 @@ impl Look<'_> {
             .remarks
             .looked_at
             .iter()
-            .filter_map(Place::commit)
+            .filter_map(NeededAt::commit)
             .map(ToOwned::to_owned)
             .collect();
         let refs = match git.all_refs() {
@@ -352,7 +369,7 @@ impl Look<'_> {
     }
 }
 
-impl Place {
+impl NeededAt {
     /// The commit, where it is one of the branches that names may lead to.
     fn commit(&self) -> Option<&str> {
         match self {
@@ -365,8 +382,8 @@ impl Place {
     }
 }
 
-fn place_of(deployed: &Deployed) -> Place {
-    Place::Deployed {
+fn place_of(deployed: &Deployed) -> NeededAt {
+    NeededAt::Deployed {
         revision: deployed.revision.clone(),
         said: deployed.commit.clone().filter(|_| deployed.is_said),
         used_by: deployed.used_by.clone(),

@@ -1,7 +1,7 @@
 //! Puts back a key that was pruned.
 
 use crate::core::cluster::{Cluster, Mode, SecretName};
-use crate::core::flux_secret::{FetchError, Journal, JournalError};
+use crate::core::flux_secret::{FetchError, JournalError, KeySecret};
 use crate::core::identity::{Identity, Recipient};
 
 /// Why a key was not put back. Nothing was changed, unless the server left it open.
@@ -54,7 +54,7 @@ pub fn restore(
         let recipient = key.recipient().cloned();
         recipients.push(recipient.ok_or(RestoreError::UnknownRecipient)?);
     }
-    let Some(mut journal) = Journal::read(cluster, secret)? else {
+    let Some(mut journal) = KeySecret::read(cluster, secret)? else {
         return Err(RestoreError::SecretMissing {
             secret: secret.clone(),
         });

@@ -12,7 +12,7 @@ use crate::core::git::{EntryKind, Git, GitError, Objects};
 const DEEPEST: usize = 2048;
 
 /// What a commit has for the keys: files, and what could not be looked at.
-pub(super) type Seen = Vec<(PathBuf, Verdict)>;
+pub(super) type FileVerdicts = Vec<(PathBuf, Verdict)>;
 
 /// Reads commits, each blob and tree once.
 pub(super) struct Revisions<'a> {
@@ -24,13 +24,13 @@ pub(super) struct Revisions<'a> {
     /// What of it was there.
     skipped: BTreeSet<PathBuf>,
     blobs: HashMap<(String, Format), Verdict>,
-    trees: HashMap<String, Rc<Seen>>,
+    trees: HashMap<String, Rc<FileVerdicts>>,
     submodules: HashMap<PathBuf, Self>,
 }
 
 /// A tree with its paths from its own top, and whether it is the same wherever it is.
-struct Judged {
-    seen: Rc<Seen>,
+struct JudgedTree {
+    seen: Rc<FileVerdicts>,
     is_anywhere: bool,
 }
 
@@ -39,7 +39,7 @@ struct Judged {
 const MOST_PATHS: usize = 10_000;
 
 /// Adds what was seen; beyond [`MOST_PATHS`] only what says more of the keys.
-fn add(seen: &mut Seen, more: impl Iterator<Item = (PathBuf, Verdict)>) {
+fn add(seen: &mut FileVerdicts, more: impl Iterator<Item = (PathBuf, Verdict)>) {
     let mut known: Option<Verdict> = None;
     for (path, verdict) in more {
         if seen.len() < MOST_PATHS {
@@ -79,7 +79,7 @@ impl<'a> Revisions<'a> {
     }
 
     /// What the commit has for the keys; `None` if it is not in this clone.
-    pub(super) fn look(&mut self, commit: &str) -> Result<Option<Rc<Seen>>, GitError> {
+    pub(super) fn look(&mut self, commit: &str) -> Result<Option<Rc<FileVerdicts>>, GitError> {
         if !self.git.has_commit(commit)? {
             return Ok(None);
         }
@@ -87,7 +87,7 @@ impl<'a> Revisions<'a> {
         Ok(Some(judged.seen))
     }
 
-    fn tree(&mut self, id: &str, path: &Path, depth: usize) -> Result<Judged, GitError> {
+    fn tree(&mut self, id: &str, path: &Path, depth: usize) -> Result<JudgedTree, GitError> {
         let missing = |judge: &Judge| {
             let unclear = Verdict {
                 unclear: judge.all(),
@@ -97,7 +97,7 @@ impl<'a> Revisions<'a> {
         };
         let is_touched = self.skip.iter().any(|skip| skip.starts_with(path));
         if !is_touched && let Some(seen) = self.trees.get(id) {
-            return Ok(Judged {
+            return Ok(JudgedTree {
                 seen: seen.clone(),
                 is_anywhere: true,
             });
@@ -108,12 +108,12 @@ impl<'a> Revisions<'a> {
             None
         };
         let Some(tree) = tree else {
-            return Ok(Judged {
+            return Ok(JudgedTree {
                 seen: missing(self.judge),
                 is_anywhere: false,
             });
         };
-        let mut seen = Seen::new();
+        let mut seen = FileVerdicts::new();
         let mut is_anywhere = !is_touched;
         for entry in tree.entries {
             let inner = path.join(&entry.name);
@@ -158,7 +158,7 @@ impl<'a> Revisions<'a> {
             self.trees.insert(tree.id, seen.clone());
             self.trees.insert(id.to_owned(), seen.clone());
         }
-        Ok(Judged { seen, is_anywhere })
+        Ok(JudgedTree { seen, is_anywhere })
     }
 
     /// Which keys a blob needs that stands at this path.
@@ -190,7 +190,11 @@ impl<'a> Revisions<'a> {
     }
 
     /// What a commit of a submodule has for the keys; `None` if it is not in this clone.
-    fn submodule(&mut self, path: &Path, commit: &str) -> Result<Option<Rc<Seen>>, GitError> {
+    fn submodule(
+        &mut self,
+        path: &Path,
+        commit: &str,
+    ) -> Result<Option<Rc<FileVerdicts>>, GitError> {
         let known = match self.submodules.remove(path) {
             Some(mut known) => known.look(commit)?.map(|seen| (known, seen)),
             None => None,

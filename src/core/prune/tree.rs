@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::judge::{Judge, Keys, Verdict};
-use super::revision::{Revisions, Seen};
+use super::judge::{Judge, KeyNumbers, Verdict};
+use super::revision::{FileVerdicts, Revisions};
 use crate::core::encrypted::LARGEST;
 use crate::core::git::{Git, GitError};
 use crate::core::identity::Recipient;
 use crate::core::parallel;
-use crate::core::reencrypt::{Tree, configs};
+use crate::core::reencrypt::{RepositoryFiles, configs};
 use crate::core::regular_file;
 use crate::core::scan::Search;
 use crate::core::sops_config::ConfigError;
@@ -19,9 +19,9 @@ use crate::core::sops_config::ConfigError;
 #[derive(Default)]
 pub(super) struct InTree {
     /// Its files, other people's repositories in it too.
-    pub(super) files: Seen,
+    pub(super) files: FileVerdicts,
     /// Its `.sops.yaml` files.
-    pub(super) configs: Vec<(PathBuf, Keys)>,
+    pub(super) configs: Vec<(PathBuf, KeyNumbers)>,
     /// What could not be read.
     pub(super) unread: Vec<PathBuf>,
     /// A `.sops.yaml` that does not parse and holds one of the recipients.
@@ -41,7 +41,11 @@ impl InTree {
 }
 
 /// Looks through the files. `recipients` are those of the keys, in their order.
-pub(super) fn look(tree: &Tree, judge: &Judge, recipients: &[Option<Recipient>]) -> InTree {
+pub(super) fn look(
+    tree: &RepositoryFiles,
+    judge: &Judge,
+    recipients: &[Option<Recipient>],
+) -> InTree {
     let known: Vec<Recipient> = recipients.iter().flatten().cloned().collect();
     let search = Search {
         roots: &tree.roots,
@@ -97,8 +101,8 @@ pub(super) fn look_at_staged(
     git: &Git,
     revisions: &mut Revisions<'_>,
     skip: &[PathBuf],
-) -> Result<Seen, GitError> {
-    let mut seen = Seen::new();
+) -> Result<FileVerdicts, GitError> {
+    let mut seen = FileVerdicts::new();
     let staged = git.staged()?.entries.into_iter();
     for entry in staged.chain(git.unmerged()?) {
         let is_skipped = skip.iter().any(|skip| entry.path.starts_with(skip));

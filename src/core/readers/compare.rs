@@ -16,7 +16,7 @@ pub enum Sameness {
 
 /// How the readers of a file differ from those of its rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Difference {
+pub struct ReaderDifference {
     /// Those that the rule names and the file does not.
     pub missing: Vec<Reader>,
     /// Those that the file names and the rule does not.
@@ -27,7 +27,7 @@ pub struct Difference {
     pub groups: bool,
 }
 
-impl Difference {
+impl ReaderDifference {
     /// Whether the file is surely for other readers.
     pub fn is_certain(&self) -> bool {
         !self.missing.is_empty() || !self.extra.is_empty() || self.groups
@@ -141,7 +141,7 @@ fn is_same_recipient(a: &Recipient, b: &Recipient) -> bool {
 impl Readers {
     /// How a `file`'s readers differ from these, which are its rule's. All keys that are
     /// `held` by one cluster count as the same: its old, next and retired ones.
-    pub fn compare(&self, file: &Self, held: &[Recipient]) -> Difference {
+    pub fn compare(&self, file: &Self, held: &[Recipient]) -> ReaderDifference {
         let sameness = |a: &Reader, b: &Reader| {
             let is_held =
                 |reader: &Reader| reader.recipient().is_some_and(|key| held.contains(key));
@@ -151,7 +151,7 @@ impl Readers {
                 a.sameness(b)
             }
         };
-        let mut difference = Difference::default();
+        let mut difference = ReaderDifference::default();
         let count = self.groups.len().max(file.groups.len());
         for at in 0..count {
             let [rule, file] =

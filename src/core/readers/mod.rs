@@ -17,7 +17,7 @@ use std::fmt;
 
 use super::identity::Recipient;
 
-pub use compare::{Difference, Sameness};
+pub use compare::{ReaderDifference, Sameness};
 
 /// A file or a rule names so many keys at most; kb reads no more. Each key of a file is
 /// compared with each of its rule.

@@ -2,13 +2,13 @@
 //! file says of itself: nothing authenticates that.
 
 use super::ReaderPolicy;
-use crate::core::encrypted::{EncryptedFile, Entry};
+use crate::core::encrypted::{EncryptedFile, WrappedKey};
 use crate::core::identity::Recipient;
 use crate::core::readers::{Reader, Readers, Sameness};
 
 /// What files are re-encrypted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Goal {
+pub enum NewRecipients {
     /// A cluster's key is replaced: the readers that file and rule have in common, with
     /// the new key in the place of the old ones. Nobody joins.
     ReplaceKey,
@@ -47,7 +47,7 @@ pub struct Decision {
 
 /// Why a file stays as it is until someone has decided.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Undecided {
+pub enum UndecidedReason {
     /// A cluster's key, or a recovery key, would lose the file.
     #[error("{} could not read it any more, because the file's rule does not name it", Reader::list(.0))]
     ClusterLeaves(Vec<Reader>),
@@ -75,8 +75,12 @@ impl ReaderPolicy<'_> {
     /// Decides who can read a file.
     ///
     /// # Errors
-    /// [`Undecided`]
-    pub fn decide(&self, file: &EncryptedFile, rule: FileRule<'_>) -> Result<Decision, Undecided> {
+    /// [`UndecidedReason`]
+    pub fn decide(
+        &self,
+        file: &EncryptedFile,
+        rule: FileRule<'_>,
+    ) -> Result<Decision, UndecidedReason> {
         let before = file.metadata.readers();
         let rule_readers = rule.readers.filter(|readers| !readers.is_empty());
         let is_for_us = rule_readers.is_none_or(|readers| readers.all().any(|it| self.is_ours(it)));
@@ -84,15 +88,15 @@ impl ReaderPolicy<'_> {
             other_rule: (!is_for_us).then(|| rule.place.unwrap_or_default().to_owned()),
             ..Decision::default()
         };
-        let has_no_old_key = self.goal == Goal::MatchRules && !self.is_for_old(file);
+        let has_no_old_key = self.goal == NewRecipients::MatchRules && !self.is_for_old(file);
         decision.after = match rule_readers {
-            Some(readers) if self.goal == Goal::MatchRules && is_for_us => {
+            Some(readers) if self.goal == NewRecipients::MatchRules && is_for_us => {
                 self.check_clear(&before, readers)?;
                 self.with_new_key(readers)
             }
             Some(_) if has_no_old_key => {
                 let place = rule.place.unwrap_or_default().to_owned();
-                return Err(Undecided::OtherRule(place));
+                return Err(UndecidedReason::OtherRule(place));
             }
             // There is nothing that it is to match.
             None if has_no_old_key => before.clone(),
@@ -132,14 +136,14 @@ impl ReaderPolicy<'_> {
     }
 
     /// Where kb cannot tell whether a rule names a reader, the file gets no new data key.
-    fn check_clear(&self, before: &Readers, rule: &Readers) -> Result<(), Undecided> {
+    fn check_clear(&self, before: &Readers, rule: &Readers) -> Result<(), UndecidedReason> {
         let unclear = rule.compare(before, &[]).unclear;
         let dropped = |reader: &Reader| same_as_one_of(reader, &self.consent.drop);
         let unclear: Vec<Reader> = unclear.into_iter().filter(|it| !dropped(it)).collect();
         if unclear.is_empty() {
             Ok(())
         } else {
-            Err(Undecided::Unclear(unclear))
+            Err(UndecidedReason::Unclear(unclear))
         }
     }
 
@@ -164,7 +168,7 @@ impl ReaderPolicy<'_> {
     }
 
     /// The readers of a file that stay, with the new key in the place of the old ones.
-    fn kept(&self, before: &Readers, rule: Option<&Readers>) -> Result<Readers, Undecided> {
+    fn kept(&self, before: &Readers, rule: Option<&Readers>) -> Result<Readers, UndecidedReason> {
         let mut unclear = Vec::new();
         let mut unknown = Vec::new();
         let mut after = Readers {
@@ -206,10 +210,10 @@ impl ReaderPolicy<'_> {
             after.groups.push(keys);
         }
         if !unclear.is_empty() {
-            return Err(Undecided::Unclear(unclear));
+            return Err(UndecidedReason::Unclear(unclear));
         }
         if !unknown.is_empty() {
-            return Err(Undecided::UnknownReaders(unknown));
+            return Err(UndecidedReason::UnknownReaders(unknown));
         }
         // A group that nobody is left in would make the file one that nothing opens.
         after.groups.retain(|group| !group.is_empty());
@@ -228,7 +232,7 @@ impl ReaderPolicy<'_> {
 
     /// A cluster's key or a recovery key leaves only by name. Without a rule, those who
     /// leave were named already.
-    fn check_leaving(&self, decision: &Decision) -> Result<(), Undecided> {
+    fn check_leaving(&self, decision: &Decision) -> Result<(), UndecidedReason> {
         let is_precious = |reader: &&Reader| {
             let recipient = reader.recipient();
             let is_clusters = recipient.is_some_and(Recipient::may_be_a_clusters)
@@ -241,13 +245,17 @@ impl ReaderPolicy<'_> {
         if leaving.is_empty() {
             Ok(())
         } else {
-            Err(Undecided::ClusterLeaves(leaving))
+            Err(UndecidedReason::ClusterLeaves(leaving))
         }
     }
 
     /// Who stays or joins, and is named by the working tree's rule alone, wants a person's
     /// consent.
-    fn check_review(&self, decision: &mut Decision, rule: FileRule<'_>) -> Result<(), Undecided> {
+    fn check_review(
+        &self,
+        decision: &mut Decision,
+        rule: FileRule<'_>,
+    ) -> Result<(), UndecidedReason> {
         let Some(reviewed) = rule.reviewed else {
             return Ok(());
         };
@@ -264,24 +272,24 @@ impl ReaderPolicy<'_> {
         if self.consent.asks || not_accepted.is_empty() {
             Ok(())
         } else {
-            Err(Undecided::Unreviewed(not_accepted))
+            Err(UndecidedReason::Unreviewed(not_accepted))
         }
     }
 
-    fn check_servers(&self, decision: &Decision) -> Result<(), Undecided> {
+    fn check_servers(&self, decision: &Decision) -> Result<(), UndecidedReason> {
         let servers = decision.after.all();
         let servers = servers.filter(|reader| !self.consent.servers.accepts(reader));
         let servers: Vec<Reader> = servers.cloned().collect();
         if servers.is_empty() {
             Ok(())
         } else {
-            Err(Undecided::Server(servers))
+            Err(UndecidedReason::Server(servers))
         }
     }
 }
 
 /// The entries of all documents.
-fn all_entries(file: &EncryptedFile) -> impl Iterator<Item = &Entry> {
+fn all_entries(file: &EncryptedFile) -> impl Iterator<Item = &WrappedKey> {
     let others = file.others.iter();
     let all = [&file.metadata].into_iter().chain(others);
     all.flat_map(|metadata| metadata.entries())

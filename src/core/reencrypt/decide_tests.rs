@@ -96,7 +96,7 @@ impl Names {
 }
 
 struct Case {
-    goal: Goal,
+    goal: NewRecipients,
     file: &'static str,
     rule: Option<&'static str>,
     reviewed: Option<&'static str>,
@@ -108,7 +108,7 @@ struct Case {
 }
 
 const CASE: Case = Case {
-    goal: Goal::ReplaceKey,
+    goal: NewRecipients::ReplaceKey,
     file: "old",
     rule: Some("old"),
     reviewed: None,
@@ -193,46 +193,46 @@ fn who_can_read_a_file_is_decided_by_its_rule() {
         },
         // Files are to match their rules.
         Case {
-            goal: Goal::MatchRules,
+            goal: NewRecipients::MatchRules,
             ..rotate("new ex", Some("new dev"), "dev new -ex +dev")
         },
         Case {
-            goal: Goal::MatchRules,
+            goal: NewRecipients::MatchRules,
             ..rotate("retired", Some("retired dev"), "dev new +dev")
         },
         Case {
-            goal: Goal::MatchRules,
+            goal: NewRecipients::MatchRules,
             ..rotate("new", Some("prod"), "undecided: other-rule")
         },
         Case {
-            goal: Goal::MatchRules,
+            goal: NewRecipients::MatchRules,
             reviewed: Some("new"),
             ..rotate("new", Some("new dev"), "undecided: unreviewed dev")
         },
         Case {
-            goal: Goal::MatchRules,
+            goal: NewRecipients::MatchRules,
             ..rotate("new prod", Some("new"), "undecided: leaves prod")
         },
         Case {
-            goal: Goal::MatchRules,
+            goal: NewRecipients::MatchRules,
             ..rotate("new safe", Some("new"), "undecided: leaves safe")
         },
         Case {
-            goal: Goal::MatchRules,
+            goal: NewRecipients::MatchRules,
             drop: "prod",
             ..rotate("new prod", Some("new"), "new -prod")
         },
         Case {
-            goal: Goal::MatchRules,
+            goal: NewRecipients::MatchRules,
             ..rotate("new pgp", Some("new pgp-short"), "undecided: unclear pgp")
         },
         // Without a rule there is nothing to match; but an old key goes.
         Case {
-            goal: Goal::MatchRules,
+            goal: NewRecipients::MatchRules,
             ..rotate("new ex", None, "ex new")
         },
         Case {
-            goal: Goal::MatchRules,
+            goal: NewRecipients::MatchRules,
             ..rotate("retired ex", None, "undecided: unknown ex")
         },
     ];
@@ -297,13 +297,13 @@ fn decided(names: &Names, case: &Case) -> String {
         }
         Err(undecided) => {
             let (what, readers) = match &undecided {
-                Undecided::ClusterLeaves(readers) => ("leaves ", readers.as_slice()),
-                Undecided::UnknownReaders(readers) => ("unknown ", readers.as_slice()),
-                Undecided::Unreviewed(readers) => ("unreviewed ", readers.as_slice()),
-                Undecided::Unclear(readers) => ("unclear ", readers.as_slice()),
-                Undecided::OtherRule(_) => ("other-rule", &[][..]),
-                Undecided::Broken(_) => ("broken", &[][..]),
-                Undecided::Server(readers) => ("", readers.as_slice()),
+                UndecidedReason::ClusterLeaves(readers) => ("leaves ", readers.as_slice()),
+                UndecidedReason::UnknownReaders(readers) => ("unknown ", readers.as_slice()),
+                UndecidedReason::Unreviewed(readers) => ("unreviewed ", readers.as_slice()),
+                UndecidedReason::Unclear(readers) => ("unclear ", readers.as_slice()),
+                UndecidedReason::OtherRule(_) => ("other-rule", &[][..]),
+                UndecidedReason::Broken(_) => ("broken", &[][..]),
+                UndecidedReason::Server(readers) => ("", readers.as_slice()),
             };
             format!("undecided: {what}{}", names.shown(readers))
         }
@@ -325,7 +325,7 @@ fn groups_and_threshold_are_those_of_the_rule() {
     let consent = Consent::default();
     let (held, new) = ([names.key("old")], names.key("new"));
     let policy = ReaderPolicy {
-        goal: Goal::ReplaceKey,
+        goal: NewRecipients::ReplaceKey,
         held: &held,
         old: &held,
         new: &new,

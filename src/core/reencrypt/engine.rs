@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{AffectedFile, Why};
+use super::{AffectedFile, FileReencryptError};
 use crate::core::data_key::{DataKey, Opener};
 use crate::core::encrypted::{
     self, EncryptedFile, Metadata, OpenError, Recipients, Tampered, Unsupported, Verified, stripped,
@@ -12,7 +12,9 @@ use crate::core::encrypted::{
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::{Identity, Recipient};
 use crate::core::readers::{KeyKind, Reader, Readers};
-use crate::core::sops::{Access, Decrypt, EncryptFor, Keys, Rotate, Sops, kinds_of, stores_of};
+use crate::core::sops::{
+    Access, AllowedIdentities, EncryptFor, Rotate, Sops, SopsDecrypt, kinds_of, stores_of,
+};
 
 /// What re-encrypts one file.
 pub trait Engine: Sync {
@@ -23,12 +25,16 @@ pub trait Engine: Sync {
     /// # Errors
     /// When it cannot be opened, its MAC does not match, or one of its readers
     /// cannot be reached.
-    fn reencrypt<'c>(&self, file: Encrypted<'c>, how: How) -> Result<Made<'c>, Why>;
+    fn reencrypt<'c>(
+        &self,
+        file: FileToReencrypt<'c>,
+        how: How,
+    ) -> Result<Made<'c>, FileReencryptError>;
 }
 
 /// A file that is to be re-encrypted.
 #[derive(Clone, Copy)]
-pub struct Encrypted<'a> {
+pub struct FileToReencrypt<'a> {
     /// What was decided of it.
     pub file: &'a AffectedFile,
     /// What is in it.
@@ -42,7 +48,7 @@ pub struct Made<'c> {
     /// Its new content.
     pub content: Vec<u8>,
     /// Who made it.
-    pub by: By,
+    pub by: EngineKind,
     /// What it was before.
     pub before: Before<'c>,
 }
@@ -57,7 +63,7 @@ pub enum Before<'c> {
 
 /// Who re-encrypts a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum EngineKind {
     /// kb itself.
     Kb,
     /// The sops program; for the reason, where it was left to it.
@@ -75,7 +81,7 @@ pub struct How {
 
 /// Which engine is wanted.
 #[derive(Clone, Copy)]
-pub enum Choice<'a> {
+pub enum EngineChoice<'a> {
     /// kb itself, and sops for the files that kb leaves to it.
     Auto(&'a Sops),
     /// kb itself, or not at all.
@@ -84,7 +90,7 @@ pub enum Choice<'a> {
     Sops(&'a Sops),
 }
 
-impl<'a> Choice<'a> {
+impl<'a> EngineChoice<'a> {
     /// The engine, with the keys that open the files; the `new` one opens the results.
     pub fn engine(self, keys: &ClusterKeys, new: &Identity) -> Box<dyn Engine + 'a> {
         let native = || NativeEngine(Opener::new(keys.identities()));
@@ -119,15 +125,15 @@ struct SopsEngine<'a> {
 impl SopsEngine<'_> {
     fn run<'c>(
         &self,
-        encrypted: Encrypted<'c>,
+        encrypted: FileToReencrypt<'c>,
         how: How,
         why: Option<Unsupported>,
-    ) -> Result<Made<'c>, Why> {
-        let Encrypted { file, content, .. } = encrypted;
+    ) -> Result<Made<'c>, FileReencryptError> {
+        let FileToReencrypt { file, content, .. } = encrypted;
         let decision = &file.decision;
         let metadata = EncryptedFile::parse_as(file.format, &file.path, content)?.metadata;
         if metadata.readers() != decision.before {
-            return Err(Why::Changed);
+            return Err(FileReencryptError::Changed);
         }
         let is_held = |reader: &Reader| {
             reader
@@ -140,7 +146,7 @@ impl SopsEngine<'_> {
             let is_first = seen.insert(entry.reader.clone());
             is_first && (decision.after.names(&entry.reader) || is_held(&entry.reader))
         })
-        .map_err(Why::Unsure)?;
+        .map_err(FileReencryptError::Unsure)?;
         let sops = match &file.config {
             Some(config) => self.sops.with_config(config.clone()),
             None => self.sops.without_rules(),
@@ -154,7 +160,7 @@ impl SopsEngine<'_> {
         };
         if how.ignore_mac {
             // The new MAC must be right, or the file would be called done and not open.
-            let request = Decrypt {
+            let request = SopsDecrypt {
                 file: &file.path,
                 format: file.format,
                 content: &content,
@@ -165,7 +171,7 @@ impl SopsEngine<'_> {
         }
         Ok(Made {
             content,
-            by: By::Sops(why),
+            by: EngineKind::Sops(why),
             before: Before::Metadata(metadata),
         })
     }
@@ -177,7 +183,7 @@ impl SopsEngine<'_> {
         file: &AffectedFile,
         copy: &[u8],
         how: How,
-    ) -> Result<Vec<u8>, Why> {
+    ) -> Result<Vec<u8>, FileReencryptError> {
         let there = EncryptedFile::parse_as(file.format, &file.path, copy)?.metadata;
         let (there, after) = (there.readers(), &file.decision.after);
         let remove = there.recipients();
@@ -205,11 +211,11 @@ impl SopsEngine<'_> {
         copy: &[u8],
         metadata: &Metadata,
         how: How,
-    ) -> Result<Vec<u8>, Why> {
+    ) -> Result<Vec<u8>, FileReencryptError> {
         let after = &file.decision.after;
         let kinds = kinds_of(after);
         let decrypt = |content: &[u8], ignore_mac| {
-            let request = Decrypt {
+            let request = SopsDecrypt {
                 file: &file.path,
                 format: file.format,
                 content,
@@ -238,21 +244,25 @@ impl SopsEngine<'_> {
         if again.expose_secret() == plaintext.expose_secret() {
             Ok(encrypted)
         } else {
-            Err(Why::OtherValues)
+            Err(FileReencryptError::OtherValues)
         }
     }
 
     /// What sops may use.
     fn access<'a>(&'a self, kinds: &'a [KeyKind]) -> Access<'a> {
         Access {
-            keys: Keys::Cluster(&self.keys),
+            keys: AllowedIdentities::Cluster(&self.keys),
             kinds,
         }
     }
 }
 
 impl Engine for SopsEngine<'_> {
-    fn reencrypt<'c>(&self, file: Encrypted<'c>, how: How) -> Result<Made<'c>, Why> {
+    fn reencrypt<'c>(
+        &self,
+        file: FileToReencrypt<'c>,
+        how: How,
+    ) -> Result<Made<'c>, FileReencryptError> {
         self.run(file, how, None)
     }
 }
@@ -262,8 +272,8 @@ impl Engine for SopsEngine<'_> {
 struct NativeEngine(Opener);
 
 impl NativeEngine {
-    fn run<'c>(&self, encrypted: Encrypted<'c>) -> Result<Made<'c>, Why> {
-        let Encrypted {
+    fn run<'c>(&self, encrypted: FileToReencrypt<'c>) -> Result<Made<'c>, FileReencryptError> {
+        let FileToReencrypt {
             file,
             content,
             parsed,
@@ -275,13 +285,13 @@ impl NativeEngine {
             None => Verified::open(file.format, content, &self.0)?,
         };
         if verified.readers() != decision.before {
-            return Err(Why::Changed);
+            return Err(FileReencryptError::Changed);
         }
         let new_key = DataKey::generate().ok_or(OpenError::NoRandomness)?;
         let content = verified.reencrypted(&new_key, &Recipients(&recipients))?;
         Ok(Made {
             content,
-            by: By::Kb,
+            by: EngineKind::Kb,
             before: Before::Verified(verified, old_key),
         })
     }
@@ -298,7 +308,11 @@ fn native_recipients(readers: &Readers) -> Result<Vec<Recipient>, OpenError> {
 }
 
 impl Engine for NativeEngine {
-    fn reencrypt<'c>(&self, file: Encrypted<'c>, _: How) -> Result<Made<'c>, Why> {
+    fn reencrypt<'c>(
+        &self,
+        file: FileToReencrypt<'c>,
+        _: How,
+    ) -> Result<Made<'c>, FileReencryptError> {
         self.run(file)
     }
 }
@@ -310,14 +324,22 @@ struct AutoEngine<'a> {
 }
 
 impl Engine for AutoEngine<'_> {
-    fn reencrypt<'c>(&self, file: Encrypted<'c>, how: How) -> Result<Made<'c>, Why> {
+    fn reencrypt<'c>(
+        &self,
+        file: FileToReencrypt<'c>,
+        how: How,
+    ) -> Result<Made<'c>, FileReencryptError> {
         match self.native.run(file) {
-            Err(Why::Open(OpenError::Unsupported(why))) => self.sops.run(file, how, Some(why)),
+            Err(FileReencryptError::Open(OpenError::Unsupported(why))) => {
+                self.sops.run(file, how, Some(why))
+            }
             // sops may see the value under other keys; if not, kb can say where it is.
-            Err(Why::Open(OpenError::Tampered(tampered @ Tampered::Value { .. }))) => {
+            Err(FileReencryptError::Open(OpenError::Tampered(
+                tampered @ Tampered::Value { .. },
+            ))) => {
                 let by_sops = self.sops.run(file, how, Some(Unsupported::NotAuthentic));
                 by_sops.map_err(|why| match why {
-                    Why::Sops(error) if error.is_of_a_value() => {
+                    FileReencryptError::Sops(error) if error.is_of_a_value() => {
                         OpenError::Tampered(tampered).into()
                     }
                     why => why,

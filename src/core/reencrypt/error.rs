@@ -2,27 +2,27 @@
 
 use std::path::PathBuf;
 
-use super::Undecided;
+use super::UndecidedReason;
 use crate::core::encrypted::FileError;
 use crate::core::encrypted::{OpenError, Unsupported};
 use crate::core::git::GitError;
 use crate::core::identity::Recipient;
 use crate::core::replace::ReplaceError;
 use crate::core::sops::SopsError;
-use crate::core::sops_config::{ConfigError, EditError};
+use crate::core::sops_config::{ConfigEditError, ConfigError};
 
 /// A file, and why it cannot be moved.
 #[derive(Debug)]
-pub struct FileTrouble {
+pub struct FailedFile {
     /// The file.
     pub path: PathBuf,
     /// Why.
-    pub why: Why,
+    pub why: FileReencryptError,
 }
 
 /// Why a file cannot be moved.
 #[derive(Debug, thiserror::Error)]
-pub enum Why {
+pub enum FileReencryptError {
     /// It is not there, cannot be read, or is damaged.
     #[error(transparent)]
     File(#[from] FileError),
@@ -32,7 +32,7 @@ pub enum Why {
     NotForCluster,
     /// Someone has to decide about its readers.
     #[error(transparent)]
-    Undecided(#[from] Undecided),
+    Undecided(#[from] UndecidedReason),
     /// It was changed since its readers were decided.
     #[error("it was changed meanwhile")]
     Changed,
@@ -69,7 +69,7 @@ pub enum Why {
     Replace(#[from] ReplaceError),
 }
 
-impl Why {
+impl FileReencryptError {
     /// Whether it may be what re-encrypts the file, and not what is in it.
     pub(super) fn is_of_the_engine(&self) -> bool {
         match self {
@@ -100,13 +100,13 @@ impl Why {
 pub enum ReencryptError {
     /// Some files cannot be moved.
     #[error("{}", troubled(.0.len()))]
-    Files(Vec<FileTrouble>),
+    Files(Vec<FailedFile>),
     /// A `.sops.yaml` that names the key cannot be read.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A `.sops.yaml` cannot be edited.
     #[error(transparent)]
-    Edit(#[from] EditError),
+    Edit(#[from] ConfigEditError),
     /// A `.sops.yaml` cannot be replaced, or files cannot be written.
     #[error(transparent)]
     Replace(#[from] ReplaceError),

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::rulebook::Rulebook;
-use super::{Decision, FileTrouble, Goal, Job, ReaderPolicy, ReencryptError, Swap, Tree, Why};
+use super::{
+    Decision, FailedFile, FileReencryptError, Job, NewRecipients, ReaderPolicy, ReencryptError,
+    RepositoryFiles, Swap,
+};
 use crate::core::encrypted::{self, EncryptedFile, Format};
 use crate::core::identity::Recipient;
 use crate::core::parallel;
 use crate::core::replace::{self, ReplaceError};
 use crate::core::scan::{self, Search, Written};
-use crate::core::sops_config::{ConfigError, Place, SopsConfig};
+use crate::core::sops_config::{ConfigError, InsertAt, SopsConfig};
 
 /// What a job is about.
 #[derive(Default)]
@@ -22,9 +25,9 @@ pub struct Affected {
     pub configs: Vec<ConfigEdit>,
     /// Files that stay as they are, and why: nobody has decided about their readers, or
     /// kb cannot read them.
-    pub left: Vec<FileTrouble>,
+    pub left: Vec<FailedFile>,
     /// Files and configs that cannot be replaced.
-    pub troubles: Vec<FileTrouble>,
+    pub troubles: Vec<FailedFile>,
     /// The recipients that a rule names, of those that were asked for, and all of the
     /// files that were found.
     pub named: BTreeSet<Recipient>,
@@ -124,7 +127,7 @@ impl Job<'_> {
     /// As for [`Self::find`].
     pub(super) fn find_again(&self, written: &Written) -> Result<Affected, ReencryptError> {
         // Rules that someone has edited meanwhile may want other readers.
-        let is_for_good = self.goal == Goal::ReplaceKey;
+        let is_for_good = self.goal == NewRecipients::ReplaceKey;
         self.find_but(None, is_for_good.then_some(written))
     }
 
@@ -173,9 +176,9 @@ impl Job<'_> {
             };
             match replace::check_replaceable(&edit.before.path) {
                 Ok(()) => affected.configs.push(edit),
-                Err(error) => affected.troubles.push(FileTrouble {
+                Err(error) => affected.troubles.push(FailedFile {
                     path: edit.before.path,
-                    why: Why::Replace(error),
+                    why: FileReencryptError::Replace(error),
                 }),
             }
         }
@@ -184,7 +187,7 @@ impl Job<'_> {
 
     fn judge_all(
         &self,
-        files: Vec<scan::Found>,
+        files: Vec<scan::ScannedFile>,
         others: Vec<(PathBuf, Vec<Recipient>)>,
         held: &[Recipient],
     ) -> Result<AllJudged, ReencryptError> {
@@ -205,9 +208,9 @@ impl Job<'_> {
             !named.iter().any(is_ours) && rulebook.names_any(path, is_ours)
         };
         let missed = others.into_iter().filter(is_missed);
-        let missed = missed.map(|(path, _)| FileTrouble {
+        let missed = missed.map(|(path, _)| FailedFile {
             path,
-            why: Why::NotForCluster,
+            why: FileReencryptError::NotForCluster,
         });
         let missed = missed.collect();
         let judged = parallel::map_owned(files, |found| self.judge(found, &rulebook, &policy));
@@ -216,37 +219,37 @@ impl Job<'_> {
 
     fn judge(
         &self,
-        found: scan::Found,
+        found: scan::ScannedFile,
         rulebook: &Rulebook,
         policy: &ReaderPolicy<'_>,
-    ) -> (scan::Found, Judged) {
+    ) -> (scan::ScannedFile, FileDecision) {
         let names_old = found.named.iter().any(|key| self.swap.old.contains(key));
         if found.foreign.is_some() {
             let judged = if names_old {
-                Judged::Foreign
+                FileDecision::Foreign
             } else {
-                Judged::NotAffected
+                FileDecision::NotAffected
             };
             return (found, judged);
         }
-        let is_wanted = names_old || self.goal == Goal::MatchRules;
+        let is_wanted = names_old || self.goal == NewRecipients::MatchRules;
         if !is_wanted {
-            return (found, Judged::NotAffected);
+            return (found, FileDecision::NotAffected);
         }
         let Ok(file) = &found.file else {
-            return (found, Judged::Unread);
+            return (found, FileDecision::Unread);
         };
         let decided = rulebook.of(&found.path, |rule| policy.decide(file, rule));
         let judged = match decided {
-            Err(why) => Judged::Left(why.into()),
+            Err(why) => FileDecision::Left(why.into()),
             Ok(decision) => {
                 let difference = decision.after.compare(&decision.before, &[]);
                 if !names_old && !difference.is_certain() && decision.leaving.is_empty() {
-                    return (found, Judged::NotAffected);
+                    return (found, FileDecision::NotAffected);
                 }
                 match replace::check_replaceable(&found.path) {
-                    Err(obstacle) => Judged::Obstacle(obstacle),
-                    Ok(()) => Judged::File(AffectedFile {
+                    Err(obstacle) => FileDecision::Obstacle(obstacle),
+                    Ok(()) => FileDecision::File(AffectedFile {
                         path: found.path.clone(),
                         format: file.format,
                         config: rulebook.config_of(&found.path),
@@ -265,12 +268,12 @@ impl Job<'_> {
 
 /// The files that were found, and those that are not for the cluster though their rules name
 /// it.
-type AllJudged = (Vec<(scan::Found, Judged)>, Vec<FileTrouble>);
+type AllJudged = (Vec<(scan::ScannedFile, FileDecision)>, Vec<FailedFile>);
 
 /// What becomes of a file that was found.
-enum Judged {
+enum FileDecision {
     File(AffectedFile),
-    Left(Why),
+    Left(FileReencryptError),
     Unread,
     Obstacle(ReplaceError),
     Foreign,
@@ -282,7 +285,7 @@ fn edit(before: SopsConfig, swap: &Swap) -> Result<Option<ConfigEdit>, Reencrypt
     let mut after = before.clone();
     for old in &swap.old {
         if after.mentions(old) {
-            after = after.with(&Place::InsteadOf(old.clone()), &swap.new)?;
+            after = after.with(&InsertAt::InsteadOf(old.clone()), &swap.new)?;
         }
     }
     let changes = after.text != before.text;
@@ -291,7 +294,7 @@ fn edit(before: SopsConfig, swap: &Swap) -> Result<Option<ConfigEdit>, Reencrypt
 
 impl Affected {
     /// All but the files that could not be re-encrypted.
-    pub(super) fn without(mut self, failed: &[FileTrouble]) -> Self {
+    pub(super) fn without(mut self, failed: &[FailedFile]) -> Self {
         let failed: HashSet<&Path> = failed.iter().map(|failed| &*failed.path).collect();
         self.files.retain(|file| !failed.contains(&*file.path));
         self
@@ -306,25 +309,25 @@ impl Affected {
         }
     }
 
-    fn add(&mut self, found: scan::Found, judged: Judged) {
+    fn add(&mut self, found: scan::ScannedFile, judged: FileDecision) {
         let path = found.path;
         match judged {
-            Judged::Foreign => self.foreign.extend(found.foreign),
-            Judged::NotAffected if found.foreign.is_some() => {}
+            FileDecision::Foreign => self.foreign.extend(found.foreign),
+            FileDecision::NotAffected if found.foreign.is_some() => {}
             judged => {
                 self.named.extend(found.named);
                 match judged {
-                    Judged::File(file) => self.files.push(file),
-                    Judged::Left(why) => self.left.push(FileTrouble { path, why }),
-                    Judged::Unread => {
-                        let why = found.file.err().map(Why::File);
-                        self.left.extend(why.map(|why| FileTrouble { path, why }));
+                    FileDecision::File(file) => self.files.push(file),
+                    FileDecision::Left(why) => self.left.push(FailedFile { path, why }),
+                    FileDecision::Unread => {
+                        let why = found.file.err().map(FileReencryptError::File);
+                        self.left.extend(why.map(|why| FailedFile { path, why }));
                     }
-                    Judged::Obstacle(error) => {
-                        let why = Why::Replace(error);
-                        self.troubles.push(FileTrouble { path, why });
+                    FileDecision::Obstacle(error) => {
+                        let why = FileReencryptError::Replace(error);
+                        self.troubles.push(FailedFile { path, why });
                     }
-                    Judged::Foreign | Judged::NotAffected => {}
+                    FileDecision::Foreign | FileDecision::NotAffected => {}
                 }
             }
         }
@@ -355,7 +358,7 @@ impl OtherClusters {
 /// # Errors
 /// [`ConfigError`] for one that does not parse and holds one of the recipients.
 pub fn configs(
-    tree: &Tree,
+    tree: &RepositoryFiles,
     found: Vec<PathBuf>,
     recipients: &[Recipient],
 ) -> Result<Vec<SopsConfig>, ConfigError> {
@@ -365,7 +368,7 @@ pub fn configs(
 
 /// The same, and those that were passed over.
 fn load_configs(
-    tree: &Tree,
+    tree: &RepositoryFiles,
     found: Vec<PathBuf>,
     recipients: &[Recipient],
 ) -> Result<(Vec<SopsConfig>, Vec<PathBuf>), ConfigError> {

@@ -4,7 +4,7 @@
 //! [`Job::find`] finds them and decides by their rules who can read each from now on;
 //! [`Move::prepare`] re-encrypts them into memory, each result checked; [`Ready::stage`]
 //! puts the results beside their files. Until then nothing has changed.
-//! [`Staged::replace`] then puts them into place, and looks again until there is nothing
+//! [`StagedResults::replace`] then puts them into place, and looks again until there is nothing
 //! left to do. What nobody has decided, and what cannot be re-encrypted, is left behind
 //! and named: one such file does not stop the others.
 //!
@@ -37,17 +37,17 @@ use super::readers::Reader;
 use super::repository::FoundConfig;
 use super::servers::Servers;
 
-pub use decide::{Decision, FileRule, Goal, Undecided};
-pub use engine::{By, Choice, Engine};
-pub use error::{FileTrouble, ReencryptError, Why};
+pub use decide::{Decision, FileRule, NewRecipients, UndecidedReason};
+pub use engine::{Engine, EngineChoice, EngineKind};
+pub use error::{FailedFile, FileReencryptError, ReencryptError};
 #[cfg(test)]
 pub use look::ConfigEdit;
 pub use look::{Affected, AffectedFile, OtherClusters, Targets, configs};
-pub use place::{Replaced, Staged};
+pub use place::{Replaced, StagedResults};
 pub use prepare::Ready;
 
 /// Where the files and rules are.
-pub struct Tree {
+pub struct RepositoryFiles {
     /// The directories that are looked through; absolute.
     pub roots: Vec<PathBuf>,
     /// The `.sops.yaml` that applies; it may be elsewhere, or not be there.
@@ -124,13 +124,13 @@ pub struct Consent {
 #[derive(Clone)]
 pub struct Job<'a> {
     /// Where they are.
-    pub tree: &'a Tree,
+    pub tree: &'a RepositoryFiles,
     /// Which of the cluster's keys go, and which comes.
     pub swap: Swap,
     /// The recipients of all keys that the cluster holds.
     pub held: Vec<Recipient>,
     /// What they are re-encrypted for.
-    pub goal: Goal,
+    pub goal: NewRecipients,
     /// What a person has decided.
     pub consent: &'a Consent,
 }
@@ -139,7 +139,7 @@ pub struct Job<'a> {
 #[derive(Clone, Copy)]
 pub struct ReaderPolicy<'a> {
     /// What files are re-encrypted for.
-    pub goal: Goal,
+    pub goal: NewRecipients,
     /// The recipients of all keys that the cluster holds.
     pub held: &'a [Recipient],
     /// Those of them that go.

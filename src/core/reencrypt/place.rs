@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::engine::By;
+use super::engine::EngineKind;
 use super::look::{Affected, ConfigEdit};
 use super::prepare::Ready;
-use super::{FileTrouble, Move, ReencryptError, Stage, Why};
+use super::{FailedFile, FileReencryptError, Move, ReencryptError, Stage};
 use crate::core::replace::{self, Batch, ReplaceError};
 use crate::core::scan::Written;
 
@@ -16,15 +16,15 @@ const ROUNDS: usize = 8;
 
 /// Results that wait beside their files, safe from a power cut. Dropping it
 /// leaves everything as it was.
-pub struct Staged {
+pub struct StagedResults {
     files: Batch,
     /// Who re-encrypted them.
-    made_by: HashMap<PathBuf, By>,
+    made_by: HashMap<PathBuf, EngineKind>,
     /// What is in them when they are in place.
     written: Written,
-    configs: Vec<replace::Staged>,
+    configs: Vec<replace::StagedFile>,
     /// The files that could not be re-encrypted.
-    failed: Vec<FileTrouble>,
+    failed: Vec<FailedFile>,
     /// What could not be read when they were looked for.
     unread: Vec<PathBuf>,
 }
@@ -34,7 +34,7 @@ impl Ready {
     ///
     /// # Errors
     /// [`ReencryptError::Files`], [`ReencryptError::Replace`]
-    pub fn stage(self) -> Result<Staged, ReencryptError> {
+    pub fn stage(self) -> Result<StagedResults, ReencryptError> {
         let made_by = self.made_by();
         let made_by = made_by.map(|(path, by)| (path.to_owned(), by)).collect();
         let digests = self.files.iter();
@@ -42,9 +42,9 @@ impl Ready {
         let written = written.collect();
         let files = self.files.into_iter().map(|file| file.replacement);
         let files = Batch::stage(files.collect()).map_err(|failed| {
-            let trouble = |(path, error)| FileTrouble {
+            let trouble = |(path, error)| FailedFile {
                 path,
-                why: Why::Replace(error),
+                why: FileReencryptError::Replace(error),
             };
             ReencryptError::Files(failed.into_iter().map(trouble).collect())
         })?;
@@ -54,7 +54,7 @@ impl Ready {
         };
         let configs = self.configs.iter().map(stage).collect::<Result<_, _>>()?;
         files.sync()?;
-        Ok(Staged {
+        Ok(StagedResults {
             files,
             made_by,
             written,
@@ -65,7 +65,7 @@ impl Ready {
     }
 }
 
-impl Staged {
+impl StagedResults {
     /// Replaces the files, then the configs, and looks again until no file is left but
     /// those that nobody has decided about or that cannot be re-encrypted. A file that
     /// someone else has changed is done again before the configs; their change stays. From
@@ -137,9 +137,9 @@ impl Staged {
 /// who re-encrypted those that were replaced.
 fn commit_files(
     files: Batch,
-    mut made_by: HashMap<PathBuf, By>,
+    mut made_by: HashMap<PathBuf, EngineKind>,
     task: &Move<'_>,
-) -> Result<Vec<By>, ReencryptError> {
+) -> Result<Vec<EngineKind>, ReencryptError> {
     let (done, count) = (AtomicUsize::new(0), made_by.len());
     let failed = files.commit(|| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -149,8 +149,8 @@ fn commit_files(
     for (path, error) in failed {
         made_by.remove(&path);
         if !matches!(error, ReplaceError::Changed { .. }) {
-            let why = Why::Replace(error);
-            troubles.push(FileTrouble { path, why });
+            let why = FileReencryptError::Replace(error);
+            troubles.push(FailedFile { path, why });
         }
     }
     match troubles.is_empty() {
@@ -160,7 +160,7 @@ fn commit_files(
 }
 
 /// The same for configs.
-fn commit_configs(configs: Vec<replace::Staged>) -> Result<usize, ReencryptError> {
+fn commit_configs(configs: Vec<replace::StagedFile>) -> Result<usize, ReencryptError> {
     let mut replaced = 0;
     for config in configs {
         match config.commit() {
@@ -182,13 +182,13 @@ pub struct Replaced {
     /// So many `.sops.yaml` files.
     pub configs: usize,
     /// The files that stay as they were, and why.
-    pub left: Vec<FileTrouble>,
+    pub left: Vec<FailedFile>,
 }
 
 impl Replaced {
-    fn count(&mut self, files: Vec<By>) {
+    fn count(&mut self, files: Vec<EngineKind>) {
         self.files += files.len();
-        let by_sops = files.iter().filter(|by| matches!(by, By::Sops(_)));
+        let by_sops = files.iter().filter(|by| matches!(by, EngineKind::Sops(_)));
         self.by_sops += by_sops.count();
     }
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use super::engine::{Before, By, Encrypted, How, Made};
+use super::engine::{Before, EngineKind, FileToReencrypt, How, Made};
 use super::look::{AffectedFile, ConfigEdit, Parsed, Targets};
-use super::{FileTrouble, Move, ReencryptError, Stage, Why};
+use super::{FailedFile, FileReencryptError, Move, ReencryptError, Stage};
 use crate::core::encrypted::{self, EncryptedFile, OpenError, Tampered, Unsupported, Verified};
 use crate::core::parallel;
 use crate::core::replace::Replacement;
@@ -19,7 +19,7 @@ pub struct Ready {
     pub(super) files: Vec<Reencrypted>,
     pub(super) configs: Vec<ConfigEdit>,
     /// Files that cannot be re-encrypted, and stay as they are.
-    pub(super) left: Vec<FileTrouble>,
+    pub(super) left: Vec<FailedFile>,
     /// What could not be read when they were looked for.
     pub(super) unread: Vec<PathBuf>,
 }
@@ -30,12 +30,12 @@ pub(super) struct Reencrypted {
     /// The SHA-256 of its new content.
     pub(super) digest: [u8; 32],
     /// Who re-encrypted it.
-    pub(super) by: By,
+    pub(super) by: EngineKind,
 }
 
 impl Ready {
     /// Who re-encrypted each file.
-    pub fn made_by(&self) -> impl Iterator<Item = (&Path, By)> {
+    pub fn made_by(&self) -> impl Iterator<Item = (&Path, EngineKind)> {
         let files = self.files.iter();
         files.map(|file| (&*file.replacement.path, file.by))
     }
@@ -56,7 +56,7 @@ impl Ready {
     }
 
     /// The files that cannot be re-encrypted, and why.
-    pub fn left(&self) -> &[FileTrouble] {
+    pub fn left(&self) -> &[FailedFile] {
         &self.left
     }
 }
@@ -107,8 +107,8 @@ impl Move<'_> {
             match result {
                 Ok(file) => ready.push(file),
                 // Done again, or gone.
-                Err(Why::Changed) => {}
-                Err(why) => left.push(FileTrouble { path, why }),
+                Err(FileReencryptError::Changed) => {}
+                Err(why) => left.push(FailedFile { path, why }),
             }
         }
         Ok(Ready {
@@ -124,18 +124,20 @@ impl Move<'_> {
         file: &AffectedFile,
         parsed: Option<Parsed>,
         how: How,
-    ) -> Result<Reencrypted, Why> {
+    ) -> Result<Reencrypted, FileReencryptError> {
         // Whether someone has changed it since, the replacement finds out.
         let parsed = parsed.and_then(|parsed| Arc::into_inner(parsed.0));
         let read = match parsed {
             Some(_) => Vec::new(),
             None => match encrypted::read(&file.path) {
-                Err(encrypted::FileError::Missing { .. }) => return Err(Why::Changed),
+                Err(encrypted::FileError::Missing { .. }) => {
+                    return Err(FileReencryptError::Changed);
+                }
                 read => read?,
             },
         };
         let text = parsed.as_ref().and_then(EncryptedFile::text);
-        let encrypted = Encrypted {
+        let encrypted = FileToReencrypt {
             file,
             content: text.map_or(&read, str::as_bytes),
             parsed: parsed.as_ref(),
@@ -163,25 +165,25 @@ impl Move<'_> {
     /// Checks that the new key opens the result, that the old ones do not, that its
     /// data key is new, that its readers are those that were decided, and, where kb
     /// made it, that it holds the same values; sops has seen to that by itself.
-    fn check(&self, file: &AffectedFile, made: &Made<'_>) -> Result<(), Why> {
+    fn check(&self, file: &AffectedFile, made: &Made<'_>) -> Result<(), FileReencryptError> {
         let wanted = &file.decision.after;
         match &made.before {
             Before::Verified(before, old_key) => {
                 let opened = Verified::open(file.format, &made.content, &self.new_opener);
                 let (after, new_key) = opened.map_err(|error| match error {
-                    OpenError::Unsupported(Unsupported::NoKey) => Why::NotForNew,
-                    _ => Why::OtherValues,
+                    OpenError::Unsupported(Unsupported::NoKey) => FileReencryptError::NotForNew,
+                    _ => FileReencryptError::OtherValues,
                 })?;
                 if !wanted.compare(&after.readers(), &[]).is_empty() {
-                    return Err(Why::OtherRecipients);
+                    return Err(FileReencryptError::OtherRecipients);
                 }
                 if !before.holds_the_same(&after) {
-                    return Err(Why::OtherValues);
+                    return Err(FileReencryptError::OtherValues);
                 }
                 // The old ones open nothing: for each recipient the data key was
                 // encrypted anew by its name, and no old one is among the names.
                 if new_key == *old_key {
-                    Err(Why::SameDataKey)
+                    Err(FileReencryptError::SameDataKey)
                 } else {
                     Ok(())
                 }
@@ -190,24 +192,25 @@ impl Move<'_> {
                 let parsed = EncryptedFile::parse_as(file.format, &file.path, &made.content)?;
                 let after = parsed.metadata;
                 if wanted.compare(&after.readers(), &[]).is_certain() {
-                    return Err(Why::OtherRecipients);
+                    return Err(FileReencryptError::OtherRecipients);
                 }
                 // With several groups one key alone opens nothing: what was made of it
                 // was decrypted again.
                 if !after.is_split() && self.new_opener.open_any(&after.wrapped_keys()).is_none() {
-                    return Err(Why::NotForNew);
+                    return Err(FileReencryptError::NotForNew);
                 }
-                if matches!(made.by, By::Sops(Some(_))) && self.seals_ciphertext(file, made) {
-                    return Err(Why::LostComment);
+                if matches!(made.by, EngineKind::Sops(Some(_))) && self.seals_ciphertext(file, made)
+                {
+                    return Err(FileReencryptError::LostComment);
                 }
                 if self.old_opener.open_any(&after.wrapped_keys()).is_some() {
-                    return Err(Why::StillForOld);
+                    return Err(FileReencryptError::StillForOld);
                 }
                 // Who had the old data key had this one as well.
                 let new_key = self.new_opener.open_any(&after.wrapped_keys());
                 let old_key = self.old_opener.open_any(&before.wrapped_keys());
                 if old_key.is_some() && old_key == new_key {
-                    Err(Why::SameDataKey)
+                    Err(FileReencryptError::SameDataKey)
                 } else {
                     Ok(())
                 }

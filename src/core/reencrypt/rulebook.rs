@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::decide::Undecided;
-use super::{FileRule, ReencryptError, Tree};
+use super::decide::UndecidedReason;
+use super::{FileRule, ReencryptError, RepositoryFiles};
 use crate::core::identity::Recipient;
 use crate::core::readers::Reader;
 use crate::core::reviewed::Reviewed;
@@ -29,7 +29,7 @@ impl Rulebook {
     /// [`ReencryptError::Config`]: conflict markers in a `.sops.yaml`;
     /// [`ReencryptError::Git`]
     pub(super) fn new<'p>(
-        tree: &Tree,
+        tree: &RepositoryFiles,
         files: impl Iterator<Item = &'p Path> + Clone,
     ) -> Result<Self, ReencryptError> {
         let directories = || files.clone().filter_map(Path::parent);
@@ -59,16 +59,16 @@ impl Rulebook {
     /// What is known of the rule of a file, and hands it to `decide`.
     ///
     /// # Errors
-    /// [`Undecided::Broken`], or what `decide` says.
+    /// [`UndecidedReason::Broken`], or what `decide` says.
     pub(super) fn of<T>(
         &self,
         file: &Path,
-        decide: impl FnOnce(FileRule<'_>) -> Result<T, Undecided>,
-    ) -> Result<T, Undecided> {
+        decide: impl FnOnce(FileRule<'_>) -> Result<T, UndecidedReason>,
+    ) -> Result<T, UndecidedReason> {
         let rule = match self.rules.of(file) {
             RuleOf::None => None,
             RuleOf::Rule(rule) => Some(rule),
-            RuleOf::Broken { error, .. } => return Err(Undecided::Broken(error.to_string())),
+            RuleOf::Broken { error, .. } => return Err(UndecidedReason::Broken(error.to_string())),
         };
         let place = rule.map(|rule| rule.rule.position.in_file(&rule.config.path));
         let nobody = crate::core::readers::Readers::default();

@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::{ReplaceError, Staged, directory_of, sync_directory, write_beside};
+use super::{ReplaceError, StagedFile, directory_of, sync_directory, write_beside};
 use crate::core::parallel;
 
 /// So many file descriptors are left for everything else.
 const OTHER_DESCRIPTORS: usize = 64;
 
 /// Files that wait to be replaced. Dropping it leaves all of them as they were.
-pub struct Batch(Vec<Staged>);
+pub struct Batch(Vec<StagedFile>);
 
 /// A file that is to be replaced.
 pub struct Replacement {

@@ -2,7 +2,7 @@
 //! disk or a kill leaves the old or the new one, whole.
 //!
 //! The new content waits in a temporary file beside the target, synced, and
-//! [`Staged::commit`] renames it. Everything that can fail early (permissions,
+//! [`StagedFile::commit`] renames it. Everything that can fail early (permissions,
 //! space) fails in [`stage`], before anything else has been changed.
 //!
 //! | module | does |
@@ -89,7 +89,7 @@ pub enum ReplaceError {
 
 /// New content that waits to take a file's place. Dropping it leaves the file
 /// as it was.
-pub struct Staged {
+pub struct StagedFile {
     /// The file as it was named, for messages.
     path: PathBuf,
     /// The file itself, where `path` is a link to it.
@@ -106,7 +106,11 @@ pub struct Staged {
 ///
 /// # Errors
 /// [`ReplaceError`]; nothing is left behind.
-pub fn stage(path: &Path, before: Option<&[u8]>, content: &[u8]) -> Result<Staged, ReplaceError> {
+pub fn stage(
+    path: &Path,
+    before: Option<&[u8]>,
+    content: &[u8],
+) -> Result<StagedFile, ReplaceError> {
     let staged = write_beside(path, before.map(<[u8]>::to_vec), content)?;
     let synced = staged.file.as_ref().map_or(Ok(()), File::sync_all);
     synced.map_err(|source| ReplaceError::Io {
@@ -121,7 +125,7 @@ fn write_beside(
     path: &Path,
     before: Option<Vec<u8>>,
     content: &[u8],
-) -> Result<Staged, ReplaceError> {
+) -> Result<StagedFile, ReplaceError> {
     let error = |source| ReplaceError::Io {
         path: path.to_owned(),
         source,
@@ -141,7 +145,7 @@ fn write_beside(
         Ok(())
     };
     write(&file).map_err(error)?;
-    Ok(Staged {
+    Ok(StagedFile {
         path: path.to_owned(),
         target,
         before,
@@ -150,7 +154,7 @@ fn write_beside(
     })
 }
 
-impl Staged {
+impl StagedFile {
     /// Gives the new content other permissions than those of the file before.
     ///
     /// # Errors
@@ -213,8 +217,8 @@ impl Staged {
         if !is_as_before(&target).map_err(error)? {
             return Err(ReplaceError::Changed { path });
         }
-        let ours = Version::of(&temporary).map_err(error)?;
-        let is_ours = |file: &Path| Version::of(file).is_ok_and(|found| found == ours);
+        let ours = FileVersion::of(&temporary).map_err(error)?;
+        let is_ours = |file: &Path| FileVersion::of(file).is_ok_and(|found| found == ours);
         // After the exchange the old file has the temporary name, which its lock
         // keeps from being cleared.
         let old = File::open(&target).map_err(error)?;
@@ -258,13 +262,13 @@ impl Staged {
 /// What tells whether a name still leads to what kb has written: the file, and its last
 /// change.
 #[derive(PartialEq, Eq)]
-struct Version {
+struct FileVersion {
     file: (u64, u64),
     length: u64,
     modified: (i64, i64),
 }
 
-impl Version {
+impl FileVersion {
     fn of(path: &Path) -> io::Result<Self> {
         let found = path.symlink_metadata()?;
         Ok(Self {

@@ -51,7 +51,7 @@ fn what_a_kill_leaves_is_cleared() {
     let dir = tempfile::tempdir().expect("tempdir");
     for name in [".sops.yaml".to_owned(), format!("{}.yaml", "ä".repeat(120))] {
         let path = dir.path().join(name);
-        let Staged {
+        let StagedFile {
             temporary, file, ..
         } = stage(&path, None, b"x").expect("stage");
         temporary.keep().expect("keep");

@@ -6,7 +6,7 @@ use crate::core::cluster::{ClusterError, SecretName};
 use crate::core::flux_secret::Manager;
 use crate::core::flux_secret::{BadLine, FetchError, JournalError, SecretCopy};
 use crate::core::identity::Recipient;
-use crate::core::reencrypt::{FileTrouble, ReencryptError};
+use crate::core::reencrypt::{FailedFile, ReencryptError};
 
 /// Why a rotation stopped. Unless a variant says otherwise, nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,7 @@ pub enum Refusal {
         1 => "a file cannot be re-encrypted".to_owned(),
         count => format!("{count} files cannot be re-encrypted"),
     })]
-    Files(Vec<FileTrouble>),
+    Files(Vec<FailedFile>),
     /// Kustomizations decrypt with copies of the Secret.
     #[error("Kustomizations decrypt with copies of the key")]
     Copies(Vec<SecretCopy>),

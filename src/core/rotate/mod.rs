@@ -37,19 +37,19 @@ use std::path::PathBuf;
 
 use super::cluster::SecretName;
 use super::identity::{Identity, Recipient};
-use super::reencrypt::{AffectedFile, Consent, Goal, Job, Swap, Tree};
+use super::reencrypt::{AffectedFile, Consent, Job, NewRecipients, RepositoryFiles, Swap};
 
 pub use error::{BadKeys, Refusal, RotateError, UnfitCopy};
-pub use plan::{Plan, plan};
+pub use plan::{RotationPlan, plan};
 pub use run::{Done, Point, Prepared, Rotation, Unfinished};
 pub use survey::{check_absent, survey};
 
 /// What is asked for.
-pub struct Request {
+pub struct RotateRequest {
     /// The Secret that Flux decrypts with.
     pub secret: SecretName,
     /// Where the files are.
-    pub tree: Tree,
+    pub tree: RepositoryFiles,
     /// Where the new key comes from.
     pub key: NewKey,
     /// What becomes of copies of the Secret.
@@ -60,14 +60,14 @@ pub struct Request {
     pub consent: Consent,
 }
 
-impl Request {
+impl RotateRequest {
     /// The files that this is about.
     fn job(&self, swap: Swap, held: Vec<Recipient>) -> Job<'_> {
         Job {
             tree: &self.tree,
             swap,
             held,
-            goal: Goal::ReplaceKey,
+            goal: NewRecipients::ReplaceKey,
             consent: &self.consent,
         }
     }

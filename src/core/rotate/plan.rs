@@ -4,31 +4,31 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::survey::{KeyChange, Situation, moved_bad_lines};
-use super::{CopyPolicy, Refusal, Request, Step, UnfitCopy};
+use super::{CopyPolicy, Refusal, RotateRequest, Step, UnfitCopy};
 use crate::core::cluster::SecretName;
-use crate::core::flux_secret::{BadLine, Journal, SecretCopy};
+use crate::core::flux_secret::{BadLine, KeySecret, SecretCopy};
 use crate::core::identity::{Identity, Recipient};
-use crate::core::reencrypt::{Affected, FileTrouble, OtherClusters, Targets};
+use crate::core::reencrypt::{Affected, FailedFile, OtherClusters, Targets};
 
 /// What a rotation will do.
-pub struct Plan {
+pub struct RotationPlan {
     pub(super) keys: KeyChange,
-    pub(super) journal: Journal,
+    pub(super) journal: KeySecret,
     /// The copies of the Secret that get the new key too.
-    pub(super) copies: Vec<Journal>,
+    pub(super) copies: Vec<KeySecret>,
     /// Temporary files that a killed run may have left.
     pub(super) temporary: Vec<PathBuf>,
     /// What is to be re-encrypted.
     pub targets: Targets,
     /// Files that stay for the old key, and why.
-    pub left: Vec<FileTrouble>,
+    pub left: Vec<FailedFile>,
     /// What to know before it begins.
-    pub remarks: Remarks,
+    pub remarks: RotationRemarks,
 }
 
 /// What does not stop a rotation.
 #[derive(Default)]
-pub struct Remarks {
+pub struct RotationRemarks {
     /// Copies of the Secret that stay as they are.
     pub copies_left: Vec<SecretCopy>,
     /// Whether kb may not see Kustomizations, and so no copies.
@@ -47,7 +47,7 @@ pub struct Remarks {
 ///
 /// # Errors
 /// [`Refusal`]
-pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
+pub fn plan(situation: Situation, request: &RotateRequest) -> Result<RotationPlan, Refusal> {
     let Situation {
         journal,
         keys,
@@ -74,13 +74,13 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
     if !affected.troubles.is_empty() {
         return Err(Refusal::Files(affected.troubles));
     }
-    let mut remarks = Remarks {
+    let mut remarks = RotationRemarks {
         copies_unseen,
         foreign: affected.foreign,
         similar,
         bad_lines: journal.keys.bad_lines.clone(),
         other_clusters: affected.other_clusters,
-        ..Remarks::default()
+        ..RotationRemarks::default()
     };
     let mut rotated = Vec::new();
     match request.copies {
@@ -107,7 +107,7 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
             });
         }
     }
-    Ok(Plan {
+    Ok(RotationPlan {
         keys,
         journal,
         copies: rotated,
@@ -124,7 +124,11 @@ pub fn plan(situation: Situation, request: &Request) -> Result<Plan, Refusal> {
 
 /// Whether the repository knows the cluster: if not, the context is most likely
 /// wrong.
-fn check_cluster(journal: &Journal, keys: &KeyChange, affected: &Affected) -> Result<(), Refusal> {
+fn check_cluster(
+    journal: &KeySecret,
+    keys: &KeyChange,
+    affected: &Affected,
+) -> Result<(), Refusal> {
     let named = &affected.named;
     let held = journal.keys.recipients();
     let (secret, retired) = (journal.secret.clone(), journal.keys.retired());
@@ -156,7 +160,7 @@ fn check_cluster(journal: &Journal, keys: &KeyChange, affected: &Affected) -> Re
 
 /// Whether the rotation can run in a copy of the Secret too: nothing else may be in
 /// use there, for files of that would be left behind.
-fn check_copy(copy: &Journal, keys: &KeyChange) -> Result<(), Refusal> {
+fn check_copy(copy: &KeySecret, keys: &KeyChange) -> Result<(), Refusal> {
     let unfit = |why| {
         Err(Refusal::UnfitCopy {
             secret: copy.secret.clone(),
@@ -183,7 +187,7 @@ fn check_copy(copy: &Journal, keys: &KeyChange) -> Result<(), Refusal> {
     Ok(())
 }
 
-impl Plan {
+impl RotationPlan {
     /// The recipients that go.
     pub fn old(&self) -> &[Recipient] {
         &self.keys.swap.old

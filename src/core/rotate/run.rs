@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::plan::Plan;
-use super::{BadKeys, Refusal, Request, RotateError};
+use super::plan::RotationPlan;
+use super::{BadKeys, Refusal, RotateError, RotateRequest};
 use crate::core::cluster::{Cluster, Mode};
-use crate::core::flux_secret::{Begun, Journal, JournalError};
+use crate::core::flux_secret::{BeginOutcome, JournalError, KeySecret};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{
-    By, Choice, FileTrouble, Move, Observer, Ready, ReencryptError, Replaced, Staged, Swap,
+    EngineChoice, EngineKind, FailedFile, Move, Observer, Ready, ReencryptError, Replaced,
+    StagedResults, Swap,
 };
 use crate::core::replace;
 
@@ -18,9 +19,9 @@ pub struct Rotation<'a> {
     /// The cluster.
     pub cluster: &'a Cluster,
     /// What re-encrypts.
-    pub engine: Choice<'a>,
+    pub engine: EngineChoice<'a>,
     /// What is asked for.
-    pub request: &'a Request,
+    pub request: &'a RotateRequest,
     /// Who watches.
     pub observer: &'a dyn Observer,
 }
@@ -40,7 +41,7 @@ pub enum Point {
 
 /// All files, re-encrypted in memory. Nothing has changed.
 pub struct Prepared {
-    plan: Plan,
+    plan: RotationPlan,
     ready: Ready,
 }
 
@@ -59,14 +60,14 @@ pub struct Done {
 /// A rotation that has replaced everything, and waits for the key to be shown.
 #[must_use]
 pub struct Unfinished {
-    journal: Journal,
-    copies: Vec<Journal>,
+    journal: KeySecret,
+    copies: Vec<KeySecret>,
     new: Identity,
     /// What is to be said when it is finished.
     done: Done,
 }
 
-impl Plan {
+impl RotationPlan {
     /// Has the server try the very requests.
     ///
     /// # Errors
@@ -85,7 +86,7 @@ impl Rotation<'_> {
     ///
     /// # Errors
     /// [`RotateError::Reencrypt`], [`RotateError::Stopped`]
-    pub fn prepare(&self, mut plan: Plan) -> Result<Prepared, RotateError> {
+    pub fn prepare(&self, mut plan: RotationPlan) -> Result<Prepared, RotateError> {
         let found = plan.targets.take_parsed();
         let ready = self.with_move(
             &plan.journal,
@@ -103,7 +104,7 @@ impl Rotation<'_> {
 
     fn with_move<T>(
         &self,
-        journal: &Journal,
+        journal: &KeySecret,
         new: &Identity,
         swap: Swap,
         work: impl FnOnce(&Move<'_>) -> T,
@@ -129,7 +130,7 @@ impl Rotation<'_> {
         reached: &dyn Fn(Point),
     ) -> Result<Unfinished, RotateError> {
         let Prepared { plan, ready } = prepared;
-        let Plan {
+        let RotationPlan {
             keys,
             mut journal,
             mut copies,
@@ -148,7 +149,7 @@ impl Rotation<'_> {
         let mut swap = keys.swap;
         let begun = journal.begin(self.cluster, &new, Mode::Persist);
         let mut joined = keys.resumed;
-        if let Begun::Joined(theirs) = begun.map_err(|error| uncertain(error, &journal))? {
+        if let BeginOutcome::Joined(theirs) = begun.map_err(|error| uncertain(error, &journal))? {
             // Someone was faster: what is staged is for a key that the cluster will
             // never have.
             drop(staged);
@@ -179,8 +180,8 @@ impl Rotation<'_> {
         let recipient = swap.new.clone();
         for copy in &mut copies {
             let begun = match copy.begin(self.cluster, &new, Mode::Persist) {
-                Ok(Begun::Own) => Ok(()),
-                Ok(Begun::Joined(_)) => Err(JournalError::Overtaken {
+                Ok(BeginOutcome::Own) => Ok(()),
+                Ok(BeginOutcome::Joined(_)) => Err(JournalError::Overtaken {
                     secret: copy.secret.clone(),
                 }),
                 Err(error) => Err(error),
@@ -192,7 +193,9 @@ impl Rotation<'_> {
                 })
             })?;
         }
-        let replaced = self.with_move(&journal, &new, swap, |task| Staged::replace(staged, task));
+        let replaced = self.with_move(&journal, &new, swap, |task| {
+            StagedResults::replace(staged, task)
+        });
         let replaced = replaced.map_err(|error| interrupted(error.into()))?;
         reached(Point::Replaced);
         Ok(Unfinished {
@@ -211,17 +214,17 @@ impl Rotation<'_> {
 
 impl Prepared {
     /// The plan.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &RotationPlan {
         &self.plan
     }
 
     /// Who re-encrypted each file.
-    pub fn made_by(&self) -> impl Iterator<Item = (&Path, By)> {
+    pub fn made_by(&self) -> impl Iterator<Item = (&Path, EngineKind)> {
         self.ready.made_by()
     }
 
     /// The files that cannot be re-encrypted, beside those that the plan leaves.
-    pub fn left(&self) -> &[FileTrouble] {
+    pub fn left(&self) -> &[FailedFile] {
         self.ready.left()
     }
 }
@@ -266,7 +269,7 @@ fn stopped(error: ReencryptError) -> RotateError {
 }
 
 /// The server may have carried it out all the same.
-fn uncertain(error: JournalError, journal: &Journal) -> RotateError {
+fn uncertain(error: JournalError, journal: &KeySecret) -> RotateError {
     match error {
         JournalError::Cluster(source) if source.leaves_open() => RotateError::Uncertain {
             secret: journal.secret.clone(),

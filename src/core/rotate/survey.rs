@@ -2,21 +2,21 @@
 
 use std::path::PathBuf;
 
-use super::{BadKeys, NewKey, Refusal, Request, RotateError};
+use super::{BadKeys, NewKey, Refusal, RotateError, RotateRequest};
 use crate::core::cluster::{Cluster, ClusterError, SecretName};
 use crate::core::flux_secret::{
-    BadLine, ClusterKeys, FetchError, Journal, Manager, NEXT_ENTRY, RETIRED_ENTRY, SecretCopy,
+    BadLine, ClusterKeys, FetchError, KeySecret, Manager, NEXT_ENTRY, RETIRED_ENTRY, SecretCopy,
     copies, managers,
 };
 use crate::core::identity::{Identity, Recipient};
 use crate::core::manifest::{self, HeldBy};
-use crate::core::reencrypt::{Affected, Swap, Tree};
+use crate::core::reencrypt::{Affected, RepositoryFiles, Swap};
 use crate::core::scan::Search;
 use crate::core::sops_config::{CreationRule, SopsConfig};
 
 /// What was found.
 pub struct Situation {
-    pub(super) journal: Journal,
+    pub(super) journal: KeySecret,
     pub(super) keys: KeyChange,
     pub(super) affected: Affected,
     /// The Secret and its copies that something else manages.
@@ -46,8 +46,11 @@ pub(super) struct KeyChange {
 ///
 /// # Errors
 /// See [`RotateError`].
-pub fn survey(cluster: &Cluster, request: &Request) -> Result<Option<Situation>, RotateError> {
-    let Some(journal) = Journal::read(cluster, &request.secret)? else {
+pub fn survey(
+    cluster: &Cluster,
+    request: &RotateRequest,
+) -> Result<Option<Situation>, RotateError> {
+    let Some(journal) = KeySecret::read(cluster, &request.secret)? else {
         return Ok(None);
     };
     let keys = KeyChange::new(&request.secret, &journal.keys, &request.key)?;
@@ -159,7 +162,7 @@ pub(super) fn moved_bad_lines(keys: &ClusterKeys) -> Vec<BadLine> {
 /// [`Refusal::KeyIsMissing`] names those files.
 pub fn check_absent(
     config: &SopsConfig,
-    tree: &Tree,
+    tree: &RepositoryFiles,
     imported: Option<&Identity>,
 ) -> Result<(), RotateError> {
     let imported = imported.and_then(Identity::recipient);

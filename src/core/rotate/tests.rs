@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::survey::{KeyChange, Situation};
-use super::{CopyPolicy, NewKey, Plan, Refusal, Request, Step, plan};
+use super::{CopyPolicy, NewKey, Refusal, RotateRequest, RotationPlan, Step, plan};
 use crate::core::cluster::{SecretName, StoredSecret};
 use crate::core::encrypted::Format;
 use crate::core::flux_secret::Manager;
-use crate::core::flux_secret::{Journal, SecretCopy};
+use crate::core::flux_secret::{KeySecret, SecretCopy};
 use crate::core::identity::{Identity, Recipient};
 use crate::core::reencrypt::{
-    Affected, AffectedFile, ConfigEdit, Consent, Decision, FileTrouble, Tree, Why,
+    Affected, AffectedFile, ConfigEdit, Consent, Decision, FailedFile, FileReencryptError,
+    RepositoryFiles,
 };
 use crate::core::sops_config::SopsConfig;
 
@@ -25,18 +26,18 @@ fn recipient(identity: &Identity) -> Recipient {
     identity.recipient().expect("X25519").clone()
 }
 
-fn journal(namespace: &str, entries: &[(&str, &Identity)]) -> Journal {
+fn journal(namespace: &str, entries: &[(&str, &Identity)]) -> KeySecret {
     let entries: Vec<_> = entries
         .iter()
         .map(|(entry, identity)| (*entry, identity.key().expose()))
         .collect();
-    Journal::of(name(namespace), StoredSecret::of(&entries)).expect("keys")
+    KeySecret::of(name(namespace), StoredSecret::of(&entries)).expect("keys")
 }
 
-fn request(copies: CopyPolicy) -> Request {
-    Request {
+fn request(copies: CopyPolicy) -> RotateRequest {
+    RotateRequest {
         secret: name("flux-system"),
-        tree: Tree {
+        tree: RepositoryFiles {
             roots: vec![PathBuf::from("/repo")],
             config: PathBuf::from("/repo/.sops.yaml"),
             named: None,
@@ -86,7 +87,7 @@ fn copy(key: &Identity) -> SecretCopy {
 }
 
 fn refusal(situation: Situation, copies: CopyPolicy) -> Refusal {
-    let decided: Result<Plan, Refusal> = plan(situation, &request(copies));
+    let decided: Result<RotationPlan, Refusal> = plan(situation, &request(copies));
     decided.err().expect("refused")
 }
 
@@ -181,13 +182,13 @@ fn a_copy_that_is_left_alone_may_be_managed() {
 fn a_file_that_cannot_be_replaced_stops_it_and_one_that_is_left_does_not() {
     let old = Identity::generate().0;
     let mut situation = situation(&[("age.agekey", &old)], &old);
-    situation.affected.left.push(FileTrouble {
+    situation.affected.left.push(FailedFile {
         path: "/repo/c.yaml".into(),
-        why: Why::NotForCluster,
+        why: FileReencryptError::NotForCluster,
     });
-    situation.affected.troubles.push(FileTrouble {
+    situation.affected.troubles.push(FailedFile {
         path: "/repo/b.yaml".into(),
-        why: Why::NotForCluster,
+        why: FileReencryptError::NotForCluster,
     });
     let refused = refusal(situation, CopyPolicy::Refuse);
     assert!(matches!(refused, Refusal::Files(troubles) if troubles.len() == 1));

@@ -9,7 +9,7 @@ use super::{Access, STDIN, Sops, SopsError, with_format};
 use crate::core::encrypted::Format;
 
 /// What to decrypt, and how much of it.
-pub struct Decrypt<'a> {
+pub struct SopsDecrypt<'a> {
     /// The encrypted file, for messages.
     pub file: &'a Path,
     /// The format of its content.
@@ -23,7 +23,7 @@ pub struct Decrypt<'a> {
 }
 
 /// What sops printed: plaintext, and any warnings beside it.
-pub struct Decrypted {
+pub struct SopsOutput {
     /// The plaintext, byte for byte as from sops.
     pub plaintext: SecretBox<Vec<u8>>,
     /// The messages of sops's log, without the fields that quote the file.
@@ -38,9 +38,9 @@ impl Sops {
     /// that is the cause.
     pub fn decrypt(
         &self,
-        request: &Decrypt<'_>,
+        request: &SopsDecrypt<'_>,
         access: Access<'_>,
-    ) -> Result<Decrypted, SopsError> {
+    ) -> Result<SopsOutput, SopsError> {
         let mut command = self.subcommand("decrypt", access);
         with_format(&mut command, request.format);
         if let Some(expression) = request.extract {
@@ -53,7 +53,7 @@ impl Sops {
         let output = self.output(command, request.content)?;
         let said = String::from_utf8_lossy(&output.stderr);
         if output.status.success() {
-            return Ok(Decrypted {
+            return Ok(SopsOutput {
                 plaintext: SecretBox::new(Box::new(output.stdout)),
                 warnings: said
                     .lines()
@@ -67,7 +67,7 @@ impl Sops {
     }
 }
 
-fn failure(request: &Decrypt<'_>, status: ExitStatus, said: &str) -> SopsError {
+fn failure(request: &SopsDecrypt<'_>, status: ExitStatus, said: &str) -> SopsError {
     if let Some(expression) = request.extract {
         let names_nothing = match status.code() {
             Some(91) => true,

@@ -9,8 +9,8 @@ use std::process::{Command, Output};
 
 use secrecy::SecretString;
 
-use super::process::Process;
-use super::{Access, Keys, STDIN, Sops, SopsError, with_format};
+use super::process::SopsProcess;
+use super::{Access, AllowedIdentities, STDIN, Sops, SopsError, with_format};
 use crate::core::encrypted::Format;
 use crate::core::signals::Watch;
 
@@ -30,7 +30,7 @@ const UNREADABLE: &str = "Error unmarshalling file: ";
 
 /// A text that is to become the content of an encrypted file. All paths are
 /// absolute.
-pub struct Edit<'a> {
+pub struct EncryptRequest<'a> {
     /// The file that it is for, for the creation rule and in messages.
     pub file: &'a Path,
     /// The format of the file.
@@ -50,7 +50,7 @@ impl Sops {
     /// [`SopsError::Stopped`], else as for [`Sops::decrypt`].
     pub fn encrypt(
         &self,
-        edit: &Edit<'_>,
+        edit: &EncryptRequest<'_>,
         access: Access<'_>,
         watch: &mut Watch,
     ) -> Result<Vec<u8>, SopsError> {
@@ -96,7 +96,7 @@ impl Sops {
     /// As for [`Sops::encrypt`]; [`SopsError::MacMismatch`] unless `ignore_mac`.
     pub fn edit(
         &self,
-        edit: &Edit<'_>,
+        edit: &EncryptRequest<'_>,
         staged: &Path,
         ignore_mac: bool,
         access: Access<'_>,
@@ -130,19 +130,24 @@ impl Sops {
         })
     }
 
-    fn encrypting(&self, subcommand: &str, access: Access<'_>, edit: &Edit<'_>) -> Command {
+    fn encrypting(
+        &self,
+        subcommand: &str,
+        access: Access<'_>,
+        edit: &EncryptRequest<'_>,
+    ) -> Command {
         let mut command = self.subcommand(subcommand, access);
         command.env("TMPDIR", edit.temporary);
         // A terminal that goes away does not stop it halfway. A person's own key
         // may have a passphrase, which only the foreground can ask for.
-        if !matches!(access.keys, Keys::Own) {
+        if !matches!(access.keys, AllowedIdentities::Own) {
             command.process_group(0);
         }
         command
     }
 
     fn watched(&self, command: Command, watch: &mut Watch) -> Result<Output, SopsError> {
-        let process = Process {
+        let process = SopsProcess {
             command,
             input: &[],
             inherited: None,

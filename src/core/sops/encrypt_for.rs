@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretBox};
 use serde_json::Value;
 
 use super::encrypt::{ENCRYPT, refusal};
-use super::one_rule::Config;
-use super::process::Process;
+use super::one_rule::OneRuleConfig;
+use super::process::SopsProcess;
 use super::{Access, STDIN, Sops, SopsError, with_format};
 use crate::core::encrypted::Format;
 use crate::core::readers::Readers;
@@ -51,7 +51,7 @@ impl Sops {
         access: Access<'_>,
         watch: Option<&mut Watch>,
     ) -> Result<Vec<u8>, SopsError> {
-        let config = Config::new(request)?;
+        let config = OneRuleConfig::new(request)?;
         let config = config.map_err(|source| self.start_error(source))?;
         let mut command = self.command(access);
         command.arg("--config").arg(config.path()).arg(ENCRYPT);
@@ -61,7 +61,7 @@ impl Sops {
         if request.undisturbed {
             command.process_group(0);
         }
-        let process = Process {
+        let process = SopsProcess {
             command,
             input: request.plaintext.expose_secret(),
             inherited: config.inherited(),

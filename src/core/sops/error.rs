@@ -10,7 +10,7 @@ use crate::core::excerpt::excerpt;
 
 use super::encrypt::ENCRYPT;
 use super::rotate::ROTATE;
-use super::{MINIMUM_VERSION, Version};
+use super::{MINIMUM_VERSION, SopsVersion};
 
 /// Why sops did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum SopsError {
         /// The program.
         program: PathBuf,
         /// Its version.
-        found: Version,
+        found: SopsVersion,
     },
     /// What it answers to `--version` is not sops's answer.
     #[error("{} does not say its version as sops does", .program.display())]

@@ -36,9 +36,9 @@ use std::process::{Command, Stdio};
 
 use crate::core::encrypted::Format;
 
-pub use access::{Access, Keys, kinds_of};
-pub use decrypt::Decrypt;
-pub use encrypt::Edit;
+pub use access::{Access, AllowedIdentities, kinds_of};
+pub use decrypt::SopsDecrypt;
+pub use encrypt::EncryptRequest;
 pub use encrypt_for::EncryptFor;
 pub use error::SopsError;
 pub use one_rule::stores_of;
@@ -46,7 +46,7 @@ pub use rotate::Rotate;
 
 /// The oldest sops that kb works with: 3.9.0 brought the subcommands `decrypt`,
 /// `encrypt`, `edit` and `rotate`, and ignored `--config` before them.
-pub const MINIMUM_VERSION: Version = Version(3, 9, 1);
+pub const MINIMUM_VERSION: SopsVersion = SopsVersion(3, 9, 1);
 
 /// sops's variable for age identities, separated by white space.
 pub const KEY_VARIABLE: &str = "SOPS_AGE_KEY";
@@ -64,9 +64,9 @@ const STDIN: &str = "/dev/stdin";
 
 /// A version of sops: major, minor, patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u32, pub u32, pub u32);
+pub struct SopsVersion(pub u32, pub u32, pub u32);
 
-impl fmt::Display for Version {
+impl fmt::Display for SopsVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.0, self.1, self.2)
     }
@@ -125,8 +125,8 @@ impl Sops {
     ///
     /// # Errors
     /// [`SopsError::TooOld`] below [`MINIMUM_VERSION`].
-    pub fn require_version(&self) -> Result<Version, SopsError> {
-        let mut command = self.command(Access::age(Keys::None));
+    pub fn require_version(&self) -> Result<SopsVersion, SopsError> {
+        let mut command = self.command(Access::age(AllowedIdentities::None));
         command.args(["--disable-version-check", "--version"]);
         let output = self.output(command, &[])?;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -180,12 +180,12 @@ fn with_format(command: &mut Command, format: Format) {
 }
 
 /// The version in the first line of `sops --version`, as in `sops 3.13.2`.
-fn parse_version(text: &str) -> Option<Version> {
+fn parse_version(text: &str) -> Option<SopsVersion> {
     let version = text.strip_prefix("sops ")?.split_whitespace().next()?;
     // A pre-release such as 3.9.0-rc.1 counts as its release.
     let mut numbers = version.split(['.', '-', '+']).map(str::parse);
     let mut next = || numbers.next()?.ok();
-    Some(Version(next()?, next()?, next()?))
+    Some(SopsVersion(next()?, next()?, next()?))
 }
 
 #[cfg(test)]
@@ -194,14 +194,14 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_the_first_line() {
-        assert_eq!(parse_version("sops 3.13.2\n"), Some(Version(3, 13, 2)));
+        assert_eq!(parse_version("sops 3.13.2\n"), Some(SopsVersion(3, 13, 2)));
         assert_eq!(
             parse_version("sops 3.9.0-rc.1 (latest)\n"),
-            Some(Version(3, 9, 0))
+            Some(SopsVersion(3, 9, 0))
         );
         assert_eq!(parse_version("sops 3.8\n"), None);
         assert_eq!(parse_version("kubectl 3.13.2\n"), None);
-        assert!(Version(3, 10, 0) > MINIMUM_VERSION);
-        assert!(Version(3, 8, 1) < MINIMUM_VERSION);
+        assert!(SopsVersion(3, 10, 0) > MINIMUM_VERSION);
+        assert!(SopsVersion(3, 8, 1) < MINIMUM_VERSION);
     }
 }

@@ -23,11 +23,11 @@ pub fn stores_of(config: &[u8]) -> Option<Value> {
 
 /// A config that one sops process can read.
 #[cfg(target_os = "linux")]
-pub(super) struct Config(File);
+pub(super) struct OneRuleConfig(File);
 #[cfg(not(target_os = "linux"))]
-pub(super) struct Config(tempfile::NamedTempFile);
+pub(super) struct OneRuleConfig(tempfile::NamedTempFile);
 
-impl Config {
+impl OneRuleConfig {
     /// The config for a request.
     ///
     /// # Errors

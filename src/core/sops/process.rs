@@ -10,13 +10,13 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use zeroize::Zeroizing;
 
 use super::{Sops, SopsError};
-use crate::core::signals::{Seen, Watch};
+use crate::core::signals::{Watch, WatchOutcome};
 
 /// Held for writing while a file is open to be inherited, so that no other sops gets it.
 static STARTING: RwLock<()> = RwLock::new(());
 
 /// A process and its input.
-pub(super) struct Process<'a> {
+pub(super) struct SopsProcess<'a> {
     pub(super) command: Command,
     /// What it reads from its stdin.
     pub(super) input: &'a [u8],
@@ -27,7 +27,7 @@ pub(super) struct Process<'a> {
 impl Sops {
     /// Runs sops with `input` on its stdin.
     pub(super) fn output(&self, command: Command, input: &[u8]) -> Result<Output, SopsError> {
-        let process = Process {
+        let process = SopsProcess {
             command,
             input,
             inherited: None,
@@ -38,7 +38,7 @@ impl Sops {
     /// Runs sops until it ends or, where someone watches, kb is to stop.
     pub(super) fn run(
         &self,
-        process: Process<'_>,
+        process: SopsProcess<'_>,
         watch: Option<&mut Watch>,
     ) -> Result<Output, SopsError> {
         match run(process, watch) {
@@ -50,7 +50,7 @@ impl Sops {
 }
 
 /// `None` if kb is to stop.
-fn run(mut process: Process<'_>, watch: Option<&mut Watch>) -> io::Result<Option<Output>> {
+fn run(mut process: SopsProcess<'_>, watch: Option<&mut Watch>) -> io::Result<Option<Output>> {
     if !process.input.is_empty() {
         process.command.stdin(Stdio::piped());
     }
@@ -63,7 +63,7 @@ fn run(mut process: Process<'_>, watch: Option<&mut Watch>) -> io::Result<Option
     ended
 }
 
-fn start(process: &mut Process<'_>) -> io::Result<Child> {
+fn start(process: &mut SopsProcess<'_>) -> io::Result<Child> {
     let Some(file) = process.inherited else {
         let _shared = STARTING.read().unwrap_or_else(PoisonError::into_inner);
         return process.command.spawn();
@@ -94,8 +94,8 @@ fn communicate(
     let status = match watch {
         None => child.wait()?,
         Some(watch) => match watch.wait(child)? {
-            Seen::Ended(status) => status,
-            Seen::Stop => return Ok(None),
+            WatchOutcome::Ended(status) => status,
+            WatchOutcome::Stop => return Ok(None),
         },
     };
     Ok(Some(Output {

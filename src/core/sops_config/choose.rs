@@ -1,25 +1,25 @@
-//! Which rule a cluster's key belongs to: what a person asked for ([`Target`])
-//! becomes a place in the file ([`Place`]), which `edit` then fills.
+//! Which rule a cluster's key belongs to: what a person asked for ([`RuleSelector`])
+//! becomes a place in the file ([`InsertAt`]), which `edit` then fills.
 //!
 //! kb never guesses: a key in the wrong rule lets one cluster read another's
 //! secrets.
 
 use super::config::{DEFAULT_PATH_REGEX, SopsConfig};
-use super::edit::Place;
+use super::edit::InsertAt;
 use super::model::{ConfigError, CreationRule, RuleSummary};
-use super::path_regex::{PathRegex, Paths};
+use super::path_regex::{GoRegex, PathForm};
 use super::routing::{Routing, RuleWarning};
 use crate::core::identity::Recipient;
 
 /// Which rule is meant, as far as a person has said it.
 #[derive(Clone, Debug)]
-pub enum Target {
+pub enum RuleSelector {
     /// The one that is evidently meant.
     Evident,
     /// The rule with this very `path_regex`, or a new one.
     Paths {
         /// The expression; an empty one names a rule without `path_regex`.
-        regex: PathRegex,
+        regex: GoRegex,
         /// Whether the key may stand beside those that the rule has.
         add: bool,
     },
@@ -36,7 +36,7 @@ pub enum Target {
 
 /// Why there is no place for the key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum NoPlace {
+pub enum PlacementError {
     /// The rules do not say which of them the key is for.
     #[error("{file} does not say which of its rules the cluster's key is for")]
     NotEvident {
@@ -88,9 +88,9 @@ pub enum NoPlace {
 
 /// A place for a key, and what is odd about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct RuleChoice {
     /// The place.
-    pub place: Place,
+    pub place: InsertAt,
     /// What is odd about the rule that gets the key.
     pub warnings: Vec<RuleWarning>,
 }
@@ -100,17 +100,21 @@ pub struct Choice {
 ///
 /// # Errors
 /// What is wrong with one of those rules, or stops sops for all files.
-pub fn check_for(config: &SopsConfig, target: &Target) -> Result<(), ConfigError> {
+pub fn check_for(config: &SopsConfig, target: &RuleSelector) -> Result<(), ConfigError> {
     config.check_form()?;
     let rules = &config.rules;
     let (before, own) = match target {
-        Target::InsteadOf(_) => return Ok(()),
-        Target::Evident => (rules.len(), &rules[..]),
-        Target::Listed { index, .. } => (*index, rules.get(*index..=*index).unwrap_or_default()),
-        Target::Paths { regex, .. } => match rules.iter().position(|rule| rule.has_paths(regex)) {
-            Some(index) => (index, &rules[index..=index]),
-            None => (rules.len(), &[][..]),
-        },
+        RuleSelector::InsteadOf(_) => return Ok(()),
+        RuleSelector::Evident => (rules.len(), &rules[..]),
+        RuleSelector::Listed { index, .. } => {
+            (*index, rules.get(*index..=*index).unwrap_or_default())
+        }
+        RuleSelector::Paths { regex, .. } => {
+            match rules.iter().position(|rule| rule.has_paths(regex)) {
+                Some(index) => (index, &rules[index..=index]),
+                None => (rules.len(), &[][..]),
+            }
+        }
     };
     for rule in &rules[..before.min(rules.len())] {
         rule.check_paths(&config.path)?;
@@ -122,26 +126,30 @@ pub fn check_for(config: &SopsConfig, target: &Target) -> Result<(), ConfigError
 /// should. `paths`: what the files' paths look like to the rules.
 ///
 /// # Errors
-/// [`NoPlace`]
-pub fn choose(config: &SopsConfig, target: &Target, paths: Paths) -> Result<Choice, NoPlace> {
+/// [`PlacementError`]
+pub fn choose(
+    config: &SopsConfig,
+    target: &RuleSelector,
+    paths: PathForm,
+) -> Result<RuleChoice, PlacementError> {
     match target {
-        Target::InsteadOf(old) => instead_of(config, old),
-        Target::Evident => match evident(config)? {
+        RuleSelector::InsteadOf(old) => instead_of(config, old),
+        RuleSelector::Evident => match evident(config)? {
             Some(index) => in_rule(config, index, false, paths),
-            None => Ok(Choice {
-                place: Place::NewRule {
+            None => Ok(RuleChoice {
+                place: InsertAt::NewRule {
                     before: 0,
                     path_regex: DEFAULT_PATH_REGEX.to_owned(),
                 },
                 warnings: Vec::new(),
             }),
         },
-        Target::Listed { index, add } => in_rule(config, *index, *add, paths),
-        Target::Paths { regex, add } => {
+        RuleSelector::Listed { index, add } => in_rule(config, *index, *add, paths),
+        RuleSelector::Paths { regex, add } => {
             let same = |rule: &CreationRule| rule.has_paths(regex);
             match config.rules.iter().position(same) {
                 Some(index) => in_rule(config, index, *add, paths),
-                None if *add || regex.as_str().is_empty() => Err(NoPlace::NoSuchRule {
+                None if *add || regex.as_str().is_empty() => Err(PlacementError::NoSuchRule {
                     file: config.path.display().to_string(),
                     paths: regex.as_str().to_owned(),
                     rules: summaries(config),
@@ -152,10 +160,10 @@ pub fn choose(config: &SopsConfig, target: &Target, paths: Paths) -> Result<Choi
     }
 }
 
-fn instead_of(config: &SopsConfig, old: &Recipient) -> Result<Choice, NoPlace> {
+fn instead_of(config: &SopsConfig, old: &Recipient) -> Result<RuleChoice, PlacementError> {
     if config.mentions(old) {
-        return Ok(Choice {
-            place: Place::InsteadOf(old.clone()),
+        return Ok(RuleChoice {
+            place: InsertAt::InsteadOf(old.clone()),
             warnings: Vec::new(),
         });
     }
@@ -164,7 +172,7 @@ fn instead_of(config: &SopsConfig, old: &Recipient) -> Result<Choice, NoPlace> {
     let mut known: Vec<Recipient> = keys.filter(Recipient::may_be_a_clusters).collect();
     known.sort();
     known.dedup();
-    Err(NoPlace::NotThere {
+    Err(PlacementError::NotThere {
         file: config.path.display().to_string(),
         old: old.clone(),
         known,
@@ -172,7 +180,7 @@ fn instead_of(config: &SopsConfig, old: &Recipient) -> Result<Choice, NoPlace> {
 }
 
 /// The one rule without a key of any kind, or `None` if there is no rule at all.
-fn evident(config: &SopsConfig) -> Result<Option<usize>, NoPlace> {
+fn evident(config: &SopsConfig) -> Result<Option<usize>, PlacementError> {
     let rules = &config.rules;
     if rules.is_empty() {
         return Ok(None);
@@ -180,7 +188,7 @@ fn evident(config: &SopsConfig) -> Result<Option<usize>, NoPlace> {
     let mut without_key = (0..rules.len()).filter(|index| rules[*index].has_no_key());
     match (without_key.next(), without_key.next()) {
         (Some(index), None) => Ok(Some(index)),
-        _ => Err(NoPlace::NotEvident {
+        _ => Err(PlacementError::NotEvident {
             file: config.path.display().to_string(),
             rules: summaries(config),
         }),
@@ -192,15 +200,20 @@ fn summaries(config: &SopsConfig) -> Vec<RuleSummary> {
 }
 
 /// The rule has no key yet, or may hold several; and sops comes to it.
-fn in_rule(config: &SopsConfig, index: usize, add: bool, paths: Paths) -> Result<Choice, NoPlace> {
+fn in_rule(
+    config: &SopsConfig,
+    index: usize,
+    add: bool,
+    paths: PathForm,
+) -> Result<RuleChoice, PlacementError> {
     let rule = &config.rules[index];
     let position = rule.position.in_file(&config.path);
     let place = if rule.has_no_key() {
-        Place::Rule(index)
+        InsertAt::Rule(index)
     } else if add {
-        Place::Beside(index)
+        InsertAt::Beside(index)
     } else {
-        return Err(NoPlace::Taken {
+        return Err(PlacementError::Taken {
             place: position,
             rule: rule.summary(),
         });
@@ -208,17 +221,17 @@ fn in_rule(config: &SopsConfig, index: usize, add: bool, paths: Paths) -> Result
     let routing = rule.regex().ok();
     let routing = routing.and_then(|own| Routing::new(own, &config.rules[..index], paths));
     let Some(routing) = routing else {
-        return Ok(Choice {
+        return Ok(RuleChoice {
             place,
             warnings: vec![RuleWarning::Undecided],
         });
     };
     match routing.shadowed_by() {
-        None => Ok(Choice {
+        None => Ok(RuleChoice {
             place,
             warnings: routing.warnings(rule.selection.is_explicit()),
         }),
-        Some(earlier) => Err(NoPlace::NeverApplies {
+        Some(earlier) => Err(PlacementError::NeverApplies {
             place: position,
             paths: rule.summary().path_regex,
             earlier,
@@ -228,26 +241,30 @@ fn in_rule(config: &SopsConfig, index: usize, add: bool, paths: Paths) -> Result
 
 /// A rule of its own: at the end, or before the first rule that would shadow
 /// it.
-fn new_rule(config: &SopsConfig, regex: &PathRegex, paths: Paths) -> Result<Choice, NoPlace> {
+fn new_rule(
+    config: &SopsConfig,
+    regex: &GoRegex,
+    paths: PathForm,
+) -> Result<RuleChoice, PlacementError> {
     let rules = &config.rules;
-    let place = |before: Option<usize>| Place::NewRule {
+    let place = |before: Option<usize>| InsertAt::NewRule {
         before: before.unwrap_or(rules.len()),
         path_regex: regex.as_str().to_owned(),
     };
     let Some(mut routing) = Routing::new(Some(regex), rules, paths) else {
         let for_all = rules.iter().position(|rule| rule.is_for_every_path(paths));
-        return Ok(Choice {
+        return Ok(RuleChoice {
             place: place(for_all),
             warnings: vec![RuleWarning::Undecided],
         });
     };
     let before = routing.move_before_shadow();
     match routing.shadowed_by() {
-        None => Ok(Choice {
+        None => Ok(RuleChoice {
             place: place(before),
             warnings: routing.warnings_of_new(),
         }),
-        Some(earlier) => Err(NoPlace::NeverApplies {
+        Some(earlier) => Err(PlacementError::NeverApplies {
             place: config.path.display().to_string(),
             paths: Some(regex.as_str().to_owned()),
             earlier,

@@ -11,7 +11,7 @@ use crate::core::yaml::{Node, NotParsed};
 
 /// Something in a rule that sops stumbles over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct RuleFault {
     pub(super) position: Position,
     pub(super) kind: FaultKind,
 }
@@ -76,7 +76,7 @@ impl FaultKind {
     }
 }
 
-impl Fault {
+impl RuleFault {
     /// Whether sops reads nothing of a file that has it.
     pub(super) fn stops_sops(&self) -> bool {
         matches!(

@@ -36,11 +36,11 @@ mod routing;
 mod selection;
 mod syntax;
 
-pub use choose::{NoPlace, Target, check_for, choose};
+pub use choose::{PlacementError, RuleSelector, check_for, choose};
 pub use config::{DEFAULT_PATH_REGEX, FILE_NAME, RuleMatch, SopsConfig, check_form};
-pub use edit::{EditError, Place};
+pub use edit::{ConfigEditError, InsertAt};
 pub use fault::FaultKind;
 pub use model::{ConfigError, CreationRule, Position, RuleSummary};
-pub use path_regex::{PathRegex, Paths};
+pub use path_regex::{GoRegex, PathForm};
 pub use routing::RuleWarning;
 pub use selection::{SELECTION_FIELDS, Selection};

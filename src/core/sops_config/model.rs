@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fault::{Fault, FaultKind};
-use super::path_regex::{PathRegex, RegexError};
+use super::fault::{FaultKind, RuleFault};
+use super::path_regex::{GoRegex, RegexError};
 use super::placeholder::is_placeholder;
 use super::selection::{SELECTION_FIELDS, Selection};
 use crate::core::conflict;
@@ -93,12 +93,12 @@ impl Position {
 
 /// What stands where an age recipient belongs.
 #[derive(Clone, Debug)]
-pub struct KeyText {
+pub struct RecipientText {
     /// The text, without the spaces around it.
     pub text: String,
 }
 
-impl KeyText {
+impl RecipientText {
     /// Whether it is a text that a template leaves for the reader to fill in: `<…>`,
     /// `${…}`, `{{…}}`, `REPLACE_ME`, `age1abc...` and the like.
     pub fn is_placeholder(&self) -> bool {
@@ -134,7 +134,7 @@ pub struct RulePaths {
     /// Where it stands.
     pub position: Position,
     /// What it matches, or why kb cannot tell.
-    pub regex: Result<PathRegex, RegexError>,
+    pub regex: Result<GoRegex, RegexError>,
 }
 
 /// One creation rule.
@@ -147,7 +147,7 @@ pub struct CreationRule {
     pub path_regex: Option<RulePaths>,
     /// What stands as age recipients, placeholders included: the rule's own
     /// `age`, or the `age` of its key groups, which sops prefers.
-    pub age: Vec<KeyText>,
+    pub age: Vec<RecipientText>,
     /// Who may read its files, by key group; placeholders are not in it.
     pub readers: Readers,
     /// Recipients on whose line a comment has the word "recovery".
@@ -161,7 +161,7 @@ pub struct CreationRule {
     /// Fields that sops does not know, those of its key groups too.
     pub unknown_fields: Vec<UnknownField>,
     /// What sops stumbles over, the first one first.
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Vec<RuleFault>,
     /// Whether nobody can tell which paths it is for.
     pub(super) paths_unknown: bool,
     /// Which item of its list it is. It differs from its index among the rules where
@@ -190,7 +190,7 @@ impl CreationRule {
 
     /// Whether the rule encrypts to nobody yet.
     pub fn has_no_key(&self) -> bool {
-        !self.other_keys() && self.age.iter().all(KeyText::is_placeholder)
+        !self.other_keys() && self.age.iter().all(RecipientText::is_placeholder)
     }
 
     /// Whether it has a key that is not age's: PGP, a cloud's KMS, Vault.
@@ -228,13 +228,13 @@ impl CreationRule {
 
     /// Whether it is for these very paths, by the text of the expression; an
     /// empty one is as good as none.
-    pub fn has_paths(&self, regex: &PathRegex) -> bool {
+    pub fn has_paths(&self, regex: &GoRegex) -> bool {
         let paths = self.path_regex.as_ref();
         paths.map_or("", |paths| &paths.text) == regex.as_str()
     }
 
     /// The compiled expression of its paths; `None` matches every path.
-    pub(super) fn regex(&self) -> Result<Option<&PathRegex>, &RegexError> {
+    pub(super) fn regex(&self) -> Result<Option<&GoRegex>, &RegexError> {
         let paths = self.path_regex.as_ref();
         paths.map(|paths| paths.regex.as_ref()).transpose()
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::config::SopsConfig;
 use super::model::{CreationRule, RuleSummary};
-use super::path_regex::{PathRegex, Paths, examples};
+use super::path_regex::{GoRegex, PathForm, examples};
 use crate::core::kustomize::is_kustomization;
 
 /// Manifests, which Flux applies, by the ends of their names.
@@ -59,8 +59,8 @@ pub enum RuleWarning {
 
 /// A rule, and those before and behind it.
 pub(super) struct Routing<'r> {
-    own: Option<&'r PathRegex>,
-    paths: Paths,
+    own: Option<&'r GoRegex>,
+    paths: PathForm,
     /// Paths that it matches.
     examples: Vec<String>,
     before: &'r [CreationRule],
@@ -71,9 +71,9 @@ impl<'r> Routing<'r> {
     /// A rule for `own` (without one, for every path) behind the rules `before`. `None`
     /// if kb finds no path that it matches.
     pub(super) fn new(
-        own: Option<&'r PathRegex>,
+        own: Option<&'r GoRegex>,
         before: &'r [CreationRule],
-        paths: Paths,
+        paths: PathForm,
     ) -> Option<Self> {
         Some(Self {
             own,
@@ -226,7 +226,7 @@ impl SopsConfig {
     /// The rules before the one of this index that together match all of its paths, so that
     /// sops never comes to it; none of them if no path matches it. `None` if sops does come
     /// to it, or if kb cannot tell.
-    pub fn shadowed_by(&self, index: usize, paths: Paths) -> Option<Vec<RuleSummary>> {
+    pub fn shadowed_by(&self, index: usize, paths: PathForm) -> Option<Vec<RuleSummary>> {
         let examples = self.rules[index].examples(paths)?;
         takers(&self.rules[..index], as_texts(&examples))
     }
@@ -234,14 +234,14 @@ impl SopsConfig {
 
 impl CreationRule {
     /// Paths that it matches; `None` if kb cannot tell.
-    fn examples(&self, paths: Paths) -> Option<Vec<String>> {
+    fn examples(&self, paths: PathForm) -> Option<Vec<String>> {
         examples(self.regex().ok()?, paths)
     }
 
     /// Whether the rule matches every path, or at least all of some that have little in
     /// common.
-    pub fn is_for_every_path(&self, paths: Paths) -> bool {
-        let root = if paths == Paths::Absolute { "/" } else { "" };
+    pub fn is_for_every_path(&self, paths: PathForm) -> bool {
+        let root = if paths == PathForm::Absolute { "/" } else { "" };
         let names = (' '..='~')
             .chain(['\u{e000}'])
             .filter(|char| !"/.".contains(*char));
@@ -271,9 +271,9 @@ mod tests {
 
     /// The index of the rule that shadows a new one.
     fn shadow(new: &str, before: &[&str]) -> Option<usize> {
-        let regex = PathRegex::new(new).expect(new);
+        let regex = GoRegex::new(new).expect(new);
         let config = config(before);
-        let routing = Routing::new(Some(&regex), &config.rules, Paths::Relative);
+        let routing = Routing::new(Some(&regex), &config.rules, PathForm::Relative);
         routing.expect("examples").move_before_shadow()
     }
 
@@ -320,7 +320,7 @@ mod tests {
             (&["^a/[^b]", "^a/ä"], Some(&[1])),
         ] {
             let config = config(expressions);
-            let found = config.shadowed_by(expressions.len() - 1, Paths::Relative);
+            let found = config.shadowed_by(expressions.len() - 1, PathForm::Relative);
             let lines = found.map(|found| {
                 let lines = found.iter().map(|rule| rule.position.line / 2);
                 lines.collect::<Vec<u64>>()
@@ -333,8 +333,8 @@ mod tests {
     fn whole_paths_are_meant_where_the_config_is_elsewhere() {
         let config = config(&["^/srv/prod/"]);
         let found = |paths| config.shadowed_by(0, paths);
-        assert_eq!(found(Paths::Absolute), None);
-        assert_eq!(found(Paths::Relative), Some(Vec::new()));
+        assert_eq!(found(PathForm::Absolute), None);
+        assert_eq!(found(PathForm::Relative), Some(Vec::new()));
     }
 
     #[test]
@@ -352,7 +352,7 @@ mod tests {
             ("\\.ya?ml$", false),
         ] {
             let config = config(&[expression]);
-            let found = config.rules[0].is_for_every_path(Paths::Relative);
+            let found = config.rules[0].is_for_every_path(PathForm::Relative);
             assert_eq!(found, is_for_all, "{expression}");
         }
     }

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use super::config::SECRET_VALUES;
-use super::path_regex::PathRegex;
+use super::path_regex::GoRegex;
 
 /// What sops leaves in plaintext where nothing else is said.
 const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
@@ -37,9 +37,9 @@ pub enum Selection {
     UnencryptedSuffix(String),
     /// Those behind a key that this matches; nothing if kb cannot tell, which is a fault of
     /// the rule or of the file.
-    EncryptedRegex(Option<PathRegex>),
+    EncryptedRegex(Option<GoRegex>),
     /// All but those behind a key that this matches.
-    UnencryptedRegex(Option<PathRegex>),
+    UnencryptedRegex(Option<GoRegex>),
     /// Comments beside the values decide.
     ByComment,
 }
@@ -89,7 +89,7 @@ impl Selection {
     pub fn is_fast(&self) -> bool {
         match self {
             Self::EncryptedRegex(regex) | Self::UnencryptedRegex(regex) => {
-                regex.as_ref().is_some_and(PathRegex::is_fast)
+                regex.as_ref().is_some_and(GoRegex::is_fast)
             }
             _ => true,
         }
@@ -129,13 +129,13 @@ impl Selection {
 thread_local! {
     /// The expression that was read last: most files of a repository have the same, and
     /// to compile it takes longer than to read a file.
-    static LAST: RefCell<Option<PathRegex>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<GoRegex>> = const { RefCell::new(None) };
 }
 
-fn regex(text: &str) -> Option<PathRegex> {
+fn regex(text: &str) -> Option<GoRegex> {
     LAST.with_borrow_mut(|last| {
         if last.as_ref().is_none_or(|last| last.as_str() != text) {
-            *last = PathRegex::new(text).ok();
+            *last = GoRegex::new(text).ok();
         }
         last.clone()
     })
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn values_are_selected_as_sops_selects_them() {
-        let regex = |text| PathRegex::new(text).ok();
+        let regex = |text| GoRegex::new(text).ok();
         let encrypted = |text| Selection::EncryptedRegex(regex(text));
         let unencrypted = |text| Selection::UnencryptedRegex(regex(text));
         assert!(Selection::Unsaid.selects(&["a", "data"]));

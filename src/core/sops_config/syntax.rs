@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::model::{ConfigError, Position};
 use crate::core::conflict;
-use crate::core::yaml::{Encoding, NotParsed, Reason, Stream, decode};
+use crate::core::yaml::{Encoding, NotParsed, Stream, YamlErrorKind, decode};
 
 /// Line ends of YAML 1.1, which sops (go-yaml) reads, and of YAML 1.2 no more.
 const OLD_LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
@@ -74,7 +74,7 @@ fn other_version(text: &str) -> Option<u64> {
 pub(super) fn of_parser(path: &Path, text: &str, error: &NotParsed) -> ConfigError {
     let position = Position::from(error);
     let reason = match &error.reason {
-        Reason::Said(said) if is_of_tab(said) => {
+        YamlErrorKind::Said(said) if is_of_tab(said) => {
             // The place is where the scalar before it begins.
             let line = usize::try_from(position.line).unwrap_or(1);
             let lines = text.split_inclusive('\n');
@@ -83,7 +83,7 @@ pub(super) fn of_parser(path: &Path, text: &str, error: &NotParsed) -> ConfigErr
             let place = tab.map_or(position, |at| Position::of(text, at));
             return parse_error(path, place, TAB);
         }
-        Reason::Said(said) => format!("not YAML: {said}"),
+        YamlErrorKind::Said(said) => format!("not YAML: {said}"),
         reason => {
             let expected = "entries (name: value) are expected here";
             reason.words().unwrap_or(expected).to_owned()

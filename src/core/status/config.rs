@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
-use super::{Request, Status};
+use super::{StatusReport, StatusRequest};
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::identity::Recipient;
 use crate::core::kustomize::is_kustomization;
@@ -48,7 +48,11 @@ pub enum ConfigProblem {
     },
 }
 
-pub(super) fn look(request: &Request<'_>, keys: Option<&ClusterKeys>, status: &mut Status) {
+pub(super) fn look(
+    request: &StatusRequest<'_>,
+    keys: Option<&ClusterKeys>,
+    status: &mut StatusReport,
+) {
     let rules = &request.audit.rules;
     if rules.configs().next().is_none() && rules.are_known() {
         if !rules.misnamed().is_empty() {

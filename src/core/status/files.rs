@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Request, Status};
-use crate::core::audit::{Cause, Content, Encrypted, Examined, Mismatch, PlainValue};
+use super::{StatusReport, StatusRequest};
+use crate::core::audit::{Cause, EncryptedContent, Examined, FileContent, Mismatch, PlainValue};
 use crate::core::data_key::Opener;
 use crate::core::decrypt::{self, DecryptError};
 use crate::core::encrypted::{self, EncryptedFile, Verified};
@@ -23,7 +23,7 @@ use crate::core::sops_config::CreationRule;
 const LARGEST_FOR_FLUX: u64 = 5 << 20;
 
 /// So many of so many files have been opened.
-pub type Progress<'a> = dyn Fn(usize, usize) + Sync + 'a;
+pub type OnProgress<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// What is wrong with an encrypted file.
 #[derive(Debug)]
@@ -63,15 +63,15 @@ pub enum FileProblem {
 }
 
 pub(super) fn look(
-    request: &Request<'_>,
+    request: &StatusRequest<'_>,
     keys: Option<&ClusterKeys>,
-    status: &mut Status,
-    progress: &Progress<'_>,
+    status: &mut StatusReport,
+    progress: &OnProgress<'_>,
 ) {
-    let known = Known::new(request, keys);
+    let known = KnownRecipients::new(request, keys);
     let mut ours = Vec::new();
     for file in &request.audit.files {
-        let Content::Encrypted(found) = &file.content else {
+        let FileContent::Encrypted(found) = &file.content else {
             continue;
         };
         status.encrypted += 1;
@@ -104,7 +104,7 @@ pub(super) fn look(
 }
 
 /// The recipients that are known.
-struct Known<'k> {
+struct KnownRecipients<'k> {
     keys: Option<&'k ClusterKeys>,
     held: Vec<Recipient>,
     retired: Vec<Recipient>,
@@ -114,8 +114,8 @@ struct Known<'k> {
     rules_are_sound: bool,
 }
 
-impl<'k> Known<'k> {
-    fn new(request: &Request<'_>, keys: Option<&'k ClusterKeys>) -> Self {
+impl<'k> KnownRecipients<'k> {
+    fn new(request: &StatusRequest<'_>, keys: Option<&'k ClusterKeys>) -> Self {
         let rules = &request.audit.rules;
         let all = rules.configs().flat_map(|config| &config.rules);
         Self {
@@ -135,9 +135,9 @@ impl<'k> Known<'k> {
 
     fn problems(
         &self,
-        request: &Request<'_>,
+        request: &StatusRequest<'_>,
         file: &Examined,
-        found: &Encrypted,
+        found: &EncryptedContent,
         rule: RuleOf<'_>,
     ) -> Vec<FileProblem> {
         let field = found.encrypted_head.clone();
@@ -158,7 +158,11 @@ impl<'k> Known<'k> {
         problems
     }
 
-    fn problem_of_recipients(&self, found: &Encrypted, rule: RuleOf<'_>) -> Option<FileProblem> {
+    fn problem_of_recipients(
+        &self,
+        found: &EncryptedContent,
+        rule: RuleOf<'_>,
+    ) -> Option<FileProblem> {
         let recipients = &found.file.metadata.recipients();
         let is_known = |key: &Recipient| {
             !key.may_be_a_clusters() || self.is_held(key) || self.named.contains(key)
@@ -194,7 +198,7 @@ fn that_do_not_open(
     rules: &Rules,
     keys: &ClusterKeys,
     files: &[(&Path, &EncryptedFile)],
-    progress: &Progress<'_>,
+    progress: &OnProgress<'_>,
 ) -> Vec<(PathBuf, FileProblem)> {
     let done = AtomicUsize::new(0);
     let opener = Opener::new(keys.identities());
@@ -214,7 +218,7 @@ fn that_do_not_open(
             return None;
         }
         // A key of the cluster is to open it, as for Flux; no server is asked.
-        let request = decrypt::Request {
+        let request = decrypt::DecryptRequest {
             path,
             file: &file,
             content: &content,

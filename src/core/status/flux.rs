@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::pending::{self, Pending};
-use super::{Request, Status};
-use crate::core::audit::{Content, Encrypted};
-use crate::core::cluster::{Cluster, ClusterError, Kustomization, SecretName, Source};
+use super::{StatusReport, StatusRequest};
+use crate::core::audit::{EncryptedContent, FileContent};
+use crate::core::cluster::{Cluster, ClusterError, Kustomization, SecretName, SourceRef};
 use crate::core::encrypted::Format;
 use crate::core::flux_secret::ClusterKeys;
 use crate::core::git::{Git, commit_of};
 use crate::core::identity::{Identity, Recipient};
-use crate::core::kustomize::{Applied, Fault, Reading};
+use crate::core::kustomize::{Applied, BuildFault, Reading};
 
 /// What is wrong with a Kustomization. Its name is `namespace/name`.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ pub enum FluxProblem {
         /// The Kustomization.
         kustomization: String,
         /// Why.
-        fault: Fault,
+        fault: BuildFault,
     },
     /// It is not ready, because it could not decrypt.
     Failed {
@@ -100,12 +100,12 @@ const ABOUT_DECRYPTION: [&str; 3] = ["decrypt", "sops data key", "sops encrypted
 
 /// The Kustomizations, and which of them apply files of this repository.
 pub(super) struct Flux {
-    all: Vec<(Kustomization, Origin)>,
+    all: Vec<(Kustomization, FluxSource)>,
 }
 
 /// Where a Kustomization has its files from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+enum FluxSource {
     /// This repository.
     Here,
     /// Another one.
@@ -117,13 +117,13 @@ enum Origin {
 impl Flux {
     pub(super) fn new(
         cluster: &Cluster,
-        request: &Request<'_>,
+        request: &StatusRequest<'_>,
         kustomizations: Vec<Kustomization>,
     ) -> Result<Self, ClusterError> {
         let git = request.git.as_ref();
         let remotes = git.and_then(|git| git.remotes().ok()).unwrap_or_default();
         let remotes: Vec<String> = remotes.iter().map(|url| place_of(url)).collect();
-        let mut urls: BTreeMap<Source, Option<String>> = BTreeMap::new();
+        let mut urls: BTreeMap<SourceRef, Option<String>> = BTreeMap::new();
         let mut commits = Commits {
             git,
             known: BTreeMap::new(),
@@ -131,7 +131,7 @@ impl Flux {
         let mut all = Vec::new();
         for found in kustomizations {
             let origin = match commits.has_one_of(&found) {
-                true => Origin::Here,
+                true => FluxSource::Here,
                 false => {
                     let known = urls.get(&found.source).cloned();
                     let url = match known {
@@ -140,18 +140,18 @@ impl Flux {
                     };
                     urls.insert(found.source.clone(), url.clone());
                     match url {
-                        Some(_) if remotes.is_empty() => Origin::Unknown,
-                        Some(url) if remotes.contains(&place_of(&url)) => Origin::Here,
+                        Some(_) if remotes.is_empty() => FluxSource::Unknown,
+                        Some(url) if remotes.contains(&place_of(&url)) => FluxSource::Here,
                         // One host may have several names.
                         Some(url)
                             if remotes.iter().any(|remote| {
                                 remote.rsplit('/').next() == place_of(&url).rsplit('/').next()
                             }) =>
                         {
-                            Origin::Unknown
+                            FluxSource::Unknown
                         }
-                        Some(_) => Origin::Elsewhere,
-                        None => Origin::Unknown,
+                        Some(_) => FluxSource::Elsewhere,
+                        None => FluxSource::Unknown,
                     }
                 }
             };
@@ -161,11 +161,11 @@ impl Flux {
     }
 
     /// The commits of this repository that its Kustomizations have not applied yet.
-    pub(super) fn pending(&self, request: &Request<'_>) -> Vec<Pending> {
+    pub(super) fn pending(&self, request: &StatusRequest<'_>) -> Vec<Pending> {
         let here = self
             .all
             .iter()
-            .filter(|(_, origin)| *origin == Origin::Here);
+            .filter(|(_, origin)| *origin == FluxSource::Here);
         pending::find(request, here.map(|(found, _)| found))
     }
 
@@ -182,15 +182,15 @@ impl Flux {
         let mut users = users
             .filter(|(found, _)| found.secret.as_ref() == Some(secret))
             .peekable();
-        users.peek().is_some() && users.all(|(_, origin)| *origin == Origin::Elsewhere)
+        users.peek().is_some() && users.all(|(_, origin)| *origin == FluxSource::Elsewhere)
     }
 
     pub(super) fn look(
         &self,
         cluster: &Cluster,
-        request: &Request<'_>,
+        request: &StatusRequest<'_>,
         keys: Option<&ClusterKeys>,
-        status: &mut Status,
+        status: &mut StatusReport,
     ) -> Result<(), ClusterError> {
         let held = keys.map(ClusterKeys::recipients).unwrap_or_default();
         let encrypted = encrypted(request);
@@ -203,7 +203,7 @@ impl Flux {
                     message: message.clone(),
                 });
             }
-            if *origin == Origin::Elsewhere {
+            if *origin == FluxSource::Elsewhere {
                 continue;
             }
             let files = &request.audit.paths;
@@ -222,7 +222,7 @@ impl Flux {
                 let is_ours = recipients.iter().any(|key| held.contains(key));
                 match misread(&name, &path, file, &readings) {
                     // A file of that path may be another repository's.
-                    Some(problem) if is_ours || *origin == Origin::Here => {
+                    Some(problem) if is_ours || *origin == FluxSource::Here => {
                         status.flux.push(problem);
                     }
                     Some(_) => {}
@@ -232,7 +232,7 @@ impl Flux {
             let first = applied.iter().find(|(_, is_ours)| *is_ours);
             // A directory of that name may be another repository's.
             let first = match (first, origin) {
-                (None, Origin::Here) => applied.first(),
+                (None, FluxSource::Here) => applied.first(),
                 (first, _) => first,
             };
             let Some((file, is_ours)) = first else {
@@ -266,9 +266,9 @@ impl AppliesEncrypted<'_> {
     fn look(
         self,
         cluster: &Cluster,
-        request: &Request<'_>,
+        request: &StatusRequest<'_>,
         keys: Option<&ClusterKeys>,
-        status: &mut Status,
+        status: &mut StatusReport,
     ) -> Result<(), ClusterError> {
         let kustomization = self.kustomization;
         let file = self.file.to_owned();
@@ -339,7 +339,7 @@ enum Fallback {
     Unknown,
 }
 
-fn fallback(status: &Status) -> Fallback {
+fn fallback(status: &StatusReport) -> Fallback {
     let controllers = status.controllers.as_deref().unwrap_or_default();
     let mut all = controllers.iter().map(|controller| &controller.fallback);
     match all.next() {
@@ -351,10 +351,10 @@ fn fallback(status: &Status) -> Fallback {
 }
 
 /// The encrypted files.
-fn encrypted<'a>(request: &Request<'a>) -> BTreeMap<&'a PathBuf, &'a Encrypted> {
+fn encrypted<'a>(request: &StatusRequest<'a>) -> BTreeMap<&'a PathBuf, &'a EncryptedContent> {
     let files = request.audit.files.iter();
     let encrypted = files.filter_map(|file| match &file.content {
-        Content::Encrypted(found) => Some((&file.path, &**found)),
+        FileContent::Encrypted(found) => Some((&file.path, &**found)),
         _ => None,
     });
     encrypted.collect()
@@ -365,7 +365,7 @@ fn encrypted<'a>(request: &Request<'a>) -> BTreeMap<&'a PathBuf, &'a Encrypted> 
 fn misread(
     kustomization: &str,
     path: &Path,
-    file: &Encrypted,
+    file: &EncryptedContent,
     readings: &BTreeSet<Reading>,
 ) -> Option<FluxProblem> {
     let encrypted = file.file.format;
@@ -515,7 +515,7 @@ mod tests {
             attempted_revision: None,
             path: String::new(),
             components: Vec::new(),
-            source: Source::default(),
+            source: SourceRef::default(),
             failure: None,
         };
         for message in [

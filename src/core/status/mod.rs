@@ -24,13 +24,13 @@ use super::identity::Recipient;
 use super::sops::Sops;
 
 pub use config::ConfigProblem;
-pub use files::{FileProblem, Progress};
+pub use files::{FileProblem, OnProgress};
 pub use flux::FluxProblem;
 pub use pending::Pending;
 pub use secret::SecretProblem;
 
 /// What is looked at.
-pub struct Request<'a> {
+pub struct StatusRequest<'a> {
     /// The Secret that Flux decrypts with.
     pub secret: SecretName,
     /// The top of the repository.
@@ -45,9 +45,9 @@ pub struct Request<'a> {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Status {
+pub struct StatusReport {
     /// The recipients of the cluster's keys.
-    pub keys: Keys,
+    pub keys: ClusterRecipients,
     /// What is wrong with the Secret.
     pub secret: Vec<SecretProblem>,
     /// What is wrong with the rules.
@@ -83,7 +83,7 @@ pub struct Status {
 
 /// The recipients of a cluster's keys.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub struct ClusterRecipients {
     /// Those in use.
     pub current: Vec<Recipient>,
     /// The one that a rotation brings in.
@@ -92,7 +92,7 @@ pub struct Keys {
     pub retired: Vec<Recipient>,
 }
 
-impl Keys {
+impl ClusterRecipients {
     fn of(keys: &ClusterKeys) -> Self {
         let recipients = |identities: Vec<&super::identity::Identity>| {
             let known = identities.into_iter().filter_map(|key| key.recipient());
@@ -117,10 +117,10 @@ impl Keys {
 /// When the cluster does not answer.
 pub fn look(
     cluster: &Cluster,
-    request: &Request<'_>,
-    progress: &Progress<'_>,
-) -> Result<Status, ClusterError> {
-    let mut status = Status::default();
+    request: &StatusRequest<'_>,
+    progress: &OnProgress<'_>,
+) -> Result<StatusReport, ClusterError> {
+    let mut status = StatusReport::default();
     let kustomizations = match cluster.kustomizations() {
         Ok(found) => {
             status.kustomizations = found.as_ref().map(Vec::len);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Request;
+use super::StatusRequest;
 use crate::core::cluster::Kustomization;
 use crate::core::git::{Branch, Git, commit_of};
 
@@ -20,7 +20,7 @@ pub struct Pending {
 /// What these Kustomizations, which apply this repository, have not applied yet. What Git
 /// cannot tell is left out: it is only for information.
 pub(super) fn find<'k>(
-    request: &Request<'_>,
+    request: &StatusRequest<'_>,
     kustomizations: impl Iterator<Item = &'k Kustomization>,
 ) -> Vec<Pending> {
     let Some(git) = &request.git else {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::flux::Flux;
-use super::{Keys, Request, Status};
-use crate::core::audit::Content;
+use super::{ClusterRecipients, StatusReport, StatusRequest};
+use crate::core::audit::FileContent;
 use crate::core::cluster::{Cluster, ClusterError, SecretName, StoredSecret};
 use crate::core::flux_secret::{
     BadLine, ClusterKeys, KeysError, MISNAMED_ENTRY, Manager, RETIRED_ENTRY, empty_entries,
@@ -69,10 +69,10 @@ pub enum SecretProblem {
 /// Looks at the Secret as it is stored. Returns its keys, if it holds any.
 pub(super) fn look(
     cluster: &Cluster,
-    request: &Request<'_>,
+    request: &StatusRequest<'_>,
     stored: Option<&StoredSecret>,
     flux: &Flux,
-    status: &mut Status,
+    status: &mut StatusReport,
 ) -> Result<Option<ClusterKeys>, ClusterError> {
     let secret = &request.secret;
     let problems = &mut status.secret;
@@ -106,7 +106,7 @@ pub(super) fn look(
         SecretProblem::Empty { entry }
     }));
     problems.extend(keys.bad_lines.iter().cloned().map(SecretProblem::BadLine));
-    status.keys = Keys::of(&keys);
+    status.keys = ClusterRecipients::of(&keys);
     if keys.active().next().is_none() {
         problems.push(SecretProblem::OnlyRetired);
     } else if !keys.next().is_empty() {
@@ -123,13 +123,13 @@ pub(super) fn look(
 }
 
 /// The files of the repository that hold the Secret itself.
-fn in_repository(request: &Request<'_>, keys: &ClusterKeys) -> Vec<SecretProblem> {
+fn in_repository(request: &StatusRequest<'_>, keys: &ClusterKeys) -> Vec<SecretProblem> {
     let identities: Vec<&Identity> = keys.identities().collect();
     let recipients = keys.recipients();
     let files = request.audit.files.iter();
     // A manifest of it is encrypted, or not and a Secret, or holds a private key.
-    let candidates =
-        files.filter(|file| file.private_key.is_some() || !matches!(file.content, Content::Other));
+    let candidates = files
+        .filter(|file| file.private_key.is_some() || !matches!(file.content, FileContent::Other));
     let held = candidates.filter(|file| {
         let held = manifest::held_by(&file.path, &request.secret, &identities, &recipients);
         held == HeldBy::ThisCluster
@@ -143,10 +143,10 @@ fn in_repository(request: &Request<'_>, keys: &ClusterKeys) -> Vec<SecretProblem
 /// copy.
 fn other_copies(
     cluster: &Cluster,
-    request: &Request<'_>,
+    request: &StatusRequest<'_>,
     keys: &ClusterKeys,
     flux: &Flux,
-    status: &mut Status,
+    status: &mut StatusReport,
 ) -> Result<Vec<SecretProblem>, ClusterError> {
     let secret = &request.secret;
     let found = match cluster.secrets_called(&secret.name)? {

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use super::Reason;
+use super::YamlErrorKind;
 
 /// So many steps each text has, whatever its length: some 200,000 copies of short values.
 const FREE: u64 = 12 << 20;
@@ -37,12 +37,12 @@ impl Effort {
     /// Counts steps.
     ///
     /// # Errors
-    /// [`Reason::Repetition`] when they are too many for the text.
-    pub fn spend(&self, steps: usize) -> Result<(), Reason> {
+    /// [`YamlErrorKind::Repetition`] when they are too many for the text.
+    pub fn spend(&self, steps: usize) -> Result<(), YamlErrorKind> {
         let spent = self.spent.get().saturating_add(steps as u64);
         self.spent.set(spent);
         if spent > self.most {
-            Err(Reason::Repetition)
+            Err(YamlErrorKind::Repetition)
         } else {
             Ok(())
         }

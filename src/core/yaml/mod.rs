@@ -35,7 +35,7 @@ use serde_json::Value;
 pub use decode::{Decoded, Encoding, NotText, decode};
 pub use doubt::{Doubt, Doubts};
 pub use effort::{Effort, NODE};
-pub use tree::{Document, Kind, Node, Pair, Stream};
+pub use tree::{Document, Node, NodeKind, Pair, Stream};
 pub use value::{GO_BASE64, is_merge};
 
 /// Why a text is not read.
@@ -46,12 +46,12 @@ pub struct NotParsed {
     /// The column, in characters from 1.
     pub column: u64,
     /// What is wrong.
-    pub reason: Reason,
+    pub reason: YamlErrorKind,
 }
 
 /// What is wrong with a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum YamlErrorKind {
     /// It is not text in the encoding that it announces.
     Encoding,
     /// It is not YAML, or a mapping is merged that is none, or a key is not a scalar.
@@ -66,7 +66,7 @@ pub enum Reason {
     Repetition,
 }
 
-impl Reason {
+impl YamlErrorKind {
     /// What to say of it. The parser's own words may quote the text, and are not among
     /// these: `None` for them, and where the caller knows what was expected.
     pub fn words(&self) -> Option<&'static str> {
@@ -89,14 +89,14 @@ impl NotParsed {
             line: place.line() as u64,
             column: place.col() as u64 + 1,
             reason: if said.contains("anchor") {
-                Reason::UnknownAnchor
+                YamlErrorKind::UnknownAnchor
             } else {
-                Reason::Said(said.to_owned())
+                YamlErrorKind::Said(said.to_owned())
             },
         }
     }
 
-    fn at(node: &Node<'_>, reason: Reason) -> Self {
+    fn at(node: &Node<'_>, reason: YamlErrorKind) -> Self {
         Self {
             line: node.line as u64,
             column: node.column as u64 + 1,
@@ -112,7 +112,7 @@ impl From<NotText> for NotParsed {
         Self {
             line,
             column: last.chars().count() as u64 + 1,
-            reason: Reason::Encoding,
+            reason: YamlErrorKind::Encoding,
         }
     }
 }

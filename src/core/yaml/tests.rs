@@ -110,14 +110,15 @@ fn what_repeats_itself_is_bounded() {
         "a: &a {b: *a}\n",
     ] {
         let error = values(text.as_bytes()).expect_err("too much");
-        assert_eq!(error.reason, Reason::Repetition, "{text:.40}");
+        assert_eq!(error.reason, YamlErrorKind::Repetition, "{text:.40}");
     }
 }
 
 #[test]
 fn both_of_two_equal_keys_are_in_the_tree() {
     let stream = parsed("a: 1\na: 2\n");
-    let Some(Kind::Mapping { pairs, .. }) = stream.documents[0].root.as_ref().map(|it| &it.kind)
+    let Some(NodeKind::Mapping { pairs, .. }) =
+        stream.documents[0].root.as_ref().map(|it| &it.kind)
     else {
         panic!("a mapping");
     };
@@ -125,7 +126,7 @@ fn both_of_two_equal_keys_are_in_the_tree() {
     let error = values(b"a: 1\na: 2\n").expect_err("a key twice");
     assert_eq!(
         (error.line, error.column, error.reason),
-        (2, 1, Reason::DuplicateKey)
+        (2, 1, YamlErrorKind::DuplicateKey)
     );
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::doubt::{Doubt, Doubts};
 use super::effort::Effort;
-use super::{NotParsed, Reason};
+use super::{NotParsed, YamlErrorKind};
 
 /// A mapping with more keys than this is searched for doubles by hashing.
 const FEW_KEYS: usize = 16;
@@ -70,7 +70,7 @@ pub struct Comment<'t> {
 #[derive(Debug)]
 pub struct Node<'t> {
     /// What it is.
-    pub kind: Kind<'t>,
+    pub kind: NodeKind<'t>,
     /// First byte, behind an anchor and a tag. Of a block collection: of its
     /// first child. Of a block scalar: of its first line's text. Of nothing:
     /// the byte behind the colon, the dash or the anchor.
@@ -94,7 +94,7 @@ pub struct Node<'t> {
 
 /// What a node is.
 #[derive(Debug)]
-pub enum Kind<'t> {
+pub enum NodeKind<'t> {
     /// A scalar and its text, escapes resolved. Nothing at all is a plain scalar whose
     /// range is empty.
     Scalar {
@@ -140,7 +140,7 @@ impl Pair<'_> {
     /// The key's text, if it is a scalar.
     pub fn name(&self) -> Option<&str> {
         match &self.key.kind {
-            Kind::Scalar { value, .. } => Some(value),
+            NodeKind::Scalar { value, .. } => Some(value),
             _ => None,
         }
     }
@@ -155,14 +155,14 @@ impl<'t> Node<'t> {
     /// Whether it is a scalar that stands for no value: nothing, `~`, `null`.
     pub fn is_null(&self) -> bool {
         let plain = ScalarStyle::Plain;
-        matches!(&self.kind, Kind::Scalar { style, value } if *style == plain
+        matches!(&self.kind, NodeKind::Scalar { style, value } if *style == plain
             && matches!(&**value, "" | "~" | "null" | "Null" | "NULL"))
     }
 
     /// The items, if it is a list.
     pub fn items(&self) -> &[Node<'t>] {
         match &self.kind {
-            Kind::Sequence { items, .. } => items,
+            NodeKind::Sequence { items, .. } => items,
             _ => &[],
         }
     }
@@ -170,7 +170,7 @@ impl<'t> Node<'t> {
     /// The entry of this name that stands in the mapping itself.
     pub fn own(&self, name: &str) -> Option<&Pair<'t>> {
         match &self.kind {
-            Kind::Mapping { pairs, .. } => pairs.iter().find(|pair| pair.name() == Some(name)),
+            NodeKind::Mapping { pairs, .. } => pairs.iter().find(|pair| pair.name() == Some(name)),
             _ => None,
         }
     }
@@ -179,10 +179,10 @@ impl<'t> Node<'t> {
     /// ordered.
     fn tab_ranges(&self, ranges: &mut Vec<Range<usize>>) {
         match &self.kind {
-            Kind::Sequence { flow: false, items } => {
+            NodeKind::Sequence { flow: false, items } => {
                 items.iter().for_each(|item| item.tab_ranges(ranges));
             }
-            Kind::Mapping { flow: false, pairs } => {
+            NodeKind::Mapping { flow: false, pairs } => {
                 for pair in pairs {
                     pair.key.tab_ranges(ranges);
                     pair.value.tab_ranges(ranges);
@@ -195,8 +195,8 @@ impl<'t> Node<'t> {
     /// The child of this number: keys and values of mappings are counted in one row.
     fn child(&self, number: usize) -> Option<&Node<'t>> {
         match &self.kind {
-            Kind::Sequence { items, .. } => items.get(number),
-            Kind::Mapping { pairs, .. } => {
+            NodeKind::Sequence { items, .. } => items.get(number),
+            NodeKind::Mapping { pairs, .. } => {
                 let pair = pairs.get(number / 2)?;
                 Some(if number.is_multiple_of(2) {
                     &pair.key
@@ -204,7 +204,7 @@ impl<'t> Node<'t> {
                     &pair.value
                 })
             }
-            Kind::Scalar { .. } | Kind::Alias(_) => None,
+            NodeKind::Scalar { .. } | NodeKind::Alias(_) => None,
         }
     }
 }
@@ -225,7 +225,7 @@ impl<'t> Document<'t> {
     /// The node itself, or the one that an alias stands for.
     pub fn resolve<'n>(&'n self, node: &'n Node<'t>) -> &'n Node<'t> {
         match node.kind {
-            Kind::Alias(id) => self.anchored(id).unwrap_or(node),
+            NodeKind::Alias(id) => self.anchored(id).unwrap_or(node),
             _ => node,
         }
     }
@@ -256,7 +256,7 @@ impl<'t> Document<'t> {
         *left = left.checked_sub(1)?;
         let merged = self.resolve(&mapping.own("<<")?.value);
         match &merged.kind {
-            Kind::Sequence { items, .. } => items
+            NodeKind::Sequence { items, .. } => items
                 .iter()
                 .find_map(|item| self.pair_within(item, name, left)),
             _ => self.pair_within(merged, name, left),
@@ -451,7 +451,7 @@ impl<'t> Builder<'t> {
         NotParsed {
             line: span.start.line() as u64,
             column: span.start.col() as u64 + 1,
-            reason: Reason::Syntax,
+            reason: YamlErrorKind::Syntax,
         }
     }
 
@@ -482,7 +482,7 @@ impl<'t> Builder<'t> {
         }
         let property = [tag_start, anchor_start].into_iter().flatten().min();
         let mut node = Node {
-            kind: Kind::Alias(0),
+            kind: NodeKind::Alias(0),
             start,
             outer: property.unwrap_or(start),
             end: start + self.text[start..end].trim_end().len(),
@@ -503,7 +503,7 @@ impl<'t> Builder<'t> {
                 self.doubt_scalar(style, &tag, start..end);
                 (anchor, node.tag) = (id, tag);
                 self.note_anchor(anchor);
-                node.kind = Kind::Scalar { style, value };
+                node.kind = NodeKind::Scalar { style, value };
             }
             Event::SequenceStart(style, id, tag) => {
                 (anchor, node.tag) = (id, tag);
@@ -520,7 +520,7 @@ impl<'t> Builder<'t> {
                     let inner = items.last().map(|item| item.end);
                     node.end = self.closed_by(']', &node, inner)?;
                 }
-                node.kind = Kind::Sequence { flow, items };
+                node.kind = NodeKind::Sequence { flow, items };
             }
             Event::MappingStart(style, id, tag) => {
                 (anchor, node.tag) = (id, tag);
@@ -541,12 +541,12 @@ impl<'t> Builder<'t> {
                     let inner = pairs.last().map(Pair::end);
                     node.end = self.closed_by('}', &node, inner)?;
                 }
-                node.kind = Kind::Mapping { flow, pairs };
+                node.kind = NodeKind::Mapping { flow, pairs };
             }
             Event::Alias(id) => {
                 self.document.doubts.add(Doubt::Anchor);
                 anchor = 0;
-                node.kind = Kind::Alias(id);
+                node.kind = NodeKind::Alias(id);
             }
             _ => return Err(self.unexpected(&span)),
         }
@@ -644,7 +644,7 @@ impl<'t> Builder<'t> {
     fn doubt_key(&mut self, key: &Node<'t>) {
         let doubts = &mut self.document.doubts;
         match &key.kind {
-            Kind::Scalar {
+            NodeKind::Scalar {
                 style: ScalarStyle::Plain,
                 value,
             } => match &**value {
@@ -652,7 +652,7 @@ impl<'t> Builder<'t> {
                 plain if !super::scalar::resolve(plain).is_text() => doubts.add(Doubt::OddKey),
                 _ => {}
             },
-            Kind::Scalar { .. } => {}
+            NodeKind::Scalar { .. } => {}
             _ => doubts.add(Doubt::OddKey),
         }
     }

@@ -9,8 +9,8 @@ use granit_parser::ScalarStyle;
 use serde_json::{Map, Number, Value};
 
 use super::scalar::{self, Resolved};
-use super::tree::{Document, Kind, Node};
-use super::{Effort, NODE, NotParsed, Reason};
+use super::tree::{Document, Node, NodeKind};
+use super::{Effort, NODE, NotParsed, YamlErrorKind};
 
 /// Collections are followed into each other this deep. The parser has a limit of its own,
 /// and each alias could add as many levels.
@@ -27,7 +27,7 @@ impl<'t> Node<'t> {
     /// What a scalar stands for: its style and tag decide. `None` of a collection or an
     /// alias.
     pub fn resolved(&self) -> Option<Resolved> {
-        let Kind::Scalar { style, value } = &self.kind else {
+        let NodeKind::Scalar { style, value } = &self.kind else {
             return None;
         };
         let core = self
@@ -46,7 +46,9 @@ impl<'t> Node<'t> {
     /// What [`scalar::old_boolean`] says of it, if it is written without quotes and a tag.
     pub fn old_boolean(&self) -> Option<bool> {
         match &self.kind {
-            Kind::Scalar { style, value } if *style == ScalarStyle::Plain && self.tag.is_none() => {
+            NodeKind::Scalar { style, value }
+                if *style == ScalarStyle::Plain && self.tag.is_none() =>
+            {
                 scalar::old_boolean(value)
             }
             _ => None,
@@ -56,14 +58,14 @@ impl<'t> Node<'t> {
     /// The length of a scalar's text, in bytes; 0 of anything else.
     pub fn length(&self) -> usize {
         match &self.kind {
-            Kind::Scalar { value, .. } => value.len(),
+            NodeKind::Scalar { value, .. } => value.len(),
             _ => 0,
         }
     }
 
     /// The text of a scalar, whatever it stands for; that of `!!binary` decoded.
     pub fn text(&self) -> Option<Cow<'_, str>> {
-        let Kind::Scalar { value, .. } = &self.kind else {
+        let NodeKind::Scalar { value, .. } = &self.kind else {
             return None;
         };
         let is_binary = self.tag.as_ref().is_some_and(|tag| {
@@ -86,7 +88,7 @@ impl<'t> Document<'t> {
     /// which one counts.
     ///
     /// # Errors
-    /// [`Reason::DuplicateKey`], [`Reason::Repetition`]; [`Reason::Syntax`] for a key that is
+    /// [`YamlErrorKind::DuplicateKey`], [`YamlErrorKind::Repetition`]; [`YamlErrorKind::Syntax`] for a key that is
     /// a mapping or a list.
     pub fn to_value(&self, effort: &Effort) -> Result<Value, NotParsed> {
         self.unfolded(EqualKeys::Refused, effort)
@@ -96,7 +98,7 @@ impl<'t> Document<'t> {
     /// keys, such as kustomize: the last of several entries with the same key counts.
     ///
     /// # Errors
-    /// As for [`Self::to_value`], but for [`Reason::DuplicateKey`].
+    /// As for [`Self::to_value`], but for [`YamlErrorKind::DuplicateKey`].
     pub fn to_value_as_go(&self, effort: &Effort) -> Result<Value, NotParsed> {
         self.unfolded(EqualKeys::LastCounts, effort)
     }
@@ -155,17 +157,17 @@ impl<'d, 't> Unfolding<'d, 't> {
     fn value(&mut self, node: &'d Node<'t>) -> Result<Value, NotParsed> {
         self.deeper(node)?;
         let value = match &node.kind {
-            Kind::Scalar { .. } => scalar_value(node),
-            Kind::Sequence { items, .. } => {
+            NodeKind::Scalar { .. } => scalar_value(node),
+            NodeKind::Sequence { items, .. } => {
                 let items = items.iter().map(|item| self.value(item));
                 Value::Array(items.collect::<Result<_, _>>()?)
             }
-            Kind::Mapping { .. } => {
+            NodeKind::Mapping { .. } => {
                 let mut map = Map::new();
                 self.mapping(node, &mut map)?;
                 Value::Object(map)
             }
-            Kind::Alias(_) => self.behind_alias(node, Self::value)?,
+            NodeKind::Alias(_) => self.behind_alias(node, Self::value)?,
         };
         self.depth -= 1;
         Ok(value)
@@ -177,8 +179,8 @@ impl<'d, 't> Unfolding<'d, 't> {
         read: impl FnOnce(&mut Self, &'d Node<'t>) -> Result<T, NotParsed>,
     ) -> Result<T, NotParsed> {
         let target = self.document.resolve(alias);
-        if matches!(target.kind, Kind::Alias(_)) {
-            return Err(NotParsed::at(alias, Reason::Syntax));
+        if matches!(target.kind, NodeKind::Alias(_)) {
+            return Err(NotParsed::at(alias, YamlErrorKind::Syntax));
         }
         read(self, target)
     }
@@ -187,7 +189,7 @@ impl<'d, 't> Unfolding<'d, 't> {
     fn deeper(&mut self, node: &Node<'_>) -> Result<(), NotParsed> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(NotParsed::at(node, Reason::Repetition));
+            return Err(NotParsed::at(node, YamlErrorKind::Repetition));
         }
         self.spend(node, node.length())
     }
@@ -206,8 +208,8 @@ impl<'d, 't> Unfolding<'d, 't> {
         map: &mut Map<String, Value>,
     ) -> Result<(), NotParsed> {
         self.deeper(node)?;
-        let Kind::Mapping { pairs, .. } = &node.kind else {
-            return Err(NotParsed::at(node, Reason::Syntax));
+        let NodeKind::Mapping { pairs, .. } = &node.kind else {
+            return Err(NotParsed::at(node, YamlErrorKind::Syntax));
         };
         let mut own = Map::new();
         let mut merged = Vec::new();
@@ -219,7 +221,7 @@ impl<'d, 't> Unfolding<'d, 't> {
             let key = self.document.resolve(&pair.key);
             // go-yaml refuses a mapping or list as a key.
             let Some(name) = key.text() else {
-                return Err(NotParsed::at(&pair.key, Reason::Syntax));
+                return Err(NotParsed::at(&pair.key, YamlErrorKind::Syntax));
             };
             self.spend(&pair.key, key.length())?;
             // What a mapping has already hides what is merged into it.
@@ -229,7 +231,7 @@ impl<'d, 't> Unfolding<'d, 't> {
             let value = self.value(&pair.value)?;
             let earlier = own.insert(name.into_owned(), value);
             if earlier.is_some() && self.equal_keys == EqualKeys::Refused {
-                return Err(NotParsed::at(&pair.key, Reason::DuplicateKey));
+                return Err(NotParsed::at(&pair.key, YamlErrorKind::DuplicateKey));
             }
         }
         map.extend(own);
@@ -248,12 +250,14 @@ impl<'d, 't> Unfolding<'d, 't> {
         // A list may be merged into itself.
         self.deeper(value)?;
         match &value.kind {
-            Kind::Alias(_) => self.behind_alias(value, |this, target| this.merge(target, map))?,
-            Kind::Sequence { items, .. } => {
+            NodeKind::Alias(_) => {
+                self.behind_alias(value, |this, target| this.merge(target, map))?
+            }
+            NodeKind::Sequence { items, .. } => {
                 items.iter().try_for_each(|item| self.merge(item, map))?;
             }
-            Kind::Mapping { .. } => self.mapping(value, map)?,
-            Kind::Scalar { .. } => return Err(NotParsed::at(value, Reason::Syntax)),
+            NodeKind::Mapping { .. } => self.mapping(value, map)?,
+            NodeKind::Scalar { .. } => return Err(NotParsed::at(value, YamlErrorKind::Syntax)),
         }
         self.depth -= 1;
         Ok(())
@@ -265,7 +269,7 @@ impl<'d, 't> Unfolding<'d, 't> {
 pub fn is_merge(key: &Node<'_>) -> bool {
     let is_named = matches!(
         &key.kind,
-        Kind::Scalar { style: ScalarStyle::Plain, value } if value == "<<"
+        NodeKind::Scalar { style: ScalarStyle::Plain, value } if value == "<<"
     );
     let is_tagged = key.tag.as_ref().map(|tag| {
         let core = tag.suffix_in_namespace("tag:yaml.org,2002:");

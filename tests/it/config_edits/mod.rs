@@ -7,7 +7,7 @@ use std::path::Path;
 
 use generate::{Generated, Rule, generate};
 use kb::core::identity::Recipient;
-use kb::core::sops_config::{Place, SopsConfig};
+use kb::core::sops_config::{InsertAt, SopsConfig};
 use testkit::World;
 
 use crate::generated::cases;
@@ -15,11 +15,11 @@ use crate::rule_matching::metadata_by_sops;
 use crate::{bare_world, keypair};
 
 /// What the edit makes of the rules.
-fn expected(rules: &[Rule], place: &Place, new: &str) -> Vec<Rule> {
+fn expected(rules: &[Rule], place: &InsertAt, new: &str) -> Vec<Rule> {
     let mut rules = rules.to_vec();
     match place {
-        Place::Rule(index) | Place::Beside(index) => rules[*index].keys.push(new.to_owned()),
-        Place::NewRule { before, .. } => {
+        InsertAt::Rule(index) | InsertAt::Beside(index) => rules[*index].keys.push(new.to_owned()),
+        InsertAt::NewRule { before, .. } => {
             let rule = Rule {
                 folder: Some("new".to_owned()),
                 keys: vec![new.to_owned()],
@@ -28,7 +28,7 @@ fn expected(rules: &[Rule], place: &Place, new: &str) -> Vec<Rule> {
             };
             rules.insert((*before).min(rules.len()), rule);
         }
-        Place::InsteadOf(old) => {
+        InsertAt::InsteadOf(old) => {
             for rule in &mut rules {
                 for key in rule.keys.iter_mut().filter(|key| *key == old.as_str()) {
                     new.clone_into(key);
@@ -42,8 +42,8 @@ fn expected(rules: &[Rule], place: &Place, new: &str) -> Vec<Rule> {
 }
 
 /// Checks that nothing but the intended text differs.
-fn check_text(before: &str, after: &str, place: &Place, old: &str, new: &str) {
-    if let Place::InsteadOf(_) = place {
+fn check_text(before: &str, after: &str, place: &InsertAt, old: &str, new: &str) {
+    if let InsertAt::InsteadOf(_) = place {
         // Where a list had the new one too, an item goes.
         if !before.contains(new) {
             assert_eq!(after.replace(new, old), before);
@@ -60,7 +60,7 @@ fn check_text(before: &str, after: &str, place: &Place, old: &str, new: &str) {
         }
     }
     // A placeholder may go, or a word for nothing.
-    let may_go = if matches!(place, Place::Rule(_)) {
+    let may_go = if matches!(place, InsertAt::Rule(_)) {
         7
     } else {
         0
@@ -70,7 +70,7 @@ fn check_text(before: &str, after: &str, place: &Place, old: &str, new: &str) {
         "{deleted:?} is gone from\n{before}\n{after}"
     );
     let longest = new.len()
-        + if matches!(place, Place::NewRule { .. }) {
+        + if matches!(place, InsertAt::NewRule { .. }) {
             140
         } else {
             24
@@ -122,28 +122,28 @@ fn an_edit_changes_what_it_means_to_and_sops_reads_the_rest_as_before() {
         config.check_rules(&config.rules).expect(&text);
         let index = rng.usize(..rules.len());
         let place = match rng.u8(..4) {
-            0 if rules[index].keys.is_empty() => Place::Rule(index),
-            0 => Place::Beside(index),
-            1 => Place::NewRule {
+            0 if rules[index].keys.is_empty() => InsertAt::Rule(index),
+            0 => InsertAt::Beside(index),
+            1 => InsertAt::NewRule {
                 before: rng.usize(..rules.len()),
                 path_regex: "^new/".to_owned(),
             },
-            2 => Place::NewRule {
+            2 => InsertAt::NewRule {
                 before: rules.len(),
                 path_regex: "^new/".to_owned(),
             },
-            _ => Place::InsteadOf(old.parse().expect("a recipient")),
+            _ => InsertAt::InsteadOf(old.parse().expect("a recipient")),
         };
-        if matches!(place, Place::Beside(_)) && rules[index].keys.contains(&new) {
+        if matches!(place, InsertAt::Beside(_)) && rules[index].keys.contains(&new) {
             return;
         }
         let after = match config.with(&place, &recipient) {
             Ok(after) => after,
-            Err(_) if matches!(place, Place::Beside(_)) && rules[index].shares => return,
+            Err(_) if matches!(place, InsertAt::Beside(_)) && rules[index].shares => return,
             Err(error) => panic!("{error} for {place:?} in\n{text}"),
         };
         // What other rules share is copied.
-        if !(matches!(place, Place::Beside(_)) && rules[index].shares) {
+        if !(matches!(place, InsertAt::Beside(_)) && rules[index].shares) {
             check_text(&text, &after.text, &place, &old, &new);
         }
         let mut wanted = expected(&rules, &place, &new);
@@ -180,20 +180,20 @@ fn real_configs_are_edited_as_their_authors_would() {
         let config = SopsConfig::load_or_empty(&file).expect(&text);
         config.check_rules(&config.rules).expect(&text);
         let new: Recipient = new.parse().expect("a recipient");
-        let instead = Place::InsteadOf(old.parse().expect("a recipient"));
+        let instead = InsertAt::InsteadOf(old.parse().expect("a recipient"));
         let mut shown = String::new();
         let rules = config.rules.len();
         let places = [
             instead,
-            Place::NewRule {
+            InsertAt::NewRule {
                 before: rules,
                 path_regex: "^clusters/new/.*secret.*\\.yaml$".to_owned(),
             },
-            Place::NewRule {
+            InsertAt::NewRule {
                 before: 0,
                 path_regex: "^clusters/new/.*secret.*\\.yaml$".to_owned(),
             },
-            Place::Beside(0),
+            InsertAt::Beside(0),
         ];
         for place in places {
             let outcome = match config.with(&place, &new) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kb::core::encrypted::Format;
 use kb::core::readers::{KeyKind, Reader, Readers};
-use kb::core::sops::{Access, EncryptFor, Keys, Sops};
+use kb::core::sops::{Access, AllowedIdentities, EncryptFor, Sops};
 use secrecy::SecretBox;
 use testkit::net::RequestLog;
 
@@ -81,9 +81,9 @@ fn only_a_kind_that_is_allowed_reaches_its_server() {
         let request = request(Path::new("/a.yaml"), &text, &readers);
         let others: Vec<KeyKind> = KeyKind::ALL.into_iter().filter(|it| *it != kind).collect();
         for (keys, kinds) in [
-            (Keys::None, &[][..]),
-            (Keys::None, &others),
-            (Keys::Own, &[]),
+            (AllowedIdentities::None, &[][..]),
+            (AllowedIdentities::None, &others),
+            (AllowedIdentities::Own, &[]),
         ] {
             let encrypted = sops.encrypt_for(&request, Access { keys, kinds }, None);
             assert!(encrypted.is_err(), "{kind:?} by {kinds:?}");
@@ -91,7 +91,7 @@ fn only_a_kind_that_is_allowed_reaches_its_server() {
             assert!(asked.is_empty(), "{kind:?} by {kinds:?}: {asked:?}");
         }
         let access = Access {
-            keys: Keys::None,
+            keys: AllowedIdentities::None,
             kinds: &[kind],
         };
         let encrypted = sops.encrypt_for(&request, access, None);
@@ -127,10 +127,10 @@ fn without_leave_nothing_goes_to_the_proxy_either() {
         };
         let request = request(Path::new("/a.yaml"), &text, &readers);
         for access in [
-            Access::local(Keys::None),
-            Access::local(Keys::Own),
+            Access::local(AllowedIdentities::None),
+            Access::local(AllowedIdentities::Own),
             Access {
-                keys: Keys::None,
+                keys: AllowedIdentities::None,
                 kinds: &[KeyKind::AzureKeyVault],
             },
         ] {
@@ -138,7 +138,7 @@ fn without_leave_nothing_goes_to_the_proxy_either() {
             assert_eq!(log.take(), Vec::<String>::new(), "{kind:?}");
         }
         let access = Access {
-            keys: Keys::None,
+            keys: AllowedIdentities::None,
             kinds: &[kind],
         };
         assert!(sops.encrypt_for(&request, access, None).is_err());
@@ -159,12 +159,15 @@ fn a_token_in_the_home_directory_stays_there_unless_it_is_allowed() {
         threshold: None,
     };
     let request = request(Path::new("/a.yaml"), &text, &readers);
-    for access in [Access::local(Keys::None), Access::local(Keys::Own)] {
+    for access in [
+        Access::local(AllowedIdentities::None),
+        Access::local(AllowedIdentities::Own),
+    ] {
         assert!(sops.encrypt_for(&request, access, None).is_err());
         assert_eq!(log.take(), Vec::<String>::new());
     }
     let access = Access {
-        keys: Keys::None,
+        keys: AllowedIdentities::None,
         kinds: &[KeyKind::Vault],
     };
     assert!(sops.encrypt_for(&request, access, None).is_err());

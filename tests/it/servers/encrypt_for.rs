@@ -2,7 +2,7 @@
 
 use kb::core::encrypted::Format;
 use kb::core::readers::{Reader, Readers};
-use kb::core::sops::{Access, EncryptFor, Keys, Sops, SopsError, stores_of};
+use kb::core::sops::{Access, AllowedIdentities, EncryptFor, Sops, SopsError, stores_of};
 use secrecy::SecretBox;
 use testkit::World;
 
@@ -63,7 +63,7 @@ fn it_is_for_these_readers_whatever_the_rules_say() {
             stores: stores.as_ref(),
             undisturbed: true,
         };
-        let encrypted = sops.encrypt_for(&request, Access::age(Keys::None), None);
+        let encrypted = sops.encrypt_for(&request, Access::age(AllowedIdentities::None), None);
         let encrypted = encrypted.unwrap_or_else(|error| panic!("{error}"));
         world.write("a.yaml", &encrypted);
         String::from_utf8(encrypted).expect("text")
@@ -120,7 +120,7 @@ fn a_text_that_is_not_of_its_format_and_a_key_that_is_none_are_told_apart() {
             stores: None,
             undisturbed: false,
         };
-        sops.encrypt_for(&request, Access::age(Keys::None), None)
+        sops.encrypt_for(&request, Access::age(AllowedIdentities::None), None)
     };
     for (format, text) in [
         (Format::Yaml, "a: b\n"),

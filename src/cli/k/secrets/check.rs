@@ -15,13 +15,13 @@ use crate::cli::message::safe_text::{one_line, without_private_keys};
 use crate::cli::options::OutputFormat;
 use crate::cli::readers::{not_accepted, parse_reader};
 use crate::cli::servers::require_accepted;
-use crate::core::audit::{self, Audit, AuditError, Depth, Leak, Look};
+use crate::core::audit::{self, Audit, AuditError, AuditOptions, Depth, Leak};
 use crate::core::fix::{Fixed, fix};
 use crate::core::git::Git;
 use crate::core::readers::Reader;
 use crate::core::repository;
 use crate::core::reviewed::{Reviewed, Unreviewed};
-use crate::core::rules::Rule;
+use crate::core::rules::MatchedRule;
 
 /// Goes up when a field is taken away or changes its meaning.
 const VERSION: u32 = 1;
@@ -159,7 +159,7 @@ impl Check {
         let directory = &context.directory;
         let named = context.found_config();
         let skip = |root: &Path| context.skipped(&self.skip, &[root.to_owned()]);
-        let look = |skip| Look {
+        let look = |skip| AuditOptions {
             depth: Depth::Leaks,
             skip,
             named: named.as_ref(),
@@ -261,7 +261,7 @@ impl Check {
     fn unreviewed<'f>(
         &self,
         context: &Context,
-        files: impl Iterator<Item = (&'f Path, Rule<'f>)>,
+        files: impl Iterator<Item = (&'f Path, MatchedRule<'f>)>,
     ) -> Result<Vec<Unreviewed>, Failure> {
         let (_, here) = context.repository();
         let reviewed_here = here.as_ref().map(reviewed_of).transpose()?.flatten();

@@ -100,7 +100,7 @@ impl Decrypt {
             sops = sops.with_config(config);
         }
         let servers = context.accepted_servers()?;
-        let request = decrypt::Request {
+        let request = decrypt::DecryptRequest {
             path: file,
             file: &parsed,
             content: &content,

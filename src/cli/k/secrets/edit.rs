@@ -16,7 +16,8 @@ use crate::cli::readers::{not_accepted, parse_reader};
 use crate::cli::servers::require_accepted;
 use crate::core::disk;
 use crate::core::edit::{
-    self, Adopted, EditError, Kept, Options, Round, Saved, Session, Surroundings, Target, Unsaved,
+    self, Adopted, EditError, EditedFile, KeptDraft, Options, Round, Saved, Session, Surroundings,
+    Unsaved,
 };
 use crate::core::editor::Editor;
 use crate::core::readers::Reader;
@@ -109,7 +110,7 @@ impl Edit {
             named: named.as_ref(),
             git: git.as_ref(),
         };
-        let target = Target::look(&file, &around).map_err(still_kept)?;
+        let target = EditedFile::look(&file, &around).map_err(still_kept)?;
         let created = target.is_new();
         // sops looks for its config from the working directory, for `stores` too.
         let near = repository::find_config(&context.directory, context.named_config().as_deref());
@@ -219,7 +220,7 @@ impl Edit {
 }
 
 /// An error before a text that was kept could be opened again: it still is.
-fn still_kept(error: EditError, kept: Option<&Kept>) -> EditError {
+fn still_kept(error: EditError, kept: Option<&KeptDraft>) -> EditError {
     match kept {
         None => error,
         Some(kept) => EditError::Kept {

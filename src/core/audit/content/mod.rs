@@ -24,11 +24,11 @@ use super::mismatch::Mismatch;
 use crate::core::encrypted::inspect::{Inspected, Protection, inspect, protection};
 use crate::core::encrypted::{Damage, ENCRYPTED_VALUE, EncryptedFile, FileError, Format};
 use crate::core::kustomize::is_kustomization;
-use crate::core::rules::Rule;
+use crate::core::rules::MatchedRule;
 use crate::core::sops_config::{FILE_NAME, Selection};
-use crate::core::yaml::{self, Encoding, NotParsed, Reason};
+use crate::core::yaml::{self, Encoding, NotParsed, YamlErrorKind};
 use mention::Mention;
-use plaintext::Text;
+use plaintext::PlainText;
 
 pub use crate::core::encrypted::inspect::{Cause, PlainValue};
 
@@ -50,7 +50,7 @@ const SECRET_VALUES: &[u8] = b"\n    encrypted_regex: ^(data|stringData)$\n";
 
 /// What stands in a file.
 #[derive(Debug)]
-pub enum Content {
+pub enum FileContent {
     /// Nothing that is or should be encrypted.
     Other,
     /// It is not encrypted, and should be; or, without a rule, it is a Secret.
@@ -63,7 +63,7 @@ pub enum Content {
     /// A rule is for it by its place alone, and nothing in it is called like a secret.
     Unnamed,
     /// It is encrypted.
-    Encrypted(Box<Encrypted>),
+    Encrypted(Box<EncryptedContent>),
     /// It holds encrypted values, and is not whole.
     Damaged(FileError),
 }
@@ -110,7 +110,7 @@ pub enum Plain {
 
 /// An encrypted file.
 #[derive(Debug)]
-pub struct Encrypted {
+pub struct EncryptedContent {
     /// Its format, and who can open it; where that is of interest also its text, up to a
     /// bound on all of them.
     pub file: EncryptedFile,
@@ -127,10 +127,10 @@ pub struct Encrypted {
     pub not_an_object: Option<usize>,
 }
 
-impl Content {
+impl FileContent {
     /// As [`Self::of`], where only problems are of interest: most encrypted manifests are
     /// as sops writes them, and it takes less to see that there is none.
-    pub(super) fn problems_of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
+    pub(super) fn problems_of(path: &Path, bytes: &[u8], rule: Option<MatchedRule<'_>>) -> Self {
         if Format::of(path) == Format::Yaml && is_sound(path, bytes, rule) {
             Self::Other
         } else {
@@ -139,7 +139,7 @@ impl Content {
     }
 
     /// Looks at the content of the file of an absolute path, which has this rule.
-    pub(in crate::core) fn of(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> Self {
+    pub(in crate::core) fn of(path: &Path, bytes: &[u8], rule: Option<MatchedRule<'_>>) -> Self {
         let rule = rule.filter(|_| !is_never_encrypted(path));
         let original = bytes;
         let (bytes, is_plain_utf8) = in_utf8(bytes);
@@ -155,7 +155,7 @@ impl Content {
             return Self::Other;
         }
         let text = String::from_utf8_lossy(&bytes);
-        let plaintext = Text {
+        let plaintext = PlainText {
             path,
             text: &text,
             mention,
@@ -195,7 +195,12 @@ impl Content {
         }
     }
 
-    fn of_encrypted(path: &Path, text: &str, file: EncryptedFile, rule: Option<Rule<'_>>) -> Self {
+    fn of_encrypted(
+        path: &Path,
+        text: &str,
+        file: EncryptedFile,
+        rule: Option<MatchedRule<'_>>,
+    ) -> Self {
         let format = file.format;
         let damaged = |line_column, reason| {
             Self::Damaged(FileError::Damaged {
@@ -220,7 +225,7 @@ impl Content {
                 let encrypted_head = documents.iter().find_map(Inspected::encrypted_head);
                 let not_an_object = documents.iter().position(|it| !it.is_for_kustomize);
                 drop(documents);
-                Self::Encrypted(Box::new(Encrypted {
+                Self::Encrypted(Box::new(EncryptedContent {
                     encrypted_head,
                     not_an_object: not_an_object.map(|index| index + 1),
                     damage: damage.map(|reason| FileError::Damaged {
@@ -241,7 +246,7 @@ impl Content {
 /// What a text that does not parse is: what is too large for kb others may read.
 fn damage_of(error: &NotParsed) -> Damage {
     match error.reason {
-        Reason::Repetition => Damage::TooLarge,
+        YamlErrorKind::Repetition => Damage::TooLarge,
         _ => Damage::NotParsed,
     }
 }
@@ -284,7 +289,7 @@ fn is_never_encrypted(path: &Path) -> bool {
 
 /// Whether it surely is an encrypted manifest as its rule wants it, with nothing in
 /// plaintext that should be encrypted.
-fn is_sound(path: &Path, bytes: &[u8], rule: Option<Rule<'_>>) -> bool {
+fn is_sound(path: &Path, bytes: &[u8], rule: Option<MatchedRule<'_>>) -> bool {
     let Some(at) = before_metadata(bytes).map(<[u8]>::len) else {
         return false;
     };

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::core::encrypted::Format;
-use crate::core::rules::Rule;
+use crate::core::rules::MatchedRule;
 
 /// Endings of copies: of editors, of merges, and of `sops -d FILE > COPY`.
 const COPIES: [&str; 18] = [
@@ -124,7 +124,7 @@ impl Named {
     }
 
     /// What its rule may say of the values in it, if it says anything.
-    pub(super) fn judged(path: &Path, rule: Rule<'_>) -> Self {
+    pub(super) fn judged(path: &Path, rule: MatchedRule<'_>) -> Self {
         let named = Self::of(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match named {
@@ -141,7 +141,7 @@ impl Named {
 }
 
 /// Whether the rule is for the file whatever the ending of its name is.
-fn names_no_ending(path: &Path, rule: Rule<'_>) -> bool {
+fn names_no_ending(path: &Path, rule: MatchedRule<'_>) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let hidden = name.len() - name.trim_start_matches('.').len();
     let stem = name[hidden..].split('.').next().unwrap_or_default();
@@ -156,7 +156,7 @@ const TELLING: [&str; 8] = [
 /// Whether the rule speaks of the place of the file alone, and not of what it is: it is for
 /// every path or every file of a directory whose name tells nothing, or its expression
 /// matches in the middle of a word, as `config.yaml` does in `kustomizeconfig.yaml`.
-pub(super) fn names_only_place(path: &Path, rule: Rule<'_>) -> bool {
+pub(super) fn names_only_place(path: &Path, rule: MatchedRule<'_>) -> bool {
     if rule.is_for_all || rule.names_ending_alone(path) {
         return true;
     }
@@ -169,7 +169,7 @@ pub(super) fn names_only_place(path: &Path, rule: Rule<'_>) -> bool {
 
 /// Whether a directory called after sops is all that tells of secrets in a path, and the rule
 /// does not name it: what is for sops is not what sops encrypts.
-fn is_near_sops_alone(inner: &Path, rule: Rule<'_>) -> bool {
+fn is_near_sops_alone(inner: &Path, rule: MatchedRule<'_>) -> bool {
     const SOPS: &str = "sops";
     let other = |part: &OsStr| part.to_string_lossy().to_lowercase().replace(SOPS, "kb");
     let parent = inner.parent().unwrap_or(inner);
@@ -187,7 +187,7 @@ pub(super) fn is_of_chart(path: &Path) -> bool {
 /// Whether the rule names the file by what it is called alone, in whatever directory, and
 /// it lies deeper: `config.yaml` also means `apps/a/config.yaml`, to sops. No word of its
 /// path tells of secrets.
-pub(super) fn names_common_file(path: &Path, rule: Rule<'_>) -> bool {
+pub(super) fn names_common_file(path: &Path, rule: MatchedRule<'_>) -> bool {
     let inner = path.strip_prefix(rule.base).unwrap_or(path);
     let elsewhere = path
         .file_name()
@@ -215,7 +215,7 @@ const OTHERS: [char; 8] = ['a', 'q', 'x', 'z', 'Q', 'X', '0', '7'];
 
 /// Whether the shortest end of the file's name that the rule is for begins within a word,
 /// and no word of its path tells of secrets.
-pub(super) fn is_within_word(path: &Path, rule: Rule<'_>) -> bool {
+pub(super) fn is_within_word(path: &Path, rule: MatchedRule<'_>) -> bool {
     let inner = path.strip_prefix(rule.base).unwrap_or(path);
     if tells_of_secrets(inner) || !rule.names_file(path) {
         return false;

@@ -13,14 +13,14 @@ use super::named::{
 use super::template::{
     has_expressions, is_filled_in, is_other_manifest, looks_like_a_secret, without_expressions,
 };
-use super::{Content, Plain, Plaintext, damage_of};
+use super::{FileContent, Plain, Plaintext, damage_of};
 use crate::core::conflict;
 use crate::core::encrypted::inspect::{
     Inspected, Leaf, holds_encrypted_file, inspect, inspect_manifests, is_sensitive, last_word,
 };
 use crate::core::encrypted::{Damage, FileError, Format};
 use crate::core::placeholder::{is_placeholder, repeats};
-use crate::core::rules::Rule;
+use crate::core::rules::MatchedRule;
 use crate::core::sops_config::Selection;
 use crate::core::yaml::NotParsed;
 
@@ -36,37 +36,37 @@ const REFERENCES: [&str; 7] = [
 ];
 
 /// A text without sops metadata.
-pub(super) struct Text<'a> {
+pub(super) struct PlainText<'a> {
     pub(super) path: &'a Path,
     pub(super) text: &'a str,
     pub(super) mention: Mention,
     /// Whether the file holds just this text, in UTF-8.
     pub(super) is_plain_utf8: bool,
-    pub(super) rule: Option<Rule<'a>>,
+    pub(super) rule: Option<MatchedRule<'a>>,
 }
 
-impl Text<'_> {
+impl PlainText<'_> {
     /// What it is.
-    pub(super) fn content(&self) -> Content {
+    pub(super) fn content(&self) -> FileContent {
         let mut placeholders = None;
         if self.mention != Mention::Nowhere {
             match self.secret() {
-                Content::Other => {}
-                Content::Placeholders(options) => placeholders = Some(options),
+                FileContent::Other => {}
+                FileContent::Placeholders(options) => placeholders = Some(options),
                 found => return found,
             }
         }
         // A rule for every path says of no other file that it is one to be encrypted.
         let rule = self.rule.filter(|rule| !rule.is_for_all);
-        let found = rule.map_or(Content::Other, |rule| self.values(rule));
+        let found = rule.map_or(FileContent::Other, |rule| self.values(rule));
         match (found, placeholders) {
-            (Content::Other, Some(options)) => Content::Placeholders(options),
+            (FileContent::Other, Some(options)) => FileContent::Placeholders(options),
             (found, _) => found,
         }
     }
 
     /// Judges it as kubectl reads it.
-    fn secret(&self) -> Content {
+    fn secret(&self) -> FileContent {
         match inspect_manifests(self.text) {
             Ok(documents) => {
                 let is_template = matches!(Named::of(self.path), Named::Template(_));
@@ -79,11 +79,11 @@ impl Text<'_> {
     }
 
     /// What is too large to follow for kb, and may not be for kubectl and sops.
-    fn too_large(&self, error: &NotParsed) -> Option<Content> {
+    fn too_large(&self, error: &NotParsed) -> Option<FileContent> {
         let is_file = matches!(Named::of(self.path), Named::File(_) | Named::Copy(_));
         let is_too_large = damage_of(error) == Damage::TooLarge && is_file;
         is_too_large.then(|| {
-            Content::Damaged(FileError::Damaged {
+            FileContent::Damaged(FileError::Damaged {
                 path: self.path.to_owned(),
                 line_column: Some((error.line, error.column)),
                 reason: Damage::TooLarge,
@@ -91,7 +91,7 @@ impl Text<'_> {
         })
     }
 
-    fn unreadable_secret(&self, error: &NotParsed) -> Content {
+    fn unreadable_secret(&self, error: &NotParsed) -> FileContent {
         let filled = Some(self.text).filter(|text| has_expressions(text));
         let filled = filled.and_then(without_expressions);
         if let Some(filled) = filled
@@ -101,7 +101,7 @@ impl Text<'_> {
         }
         let named = Named::of(self.path);
         if matches!(named, Named::Template(_)) {
-            return Content::Other;
+            return FileContent::Other;
         }
         let is_manifest = matches!(
             named,
@@ -113,12 +113,12 @@ impl Text<'_> {
         if is_escaped || is_whole && looks_like_a_secret(self.text) {
             self.not_parsed(error, true)
         } else {
-            Content::Other
+            FileContent::Other
         }
     }
 
-    fn not_parsed(&self, error: &NotParsed, is_secret: bool) -> Content {
-        Content::Plaintext(Plaintext {
+    fn not_parsed(&self, error: &NotParsed, is_secret: bool) -> FileContent {
+        FileContent::Plaintext(Plaintext {
             what: match conflict::marker(self.text) {
                 Some(line) => Plain::Conflict { line, is_secret },
                 None => Plain::NotParsed {
@@ -133,7 +133,7 @@ impl Text<'_> {
         })
     }
 
-    fn judged(&self, documents: &[Inspected<'_>], is_template: bool) -> Content {
+    fn judged(&self, documents: &[Inspected<'_>], is_template: bool) -> FileContent {
         let mut only_placeholders = None;
         let mut only_settings: Option<Vec<String>> = None;
         let judgement = Judgement {
@@ -143,7 +143,7 @@ impl Text<'_> {
         };
         for document in documents {
             for (number, secret) in document.secrets.iter().enumerate() {
-                let found = Values::of(document, number, judgement);
+                let found = SecretValues::of(document, number, judgement);
                 if !found.plain.is_empty() {
                     // sops reads a file by its name, and of JSON the first value.
                     let is_of_its_name = match Format::of(self.path) {
@@ -157,7 +157,7 @@ impl Text<'_> {
                         && !is_template
                         && !document.has_double_key
                         && is_of_its_name;
-                    return Content::Plaintext(Plaintext {
+                    return FileContent::Plaintext(Plaintext {
                         what: Plain::Secret(secret.name.clone().filter(|name| !is_filled_in(name))),
                         has_double_key: document.has_double_key,
                         is_template,
@@ -166,27 +166,27 @@ impl Text<'_> {
                     });
                 }
                 if found.placeholders > 0 && only_placeholders.is_none() {
-                    only_placeholders = Some(Content::Placeholders(found.options));
+                    only_placeholders = Some(FileContent::Placeholders(found.options));
                 } else if found.placeholders == 0 && !found.options.is_empty() {
                     only_settings.get_or_insert_default().extend(found.options);
                 }
             }
         }
-        let only_settings = only_settings.map_or(Content::Other, Content::Settings);
+        let only_settings = only_settings.map_or(FileContent::Other, FileContent::Settings);
         only_placeholders.unwrap_or(only_settings)
     }
 
     /// Judges the values of what is no Secret, by a rule.
-    fn values(&self, rule: Rule<'_>) -> Content {
+    fn values(&self, rule: MatchedRule<'_>) -> FileContent {
         let named = Named::judged(self.path, rule);
         let format = match named {
             Named::File(format) | Named::Copy(format) => format,
-            Named::Template(_) | Named::Other => return Content::Other,
+            Named::Template(_) | Named::Other => return FileContent::Other,
         };
         let is_copy = matches!(named, Named::Copy(_));
         if format == Format::Binary {
             if is_public(self.text.trim()) {
-                return Content::Other;
+                return FileContent::Other;
             }
             return values_of(!is_copy && rule.names_kind(self.path));
         }
@@ -197,7 +197,7 @@ impl Text<'_> {
                 return match self.too_large(&error) {
                     Some(found) => found,
                     None if is_meant(self.path, self.text, rule) => self.not_parsed(&error, false),
-                    None => Content::Other,
+                    None => FileContent::Other,
                 };
             }
         };
@@ -205,7 +205,7 @@ impl Text<'_> {
             && rule.names_ending_alone(self.path)
             && is_for_manifests(&rule.rule.selection)
         {
-            return Content::Other;
+            return FileContent::Other;
         }
         // Of such a file the rule does not say that it is to be encrypted, but with what.
         let is_vague = is_of_every_kind
@@ -245,11 +245,11 @@ impl Text<'_> {
             is_placed |= !is_reference;
         }
         if is_unnamed && !is_of_secrets(&rule.rule.selection) && !is_within_word(self.path, rule) {
-            Content::Unnamed
+            FileContent::Unnamed
         } else if is_placed {
-            Content::Placeholders(Vec::new())
+            FileContent::Placeholders(Vec::new())
         } else {
-            Content::Other
+            FileContent::Other
         }
     }
 }
@@ -268,8 +268,8 @@ fn names_value(before: &Leaf<'_>, leaf: &Leaf<'_>) -> bool {
         && is_called_secret(&before.text)
 }
 
-fn values_of(is_plainly_meant: bool) -> Content {
-    Content::Plaintext(Plaintext {
+fn values_of(is_plainly_meant: bool) -> FileContent {
+    FileContent::Plaintext(Plaintext {
         what: Plain::Values,
         plain: Vec::new(),
         is_template: false,
@@ -293,7 +293,7 @@ fn is_of_secrets(selection: &Selection) -> bool {
 }
 
 /// Whether a file that does not parse is one that its rule means.
-fn is_meant(path: &Path, text: &str, rule: Rule<'_>) -> bool {
+fn is_meant(path: &Path, text: &str, rule: MatchedRule<'_>) -> bool {
     if is_other_manifest(text) {
         return false;
     }
@@ -338,7 +338,7 @@ enum NamedBy {
 }
 
 impl NamedBy {
-    fn of(path: &Path, rule: Option<Rule<'_>>) -> Self {
+    fn of(path: &Path, rule: Option<MatchedRule<'_>>) -> Self {
         match rule {
             None => Self::Nothing,
             Some(rule) if names_only_place(path, rule) => Self::Place,
@@ -363,7 +363,7 @@ impl NamedBy {
 
 /// The values of one Secret.
 #[derive(Default)]
-struct Values {
+struct SecretValues {
     /// The names of those that are text.
     plain: Vec<String>,
     /// The names of those beside placeholders that tell no secret.
@@ -386,7 +386,7 @@ struct Judgement {
     is_example: bool,
 }
 
-impl Values {
+impl SecretValues {
     fn of(document: &Inspected<'_>, number: usize, judgement: Judgement) -> Self {
         let Judgement {
             named_by,

@@ -13,9 +13,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::file::{Cluster, Context, Entry, KubeconfigFile};
+use super::file::{ClusterEntry, ContextEntry, KubeconfigFile, NamedEntry};
 use super::login::{self, Checked, check_user, data_or_file, impersonate, log_in};
-use super::{ContextChoice, KubeconfigError, KubeconfigSource, Target, find};
+use super::{ClusterTarget, ContextChoice, KubeconfigError, KubeconfigSource, find};
 use crate::core::cluster::proxy;
 use crate::core::regular_file::{self, LARGEST_CONFIG};
 
@@ -24,11 +24,11 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 pub(super) fn of_context(
     files: &[KubeconfigFile],
-    context: (&KubeconfigFile, &Entry<Context>),
+    context: (&KubeconfigFile, &NamedEntry<ContextEntry>),
     choice: ContextChoice,
     source: &KubeconfigSource,
-) -> Result<Target, KubeconfigError> {
-    let Context { cluster, user } = &context.1.value;
+) -> Result<ClusterTarget, KubeconfigError> {
+    let ContextEntry { cluster, user } = &context.1.value;
     let login = find(files, |file| &file.users, user);
     if let Some(login) = login {
         check_user(&login.1.value).map_err(fault("user", login))?;
@@ -93,7 +93,7 @@ pub(super) fn of_context(
     if let Some(login) = login {
         impersonate(&login.1.value, &mut config.auth_info);
     }
-    Ok(Target {
+    Ok(ClusterTarget {
         context: context.1.name.clone(),
         choice,
         cluster: cluster.clone(),
@@ -108,7 +108,7 @@ pub(super) fn of_context(
 pub(super) fn in_cluster(
     (host, port): &(String, String),
     source: &KubeconfigSource,
-) -> Result<Target, KubeconfigError> {
+) -> Result<ClusterTarget, KubeconfigError> {
     let failed = |reason: String| KubeconfigError::InCluster { reason };
     let credentials = Path::new(SERVICE_ACCOUNT);
     let token = login::token_file(&credentials.join("token"));
@@ -128,7 +128,7 @@ pub(super) fn in_cluster(
     let pem = pem.map_err(|error| in_authority(error.to_string()))?;
     config.root_cert = Some(certificates(&pem).map_err(in_authority)?);
     config.auth_info.token = Some(token);
-    Ok(Target {
+    Ok(ClusterTarget {
         context: "in-cluster".to_owned(),
         choice: ContextChoice::Pod,
         cluster: String::new(),
@@ -143,7 +143,7 @@ pub(super) fn in_cluster(
 /// Makes an error of what is wrong with an entry.
 fn fault<T>(
     kind: &'static str,
-    (file, entry): (&KubeconfigFile, &Entry<T>),
+    (file, entry): (&KubeconfigFile, &NamedEntry<T>),
 ) -> impl Fn(String) -> KubeconfigError {
     let (path, line) = (file.path.clone(), entry.line);
     let shown = format!("{kind} \"{}\"", entry.name);
@@ -154,12 +154,12 @@ fn fault<T>(
     }
 }
 
-fn has_authority(cluster: &Cluster) -> bool {
+fn has_authority(cluster: &ClusterEntry) -> bool {
     !cluster.certificate_authority.is_empty() || !cluster.certificate_authority_data.is_empty()
 }
 
 /// `validateClusterInfo`.
-fn check_cluster(cluster: &Cluster) -> Checked<()> {
+fn check_cluster(cluster: &ClusterEntry) -> Checked<()> {
     if cluster.server.is_empty() {
         return Err("it has no server".to_owned());
     }

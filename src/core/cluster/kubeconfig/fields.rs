@@ -11,20 +11,22 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use crate::core::yaml::scalar::Resolved;
-use crate::core::yaml::{Document, Effort, GO_BASE64, Kind, NODE, Node, Reason, is_merge};
+use crate::core::yaml::{
+    Document, Effort, GO_BASE64, NODE, Node, NodeKind, YamlErrorKind, is_merge,
+};
 
 /// Mappings are merged into each other this deep.
 const DEEPEST_MERGE: usize = 100;
 
 /// What is wrong in a file. It never repeats a value: that may be a token.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct FieldFault {
     /// The line, from 1.
     pub(super) line: usize,
     pub(super) reason: String,
 }
 
-impl Fault {
+impl FieldFault {
     pub(super) fn new(node: &Node<'_>, reason: impl Into<String>) -> Self {
         Self {
             line: node.line,
@@ -42,20 +44,20 @@ impl Fault {
 }
 
 /// The entries of a mapping.
-pub(super) struct Fields<'n> {
+pub(super) struct MappingFields<'n> {
     document: &'n Document<'n>,
     effort: &'n Effort,
     entries: BTreeMap<String, &'n Node<'n>>,
 }
 
-impl<'n> Fields<'n> {
+impl<'n> MappingFields<'n> {
     /// The fields of a node; none of null.
     pub(super) fn read(
         document: &'n Document<'n>,
         effort: &'n Effort,
         node: &'n Node<'n>,
         what: &str,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, FieldFault> {
         let mut fields = Self {
             document,
             effort,
@@ -63,25 +65,26 @@ impl<'n> Fields<'n> {
         };
         let node = document.resolve(node);
         match node.kind {
-            Kind::Mapping { .. } => fields.add(node, 0)?,
+            NodeKind::Mapping { .. } => fields.add(node, 0)?,
             _ if node.is_null() => {}
-            _ => return Err(Fault::new(node, format!("{what} is not a mapping"))),
+            _ => return Err(FieldFault::new(node, format!("{what} is not a mapping"))),
         }
         Ok(fields)
     }
 
     /// Adds the entries of a mapping, or of the mappings of a list: later ones replace
     /// earlier ones.
-    fn add(&mut self, node: &'n Node<'n>, depth: usize) -> Result<(), Fault> {
+    fn add(&mut self, node: &'n Node<'n>, depth: usize) -> Result<(), FieldFault> {
         let node = self.document.resolve(node);
         let spent = self.effort.spend(NODE);
-        let unread = |reason: Reason| Fault::new(node, reason.words().unwrap_or_default());
+        let unread =
+            |reason: YamlErrorKind| FieldFault::new(node, reason.words().unwrap_or_default());
         spent.map_err(unread)?;
         if depth > DEEPEST_MERGE {
-            return Err(unread(Reason::Repetition));
+            return Err(unread(YamlErrorKind::Repetition));
         }
         match &node.kind {
-            Kind::Mapping { pairs, .. } => {
+            NodeKind::Mapping { pairs, .. } => {
                 for pair in pairs {
                     if is_merge(&pair.key) {
                         self.add(&pair.value, depth + 1)?;
@@ -89,7 +92,7 @@ impl<'n> Fields<'n> {
                     }
                     let key = self.document.resolve(&pair.key);
                     let name = key.text().filter(|_| !key.is_null());
-                    let name = name.ok_or_else(|| Fault::new(key, "a key is not a text"))?;
+                    let name = name.ok_or_else(|| FieldFault::new(key, "a key is not a text"))?;
                     self.effort.spend(NODE + key.length()).map_err(unread)?;
                     let value = self.document.resolve(&pair.value);
                     self.entries.insert(name.into_owned(), value);
@@ -97,11 +100,11 @@ impl<'n> Fields<'n> {
                 Ok(())
             }
             // Of the mappings in a list the first has precedence.
-            Kind::Sequence { items, .. } if depth > 0 => {
+            NodeKind::Sequence { items, .. } if depth > 0 => {
                 let mut items = items.iter().rev();
                 items.try_for_each(|item| self.add(item, depth + 1))
             }
-            _ => Err(Fault::new(node, "<< is not a mapping")),
+            _ => Err(FieldFault::new(node, "<< is not a mapping")),
         }
     }
 
@@ -112,39 +115,39 @@ impl<'n> Fields<'n> {
     }
 
     /// A text; empty if there is none.
-    pub(super) fn text(&self, name: &str) -> Result<String, Fault> {
+    pub(super) fn text(&self, name: &str) -> Result<String, FieldFault> {
         self.get(name)
             .map_or(Ok(String::new()), |node| text(node, name))
     }
 
     /// Base64 of bytes; empty if there is none.
-    pub(super) fn data(&self, name: &str) -> Result<Vec<u8>, Fault> {
+    pub(super) fn data(&self, name: &str) -> Result<Vec<u8>, FieldFault> {
         let Some(node) = self.get(name) else {
             return Ok(Vec::new());
         };
-        if let Kind::Sequence { .. } = node.kind {
+        if let NodeKind::Sequence { .. } = node.kind {
             // encoding/json takes a list of numbers for bytes.
             return self.list(name, |item| {
                 let byte = item.text().and_then(|text| text.parse().ok());
-                byte.ok_or_else(|| Fault::new(item, format!("{name} is not base64")))
+                byte.ok_or_else(|| FieldFault::new(item, format!("{name} is not base64")))
             });
         }
         let mut text = text(node, name)?;
         text.retain(|char| !matches!(char, '\r' | '\n'));
         let decoded = GO_BASE64.decode(text);
-        decoded.map_err(|_| Fault::new(node, format!("{name} is not base64")))
+        decoded.map_err(|_| FieldFault::new(node, format!("{name} is not base64")))
     }
 
     /// A truth value; `false` if there is none.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Fault> {
+    pub(super) fn flag(&self, name: &str) -> Result<bool, FieldFault> {
         let Some(node) = self.get(name) else {
             return Ok(false);
         };
-        boolean(node).ok_or_else(|| Fault::new(node, format!("{name} is not true or false")))
+        boolean(node).ok_or_else(|| FieldFault::new(node, format!("{name} is not true or false")))
     }
 
     /// The fields of the mapping of this name; none if there is none.
-    pub(super) fn inner(&self, name: &str) -> Result<Self, Fault> {
+    pub(super) fn inner(&self, name: &str) -> Result<Self, FieldFault> {
         let inner = self.optional(name)?;
         Ok(inner.unwrap_or_else(|| Self {
             document: self.document,
@@ -154,7 +157,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The fields of the mapping of this name.
-    pub(super) fn optional(&self, name: &str) -> Result<Option<Self>, Fault> {
+    pub(super) fn optional(&self, name: &str) -> Result<Option<Self>, FieldFault> {
         let inner = self.get(name);
         inner
             .map(|node| Self::read(self.document, self.effort, node, name))
@@ -165,24 +168,25 @@ impl<'n> Fields<'n> {
     pub(super) fn list<T>(
         &self,
         name: &str,
-        read: impl Fn(&'n Node<'n>) -> Result<T, Fault>,
-    ) -> Result<Vec<T>, Fault> {
+        read: impl Fn(&'n Node<'n>) -> Result<T, FieldFault>,
+    ) -> Result<Vec<T>, FieldFault> {
         match self.get(name).map(|node| (node, &node.kind)) {
             None => Ok(Vec::new()),
-            Some((node, Kind::Sequence { items, .. })) => {
+            Some((node, NodeKind::Sequence { items, .. })) => {
                 let spent = self.effort.spend(NODE * items.len());
-                spent.map_err(|reason| Fault::new(node, reason.words().unwrap_or_default()))?;
+                spent
+                    .map_err(|reason| FieldFault::new(node, reason.words().unwrap_or_default()))?;
                 items
                     .iter()
                     .map(|item| read(self.document.resolve(item)))
                     .collect()
             }
-            Some((node, _)) => Err(Fault::new(node, format!("{name} is not a list"))),
+            Some((node, _)) => Err(FieldFault::new(node, format!("{name} is not a list"))),
         }
     }
 
     /// A list of mappings, and the line of each.
-    pub(super) fn mappings(&self, name: &str) -> Result<Vec<(usize, Self)>, Fault> {
+    pub(super) fn mappings(&self, name: &str) -> Result<Vec<(usize, Self)>, FieldFault> {
         self.list(name, |item| {
             let what = format!("an entry of {name}");
             Ok((
@@ -193,7 +197,7 @@ impl<'n> Fields<'n> {
     }
 
     /// A list of texts; a null in it is an empty one.
-    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, Fault> {
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, FieldFault> {
         self.list(name, |item| match item.is_null() {
             true => Ok(String::new()),
             false => text(item, &format!("an entry of {name}")),
@@ -206,23 +210,23 @@ impl<'n> Fields<'n> {
     }
 
     /// A field as plain data; `null` if there is none.
-    pub(super) fn value(&self, name: &str) -> Result<Value, Fault> {
+    pub(super) fn value(&self, name: &str) -> Result<Value, FieldFault> {
         let Some(node) = self.get(name) else {
             return Ok(Value::Null);
         };
         let value = self.document.node_to_value_as_go(node, self.effort);
-        value.map_err(|error| Fault::new(node, error.reason.words().unwrap_or_default()))
+        value.map_err(|error| FieldFault::new(node, error.reason.words().unwrap_or_default()))
     }
 }
 
-fn text(node: &Node<'_>, name: &str) -> Result<String, Fault> {
+fn text(node: &Node<'_>, name: &str) -> Result<String, FieldFault> {
     let is_text = match node.resolved() {
         // go-yaml 2 leaves a time as it is written.
         Some(Resolved::Text | Resolved::Time(_)) => boolean(node).is_none(),
         _ => false,
     };
     let text = node.text().filter(|_| is_text);
-    let text = text.ok_or_else(|| Fault::new(node, format!("{name} is not a string")))?;
+    let text = text.ok_or_else(|| FieldFault::new(node, format!("{name} is not a string")))?;
     Ok(text.into_owned())
 }
 

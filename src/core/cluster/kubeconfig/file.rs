@@ -12,7 +12,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::KubeconfigError;
-use super::fields::{Fault, Fields};
+use super::fields::{FieldFault, MappingFields};
 use crate::core::regular_file::{self, LARGEST_CONFIG};
 use crate::core::yaml::{Document, Effort, NotParsed, Stream, decode};
 
@@ -22,14 +22,14 @@ const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
 /// A kubeconfig file.
 pub(super) struct KubeconfigFile {
     pub(super) path: PathBuf,
-    pub(super) clusters: Vec<Entry<Cluster>>,
-    pub(super) users: Vec<Entry<User>>,
-    pub(super) contexts: Vec<Entry<Context>>,
+    pub(super) clusters: Vec<NamedEntry<ClusterEntry>>,
+    pub(super) users: Vec<NamedEntry<User>>,
+    pub(super) contexts: Vec<NamedEntry<ContextEntry>>,
     pub(super) current_context: String,
 }
 
 /// A named entry of a list.
-pub(super) struct Entry<T> {
+pub(super) struct NamedEntry<T> {
     pub(super) name: String,
     /// The line that it begins in, from 1.
     pub(super) line: usize,
@@ -37,7 +37,7 @@ pub(super) struct Entry<T> {
 }
 
 /// How to reach an API server. What is not written is empty.
-pub(super) struct Cluster {
+pub(super) struct ClusterEntry {
     pub(super) server: String,
     pub(super) tls_server_name: String,
     pub(super) insecure_skip_tls_verify: bool,
@@ -88,7 +88,7 @@ pub(in crate::core::cluster) struct Exec {
 }
 
 /// Which user goes to which cluster.
-pub(super) struct Context {
+pub(super) struct ContextEntry {
     pub(super) cluster: String,
     pub(super) user: String,
 }
@@ -115,7 +115,11 @@ impl KubeconfigFile {
         })
     }
 
-    fn of_document(path: &Path, document: &Document<'_>, effort: &Effort) -> Result<Self, Fault> {
+    fn of_document(
+        path: &Path,
+        document: &Document<'_>,
+        effort: &Effort,
+    ) -> Result<Self, FieldFault> {
         let Some(root) = &document.root else {
             return Ok(Self {
                 path: path.to_owned(),
@@ -125,13 +129,13 @@ impl KubeconfigFile {
                 current_context: String::new(),
             });
         };
-        let file = Fields::read(document, effort, root, "the file")?;
+        let file = MappingFields::read(document, effort, root, "the file")?;
         let (version, kind) = (file.text("apiVersion")?, file.text("kind")?);
         if !["", "v1"].contains(&version.strip_prefix('/').unwrap_or(&version)) {
-            return Err(Fault::new(root, "apiVersion is not v1"));
+            return Err(FieldFault::new(root, "apiVersion is not v1"));
         }
         if !["", "Config"].contains(&&*kind) {
-            return Err(Fault::new(root, "kind is not Config"));
+            return Err(FieldFault::new(root, "kind is not Config"));
         }
         let preferences = file.inner("preferences")?;
         preferences.flag("colors")?;
@@ -141,10 +145,10 @@ impl KubeconfigFile {
         Ok(Self {
             path: path.to_owned(),
             clusters: entries(&file, "clusters", "cluster", |cluster| {
-                Cluster::read(cluster, directory)
+                ClusterEntry::read(cluster, directory)
             })?,
             users: entries(&file, "users", "user", |user| User::read(user, directory))?,
-            contexts: entries(&file, "contexts", "context", Context::read)?,
+            contexts: entries(&file, "contexts", "context", ContextEntry::read)?,
             current_context: file.text("current-context")?,
         })
     }
@@ -173,12 +177,12 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// The named entries of a list. client-go refuses a file that has two of one name.
 fn entries<T>(
-    file: &Fields<'_>,
+    file: &MappingFields<'_>,
     list: &str,
     kind: &str,
-    read: impl Fn(&Fields<'_>) -> Result<T, Fault>,
-) -> Result<Vec<Entry<T>>, Fault> {
-    let mut entries: Vec<Entry<T>> = Vec::new();
+    read: impl Fn(&MappingFields<'_>) -> Result<T, FieldFault>,
+) -> Result<Vec<NamedEntry<T>>, FieldFault> {
+    let mut entries: Vec<NamedEntry<T>> = Vec::new();
     let mut names = HashSet::new();
     for (line, fields) in file.mappings(list)? {
         let name = fields.text("name")?;
@@ -187,22 +191,22 @@ fn entries<T>(
         let value = value.map_err(|fault| fault.of(&shown))?;
         if !names.insert(name.clone()) {
             let reason = format!("{list} has two entries of this name");
-            return Err(Fault { line, reason }.of(&shown));
+            return Err(FieldFault { line, reason }.of(&shown));
         }
-        entries.push(Entry { name, line, value });
+        entries.push(NamedEntry { name, line, value });
     }
     Ok(entries)
 }
 
 /// The extension that credential plugins get. Two of one name are refused as in
 /// [`entries`], unless the first is null.
-fn extensions(fields: &Fields<'_>) -> Result<Value, Fault> {
+fn extensions(fields: &MappingFields<'_>) -> Result<Value, FieldFault> {
     let mut found = HashMap::new();
     for (line, extension) in fields.mappings("extensions")? {
         let name = extension.text("name")?;
         if found.contains_key(&name) {
             let reason = "extensions has two entries of one name".to_owned();
-            return Err(Fault { line, reason });
+            return Err(FieldFault { line, reason });
         }
         let value = extension.value("extension")?;
         if !value.is_null() {
@@ -213,7 +217,7 @@ fn extensions(fields: &Fields<'_>) -> Result<Value, Fault> {
 }
 
 /// A path in a kubeconfig is relative to the kubeconfig's directory.
-fn path(fields: &Fields<'_>, name: &str, directory: &Path) -> Result<String, Fault> {
+fn path(fields: &MappingFields<'_>, name: &str, directory: &Path) -> Result<String, FieldFault> {
     let path = fields.text(name)?;
     Ok(resolve(path, directory))
 }
@@ -225,8 +229,8 @@ fn resolve(path: String, directory: &Path) -> String {
     }
 }
 
-impl Cluster {
-    fn read(fields: &Fields<'_>, directory: &Path) -> Result<Self, Fault> {
+impl ClusterEntry {
+    fn read(fields: &MappingFields<'_>, directory: &Path) -> Result<Self, FieldFault> {
         Ok(Self {
             server: fields.text("server")?,
             tls_server_name: fields.text("tls-server-name")?,
@@ -241,7 +245,7 @@ impl Cluster {
 }
 
 impl User {
-    fn read(fields: &Fields<'_>, directory: &Path) -> Result<Self, Fault> {
+    fn read(fields: &MappingFields<'_>, directory: &Path) -> Result<Self, FieldFault> {
         extensions(fields)?;
         let extra = fields.inner("as-user-extra")?;
         let extra = extra
@@ -257,7 +261,7 @@ impl User {
             impersonate: fields.text("as")?,
             impersonate_uid: fields.text("as-uid")?,
             impersonate_groups: fields.texts("as-groups")?,
-            impersonate_extra: extra.collect::<Result<_, Fault>>()?,
+            impersonate_extra: extra.collect::<Result<_, FieldFault>>()?,
             username: fields.text("username")?,
             password: fields.text("password")?.into(),
             auth_provider: match fields.optional("auth-provider")? {
@@ -273,20 +277,20 @@ impl User {
 }
 
 impl AuthProvider {
-    fn read(fields: &Fields<'_>) -> Result<Self, Fault> {
+    fn read(fields: &MappingFields<'_>) -> Result<Self, FieldFault> {
         let config = fields.inner("config")?;
         let config = config
             .names()
             .map(|key| Ok((key.clone(), config.text(key)?)));
         Ok(Self {
             name: fields.text("name")?,
-            config: config.collect::<Result<_, Fault>>()?,
+            config: config.collect::<Result<_, FieldFault>>()?,
         })
     }
 }
 
 impl Exec {
-    fn read(fields: &Fields<'_>, directory: &Path) -> Result<Self, Fault> {
+    fn read(fields: &MappingFields<'_>, directory: &Path) -> Result<Self, FieldFault> {
         let variables = fields.mappings("env")?.into_iter();
         let variables = variables.map(|(_, env)| Ok((env.text("name")?, env.text("value")?)));
         let api_version = fields.text("apiVersion")?;
@@ -303,7 +307,7 @@ impl Exec {
         Ok(Self {
             command,
             args: fields.texts("args")?,
-            env: variables.collect::<Result<_, Fault>>()?,
+            env: variables.collect::<Result<_, FieldFault>>()?,
             api_version,
             install_hint: fields.text("installHint")?,
             interactive_mode,
@@ -313,8 +317,8 @@ impl Exec {
     }
 }
 
-impl Context {
-    fn read(fields: &Fields<'_>) -> Result<Self, Fault> {
+impl ContextEntry {
+    fn read(fields: &MappingFields<'_>) -> Result<Self, FieldFault> {
         fields.text("namespace")?;
         extensions(fields)?;
         Ok(Self {

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::file::{AuthProvider, Cluster, Exec, User};
+use super::file::{AuthProvider, ClusterEntry, Exec, User};
 use crate::core::regular_file::{self, LARGEST_CONFIG};
 
 /// The only login that client-go still does itself.
@@ -222,7 +222,7 @@ pub(super) fn impersonate(user: &User, auth_info: &mut AuthInfo) {
 }
 
 /// A cluster as a credential plugin gets it (`ExecCredential.spec.cluster`).
-pub(super) fn cluster_info(cluster: &Cluster, authority: Option<&[u8]>) -> Value {
+pub(super) fn cluster_info(cluster: &ClusterEntry, authority: Option<&[u8]>) -> Value {
     let all = json!({
         "server": cluster.server,
         "tls-server-name": cluster.tls_server_name,

@@ -32,7 +32,7 @@ use super::proxy::{self, ProxyVariables};
 pub(super) use connection::user_in;
 pub use error::KubeconfigError;
 pub(super) use file::Exec;
-use file::{Entry, KubeconfigFile};
+use file::{KubeconfigFile, NamedEntry};
 pub(super) use login::bearer;
 
 /// The environment's part in the connection, as plain values.
@@ -68,7 +68,7 @@ pub enum ContextChoice {
 }
 
 /// One cluster, chosen: its context, its server, and how to connect.
-pub struct Target {
+pub struct ClusterTarget {
     /// The context's name; `in-cluster` for a pod's own credentials.
     pub context: String,
     /// Why it is this one.
@@ -91,7 +91,7 @@ pub enum Exposure {
     Unencrypted,
 }
 
-impl Target {
+impl ClusterTarget {
     /// Whether others may read, or answer, what kb sends to the server.
     pub fn exposure(&self) -> Option<Exposure> {
         let config = &self.config;
@@ -116,7 +116,7 @@ impl Target {
 ///
 /// # Errors
 /// See [`KubeconfigError`].
-pub fn load(source: &KubeconfigSource) -> Result<Target, KubeconfigError> {
+pub fn load(source: &KubeconfigSource) -> Result<ClusterTarget, KubeconfigError> {
     let files = read(source)?;
     let current = files.iter().map(|file| &file.current_context);
     let mut current = current.filter(|name| !name.is_empty());
@@ -167,9 +167,9 @@ fn names(files: &[KubeconfigFile]) -> Vec<String> {
 /// The entry of a name: of several files the first that has one.
 fn find<'f, T>(
     files: &'f [KubeconfigFile],
-    entries: impl Fn(&'f KubeconfigFile) -> &'f Vec<Entry<T>>,
+    entries: impl Fn(&'f KubeconfigFile) -> &'f Vec<NamedEntry<T>>,
     name: &str,
-) -> Option<(&'f KubeconfigFile, &'f Entry<T>)> {
+) -> Option<(&'f KubeconfigFile, &'f NamedEntry<T>)> {
     files.iter().find_map(|file| {
         let found = entries(file).iter().find(|entry| entry.name == name);
         found.map(|entry| (file, entry))

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretBox};
 
 use super::{Problem, text_of};
 use crate::core::encrypted::Format;
-use crate::core::yaml::{Document, Kind, Stream};
+use crate::core::yaml::{Document, NodeKind, Stream};
 
 /// The text without documents that hold nothing, or at most comments, which go to the next
 /// document or the last one. One alone stays.
@@ -70,7 +70,7 @@ pub(in crate::core::edit) fn without_empty_documents(
 pub(super) fn is_empty(document: &Document<'_>) -> bool {
     document.root.as_ref().is_none_or(|root| {
         let is_nothing = match &root.kind {
-            Kind::Mapping { pairs, .. } => pairs.is_empty(),
+            NodeKind::Mapping { pairs, .. } => pairs.is_empty(),
             _ => root.is_null(),
         };
         is_nothing && root.tag.is_none() && root.anchor.is_none()

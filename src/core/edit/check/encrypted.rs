@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::place::Places;
+use super::place::Locations;
 use super::typed::of_secrets;
-use super::{Finding, Problem, documents, text_of};
+use super::{Problem, TextFault, documents, text_of};
 use crate::core::encrypted::inspect::{
     Cause, Inspected, PlainValue, Protection, inspect, protection,
 };
 use crate::core::encrypted::{EncryptedFile, Format};
-use crate::core::manifest::secret::Text;
+use crate::core::manifest::secret::TextOrigin;
 
 /// What is wrong with the encrypted file that sops made of the text `typed`: what `check`
 /// would find in it and not in `before`, the file until now, and what the cluster refuses.
@@ -30,7 +30,7 @@ pub(in crate::core::edit) fn problem_of_encrypted(
         .and_then(|text| File::read(format, text));
     let text = text_of(typed);
     let mut typed = Typed {
-        places: Places::of(format, &text),
+        places: Locations::of(format, &text),
         documents: inspect(format, &text).unwrap_or_default(),
         text: &text,
     };
@@ -49,7 +49,7 @@ pub(in crate::core::edit) fn problem_of_encrypted(
         &documents,
         &file.documents,
         places,
-        Text::Encrypted,
+        TextOrigin::Encrypted,
     ));
     Problem::of(findings)
 }
@@ -62,7 +62,7 @@ fn text_in(encrypted: &[u8]) -> Cow<'_, str> {
 struct Typed<'t> {
     text: &'t str,
     documents: Vec<Inspected<'t>>,
-    places: Places<'t>,
+    places: Locations<'t>,
 }
 
 impl Typed<'_> {
@@ -118,7 +118,7 @@ impl<'t> File<'t> {
 
     /// The values that would be in plaintext and were not before; where nothing is
     /// encrypted, all of them.
-    fn plain_values(&self, before: Option<&Self>, typed: &Typed<'_>) -> Vec<Finding> {
+    fn plain_values(&self, before: Option<&Self>, typed: &Typed<'_>) -> Vec<TextFault> {
         let before = before.filter(|_| !self.protection.encrypts_nothing);
         let before = before
             .into_iter()
@@ -142,7 +142,7 @@ impl<'t> File<'t> {
                 }
                 _ => typed.place_of_value(value.document, document, value.number),
             };
-            findings.push(Finding {
+            findings.push(TextFault {
                 place,
                 words: words_of(value),
             });
@@ -151,14 +151,14 @@ impl<'t> File<'t> {
     }
 
     /// A field by which a Secret is applied, if it would be encrypted and was not before.
-    fn encrypted_head(&self, before: Option<&Self>, typed: &Typed<'_>) -> Option<Finding> {
+    fn encrypted_head(&self, before: Option<&Self>, typed: &Typed<'_>) -> Option<TextFault> {
         let head = |file: &Self| file.documents.iter().find_map(Inspected::encrypted_head);
         let has_secret = typed
             .documents
             .iter()
             .any(|document| !document.secrets.is_empty());
         let field = head(self).filter(|_| has_secret && before.and_then(head).is_none())?;
-        Some(Finding {
+        Some(TextFault {
             place: None,
             words: format!(
                 "{field} of the Secret would be encrypted, and the cluster could not read it: write encrypted_regex: ^(data|stringData)$ into the rule in .sops.yaml"
@@ -167,12 +167,12 @@ impl<'t> File<'t> {
     }
 
     /// Values of Secrets that sops does not read as text.
-    fn not_texts(&self, typed: &Typed<'_>) -> Vec<Finding> {
+    fn not_texts(&self, typed: &Typed<'_>) -> Vec<TextFault> {
         let mut findings = Vec::new();
         for (index, document) in self.documents.iter().enumerate() {
             for (number, leaf) in document.values.iter().enumerate() {
                 if let Some((secret, kind)) = leaf.secret.as_ref().zip(leaf.not_text()) {
-                    findings.push(Finding {
+                    findings.push(TextFault {
                         place: typed.place_of_value(index, document, number),
                         words: format!("{} is read as {kind}: put it in quotes", secret.name),
                     });

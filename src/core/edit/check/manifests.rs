@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::Finding;
-use super::place::Places;
+use super::TextFault;
+use super::place::Locations;
 use crate::core::encrypted::inspect::Inspected;
 use crate::core::encrypted::inspect::SECTIONS;
 use crate::core::manifest::secret::is_patch;
@@ -15,14 +15,14 @@ use crate::core::manifest::secret::is_patch;
 pub(super) fn of_manifests(
     documents: &[Value],
     inspected: &[Inspected<'_>],
-    places: &Places<'_>,
-) -> Vec<Finding> {
+    places: &Locations<'_>,
+) -> Vec<TextFault> {
     let mut findings = Vec::new();
     let has_secret = inspected.iter().any(|it| !it.secrets.is_empty());
     let mut names = HashSet::new();
     for (index, (document, inspected)) in documents.iter().zip(inspected).enumerate() {
         if let Some((key, words)) = misspelled(document) {
-            findings.push(Finding {
+            findings.push(TextFault {
                 place: places.find(index, &[], [key]),
                 words: words.to_owned(),
             });
@@ -32,7 +32,7 @@ pub(super) fn of_manifests(
             && inspected.without_version.is_empty()
             && document.is_object()
         {
-            findings.push(Finding {
+            findings.push(TextFault {
                 place: places.find(index, &[], ["kind"]),
                 words: "beside a Secret, each document needs apiVersion, kind and metadata.name: Flux applies none of them otherwise".to_owned(),
             });
@@ -45,7 +45,7 @@ pub(super) fn of_manifests(
                 continue;
             };
             if !is_patch(object) && !names.insert((namespace, name)) {
-                findings.push(Finding {
+                findings.push(TextFault {
                     place: places.find(index, &found.items, ["metadata", "name"]),
                     words: "another Secret above has the same metadata.name and namespace, and Flux applies neither: rename one of them"
                         .to_owned(),

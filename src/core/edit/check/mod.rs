@@ -21,7 +21,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::core::encrypted::Format;
-use crate::core::yaml::{self, Reason};
+use crate::core::yaml::{self, YamlErrorKind};
 pub(super) use empty::without_empty_documents;
 pub(super) use encrypted::problem_of_encrypted;
 pub(super) use typed::{problem, reason_for_refusal};
@@ -34,12 +34,12 @@ const MOST_NAMED: usize = 20;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problem {
     /// At least one, in the order of the text.
-    findings: Vec<Finding>,
+    findings: Vec<TextFault>,
 }
 
 /// One thing that is wrong.
 #[derive(Debug, PartialEq, Eq)]
-struct Finding {
+struct TextFault {
     /// Line and column, from 1, where they are known.
     place: Option<(u64, u64)>,
     words: String,
@@ -54,7 +54,7 @@ impl Problem {
     pub(super) fn at(place: Option<(u64, u64)>, words: impl Into<String>) -> Self {
         let words = words.into();
         Self {
-            findings: vec![Finding { place, words }],
+            findings: vec![TextFault { place, words }],
         }
     }
 
@@ -72,7 +72,7 @@ impl Problem {
     }
 
     /// All of them; `None` if there are none.
-    fn of(mut findings: Vec<Finding>) -> Option<Self> {
+    fn of(mut findings: Vec<TextFault>) -> Option<Self> {
         findings.sort_by_key(|finding| finding.place);
         (!findings.is_empty()).then_some(Self { findings })
     }
@@ -80,7 +80,7 @@ impl Problem {
     /// The same in a text that begins so many lines further down.
     pub(super) fn moved_down(&self, lines: usize) -> Self {
         let down = |(line, column)| (line + lines as u64, column);
-        let findings = self.findings.iter().map(|finding| Finding {
+        let findings = self.findings.iter().map(|finding| TextFault {
             place: finding.place.map(down),
             words: finding.words.clone(),
         });
@@ -92,7 +92,7 @@ impl Problem {
     /// Each thing that is wrong, by itself: a test compares them.
     #[cfg(feature = "internals")]
     pub fn each(&self) -> impl Iterator<Item = String> {
-        self.findings.iter().map(Finding::to_string)
+        self.findings.iter().map(TextFault::to_string)
     }
 
     /// How many lines it takes to say it.
@@ -118,7 +118,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for TextFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((line, column)) = self.place {
             write!(f, "line {line}, column {column}: ")?;
@@ -141,7 +141,7 @@ fn documents(format: Format, text: &[u8]) -> Result<Vec<Value>, Problem> {
             })?;
             match yaml::values(text) {
                 // serde_json takes the last of two equal keys.
-                Err(error) if error.reason == Reason::DuplicateKey => Err(error.into()),
+                Err(error) if error.reason == YamlErrorKind::DuplicateKey => Err(error.into()),
                 _ => Ok(vec![value]),
             }
         }

@@ -5,11 +5,11 @@ use crate::core::encrypted::Format;
 use crate::core::yaml::{Document, Node, Stream};
 
 /// Finds the places of what is wrong with a text of several documents.
-pub(super) struct Places<'t> {
+pub(super) struct Locations<'t> {
     stream: Option<Stream<'t>>,
 }
 
-impl<'t> Places<'t> {
+impl<'t> Locations<'t> {
     pub(super) fn of(format: Format, text: &'t str) -> Self {
         let stream = match format {
             // JSON is YAML.

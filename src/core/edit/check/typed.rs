@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::manifests::{object_at, of_manifests};
-use super::place::Places;
-use super::{Finding, Problem, documents, text_of};
+use super::place::Locations;
+use super::{Problem, TextFault, documents, text_of};
 use crate::core::encrypted::Format;
 use crate::core::encrypted::inspect::{HEAD, Inspected, inspect};
-use crate::core::manifest::secret::{self, Text};
+use crate::core::manifest::secret::{self, TextOrigin};
 use crate::core::yaml::{self, Encoding};
 
 /// Where and why a text that sops refused does not parse; `None` where that
@@ -32,7 +32,7 @@ pub(in crate::core::edit) fn problem(format: Format, text: &[u8]) -> Option<Prob
         Err(_) => return None,
     };
     let text = text_of(text);
-    let places = Places::of(format, &text);
+    let places = Locations::of(format, &text);
     let inspected = inspect(format, &text).unwrap_or_default();
     let mut findings = Vec::new();
     for (index, document) in documents.iter().enumerate() {
@@ -43,12 +43,17 @@ pub(in crate::core::edit) fn problem(format: Format, text: &[u8]) -> Option<Prob
             Value::Object(_) | Value::Null => continue,
             _ => "the top level is not a mapping (key: value), and sops encrypts nothing else",
         };
-        findings.push(Finding {
+        findings.push(TextFault {
             place: places.find(index, &[], ["sops"]),
             words: words.to_owned(),
         });
     }
-    findings.extend(of_secrets(&documents, &inspected, &places, Text::Plain));
+    findings.extend(of_secrets(
+        &documents,
+        &inspected,
+        &places,
+        TextOrigin::Plain,
+    ));
     findings.extend(of_manifests(&documents, &inspected, &places));
     findings.extend(encrypted_values(&inspected, &places));
     if findings.is_empty() && !documents.is_empty() && !documents.iter().any(has_value) {
@@ -63,12 +68,12 @@ pub(in crate::core::edit) fn problem(format: Format, text: &[u8]) -> Option<Prob
 }
 
 /// Values that were copied from an encrypted file: they would be encrypted once more.
-fn encrypted_values(inspected: &[Inspected<'_>], places: &Places<'_>) -> Vec<Finding> {
+fn encrypted_values(inspected: &[Inspected<'_>], places: &Locations<'_>) -> Vec<TextFault> {
     let mut findings = Vec::new();
     for (index, document) in inspected.iter().enumerate() {
         for leaf in document.values.iter().filter(|leaf| leaf.looks_encrypted()) {
             let keys = leaf.keys();
-            findings.push(Finding {
+            findings.push(TextFault {
                 place: places.find(index, &[], keys.iter().copied()),
                 words: format!(
                     "{} is encrypted already, as in an encrypted file: write the value itself",
@@ -84,13 +89,13 @@ fn encrypted_values(inspected: &[Inspected<'_>], places: &Places<'_>) -> Vec<Fin
 pub(super) fn of_secrets(
     documents: &[Value],
     inspected: &[Inspected<'_>],
-    places: &Places<'_>,
-    text: Text,
-) -> Vec<Finding> {
+    places: &Locations<'_>,
+    text: TextOrigin,
+) -> Vec<TextFault> {
     let mut findings = Vec::new();
     for (index, (document, inspected)) in documents.iter().zip(inspected).enumerate() {
         for without_version in &inspected.without_version {
-            findings.push(Finding {
+            findings.push(TextFault {
                 place: places.find(index, &without_version.items, ["kind"]),
                 words: "a Secret needs apiVersion: v1".to_owned(),
             });
@@ -100,7 +105,7 @@ pub(super) fn of_secrets(
             let faults = secret::faults(object, text).into_iter();
             findings.extend(faults.map(|fault| {
                 let keys = fault.keys.iter().map(String::as_str);
-                Finding {
+                TextFault {
                     place: places.find(index, &found.items, keys),
                     words: fault.words,
                 }

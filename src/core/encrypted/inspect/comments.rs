@@ -2,7 +2,7 @@
 
 use super::{Leaf, SECTIONS};
 use crate::core::encrypted::ENCRYPTED_VALUE;
-use crate::core::encrypted::contents::Comment;
+use crate::core::encrypted::contents::EncryptedComment;
 use crate::core::placeholder::is_placeholder;
 
 /// Keys in comments that are there for programs and readers.
@@ -70,7 +70,11 @@ pub struct Commented {
 }
 
 /// Finds the comments in a document's `text` that hold a value.
-pub(super) fn find(text: &str, comments: &[Comment<'_>], values: &[Leaf<'_>]) -> Vec<Commented> {
+pub(super) fn find(
+    text: &str,
+    comments: &[EncryptedComment<'_>],
+    values: &[Leaf<'_>],
+) -> Vec<Commented> {
     let held = comments.iter().filter_map(|comment| {
         let (key, is_word) = commented_key(comment.text)?;
         let is_indented = comment.text.starts_with("  ") || comment.text.starts_with('\t');

@@ -22,17 +22,17 @@ use std::collections::HashSet;
 
 use serde::de::IgnoredAny;
 
-use super::contents::{Contents, Document, Scalar, Segment};
+use super::contents::{Contents, EncryptedDocument, ScalarValue, Segment};
 use super::token::{self, Token};
 use super::{ENCRYPTED_VALUE, Format};
-use crate::core::yaml::{NotParsed, Reason};
+use crate::core::yaml::{NotParsed, YamlErrorKind};
 
 pub use super::contents::{MarkKind, Path};
 pub use comments::{Commented, is_sensitive, last_word};
 pub use plain_values::{
     Cause, PlainValue, Protection, holds_encrypted_file, is_public_pem, protection,
 };
-pub use secrets::{HEAD, PATCH, SECTIONS, Secret, SecretValue};
+pub use secrets::{EncryptedSecret, HEAD, PATCH, SECTIONS, SecretValue};
 pub use written::{WrittenDocument, WrittenKind, WrittenValue, written};
 
 /// A value's name in a message has so many characters at most.
@@ -43,9 +43,9 @@ pub struct Inspected<'t> {
     /// Its values, in order, without empty ones and without sops's metadata.
     pub values: Vec<Leaf<'t>>,
     /// Its Secrets.
-    pub secrets: Vec<Secret>,
+    pub secrets: Vec<EncryptedSecret>,
     /// Its objects of kind Secret that do not say of which API.
-    pub without_version: Vec<Secret>,
+    pub without_version: Vec<EncryptedSecret>,
     /// Its comments that hold a value.
     pub comments: Vec<Commented>,
     /// Whether it is an object of Kubernetes.
@@ -90,7 +90,7 @@ impl Leaf<'_> {
         self.text.trim_start().starts_with(ENCRYPTED_VALUE)
     }
 
-    fn token(&self) -> Option<token::Kind> {
+    fn token(&self) -> Option<token::ValueType> {
         Token::kind_of(&self.text).filter(|_| self.is_text)
     }
 
@@ -117,7 +117,7 @@ pub(super) fn of_contents<'t>(contents: &Contents<'t>) -> Result<Vec<Inspected<'
         Some((line, column)) => Err(NotParsed {
             line,
             column,
-            reason: Reason::Syntax,
+            reason: YamlErrorKind::Syntax,
         }),
     }
 }
@@ -148,7 +148,11 @@ pub fn inspect_manifests(text: &str) -> Result<Vec<Inspected<'_>>, NotParsed> {
     Ok(documents)
 }
 
-fn of_document<'t>(text: &'t str, document: &Document<'t>, is_uncertain: bool) -> Inspected<'t> {
+fn of_document<'t>(
+    text: &'t str,
+    document: &EncryptedDocument<'t>,
+    is_uncertain: bool,
+) -> Inspected<'t> {
     let values = document.values.iter();
     let paths: Vec<Path> = values.map(|value| without_merges(&value.path)).collect();
     let containers: Vec<Path> = document.containers.iter().map(without_merges).collect();
@@ -166,10 +170,10 @@ fn of_document<'t>(text: &'t str, document: &Document<'t>, is_uncertain: bool) -
     let leaves = document.values.iter().zip(paths).zip(found.values);
     let leaves = leaves.filter_map(|((value, path), secret)| {
         let (text_of, is_text) = match &value.scalar {
-            Scalar::Null => return None,
-            Scalar::Text(text) if text.is_empty() => return None,
-            Scalar::Text(text) => (text.clone(), true),
-            Scalar::Other(text) => (text.clone().into(), false),
+            ScalarValue::Null => return None,
+            ScalarValue::Text(text) if text.is_empty() => return None,
+            ScalarValue::Text(text) => (text.clone(), true),
+            ScalarValue::Other(text) => (text.clone().into(), false),
         };
         Some(Leaf {
             keys: path.keys().into_iter().map(ToOwned::to_owned).collect(),

@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Commented, HEAD, Inspected, Leaf, SECTIONS, dotted, inspect, is_sensitive, secrets};
-use crate::core::encrypted::contents::{Path, Scalar, Segment, Value};
+use crate::core::encrypted::contents::{Path, ScalarValue, Segment, Value};
 use crate::core::encrypted::metadata::{folded, is_known_field};
-use crate::core::encrypted::token::{Kind, Token};
+use crate::core::encrypted::token::{Token, ValueType};
 use crate::core::encrypted::{ENCRYPTED_VALUE, EncryptedFile};
 use crate::core::sops_config::Selection;
 use crate::core::yaml::scalar::is_time;
@@ -228,9 +228,9 @@ impl Leaf<'_> {
     pub fn not_text(&self) -> Option<&'static str> {
         self.secret.as_ref().filter(|secret| secret.is_entry)?;
         match self.token() {
-            Some(Kind::Integer | Kind::Float) => Some("a number"),
-            Some(Kind::Boolean) => Some("true or false"),
-            Some(Kind::Time) => Some(DATE),
+            Some(ValueType::Integer | ValueType::Float) => Some("a number"),
+            Some(ValueType::Boolean) => Some("true or false"),
+            Some(ValueType::Time) => Some(DATE),
             Some(_) => None,
             None => (!self.is_text).then_some("a number, or true or false"),
         }
@@ -290,7 +290,7 @@ pub fn holds_encrypted_file(leaf: &Leaf<'_>) -> bool {
 pub(super) fn strays(metadata: &[Value<'_>]) -> Vec<String> {
     let strays = metadata.iter().filter(|value| {
         let text = value.scalar.text();
-        let is_empty = matches!(value.scalar, Scalar::Null) || text.is_empty();
+        let is_empty = matches!(value.scalar, ScalarValue::Null) || text.is_empty();
         // A file may have been encrypted twice.
         !is_empty && !is_of_sops(&value.path, text) && Token::kind_of(text).is_none()
     });

@@ -25,7 +25,7 @@ pub(super) const LAST_APPLIED_NAME: &str = "the annotation last-applied-configur
 
 /// A Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Secret {
+pub struct EncryptedSecret {
     /// Its name, where it has one.
     pub name: Option<String>,
     /// For each list that it is in, the index of its item.
@@ -46,10 +46,10 @@ pub struct SecretValue {
 }
 
 /// What was found in a document.
-pub(super) struct Found {
-    pub(super) secrets: Vec<Secret>,
+pub(super) struct DocumentContent {
+    pub(super) secrets: Vec<EncryptedSecret>,
     /// The objects of kind Secret that do not say of which API.
-    pub(super) without_version: Vec<Secret>,
+    pub(super) without_version: Vec<EncryptedSecret>,
     /// For each value, what it is of a Secret.
     pub(super) values: Vec<Option<SecretValue>>,
     pub(super) is_manifest: bool,
@@ -69,7 +69,7 @@ struct Object {
 
 /// Finds the Secrets of a document: `paths` and `texts` are those of its values,
 /// `containers` the ways to its mappings and lists.
-pub(super) fn find(paths: &[Path], texts: &[&str], containers: &[Path]) -> Found {
+pub(super) fn find(paths: &[Path], texts: &[&str], containers: &[Path]) -> DocumentContent {
     let mut objects: HashMap<&[Segment], Object> = HashMap::new();
     objects.insert(&[], Object::default());
     for Path(steps) in containers {
@@ -102,7 +102,7 @@ pub(super) fn find(paths: &[Path], texts: &[&str], containers: &[Path]) -> Found
     let (secrets, without_version) = number_secrets(&mut objects);
     let values = paths.iter().map(|path| value_of(&path.0, &objects));
     let values = values.collect();
-    Found {
+    DocumentContent {
         secrets,
         without_version,
         values,
@@ -113,7 +113,9 @@ pub(super) fn find(paths: &[Path], texts: &[&str], containers: &[Path]) -> Found
 
 /// Numbers the Secrets. An item that says nothing of its kind is of its list's
 /// (`decodeToList` in apimachinery). The second list is of those without a version.
-fn number_secrets(objects: &mut HashMap<&[Segment], Object>) -> (Vec<Secret>, Vec<Secret>) {
+fn number_secrets(
+    objects: &mut HashMap<&[Segment], Object>,
+) -> (Vec<EncryptedSecret>, Vec<EncryptedSecret>) {
     let mut prefixes: Vec<&[Segment]> = objects.keys().copied().collect();
     prefixes.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
     let (mut secrets, mut without_version) = (Vec::new(), Vec::new());
@@ -144,7 +146,7 @@ fn number_secrets(objects: &mut HashMap<&[Segment], Object>) -> (Vec<Secret>, Ve
             Segment::Index(index) => Some(*index),
             Segment::Key(_) => None,
         });
-        let secret = Secret {
+        let secret = EncryptedSecret {
             name: object.name.clone(),
             items: indices.collect(),
         };

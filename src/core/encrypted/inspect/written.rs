@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use super::secrets;
 use crate::core::encrypted::Format;
-use crate::core::encrypted::contents::{Contents, Document, Mark, MarkKind, Path, Scalar, Segment};
+use crate::core::encrypted::contents::{
+    Contents, EncryptedDocument, Mark, MarkKind, Path, ScalarValue, Segment,
+};
 use crate::core::yaml::NotParsed;
 
 /// So many characters of a path are shown.
@@ -92,7 +94,7 @@ pub fn written(format: Format, text: &str) -> Result<Vec<WrittenDocument<'_>>, N
 }
 
 /// Whether a path leads to a label or an annotation of this Secret.
-fn is_label(path: &Path, secret: &secrets::Secret) -> bool {
+fn is_label(path: &Path, secret: &secrets::EncryptedSecret) -> bool {
     let keys = path.keys();
     let (is_in_items, own) = match keys.get(secret.items.len()..) {
         Some(own) => (path.0.len() == keys.len() + secret.items.len(), own),
@@ -107,7 +109,7 @@ fn is_label(path: &Path, secret: &secrets::Secret) -> bool {
         && secret.items.iter().all(|item| indices.next() == Some(item))
 }
 
-fn of_document<'t>(text: &'t str, document: Document<'t>) -> WrittenDocument<'t> {
+fn of_document<'t>(text: &'t str, document: EncryptedDocument<'t>) -> WrittenDocument<'t> {
     let values = &document.values;
     let paths: Vec<Path> = values
         .iter()
@@ -132,12 +134,12 @@ fn of_document<'t>(text: &'t str, document: Document<'t>) -> WrittenDocument<'t>
         values: values
             .map(|(value, is_secret_entry)| {
                 let (kind, scalar_text) = match value.scalar {
-                    Scalar::Null => (WrittenKind::Null, Cow::Borrowed("")),
-                    Scalar::Text(text) => (WrittenKind::Text, text),
-                    Scalar::Other(text) if matches!(text.as_str(), "True" | "False") => {
+                    ScalarValue::Null => (WrittenKind::Null, Cow::Borrowed("")),
+                    ScalarValue::Text(text) => (WrittenKind::Text, text),
+                    ScalarValue::Other(text) if matches!(text.as_str(), "True" | "False") => {
                         (WrittenKind::Boolean, text.into())
                     }
-                    Scalar::Other(text) => (WrittenKind::Number, text.into()),
+                    ScalarValue::Other(text) => (WrittenKind::Number, text.into()),
                 };
                 WrittenValue {
                     raw: text.get(value.range.clone()).unwrap_or_default().trim(),

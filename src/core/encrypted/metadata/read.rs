@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Entry, Located, Metadata};
+use super::{Located, Metadata, WrappedKey};
 use crate::core::encrypted::Unsupported;
-use crate::core::encrypted::contents::{Document, Path, SOPS, Scalar, Segment, Value};
+use crate::core::encrypted::contents::{
+    EncryptedDocument, Path, SOPS, ScalarValue, Segment, Value,
+};
 use crate::core::readers::{KeyKind, Reader};
 use crate::core::sops_config::{SELECTION_FIELDS, Selection};
 use crate::core::yaml::scalar::is_time;
@@ -15,8 +17,8 @@ const KEY_GROUPS: &str = "key_groups";
 
 impl Metadata {
     /// Reads the metadata of a document.
-    pub(in crate::core::encrypted) fn of(document: &Document<'_>) -> Self {
-        let mut fields = Fields::default();
+    pub(in crate::core::encrypted) fn of(document: &EncryptedDocument<'_>) -> Self {
+        let mut fields = MetadataFields::default();
         let mut seen = HashSet::new();
         for value in &document.metadata {
             if !seen.insert(&value.path) {
@@ -39,7 +41,7 @@ impl Metadata {
 type EntryId = (Option<usize>, KeyKind, usize, Path);
 
 #[derive(Default)]
-struct Fields {
+struct MetadataFields {
     mac: Option<Located>,
     last_modified: Option<String>,
     mac_only_encrypted: bool,
@@ -59,7 +61,7 @@ struct RawEntry {
     is_ambiguous: bool,
 }
 
-impl Fields {
+impl MetadataFields {
     fn doubt(&mut self, doubt: Unsupported) {
         self.doubt.get_or_insert(doubt);
     }
@@ -99,7 +101,7 @@ impl Fields {
 
     /// Takes a field of the metadata itself.
     fn field(&mut self, name: &str, value: &Value<'_>) {
-        if matches!(value.scalar, Scalar::Null) {
+        if matches!(value.scalar, ScalarValue::Null) {
             // sops 3.7 writes lists of keys with nothing in them.
             if kind_of(name).is_none_or(|kind| kind == KeyKind::Age) && name != KEY_GROUPS {
                 self.doubt(Unsupported::Metadata);
@@ -110,7 +112,7 @@ impl Fields {
             range: value.range.clone(),
             text: value.scalar.text().to_owned(),
         };
-        let is_text = matches!(value.scalar, Scalar::Text(_));
+        let is_text = matches!(value.scalar, ScalarValue::Text(_));
         let known = SELECTION_FIELDS.iter().find(|known| **known == name);
         match (name, known) {
             ("mac", _) if is_text => self.mac = Some(located),
@@ -160,7 +162,7 @@ impl Fields {
         if kind != KeyKind::Age || group.is_some() {
             self.doubt(Unsupported::OtherKeys);
         }
-        let is_null = matches!(value.scalar, Scalar::Null);
+        let is_null = matches!(value.scalar, ScalarValue::Null);
         // Before 3.10, sops writes lists of a group that have nothing in them.
         if is_null && inner.is_empty() {
             return;
@@ -173,7 +175,7 @@ impl Fields {
                 (0, inner, steps + 1)
             }
         };
-        if is_null || !matches!(value.scalar, Scalar::Text(_)) {
+        if is_null || !matches!(value.scalar, ScalarValue::Text(_)) {
             self.doubt(Unsupported::Metadata);
         }
         let field = match inner {
@@ -238,7 +240,7 @@ impl Fields {
             self.doubt(Unsupported::Metadata);
         }
         let mut own = Vec::new();
-        let mut grouped: BTreeMap<usize, Vec<Entry>> = self
+        let mut grouped: BTreeMap<usize, Vec<WrappedKey>> = self
             .groups
             .iter()
             .map(|group| (*group, Vec::new()))
@@ -258,7 +260,7 @@ impl Fields {
             {
                 self.doubt(Unsupported::Metadata);
             }
-            let entry = Entry::new(kind, path, raw);
+            let entry = WrappedKey::new(kind, path, raw);
             match group {
                 None => own.push(entry),
                 Some(group) => grouped.entry(group).or_default().push(entry),
@@ -267,7 +269,7 @@ impl Fields {
         let (groups, passed_over) = if own.is_empty() {
             (grouped.into_values().collect(), Vec::new())
         } else {
-            let passed_over: Vec<Entry> = grouped.into_values().flatten().collect();
+            let passed_over: Vec<WrappedKey> = grouped.into_values().flatten().collect();
             (vec![own], passed_over)
         };
         Metadata {
@@ -284,7 +286,7 @@ impl Fields {
     }
 }
 
-impl Entry {
+impl WrappedKey {
     fn new(kind: KeyKind, path: Path, mut raw: RawEntry) -> Self {
         let text = |field: &str| {
             let found = raw.fields.get(field);

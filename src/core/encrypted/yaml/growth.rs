@@ -172,7 +172,7 @@ fn read_both(text: &str) -> [(bool, u64); 2] {
             _ => contents(text, &stream, stream.all_doubts(), false).map(drop),
         };
         if let Err(error) = &read {
-            assert_eq!(error.reason, Reason::Repetition, "{text:.100}");
+            assert_eq!(error.reason, YamlErrorKind::Repetition, "{text:.100}");
         }
         (read.is_ok(), stream.effort.spent())
     })

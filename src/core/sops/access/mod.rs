@@ -25,7 +25,7 @@ use settings::{
 
 /// Whose age identities sops may use.
 #[derive(Clone, Copy)]
-pub enum Keys<'a> {
+pub enum AllowedIdentities<'a> {
     /// The cluster's identities, and no other age key from the environment.
     Cluster(&'a SecretString),
     /// The person's own, wherever sops finds them.
@@ -38,7 +38,7 @@ pub enum Keys<'a> {
 #[derive(Clone, Copy)]
 pub struct Access<'a> {
     /// The age identities.
-    pub keys: Keys<'a>,
+    pub keys: AllowedIdentities<'a>,
     /// The kinds of keys beside age that it may use: those that the rule names, as far as
     /// their servers were accepted ([`crate::core::servers`]). Of the other kinds it finds
     /// no credentials, and gives up before it contacts anyone.
@@ -47,12 +47,12 @@ pub struct Access<'a> {
 
 impl<'a> Access<'a> {
     /// Only age.
-    pub fn age(keys: Keys<'a>) -> Self {
+    pub fn age(keys: AllowedIdentities<'a>) -> Self {
         Self { keys, kinds: &[] }
     }
 
     /// Keys that are used on this machine: age and PGP.
-    pub fn local(keys: Keys<'a>) -> Self {
+    pub fn local(keys: AllowedIdentities<'a>) -> Self {
         Self {
             keys,
             kinds: &[KeyKind::Pgp],
@@ -81,7 +81,7 @@ type Variables = Vec<(OsString, OsString)>;
 impl Sops {
     /// The environment of a sops process.
     pub(super) fn variables(&self, access: Access<'_>) -> Variables {
-        let own = matches!(access.keys, Keys::Own);
+        let own = matches!(access.keys, AllowedIdentities::Own);
         let value = |wanted: &str| {
             let mut found = self.environment.iter().filter(|(name, _)| name == wanted);
             found.next().map(|(_, value)| value.as_os_str())
@@ -131,7 +131,7 @@ impl Sops {
                 }
             }
         }
-        if let Keys::Cluster(identities) = access.keys {
+        if let AllowedIdentities::Cluster(identities) = access.keys {
             set(KEY_VARIABLE, identities.expose_secret().as_ref());
         }
         set(ORDER, order(value(ORDER)).as_ref());

@@ -46,7 +46,7 @@ const PERSONS: [(&str, &str); 22] = [
 #[test]
 fn a_sops_that_may_use_age_alone_finds_nothing_else() {
     let identity = SecretString::from("AGE-SECRET-KEY-1X");
-    let access = Access::age(Keys::Cluster(&identity));
+    let access = Access::age(AllowedIdentities::Cluster(&identity));
     let found = sops(&PERSONS, false).variables(access);
     let expected = [
         ("PATH", "/bin"),
@@ -81,7 +81,7 @@ fn a_kind_that_is_allowed_brings_its_settings_and_no_others() {
     let every: Vec<&str> = PERSONS.iter().map(|(name, _)| *name).collect();
     for settings in &SETTINGS {
         let access = Access {
-            keys: Keys::None,
+            keys: AllowedIdentities::None,
             kinds: &[settings.kind],
         };
         let found = sops(&PERSONS, false).variables(access);
@@ -107,7 +107,7 @@ fn a_kind_that_is_allowed_brings_its_settings_and_no_others() {
 
 #[test]
 fn a_persons_own_keys_bring_all_but_the_servers() {
-    let access = Access::local(Keys::Own);
+    let access = Access::local(AllowedIdentities::Own);
     let found = sops(&PERSONS, false).variables(access);
     for (name, persons) in PERSONS {
         let is_server = SETTINGS
@@ -119,7 +119,7 @@ fn a_persons_own_keys_bring_all_but_the_servers() {
     }
     // Their key program gets what it gets in their shell.
     let more = [&PERSONS[..], &[("SOPS_AGE_KEY_CMD", "vault kv get x")]].concat();
-    let found = sops(&more, false).variables(Access::age(Keys::Own));
+    let found = sops(&more, false).variables(Access::age(AllowedIdentities::Own));
     assert_eq!(value(&found, "VAULT_TOKEN").as_deref(), Some("s"));
     assert_eq!(value(&found, "GNUPGHOME").as_deref(), Some("/home/me/gpg"));
     assert_eq!(value(&found, "VAULT_MAX_RETRIES"), None);
@@ -139,7 +139,7 @@ fn keys_on_this_machine_are_tried_first() {
 #[test]
 fn a_version_manager_finds_the_real_sops() {
     let persons = [("HOME", "/home/me"), ("MISE_DATA_DIR", "/m"), ("X", "y")];
-    let found = sops(&persons, true).variables(Access::age(Keys::None));
+    let found = sops(&persons, true).variables(Access::age(AllowedIdentities::None));
     assert_eq!(value(&found, "HOME").as_deref(), Some("/home/me"));
     assert_eq!(value(&found, "MISE_DATA_DIR").as_deref(), Some("/m"));
     assert_eq!(value(&found, "X"), None);

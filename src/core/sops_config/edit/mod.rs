@@ -1,6 +1,6 @@
 //! Splices a recipient into the text of a `.sops.yaml`.
 //!
-//! An edit is data ([`Place`]). From it come splices, replacements of byte
+//! An edit is data ([`InsertAt`]). From it come splices, replacements of byte
 //! ranges; `verify` reads the result again, before anyone gets to see it.
 //!
 //! | module | does |
@@ -30,7 +30,7 @@ use crate::core::yaml::{Document, Node, Stream};
 
 /// Where a new recipient goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum InsertAt {
     /// The rule with this index (from 0) has no key yet: it gets one.
     Rule(usize),
     /// Beside the keys of the rule with this index.
@@ -46,7 +46,7 @@ pub enum Place {
     InsteadOf(Recipient),
 }
 
-impl Place {
+impl InsertAt {
     /// The same with the items of the list instead of the rules that sops reads in it.
     fn among_items(&self, config: &SopsConfig) -> Self {
         let rules = &config.rules;
@@ -68,7 +68,7 @@ impl Place {
 
 /// Why kb leaves a `.sops.yaml` to its author.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum EditError {
+pub enum ConfigEditError {
     /// The key would go into a form that kb does not edit.
     #[error("{place}: kb cannot put a key into {form}")]
     Form {
@@ -95,12 +95,12 @@ pub enum EditError {
 }
 
 /// A form that kb does not edit, and where it stands.
-struct Unsupported {
+struct UnsupportedForm {
     position: Position,
     form: &'static str,
 }
 
-impl Unsupported {
+impl UnsupportedForm {
     fn at(node: &Node, form: &'static str) -> Self {
         Self {
             position: node.into(),
@@ -137,19 +137,19 @@ impl SopsConfig {
     /// The config with `recipient` in `place`.
     ///
     /// # Errors
-    /// [`EditError`] where the file has a form that kb does not edit, or where
+    /// [`ConfigEditError`] where the file has a form that kb does not edit, or where
     /// the result would differ in more than was intended.
-    pub fn with(&self, place: &Place, recipient: &Recipient) -> Result<Self, EditError> {
+    pub fn with(&self, place: &InsertAt, recipient: &Recipient) -> Result<Self, ConfigEditError> {
         if self.encoding.is_utf16() {
-            return Err(EditError::Encoding {
+            return Err(ConfigEditError::Encoding {
                 path: self.path.clone(),
             });
         }
-        let form = |position: Position, form| EditError::Form {
+        let form = |position: Position, form| ConfigEditError::Form {
             place: position.in_file(&self.path),
             form,
             rule: match place {
-                Place::NewRule { path_regex, .. } => Some(new_rule::to_paste(path_regex)),
+                InsertAt::NewRule { path_regex, .. } => Some(new_rule::to_paste(path_regex)),
                 _ => None,
             },
         };
@@ -160,19 +160,19 @@ impl SopsConfig {
             .pop()
             .unwrap_or_else(|| Document::empty(&self.text));
         let splices = match place.among_items(self) {
-            Place::Rule(index) => rule_key::give(&document, index, recipient),
-            Place::Beside(index) => rule_key::beside(&document, index, recipient),
-            Place::NewRule { before, path_regex } => {
+            InsertAt::Rule(index) => rule_key::give(&document, index, recipient),
+            InsertAt::Beside(index) => rule_key::beside(&document, index, recipient),
+            InsertAt::NewRule { before, path_regex } => {
                 new_rule::insert(&document, before, &path_regex, recipient)
             }
-            Place::InsteadOf(old) => replace::everywhere(&document, &old, recipient),
+            InsertAt::InsteadOf(old) => replace::everywhere(&document, &old, recipient),
         };
         let splices = splices.map_err(|found| form(found.position, found.form))?;
         let first = splices.iter().map(|splice| splice.range.start).min();
         apply(&self.text, splices)
             .and_then(|text| Self::parse(&self.path, true, text, self.encoding).ok())
             .filter(|after| verify::is_as_intended(self, after, place, recipient))
-            .ok_or_else(|| EditError::Unintended {
+            .ok_or_else(|| ConfigEditError::Unintended {
                 place: Position::of(&self.text, first.unwrap_or_default()).in_file(&self.path),
             })
     }

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::lines::{after_colon, line_end, line_ending, line_start, next_line};
-use super::{Splice, Unsupported};
+use super::{Splice, UnsupportedForm};
 use crate::core::identity::Recipient;
 use crate::core::sops_config::config::SECRET_VALUES;
-use crate::core::yaml::{Document, Kind, Node, Pair};
+use crate::core::yaml::{Document, Node, NodeKind, Pair};
 
 /// Puts a rule before the one with the index `before`, or at the end.
 pub(super) fn insert(
@@ -14,30 +14,30 @@ pub(super) fn insert(
     before: usize,
     path_regex: &str,
     recipient: &Recipient,
-) -> Result<Vec<Splice>, Unsupported> {
+) -> Result<Vec<Splice>, UnsupportedForm> {
     let text = document.text;
     let root = document.root.as_ref();
     let rules = root.and_then(|root| document.get(root, "creation_rules"));
     // Line ends as they are where the rule goes.
     let items = rules.map_or(&[][..], Node::items);
     let neighbour = items.get(before).or(items.last()).or(rules).or(root);
-    let rule = Rule {
+    let rule = RuleText {
         path_regex,
         recipient,
         newline: line_ending(text, neighbour.map_or(0, |node| node.end)),
     };
     let splice = match (root, rules) {
-        (Some(root), _) if !matches!(root.kind, Kind::Mapping { flow: false, .. }) => {
+        (Some(root), _) if !matches!(root.kind, NodeKind::Mapping { flow: false, .. }) => {
             let form = if root.is_null() {
                 "a document that is null"
             } else {
                 "a document in braces"
             };
-            return Err(Unsupported::at(root, form));
+            return Err(UnsupportedForm::at(root, form));
         }
         (Some(_), Some(rules)) if !items.is_empty() => {
-            if matches!(rules.kind, Kind::Sequence { flow: true, .. }) {
-                return Err(Unsupported::at(rules, "rules in brackets"));
+            if matches!(rules.kind, NodeKind::Sequence { flow: true, .. }) {
+                return Err(UnsupportedForm::at(rules, "rules in brackets"));
             }
             let here = Neighbours {
                 document,
@@ -48,7 +48,7 @@ pub(super) fn insert(
         }
         (Some(root), Some(rules)) => first(document, root, rules, &rule)?,
         (Some(root), None) if root.column > 0 => {
-            return Err(Unsupported::at(
+            return Err(UnsupportedForm::at(
                 root,
                 "a document that is indented as a whole",
             ));
@@ -64,13 +64,13 @@ fn first(
     document: &Document,
     root: &Node,
     rules: &Node,
-    rule: &Rule<'_>,
-) -> Result<Splice, Unsupported> {
+    rule: &RuleText<'_>,
+) -> Result<Splice, UnsupportedForm> {
     let text = document.text;
     let own = root.own("creation_rules");
     let here = |pair: &&Pair| pair.value.start == rules.start && rules.anchor.is_none();
     let Some(pair) = own.filter(here) else {
-        return Err(Unsupported::at(rules, "creation_rules of this form"));
+        return Err(UnsupportedForm::at(rules, "creation_rules of this form"));
     };
     // The value goes, and the rule follows on the next lines.
     let colon = after_colon(text, &pair.key);
@@ -94,13 +94,13 @@ pub(super) fn to_paste(path_regex: &str) -> String {
     rule.to_string()
 }
 
-struct Rule<'r> {
+struct RuleText<'r> {
     path_regex: &'r str,
     recipient: &'r Recipient,
     newline: &'static str,
 }
 
-impl Rule<'_> {
+impl RuleText<'_> {
     /// The rule in block style, without the last line ending. `gap` stands
     /// between the dash and the first key.
     fn lines(&self, indent: &str, gap: &str) -> String {
@@ -153,7 +153,7 @@ struct Neighbours<'d> {
 }
 
 impl Neighbours<'_> {
-    fn in_block(&self, before: usize, rule: &Rule<'_>) -> Result<Splice, Unsupported> {
+    fn in_block(&self, before: usize, rule: &RuleText<'_>) -> Result<Splice, UnsupportedForm> {
         let text = self.document.text;
         let last = self.items.len() - 1;
         let neighbour = before.min(last);
@@ -181,7 +181,7 @@ impl Neighbours<'_> {
 
     /// Where the dash of an item stands. Between the item before (or the key of
     /// the list) and it there are only blank lines and comments.
-    fn dash(&self, index: usize) -> Result<usize, Unsupported> {
+    fn dash(&self, index: usize) -> Result<usize, UnsupportedForm> {
         let text = self.document.text;
         let mut at = match index.checked_sub(1) {
             Some(previous) => next_line(text, self.items[previous].end),
@@ -206,7 +206,10 @@ impl Neighbours<'_> {
             }
             at = next_line(text, at);
         }
-        Err(Unsupported::at(&self.items[index], "a list of this form"))
+        Err(UnsupportedForm::at(
+            &self.items[index],
+            "a list of this form",
+        ))
     }
 
     /// The line of a dash that stands above its item.
@@ -225,7 +228,7 @@ impl Neighbours<'_> {
 
     /// Whether a blank line stands between the neighbour and the item at its
     /// side.
-    fn blank_between(&self, neighbour: usize) -> Result<bool, Unsupported> {
+    fn blank_between(&self, neighbour: usize) -> Result<bool, UnsupportedForm> {
         if self.items.len() < 2 {
             return Ok(false);
         }

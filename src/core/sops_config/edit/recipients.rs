@@ -5,12 +5,12 @@ use std::ops::Range;
 use granit_parser::ScalarStyle;
 
 use super::lines::{line_end, line_start, next_line};
-use super::{Splice, Unsupported};
-use crate::core::yaml::{Document, Kind, Node, Pair};
+use super::{Splice, UnsupportedForm};
+use crate::core::yaml::{Document, Node, NodeKind, Pair};
 
 /// One recipient or placeholder in the text.
 #[derive(Debug)]
-pub(super) struct Entry<'d> {
+pub(super) struct RecipientEntry<'d> {
     pub(super) text: String,
     pub(super) range: Range<usize>,
     /// The scalar that it stands in; a comma may separate it from others.
@@ -50,9 +50,9 @@ pub(super) fn of_groups<'d>(
 pub(super) fn entries<'d>(
     document: &'d Document<'d>,
     value: &'d Node<'d>,
-) -> Result<Vec<Entry<'d>>, Unsupported> {
+) -> Result<Vec<RecipientEntry<'d>>, UnsupportedForm> {
     let scalars: Vec<(Option<usize>, &Node)> = match &value.kind {
-        Kind::Sequence { items, .. } => {
+        NodeKind::Sequence { items, .. } => {
             let items = items.iter().enumerate();
             items
                 .map(|(index, item)| (Some(index), document.resolve(item)))
@@ -63,7 +63,7 @@ pub(super) fn entries<'d>(
     let mut entries = Vec::new();
     for (item, scalar) in scalars {
         for (range, text) in tokens(document.text, scalar)? {
-            entries.push(Entry {
+            entries.push(RecipientEntry {
                 text,
                 range,
                 scalar,
@@ -76,9 +76,9 @@ pub(super) fn entries<'d>(
 
 /// The parts of a scalar between its commas, without the white space around
 /// them, as they stand in the text.
-fn tokens(text: &str, scalar: &Node) -> Result<Vec<(Range<usize>, String)>, Unsupported> {
-    let Kind::Scalar { style, value } = &scalar.kind else {
-        return Err(Unsupported::at(scalar, "a value that is no text"));
+fn tokens(text: &str, scalar: &Node) -> Result<Vec<(Range<usize>, String)>, UnsupportedForm> {
+    let NodeKind::Scalar { style, value } = &scalar.kind else {
+        return Err(UnsupportedForm::at(scalar, "a value that is no text"));
     };
     if scalar.is_null() {
         return Ok(Vec::new());
@@ -108,7 +108,7 @@ fn tokens(text: &str, scalar: &Node) -> Result<Vec<(Range<usize>, String)>, Unsu
     {
         Ok(found)
     } else {
-        Err(Unsupported::at(scalar, "a text with escapes"))
+        Err(UnsupportedForm::at(scalar, "a text with escapes"))
     }
 }
 
@@ -124,17 +124,17 @@ pub(super) fn without_item(
     list: &Node,
     index: usize,
     kept_after: bool,
-) -> Result<Vec<Splice>, Unsupported> {
+) -> Result<Vec<Splice>, UnsupportedForm> {
     let text = document.text;
-    let Kind::Sequence { flow, items } = &list.kind else {
-        return Err(Unsupported::at(list, "a value that is no list"));
+    let NodeKind::Sequence { flow, items } = &list.kind else {
+        return Err(UnsupportedForm::at(list, "a value that is no list"));
     };
     let item = &items[index];
     let start = line_start(text, item.outer);
     let is_own_line = text[start..item.outer].trim() == "-";
     let range = match (flow, index.checked_sub(1)) {
         (true, _) if text[list.start..list.end].contains('\n') => {
-            return Err(Unsupported::at(list, "brackets over several lines"));
+            return Err(UnsupportedForm::at(list, "brackets over several lines"));
         }
         (true, _) if kept_after => item.outer..items[index + 1].outer,
         (true, Some(previous)) => items[previous].end..item.end,
@@ -149,7 +149,7 @@ pub(super) fn without_item(
             };
             start..end
         }
-        _ => return Err(Unsupported::at(item, "a list of this form")),
+        _ => return Err(UnsupportedForm::at(item, "a list of this form")),
     };
     Ok(vec![Splice::remove(range)])
 }

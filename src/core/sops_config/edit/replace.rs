@@ -1,7 +1,7 @@
 //! Another recipient in the place of one, wherever it stands.
 
-use super::recipients::{Entry, entries, key_groups, of_groups, of_rule, without_item};
-use super::{Splice, Unsupported};
+use super::recipients::{RecipientEntry, entries, key_groups, of_groups, of_rule, without_item};
+use super::{Splice, UnsupportedForm};
 use crate::core::identity::Recipient;
 use crate::core::yaml::{Document, Node};
 
@@ -11,7 +11,7 @@ pub(super) fn everywhere(
     document: &Document,
     old: &Recipient,
     new: &Recipient,
-) -> Result<Vec<Splice>, Unsupported> {
+) -> Result<Vec<Splice>, UnsupportedForm> {
     let mut splices = Vec::new();
     let recreation = document
         .top_list("destination_rules")
@@ -28,7 +28,12 @@ pub(super) fn everywhere(
 }
 
 /// In several key groups one key must not come to meet the threshold alone.
-fn check_groups(document: &Document, rule: &Node, old: &str, new: &str) -> Result<(), Unsupported> {
+fn check_groups(
+    document: &Document,
+    rule: &Node,
+    old: &str,
+    new: &str,
+) -> Result<(), UnsupportedForm> {
     let groups = key_groups(document, rule);
     let (mut with_old, mut with_any) = (0, 0);
     for group in groups {
@@ -44,7 +49,7 @@ fn check_groups(document: &Document, rule: &Node, old: &str, new: &str) -> Resul
     match groups {
         [first, ..] if with_old > 0 && with_any > with_old => {
             let form = "key groups that would have it twice";
-            Err(Unsupported::at(first, form))
+            Err(UnsupportedForm::at(first, form))
         }
         _ => Ok(()),
     }
@@ -55,7 +60,7 @@ fn in_list(
     list: &Node,
     old: &str,
     new: &str,
-) -> Result<Vec<Splice>, Unsupported> {
+) -> Result<Vec<Splice>, UnsupportedForm> {
     let entries = entries(document, list)?;
     if !entries.iter().any(|entry| entry.text == old) {
         return Ok(Vec::new());
@@ -83,7 +88,7 @@ fn in_list(
                 // An alias elsewhere would lead nowhere.
                 if entry.scalar.anchor.is_some() && !is_alias(list, entry) {
                     let form = "a list that would hold the key twice, at an anchor";
-                    return Err(Unsupported::at(entry.scalar, form));
+                    return Err(UnsupportedForm::at(entry.scalar, form));
                 }
                 let kept_after = (at..entries.len())
                     .any(|other| !goes(other) && entries[other].item > entry.item);
@@ -101,12 +106,12 @@ fn in_list(
 }
 
 /// Whether the entry is an alias in this list.
-fn is_alias(list: &Node, entry: &Entry) -> bool {
+fn is_alias(list: &Node, entry: &RecipientEntry) -> bool {
     let item = entry.item.map(|item| &list.items()[item]);
     item.is_some_and(|item| item.start != entry.scalar.start)
 }
 
 /// Whether the entry is written somewhere else, or other places may refer to it.
-fn is_shared(list: &Node, entry: &Entry) -> bool {
+fn is_shared(list: &Node, entry: &RecipientEntry) -> bool {
     is_alias(list, entry) || (entry.item.is_some() && entry.scalar.anchor.is_some())
 }

@@ -1,17 +1,17 @@
 //! A key for a rule that is there.
 
 use super::lines::{line_end, line_ending, line_start, quoted_as};
-use super::recipients::{Entry, entries, key_groups, of_groups};
-use super::{Splice, Unsupported};
+use super::recipients::{RecipientEntry, entries, key_groups, of_groups};
+use super::{Splice, UnsupportedForm};
 use crate::core::identity::Recipient;
 use crate::core::sops_config::model::Position;
 use crate::core::sops_config::placeholder::is_placeholder;
-use crate::core::yaml::{Document, Kind, Node};
+use crate::core::yaml::{Document, Node, NodeKind};
 
-type Splices = Result<Vec<Splice>, Unsupported>;
+type Splices = Result<Vec<Splice>, UnsupportedForm>;
 
 /// Where the keys of a rule stand, or would.
-enum Keys<'d> {
+enum KeysField<'d> {
     /// In this value, which may be an alias.
     Value {
         value: &'d Node<'d>,
@@ -31,14 +31,14 @@ pub(super) fn give(document: &Document, index: usize, recipient: &Recipient) -> 
         // What is merged in with `<<` is for other rules too: the rule gets
         // its own.
         ([], _) => keys_in(rule, false),
-        (_, [pair]) => Keys::Value {
+        (_, [pair]) => KeysField::Value {
             value: &pair.value,
             list: true,
         },
         ([group], []) => keys_in(document.resolve(group), true),
         ([first, ..], _) => {
             let form = "several key groups without a key";
-            return Err(Unsupported::at(first, form));
+            return Err(UnsupportedForm::at(first, form));
         }
     };
     put(document, rule, &keys, recipient)
@@ -49,49 +49,49 @@ pub(super) fn beside(document: &Document, index: usize, recipient: &Recipient) -
     let rule = rule(document, index)?;
     let keys = match key_groups(document, rule) {
         [] => match keys_in(rule, false) {
-            Keys::Missing { .. } if document.get(rule, "age").is_some() => {
+            KeysField::Missing { .. } if document.get(rule, "age").is_some() => {
                 let form = "a rule whose keys are merged in";
-                return Err(Unsupported::at(rule, form));
+                return Err(UnsupportedForm::at(rule, form));
             }
             keys => keys,
         },
         [group] => keys_in(document.resolve(group), true),
-        [first, ..] => return Err(Unsupported::at(first, "one of several key groups")),
+        [first, ..] => return Err(UnsupportedForm::at(first, "one of several key groups")),
     };
     put(document, rule, &keys, recipient)
 }
 
 /// The rule of this index, wherever it is written.
-fn rule<'d>(document: &'d Document<'d>, index: usize) -> Result<&'d Node<'d>, Unsupported> {
+fn rule<'d>(document: &'d Document<'d>, index: usize) -> Result<&'d Node<'d>, UnsupportedForm> {
     let items = document.top_list("creation_rules");
     let rule = items.get(index).map(|item| document.resolve(item));
-    rule.ok_or(Unsupported {
+    rule.ok_or(UnsupportedForm {
         position: Position { line: 1, column: 1 },
         form: "creation_rules of this form",
     })
 }
 
-fn keys_in<'d>(mapping: &'d Node<'d>, list: bool) -> Keys<'d> {
+fn keys_in<'d>(mapping: &'d Node<'d>, list: bool) -> KeysField<'d> {
     match mapping.own("age") {
-        Some(pair) => Keys::Value {
+        Some(pair) => KeysField::Value {
             value: &pair.value,
             list,
         },
-        None => Keys::Missing { mapping, list },
+        None => KeysField::Missing { mapping, list },
     }
 }
 
-fn put(document: &Document, rule: &Node, keys: &Keys<'_>, recipient: &Recipient) -> Splices {
+fn put(document: &Document, rule: &Node, keys: &KeysField<'_>, recipient: &Recipient) -> Splices {
     let in_braces = match rule.kind {
-        Kind::Mapping { flow: true, .. } => Err(Unsupported::at(rule, "a rule in braces")),
+        NodeKind::Mapping { flow: true, .. } => Err(UnsupportedForm::at(rule, "a rule in braces")),
         _ => Ok(()),
     };
     let (written, list) = match keys {
-        Keys::Missing { mapping, list } => {
+        KeysField::Missing { mapping, list } => {
             in_braces?;
             return entry_beside(document.text, mapping, recipient, *list);
         }
-        Keys::Value { value, list } => (*value, *list),
+        KeysField::Value { value, list } => (*value, *list),
     };
     let value = document.resolve(written);
     let found = entries(document, value)?;
@@ -99,7 +99,7 @@ fn put(document: &Document, rule: &Node, keys: &Keys<'_>, recipient: &Recipient)
     if let Some(one) = placeholders.next() {
         return match placeholders.next() {
             None => Ok(vec![Splice::replace(one.range.clone(), recipient.as_str())]),
-            Some(_) => Err(Unsupported::at(value, "several placeholders")),
+            Some(_) => Err(UnsupportedForm::at(value, "several placeholders")),
         };
     }
     in_braces?;
@@ -111,7 +111,7 @@ fn put(document: &Document, rule: &Node, keys: &Keys<'_>, recipient: &Recipient)
     }
     // Other rules may have what the alias stands for: this one gets a copy.
     let copy = match &value.kind {
-        Kind::Sequence { items, .. } => {
+        NodeKind::Sequence { items, .. } => {
             let items = items
                 .iter()
                 .map(|item| &document.text[item.start..item.end]);
@@ -133,22 +133,24 @@ fn into_nothing(text: &str, value: &Node, recipient: &Recipient, list: bool) -> 
     };
     let range = value.start..value.end;
     Ok(vec![match &value.kind {
-        Kind::Sequence { items, .. } if items.is_empty() => {
+        NodeKind::Sequence { items, .. } if items.is_empty() => {
             Splice::insert(value.start + 1, recipient.as_str())
         }
-        Kind::Scalar { .. } if value.is_nothing() => Splice::insert(value.start, format!(" {key}")),
-        Kind::Scalar { .. } if value.is_null() => Splice::replace(range, key),
+        NodeKind::Scalar { .. } if value.is_nothing() => {
+            Splice::insert(value.start, format!(" {key}"))
+        }
+        NodeKind::Scalar { .. } if value.is_null() => Splice::replace(range, key),
         // Two quotes with nothing between them.
-        Kind::Scalar { .. } if value.end == value.start + 2 => {
+        NodeKind::Scalar { .. } if value.end == value.start + 2 => {
             Splice::replace(range, quoted_as(text, value, recipient.as_str()))
         }
-        _ => return Err(Unsupported::at(value, "an empty value of this form")),
+        _ => return Err(UnsupportedForm::at(value, "an empty value of this form")),
     }])
 }
 
 /// Behind the last key.
-fn behind(text: &str, value: &Node, keys: &[Entry<'_>], recipient: &Recipient) -> Splices {
-    if let Kind::Sequence { flow, items } = &value.kind {
+fn behind(text: &str, value: &Node, keys: &[RecipientEntry<'_>], recipient: &Recipient) -> Splices {
+    if let NodeKind::Sequence { flow, items } = &value.kind {
         return item_after(text, value, *flow, &items[items.len() - 1], recipient);
     }
     let last = &keys[keys.len() - 1].range;
@@ -167,7 +169,7 @@ fn item_after(text: &str, list: &Node, flow: bool, last: &Node, recipient: &Reci
     let quoted = quoted_as(text, last, recipient.as_str());
     if flow {
         if text[list.start..list.end].contains('\n') {
-            return Err(Unsupported::at(list, "brackets over several lines"));
+            return Err(UnsupportedForm::at(list, "brackets over several lines"));
         }
         return Ok(vec![Splice::insert(last.end, format!(", {quoted}"))]);
     }
@@ -177,7 +179,7 @@ fn item_after(text: &str, list: &Node, flow: bool, last: &Node, recipient: &Reci
         .find('-')
         .filter(|_| lead.trim_start().starts_with('-'));
     let Some(dash) = dash else {
-        return Err(Unsupported::at(last, "a list of this form"));
+        return Err(UnsupportedForm::at(last, "a list of this form"));
     };
     let item = format!("{}{}- {quoted}", line_ending(text, last.end), &lead[..dash]);
     Ok(vec![Splice::insert(line_end(text, last.end), item)])
@@ -191,15 +193,15 @@ fn entry_beside(text: &str, mapping: &Node, recipient: &Recipient, list: bool) -
         recipient.to_string()
     };
     match &mapping.kind {
-        Kind::Mapping { flow: false, .. } => {
+        NodeKind::Mapping { flow: false, .. } => {
             let indent = " ".repeat(mapping.column);
             let entry = format!("{}{indent}age: {key}", line_ending(text, mapping.end));
             Ok(vec![Splice::insert(line_end(text, mapping.end), entry)])
         }
         // A dash with nothing behind it.
-        Kind::Scalar { .. } if mapping.is_nothing() && text[..mapping.start].ends_with('-') => {
+        NodeKind::Scalar { .. } if mapping.is_nothing() && text[..mapping.start].ends_with('-') => {
             Ok(vec![Splice::insert(mapping.start, format!(" age: {key}"))])
         }
-        _ => Err(Unsupported::at(mapping, "a rule of this form")),
+        _ => Err(UnsupportedForm::at(mapping, "a rule of this form")),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Place;
+use super::InsertAt;
 use crate::core::identity::Recipient;
 use crate::core::readers::{Reader, Readers};
 use crate::core::sops_config::SopsConfig;
@@ -27,7 +27,7 @@ struct Meaning {
 pub(super) fn is_as_intended(
     before: &SopsConfig,
     after: &SopsConfig,
-    place: &Place,
+    place: &InsertAt,
     recipient: &Recipient,
 ) -> bool {
     let all = |rules: &[CreationRule]| -> Vec<Meaning> { rules.iter().map(Meaning::of).collect() };
@@ -36,11 +36,11 @@ pub(super) fn is_as_intended(
     let (mut was_again, mut is_again) =
         (all(&before.recreation_rules), all(&after.recreation_rules));
     match place {
-        Place::Rule(index) | Place::Beside(index) => {
+        InsertAt::Rule(index) | InsertAt::Beside(index) => {
             let (Some(was), Some(is)) = (was.get_mut(*index), is.get_mut(*index)) else {
                 return false;
             };
-            if matches!(place, Place::Rule(_)) && !was.readers.is_empty() {
+            if matches!(place, InsertAt::Rule(_)) && !was.readers.is_empty() {
                 return false;
             }
             let mut groups = is.readers.groups.iter_mut();
@@ -53,7 +53,7 @@ pub(super) fn is_as_intended(
             is.placeholders += usize::from(is.placeholders < was.placeholders);
             was.faults.retain(|fault| is.faults.contains(fault));
         }
-        Place::NewRule {
+        InsertAt::NewRule {
             before: at,
             path_regex,
         } => {
@@ -71,7 +71,7 @@ pub(super) fn is_as_intended(
             };
             was.insert((*at).min(was.len()), rule);
         }
-        Place::InsteadOf(old) => {
+        InsertAt::InsteadOf(old) => {
             let old = Reader::Age(old.clone());
             let was = was.iter_mut().chain(&mut was_again);
             for group in was.flat_map(|rule| &mut rule.readers.groups) {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Repetition};
 
-use super::{PathRegex, Paths};
+use super::{GoRegex, PathForm};
 
 /// What stands for `.*` and the like; of it, the characters that may be there.
 const FILLS: [&str; 10] = [
@@ -49,7 +49,7 @@ const MOST_CHOICES: usize = 64;
 
 /// Paths that the expression matches (all paths, without one), the shortest first. None
 /// if no path matches it; `None` if kb finds nothing that it matches.
-pub(in super::super) fn examples(regex: Option<&PathRegex>, paths: Paths) -> Option<Vec<String>> {
+pub(in super::super) fn examples(regex: Option<&GoRegex>, paths: PathForm) -> Option<Vec<String>> {
     let hir = match regex {
         Some(regex) => regex_syntax::parse(&regex.pattern).ok()?,
         None => Hir::empty(),
@@ -85,12 +85,12 @@ pub(in super::super) fn examples(regex: Option<&PathRegex>, paths: Paths) -> Opt
 }
 
 /// Whether a file can have this path.
-fn is_path(path: &str, paths: Paths) -> bool {
+fn is_path(path: &str, paths: PathForm) -> bool {
     let relative = path.strip_prefix('/');
     let is_of_kind = match paths {
-        Paths::Relative => relative.is_none(),
-        Paths::Absolute => relative.is_some(),
-        Paths::Either => true,
+        PathForm::Relative => relative.is_none(),
+        PathForm::Absolute => relative.is_some(),
+        PathForm::Either => true,
     };
     let mut names = relative.unwrap_or(path).split('/');
     is_of_kind

@@ -36,7 +36,7 @@ pub enum RegexError {
 
 /// What sops matches rules against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paths {
+pub enum PathForm {
     /// Paths from the directory of the config.
     Relative,
     /// Whole paths: the files are not below the config's directory.
@@ -58,14 +58,14 @@ const LONGEST: usize = 16 << 10;
 
 /// A compiled `path_regex`.
 #[derive(Clone)]
-pub struct PathRegex {
+pub struct GoRegex {
     expression: String,
     /// The same as Rust is to read it.
     pattern: String,
     automaton: Arc<Automaton>,
 }
 
-impl PathRegex {
+impl GoRegex {
     /// Reads an expression as sops does.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ fn search(pattern: &str) -> Option<meta::Regex> {
     meta::Builder::new().configure(config).build(pattern).ok()
 }
 
-impl fmt::Debug for PathRegex {
+impl fmt::Debug for GoRegex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.expression)
     }

@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::{Stop, of_type};
-use crate::core::sops_config::fault::Fault;
-use crate::core::sops_config::path_regex::{PathRegex, RegexError};
+use crate::core::sops_config::fault::RuleFault;
+use crate::core::sops_config::path_regex::{GoRegex, RegexError};
 use crate::core::yaml::scalar::Resolved;
-use crate::core::yaml::{Document, Effort, Kind, NODE, Node, NotParsed, Reason, is_merge};
+use crate::core::yaml::{
+    Document, Effort, NODE, Node, NodeKind, NotParsed, YamlErrorKind, is_merge,
+};
 
 /// So much memory the compiled expressions of a file may take, in bytes. Usual ones take
 /// some ten thousand each.
@@ -25,7 +27,7 @@ const BOOLEAN: &str = "true or false is expected here";
 const NUMBER: &str = "a number is expected here";
 
 /// A document that rules are read from.
-pub(super) struct Source<'d> {
+pub(super) struct RulesDocument<'d> {
     pub(super) document: &'d Document<'d>,
     /// What stands on a line before a comment that marks a key for recovery, in order.
     for_recovery: Vec<Range<usize>>,
@@ -50,7 +52,7 @@ impl<'d> Field<'d> {
     }
 }
 
-impl<'d> Source<'d> {
+impl<'d> RulesDocument<'d> {
     pub(super) fn new(document: &'d Document<'d>, effort: &'d Effort) -> Self {
         let comments = document.comments.iter();
         let recovery = comments.filter(|comment| is_of_recovery(comment.text));
@@ -91,13 +93,13 @@ impl<'d> Source<'d> {
     /// # Errors
     /// What is wrong with it; [`RegexError::TooLarge`] too where the expressions of the
     /// file are too large together.
-    pub(super) fn expression(&self, text: &str) -> Result<PathRegex, RegexError> {
+    pub(super) fn expression(&self, text: &str) -> Result<GoRegex, RegexError> {
         self.spend(1, text.len());
         let left = self.left_to_compile.get();
         if left == 0 {
             return Err(RegexError::TooLarge);
         }
-        let regex = PathRegex::new(text)?;
+        let regex = GoRegex::new(text)?;
         self.left_to_compile.set(left.saturating_sub(regex.size()));
         Ok(regex)
     }
@@ -107,7 +109,7 @@ impl<'d> Source<'d> {
     pub(super) fn fields_or_nothing(&self, node: &'d Node<'d>) -> Result<Vec<Field<'d>>, Stop> {
         let node = self.document.resolve(node);
         match &node.kind {
-            Kind::Mapping { .. } => Ok(self.fields(node)?),
+            NodeKind::Mapping { .. } => Ok(self.fields(node)?),
             _ if node.is_null() => Ok(Vec::new()),
             _ => Err(of_type(node, ENTRIES).into()),
         }
@@ -127,10 +129,13 @@ impl<'d> Source<'d> {
 
     /// The items of a list, with their index, aliases followed. go-yaml drops items that
     /// are nothing.
-    pub(super) fn items(&self, node: &'d Node<'d>) -> Result<Vec<(usize, &'d Node<'d>)>, Fault> {
+    pub(super) fn items(
+        &self,
+        node: &'d Node<'d>,
+    ) -> Result<Vec<(usize, &'d Node<'d>)>, RuleFault> {
         let node = self.document.resolve(node);
         match &node.kind {
-            Kind::Sequence { items, .. } => {
+            NodeKind::Sequence { items, .. } => {
                 self.spend(items.len(), 0);
                 let items = items.iter().map(|item| self.document.resolve(item));
                 Ok(items
@@ -148,7 +153,7 @@ impl<'d> Source<'d> {
         &self,
         fields: &[Field<'d>],
         name: &str,
-    ) -> Result<Vec<(usize, &'d Node<'d>)>, Fault> {
+    ) -> Result<Vec<(usize, &'d Node<'d>)>, RuleFault> {
         match Field::find(fields, name) {
             Some(field) => self.items(field.value),
             None => Ok(Vec::new()),
@@ -158,7 +163,7 @@ impl<'d> Source<'d> {
 
 /// The entries of a mapping while they are collected.
 struct Entries<'s, 'd> {
-    source: &'s Source<'d>,
+    source: &'s RulesDocument<'d>,
     fields: Vec<Field<'d>>,
     /// For each name, which of the mappings it was found in.
     known: HashMap<Cow<'d, str>, usize>,
@@ -169,11 +174,11 @@ impl<'d> Entries<'_, 'd> {
     fn add(&mut self, node: &'d Node<'d>, depth: usize) -> Result<(), NotParsed> {
         let document = self.source.document;
         let mapping = document.resolve(node);
-        let Kind::Mapping { pairs, .. } = &mapping.kind else {
-            return Err(error(node, Reason::Syntax));
+        let NodeKind::Mapping { pairs, .. } = &mapping.kind else {
+            return Err(error(node, YamlErrorKind::Syntax));
         };
         let Some(depth) = depth.checked_sub(1) else {
-            return Err(error(node, Reason::Repetition));
+            return Err(error(node, YamlErrorKind::Repetition));
         };
         self.mappings += 1;
         let here = self.mappings;
@@ -182,20 +187,20 @@ impl<'d> Entries<'_, 'd> {
             self.source.count(&pair.key)?;
             if is_merge(&pair.key) {
                 if merged.replace(&pair.value).is_some() {
-                    return Err(error(&pair.key, Reason::DuplicateKey));
+                    return Err(error(&pair.key, YamlErrorKind::DuplicateKey));
                 }
                 continue;
             }
             let key = document.resolve(&pair.key);
             let Some(name) = key.text() else {
-                return Err(error(&pair.key, Reason::Syntax));
+                return Err(error(&pair.key, YamlErrorKind::Syntax));
             };
             if key.is_null() {
                 continue;
             }
             match self.known.get(&name) {
                 Some(there) if *there == here => {
-                    return Err(error(&pair.key, Reason::DuplicateKey));
+                    return Err(error(&pair.key, YamlErrorKind::DuplicateKey));
                 }
                 // What a mapping has already hides what is merged into it.
                 Some(_) => continue,
@@ -210,7 +215,7 @@ impl<'d> Entries<'_, 'd> {
             });
         }
         match merged.map(|merged| (merged, &merged.kind)) {
-            Some((_, Kind::Sequence { items, .. })) => {
+            Some((_, NodeKind::Sequence { items, .. })) => {
                 items.iter().try_for_each(|item| self.add(item, depth))
             }
             Some((merged, _)) => self.add(merged, depth),
@@ -220,7 +225,7 @@ impl<'d> Entries<'_, 'd> {
 }
 
 /// A field of text: any scalar, in its own spelling; empty if there is none.
-pub(super) fn text(fields: &[Field<'_>], name: &str) -> Result<String, Fault> {
+pub(super) fn text(fields: &[Field<'_>], name: &str) -> Result<String, RuleFault> {
     let Some(field) = Field::find(fields, name) else {
         return Ok(String::new());
     };
@@ -232,7 +237,7 @@ pub(super) fn text(fields: &[Field<'_>], name: &str) -> Result<String, Fault> {
 }
 
 /// A truth value, in the words of YAML 1.1 too.
-pub(super) fn boolean(fields: &[Field<'_>], name: &str) -> Result<bool, Fault> {
+pub(super) fn boolean(fields: &[Field<'_>], name: &str) -> Result<bool, RuleFault> {
     let Some(field) = Field::find(fields, name) else {
         return Ok(false);
     };
@@ -250,7 +255,7 @@ pub(super) fn boolean(fields: &[Field<'_>], name: &str) -> Result<bool, Fault> {
 }
 
 /// A whole number; 0 if there is none.
-pub(super) fn integer(fields: &[Field<'_>], name: &str) -> Result<i64, Fault> {
+pub(super) fn integer(fields: &[Field<'_>], name: &str) -> Result<i64, RuleFault> {
     let Some(field) = Field::find(fields, name) else {
         return Ok(0);
     };
@@ -263,7 +268,7 @@ pub(super) fn integer(fields: &[Field<'_>], name: &str) -> Result<i64, Fault> {
     }
 }
 
-pub(super) fn error(node: &Node<'_>, reason: Reason) -> NotParsed {
+pub(super) fn error(node: &Node<'_>, reason: YamlErrorKind) -> NotParsed {
     NotParsed {
         line: node.line as u64,
         column: node.column as u64 + 1,

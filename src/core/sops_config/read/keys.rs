@@ -3,29 +3,29 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{Field, Source, error, text};
+use super::fields::{Field, RulesDocument, error, text};
 use super::{Stop, known, of_type};
 use crate::core::identity::Recipient;
 use crate::core::readers::{KeyKind, Reader, Readers};
-use crate::core::sops_config::fault::{Fault, FaultKind};
-use crate::core::sops_config::model::{KeyText, Position, UnknownField};
+use crate::core::sops_config::fault::{FaultKind, RuleFault};
+use crate::core::sops_config::model::{Position, RecipientText, UnknownField};
 use crate::core::sops_config::placeholder::{has_placeholder, is_placeholder};
 use crate::core::yaml::scalar::Resolved;
-use crate::core::yaml::{Kind, Node, Reason};
+use crate::core::yaml::{Node, NodeKind, YamlErrorKind};
 
 const KEYS: &str = "keys are expected here: a text with commas between them, or a list";
 /// Key groups are merged into each other this deep.
 const DEEPEST_MERGE: usize = 100;
 
 /// The keys of a rule while they are collected.
-pub(super) struct Keys<'s, 'd> {
-    source: &'s Source<'d>,
+pub(super) struct KeyCollector<'s, 'd> {
+    source: &'s RulesDocument<'d>,
     pub(super) readers: Readers,
     /// What stands as age recipients, placeholders included.
-    pub(super) age: Vec<KeyText>,
+    pub(super) age: Vec<RecipientText>,
     /// Recipients that a comment marks.
     pub(super) recovery: Vec<Recipient>,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Vec<RuleFault>,
     /// Of key groups.
     pub(super) unknown_fields: Vec<UnknownField>,
     /// Whether a key group has no entry at all.
@@ -42,8 +42,8 @@ struct KeyEntry {
     is_for_recovery: bool,
 }
 
-impl<'s, 'd> Keys<'s, 'd> {
-    pub(super) fn new(source: &'s Source<'d>) -> Self {
+impl<'s, 'd> KeyCollector<'s, 'd> {
+    pub(super) fn new(source: &'s RulesDocument<'d>) -> Self {
         Self {
             source,
             readers: Readers::default(),
@@ -105,7 +105,7 @@ impl<'s, 'd> Keys<'s, 'd> {
 
     fn read_group(&mut self, group: &'d Node<'d>, depth: usize) -> Result<(), Stop> {
         let depth = depth.checked_sub(1);
-        let depth = depth.ok_or_else(|| error(group, Reason::Repetition))?;
+        let depth = depth.ok_or_else(|| error(group, YamlErrorKind::Repetition))?;
         let fields = match self.source.fields_or_nothing(group) {
             Err(Stop::Fault(fault)) => {
                 self.faults.push(fault);
@@ -186,7 +186,7 @@ impl<'s, 'd> Keys<'s, 'd> {
     }
 
     fn add_age(&mut self, entry: KeyEntry) {
-        self.age.push(KeyText {
+        self.age.push(RecipientText {
             text: entry.text.clone(),
         });
         let is_for_recovery = entry.is_for_recovery;
@@ -206,7 +206,7 @@ impl<'s, 'd> Keys<'s, 'd> {
         }
         let reader = read(&entry.text);
         if let Reader::Unreadable { .. } = reader {
-            self.faults.push(Fault {
+            self.faults.push(RuleFault {
                 position: entry.position,
                 kind: FaultKind::of_key(kind, &entry.text),
             });
@@ -277,7 +277,7 @@ impl<'s, 'd> Keys<'s, 'd> {
             return Vec::new();
         };
         let items = match &field.value.kind {
-            Kind::Sequence { items, .. } => items,
+            NodeKind::Sequence { items, .. } => items,
             _ if field.value.is_null() => return Vec::new(),
             _ => {
                 let Some(text) = key_text(field.value) else {
@@ -308,14 +308,14 @@ impl<'s, 'd> Keys<'s, 'd> {
     }
 
     /// The scalar that is the value of a field, or an item of its list.
-    fn scalar(&self, field: &Field<'d>, index: Option<usize>, node: &'d Node<'d>) -> Scalar<'d> {
+    fn scalar(&self, field: &Field<'d>, index: Option<usize>, node: &'d Node<'d>) -> KeyScalar<'d> {
         let written = match index {
             Some(index) => field.value.items().get(index).unwrap_or(node),
             None => field.written,
         };
         let is_marked = |at| self.source.is_for_recovery(at);
         let alias = is_marked(written.start);
-        Scalar {
+        KeyScalar {
             node,
             // No comment stands inside a scalar of several lines.
             text: self.source.document.text[node.start..node.end].trim_end_matches(['"', '\'']),
@@ -326,7 +326,7 @@ impl<'s, 'd> Keys<'s, 'd> {
 }
 
 /// A scalar with keys in it.
-struct Scalar<'d> {
+struct KeyScalar<'d> {
     node: &'d Node<'d>,
     /// As it is written, without quotes at its end.
     text: &'d str,
@@ -335,7 +335,7 @@ struct Scalar<'d> {
     last: bool,
 }
 
-impl Scalar<'_> {
+impl KeyScalar<'_> {
     fn entry(&self, key: &str) -> KeyEntry {
         KeyEntry {
             text: key.trim().to_owned(),
@@ -365,8 +365,8 @@ fn key_text<'n>(node: &'n Node<'_>) -> Option<std::borrow::Cow<'n, str>> {
     node.text().filter(|_| is_text)
 }
 
-fn no_keys(node: &Node<'_>) -> Fault {
-    Fault {
+fn no_keys(node: &Node<'_>) -> RuleFault {
+    RuleFault {
         position: node.into(),
         kind: FaultKind::Type {
             expected: KEYS,

@@ -16,15 +16,15 @@ mod rule;
 
 use std::path::Path;
 
-use super::fault::{Fault, FaultKind};
+use super::fault::{FaultKind, RuleFault};
 use super::model::{ConfigError, CreationRule, UnknownField};
 use super::syntax;
 use crate::core::yaml::{Document, NotParsed};
-use fields::{Field, Source};
+use fields::{Field, RulesDocument};
 
 /// The rules of a file.
 #[derive(Default)]
-pub(super) struct Rules {
+pub(super) struct ParsedRules {
     pub(super) creation: Vec<CreationRule>,
     pub(super) recreation: Vec<CreationRule>,
     /// At the top of the file.
@@ -32,16 +32,16 @@ pub(super) struct Rules {
 }
 
 /// Reads the text of the file at `path`, which is only named in errors.
-pub(super) fn rules(path: &Path, text: &str) -> Result<Rules, ConfigError> {
+pub(super) fn rules(path: &Path, text: &str) -> Result<ParsedRules, ConfigError> {
     let mut stream = syntax::stream(path, text)?;
     // A file of nothing but comments is an empty document.
     let document = stream
         .documents
         .pop()
         .unwrap_or_else(|| Document::empty(text));
-    let source = Source::new(&document, &stream.effort);
-    let read = || -> Result<Rules, Stop> {
-        let mut rules = Rules::default();
+    let source = RulesDocument::new(&document, &stream.effort);
+    let read = || -> Result<ParsedRules, Stop> {
+        let mut rules = ParsedRules::default();
         let Some(root) = &document.root else {
             return Ok(rules);
         };
@@ -72,7 +72,7 @@ pub(super) fn rules(path: &Path, text: &str) -> Result<Rules, ConfigError> {
 /// Why the rules of a file cannot be told from each other.
 enum Stop {
     NotParsed(NotParsed),
-    Fault(Fault),
+    Fault(RuleFault),
 }
 
 impl From<NotParsed> for Stop {
@@ -81,15 +81,15 @@ impl From<NotParsed> for Stop {
     }
 }
 
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
+impl From<RuleFault> for Stop {
+    fn from(fault: RuleFault) -> Self {
         Self::Fault(fault)
     }
 }
 
 /// What go-yaml refuses: then sops reads nothing of the file.
-fn of_type(node: &crate::core::yaml::Node<'_>, expected: &'static str) -> Fault {
-    Fault {
+fn of_type(node: &crate::core::yaml::Node<'_>, expected: &'static str) -> RuleFault {
+    RuleFault {
         position: node.into(),
         kind: FaultKind::Type {
             expected,

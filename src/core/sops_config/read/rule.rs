@@ -1,13 +1,13 @@
 //! A rule, as sops reads it.
 
-use super::fields::{Field, Source, boolean, integer, text};
-use super::keys::Keys;
+use super::fields::{Field, RulesDocument, boolean, integer, text};
+use super::keys::KeyCollector;
 use super::{Stop, known, of_type};
 use crate::core::readers::MOST_KEYS;
-use crate::core::sops_config::fault::{Fault, FaultKind};
+use crate::core::sops_config::fault::{FaultKind, RuleFault};
 use crate::core::sops_config::model::{CreationRule, Position, RulePaths};
 use crate::core::sops_config::selection::{SELECTION_FIELDS, Selection};
-use crate::core::yaml::{Kind, Node};
+use crate::core::yaml::{Node, NodeKind};
 
 const EXPRESSION: &str = "kb cannot tell which values this expression selects";
 
@@ -15,12 +15,12 @@ const TOO_MANY_KEYS: &str = "the rule names more than 1,000 keys, and kb does no
 
 /// Reads the rule that is this item of its list.
 pub(super) fn read<'d>(
-    source: &Source<'d>,
+    source: &RulesDocument<'d>,
     item: usize,
     node: &'d Node<'d>,
 ) -> Result<CreationRule, Stop> {
     let node = source.document.resolve(node);
-    let Kind::Mapping { .. } = &node.kind else {
+    let NodeKind::Mapping { .. } = &node.kind else {
         let fault = of_type(node, "entries (name: value) are expected here");
         return Ok(CreationRule {
             paths_unknown: true,
@@ -43,7 +43,7 @@ pub(super) fn read<'d>(
         && let Err(reason) = &paths.regex
     {
         rule.paths_unknown = true;
-        faults.push(Fault {
+        faults.push(RuleFault {
             position: paths.position,
             kind: FaultKind::PathRegex {
                 expression: paths.text.clone(),
@@ -62,7 +62,10 @@ pub(super) fn read<'d>(
 }
 
 /// The `path_regex`; an empty one is as good as none.
-fn path_regex(source: &Source<'_>, fields: &[Field<'_>]) -> Result<Option<RulePaths>, Fault> {
+fn path_regex(
+    source: &RulesDocument<'_>,
+    fields: &[Field<'_>],
+) -> Result<Option<RulePaths>, RuleFault> {
     let expression = text(fields, "path_regex")?;
     let field = Field::find(fields, "path_regex").filter(|_| !expression.is_empty());
     Ok(field.map(|field| RulePaths {
@@ -73,10 +76,10 @@ fn path_regex(source: &Source<'_>, fields: &[Field<'_>]) -> Result<Option<RulePa
 }
 
 fn read_selection(
-    source: &Source<'_>,
+    source: &RulesDocument<'_>,
     rule: &mut CreationRule,
     fields: &[Field<'_>],
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<RuleFault>,
 ) {
     for name in SELECTION_FIELDS {
         match text(fields, name) {
@@ -85,7 +88,7 @@ fn read_selection(
                 let is_regex = ["encrypted_regex", "unencrypted_regex"].contains(&name);
                 if is_regex && source.expression(&text).is_err() {
                     let field = Field::find(fields, name);
-                    faults.push(Fault {
+                    faults.push(RuleFault {
                         position: field.map_or(rule.position, |field| field.value.into()),
                         kind: FaultKind::Beyond(EXPRESSION),
                     });
@@ -103,7 +106,7 @@ fn read_selection(
     if names.len() > 1 {
         let places = names.iter().filter_map(|name| Field::find(fields, name));
         let last = places.map(|field| field.key).max_by_key(|key| key.start);
-        faults.push(Fault {
+        faults.push(RuleFault {
             position: last.map_or(rule.position, Position::from),
             kind: FaultKind::Selections(names),
         });
@@ -116,16 +119,16 @@ fn read_selection(
 }
 
 fn read_keys<'d>(
-    source: &Source<'d>,
+    source: &RulesDocument<'d>,
     rule: &mut CreationRule,
     fields: &[Field<'d>],
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<RuleFault>,
 ) -> Result<(), Stop> {
     let groups = source.list(fields, "key_groups").unwrap_or_else(|fault| {
         faults.push(fault);
         Vec::new()
     });
-    let mut keys = Keys::new(source);
+    let mut keys = KeyCollector::new(source);
     if groups.is_empty() {
         keys.read_flat(fields)?;
     } else {
@@ -138,7 +141,7 @@ fn read_keys<'d>(
     });
     if let Some(reason) = impossible(groups.len(), threshold, keys.has_empty_group) {
         let field = Field::find(fields, "key_groups");
-        faults.push(Fault {
+        faults.push(RuleFault {
             position: field.map_or(rule.position, |field| field.key.into()),
             kind: FaultKind::Beyond(reason),
         });
@@ -146,7 +149,7 @@ fn read_keys<'d>(
     rule.unknown_fields.append(&mut keys.unknown_fields);
     rule.readers = keys.readers;
     if rule.readers.all().nth(MOST_KEYS).is_some() {
-        faults.push(Fault {
+        faults.push(RuleFault {
             position: rule.position,
             kind: FaultKind::Beyond(TOO_MANY_KEYS),
         });

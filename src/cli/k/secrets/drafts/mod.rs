@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::message::command::kb;
 use crate::cli::options::OutputFormat;
 use crate::core::drafts::Draft;
-use crate::core::edit::{self, Adopted, EditError, Kept, KeptPlace, Unsaved};
+use crate::core::edit::{self, Adopted, EditError, KeptDraft, KeptPlace, Unsaved};
 use crate::core::repository;
 
 /// List texts of `edit` that could not be saved, or throw them away
@@ -45,7 +45,7 @@ pub(in crate::cli) struct Found {
     /// The drafts, and texts in memory; the newest first.
     unsaved: Vec<Unsaved>,
     /// Drafts that another run goes on with.
-    in_use: Vec<Kept>,
+    in_use: Vec<KeptDraft>,
     /// Files that are not drafts of this kb.
     unreadable: Vec<PathBuf>,
     /// Files whose editor outlived its kb.
@@ -93,7 +93,7 @@ impl Found {
         self.open.retain(|(file, _)| fits(file));
     }
 
-    fn all(&self) -> Vec<Kept> {
+    fn all(&self) -> Vec<KeptDraft> {
         let unsaved = self.unsaved.iter().map(Unsaved::kept);
         unsaved.chain(self.in_use.iter().cloned()).collect()
     }
@@ -103,8 +103,8 @@ impl Found {
     }
 }
 
-fn kept(draft: &Draft) -> Kept {
-    Kept {
+fn kept(draft: &Draft) -> KeptDraft {
+    KeptDraft {
         head: draft.head.clone(),
         place: KeptPlace::Draft(draft.path.clone()),
     }

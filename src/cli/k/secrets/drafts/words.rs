@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::Found;
 use crate::cli::failure::Failure;
 use crate::cli::message::safe_text::one_line;
-use crate::core::edit::{Adopted, Kept, KeptPlace, Unsaved};
+use crate::core::edit::{Adopted, KeptDraft, KeptPlace, Unsaved};
 use crate::core::identity::Recipient;
 
 /// How long ago something was, as people say it.
@@ -31,7 +31,7 @@ fn in_words(age: Duration) -> String {
 }
 
 /// Where a text is, as in "the text is kept …".
-pub(in crate::cli) fn place(kept: &Kept) -> String {
+pub(in crate::cli) fn place(kept: &KeptDraft) -> String {
     match &kept.place {
         KeptPlace::Draft(path) => format!(
             "encrypted for {}, in {}",

@@ -7,11 +7,11 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::message::command::kb;
 use crate::cli::message::safe_text::one_line;
-use crate::core::reencrypt::{AffectedFile, FileTrouble, Goal, Why};
+use crate::core::reencrypt::{AffectedFile, FailedFile, FileReencryptError, NewRecipients};
 
 /// What keeps a run from being all that was asked for.
 pub(super) struct LeftBehind {
-    goal: Goal,
+    goal: NewRecipients,
     dry_run: bool,
     /// The files that stay as they are. Each was named in a warning.
     files: BTreeSet<PathBuf>,
@@ -24,7 +24,7 @@ pub(super) struct LeftBehind {
 impl LeftBehind {
     /// Nothing is left of these `files` yet; `unread` could not be read.
     pub(super) fn new(
-        goal: Goal,
+        goal: NewRecipients,
         dry_run: bool,
         files: &[AffectedFile],
         unread: &[PathBuf],
@@ -45,10 +45,10 @@ impl LeftBehind {
     pub(super) fn add<'t>(
         &mut self,
         context: &Context,
-        troubles: impl IntoIterator<Item = &'t FileTrouble>,
+        troubles: impl IntoIterator<Item = &'t FailedFile>,
     ) {
         let troubles = troubles.into_iter();
-        let new: Vec<&FileTrouble> = troubles
+        let new: Vec<&FailedFile> = troubles
             .filter(|trouble| !self.is_left(&trouble.path))
             .collect();
         if new.is_empty() {
@@ -56,7 +56,9 @@ impl LeftBehind {
         }
         for trouble in &new {
             let list = match trouble.why {
-                Why::NotForCluster if self.goal == Goal::ReplaceKey => &mut self.not_for_cluster,
+                FileReencryptError::NotForCluster if self.goal == NewRecipients::ReplaceKey => {
+                    &mut self.not_for_cluster
+                }
                 _ => &mut self.files,
             };
             list.insert(trouble.path.clone());
@@ -80,7 +82,7 @@ impl LeftBehind {
 
     /// The run is over, and these are all that it has left: someone may have repaired one
     /// meanwhile, and damaged another.
-    pub(super) fn settle(&mut self, context: &Context, troubles: &[FileTrouble]) {
+    pub(super) fn settle(&mut self, context: &Context, troubles: &[FailedFile]) {
         self.add(context, troubles);
         let left: BTreeSet<&PathBuf> = troubles.iter().map(|trouble| &trouble.path).collect();
         self.files.retain(|path| left.contains(path));
@@ -91,7 +93,7 @@ impl LeftBehind {
     /// left behind.
     pub(super) fn conclude(&self) -> Result<(), Failure> {
         const AGAIN: &str = "k secrets init --use-existing";
-        let is_rotation = self.goal == Goal::ReplaceKey;
+        let is_rotation = self.goal == NewRecipients::ReplaceKey;
         if !self.unread.is_empty() {
             let may = if is_rotation {
                 "may still be for the old key"

@@ -21,10 +21,10 @@ use crate::cli::servers::ask_about;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::CURRENT_ENTRY;
 use crate::core::identity::{Identity, Recipient, RecipientError};
-use crate::core::init::{self, ChangePlan, KeySource, Outcome, Plan};
+use crate::core::init::{self, ChangePlan, InitOutcome, InitPlan, KeySource};
 use crate::core::replace;
 use crate::core::signals;
-use crate::core::sops_config::{self, ConfigError, PathRegex, SopsConfig, Target};
+use crate::core::sops_config::{self, ConfigError, GoRegex, RuleSelector, SopsConfig};
 
 /// Give the cluster its age key, and .sops.yaml the public half
 ///
@@ -66,7 +66,7 @@ pub struct Init {
     /// end, or before a rule that would take all of its files. '' names the rule
     /// without path_regex.
     #[arg(long, value_name = "RE", value_parser = parse_path_regex)]
-    path_regex: Option<PathRegex>,
+    path_regex: Option<GoRegex>,
 
     /// With --path-regex: put the key beside those that the rule has
     #[arg(long, requires = "path_regex")]
@@ -156,11 +156,11 @@ impl Init {
             true => force::lock(&location)?,
             false => Vec::new(),
         };
-        let request = init::Request {
+        let request = init::InitRequest {
             secret: context.common.secret(),
             create_namespace: self.create_namespace,
             config,
-            files: init::Files {
+            files: init::ConfigScope {
                 paths: location.paths,
                 roots: location.roots.clone(),
                 accept_loss: self.accept_loss,
@@ -201,15 +201,15 @@ impl Init {
             }))
         };
         let plan = match self.decided(context, &cluster, init::plan(&cluster, request)?)? {
-            Plan::Change(plan) => plan,
-            Plan::InLine(in_line) => {
+            InitPlan::Change(plan) => plan,
+            InitPlan::InLine(in_line) => {
                 if let Some(rekey) = unmatched(&in_line.recipient)? {
                     return rekey.run(self.dry_run, Some(&sources));
                 }
                 say::in_line(context, &location.path, &in_line);
                 return Ok(());
             }
-            Plan::Choose(undecided) => return Err(undecided.why.into()),
+            InitPlan::Choose(undecided) => return Err(undecided.why.into()),
         };
         if let Some(outer) = &location.shadowed {
             let text = format!(
@@ -239,29 +239,34 @@ impl Init {
     }
 
     /// Where the plan leaves a choice and someone is there, asks.
-    fn decided(&self, context: &Context, cluster: &Cluster, plan: Plan) -> Result<Plan, Failure> {
+    fn decided(
+        &self,
+        context: &Context,
+        cluster: &Cluster,
+        plan: InitPlan,
+    ) -> Result<InitPlan, Failure> {
         let report = &context.report;
-        let Plan::Choose(undecided) = plan else {
+        let InitPlan::Choose(undecided) = plan else {
             return Ok(plan);
         };
         if self.yes || !can_ask(report) {
-            return Ok(Plan::Choose(undecided));
+            return Ok(InitPlan::Choose(undecided));
         }
         let name = &cluster.target().context;
         match rule_picker::pick(report, name, undecided.rules()) {
             Some(target) => Ok(undecided.plan(cluster, &target)?),
-            None => Ok(Plan::Choose(undecided)),
+            None => Ok(InitPlan::Choose(undecided)),
         }
     }
 
-    fn target(&self) -> Target {
+    fn target(&self) -> RuleSelector {
         match (&self.path_regex, &self.replace) {
-            (Some(regex), _) => Target::Paths {
+            (Some(regex), _) => RuleSelector::Paths {
                 regex: regex.clone(),
                 add: self.add,
             },
-            (None, Some(old)) => Target::InsteadOf(old.clone()),
-            (None, None) => Target::Evident,
+            (None, Some(old)) => RuleSelector::InsteadOf(old.clone()),
+            (None, None) => RuleSelector::Evident,
         }
     }
 }
@@ -275,11 +280,11 @@ fn execute(context: &Context, cluster: &Cluster, plan: ChangePlan) -> Result<(),
     let _held = signals::hold();
     let changes_config = plan.config_change.is_some();
     match plan.execute(cluster) {
-        Ok(Outcome::InLine(in_line)) => say::in_line(context, &config, &in_line),
-        Ok(Outcome::Done {
+        Ok(InitOutcome::InLine(in_line)) => say::in_line(context, &config, &in_line),
+        Ok(InitOutcome::Done {
             generated: Some(identity),
         }) => show_key(context, &identity)?,
-        Ok(Outcome::Done { generated: None }) => {
+        Ok(InitOutcome::Done { generated: None }) => {
             let report = &context.report;
             report.say(if changes_config {
                 "Done. Commit .sops.yaml."
@@ -300,11 +305,11 @@ fn execute(context: &Context, cluster: &Cluster, plan: ChangePlan) -> Result<(),
 }
 
 /// An expression that kb reads as sops does.
-fn parse_path_regex(text: &str) -> Result<PathRegex, String> {
+fn parse_path_regex(text: &str) -> Result<GoRegex, String> {
     if holds_private_key(text) {
         return Err("it is a private key".to_owned());
     }
-    PathRegex::new(text).map_err(|error| format!("kb cannot read it: {error}"))
+    GoRegex::new(text).map_err(|error| format!("kb cannot read it: {error}"))
 }
 
 /// A recipient that can be a cluster's.

@@ -10,7 +10,9 @@ use crate::cli::message::Hint;
 use crate::cli::origin::Sources;
 use crate::core::cluster::Cluster;
 use crate::core::init::{ChangePlan, ConfigChange, InLine};
-use crate::core::sops_config::{DEFAULT_PATH_REGEX, Place, RuleSummary, RuleWarning, SopsConfig};
+use crate::core::sops_config::{
+    DEFAULT_PATH_REGEX, InsertAt, RuleSummary, RuleWarning, SopsConfig,
+};
 
 pub(super) fn in_line(context: &Context, config: &Path, in_line: &InLine) {
     let secret = context.common.secret();
@@ -73,10 +75,10 @@ fn short(path: &str) -> String {
 }
 
 /// Where the key goes.
-fn in_words(config: &SopsConfig, place: &Place) -> String {
+fn in_words(config: &SopsConfig, place: &InsertAt) -> String {
     let rule = |index: usize| config.rules[index].summary();
     match place {
-        Place::NewRule { before, path_regex } => {
+        InsertAt::NewRule { before, path_regex } => {
             let files = match path_regex.as_str() {
                 DEFAULT_PATH_REGEX => "files named *secret*.yaml",
                 paths => paths,
@@ -91,15 +93,15 @@ fn in_words(config: &SopsConfig, place: &Place) -> String {
                 ),
             }
         }
-        Place::Rule(index) => format!("the rule in {}", rule(*index)),
-        Place::Beside(index) => {
+        InsertAt::Rule(index) => format!("the rule in {}", rule(*index)),
+        InsertAt::Beside(index) => {
             format!(
                 "the rule in {}, beside {}",
                 rule(*index),
                 rule(*index).key_list()
             )
         }
-        Place::InsteadOf(old) => {
+        InsertAt::InsteadOf(old) => {
             let rules = config.rules.iter().filter(|rule| rule.names(old));
             let lines: Vec<String> = rules.map(|rule| rule.position.line.to_string()).collect();
             match lines.as_slice() {

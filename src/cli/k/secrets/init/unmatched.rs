@@ -12,14 +12,14 @@ use crate::cli::progress::Progress;
 use crate::cli::readers::change_lines;
 use crate::core::cluster::Cluster;
 use crate::core::init::Unmatched;
-use crate::core::reencrypt::{Choice, Goal};
+use crate::core::reencrypt::{EngineChoice, NewRecipients};
 
 /// Files that are to match their rules.
 pub(super) struct Rekey<'a> {
     pub(super) context: &'a Context,
     pub(super) cluster: &'a Cluster,
     pub(super) found: Unmatched<'a>,
-    pub(super) engine: Choice<'a>,
+    pub(super) engine: EngineChoice<'a>,
     pub(super) ignore_mac: bool,
 }
 
@@ -49,8 +49,12 @@ impl Rekey<'_> {
         for line in change_lines(&affected.files) {
             report.say(&format!("  {line}"));
         }
-        let mut left =
-            LeftBehind::new(Goal::MatchRules, dry_run, &affected.files, &affected.unread);
+        let mut left = LeftBehind::new(
+            NewRecipients::MatchRules,
+            dry_run,
+            &affected.files,
+            &affected.unread,
+        );
         left.add(self.context, &affected.left);
         if dry_run {
             report.say("Nothing was changed: this was a dry run.");

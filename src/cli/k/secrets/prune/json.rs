@@ -6,7 +6,7 @@ use super::say;
 use crate::cli::message::safe_text::without_private_keys;
 use crate::cli::origin::Sources;
 use crate::core::cluster::{Cluster, SecretName};
-use crate::core::prune::{Need, Prune as Plan, Request, RetiredKey};
+use crate::core::prune::{Need, PruneRequest, PruneVerdicts as Plan, RetiredKey};
 
 /// Goes up when a field is taken away or changes its meaning.
 const VERSION: u32 = 1;
@@ -66,7 +66,7 @@ pub(super) fn nothing<'a>(
 
 pub(super) fn verdicts<'a>(
     cluster: &Cluster,
-    request: &Request,
+    request: &PruneRequest,
     sources: &'a Sources,
     plan: &Plan,
     is_dropped: bool,

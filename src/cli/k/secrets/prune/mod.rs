@@ -16,8 +16,8 @@ use crate::cli::message::command::kb;
 use crate::cli::options::OutputFormat;
 use crate::core::cluster::{Cluster, Mode};
 use crate::core::git::Git;
-use crate::core::prune::{self, Check, Prune as Plan, SaidDeployed};
-use crate::core::reencrypt::Tree;
+use crate::core::prune::{self, PruneCheck, PruneVerdicts as Plan, SaidDeployed};
+use crate::core::reencrypt::RepositoryFiles;
 use crate::core::repository::{self, ConfigLocation};
 
 const GO_ON: &str = "to drop them without being asked, with the same options:";
@@ -41,7 +41,7 @@ pub struct Prune {
 
     /// Drop keys although this check would keep them; may be repeated
     #[arg(long, value_name = "CHECK", value_enum, value_delimiter = ',')]
-    despite: Vec<Check>,
+    despite: Vec<PruneCheck>,
 
     /// This commit is deployed, for Kustomizations whose revision is not a commit; may be repeated
     ///
@@ -63,7 +63,7 @@ pub struct Prune {
     output: Option<OutputFormat>,
 }
 
-impl ValueEnum for Check {
+impl ValueEnum for PruneCheck {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
     }
@@ -114,13 +114,13 @@ impl Prune {
         &self,
         context: &Context,
         location: ConfigLocation,
-    ) -> Result<prune::Request, Failure> {
+    ) -> Result<prune::PruneRequest, Failure> {
         let root = repository::git_root(&context.directory);
         let (skip, gone) = context.skipped_or_gone(&self.skip, &location.roots)?;
-        Ok(prune::Request {
+        Ok(prune::PruneRequest {
             secret: context.common.secret(),
             git: root.map(|root| Git::new(root, context.environment.variables())),
-            tree: Tree {
+            tree: RepositoryFiles {
                 roots: location.roots,
                 config: location.path,
                 named: None,

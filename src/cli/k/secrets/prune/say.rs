@@ -13,7 +13,9 @@ use crate::cli::message::safe_text::one_line;
 use crate::cli::origin::Sources;
 use crate::cli::readers::last_fetch;
 use crate::core::cluster::Cluster;
-use crate::core::prune::{Check, Need, Place, Prune as Plan, Remarks, RetiredKey, Why};
+use crate::core::prune::{
+    Need, NeedReason, NeededAt, PruneCheck, PruneRemarks, PruneVerdicts as Plan, RetiredKey,
+};
 
 /// So many files are named for each need, and so many branches.
 const SHOWN: usize = 10;
@@ -98,7 +100,9 @@ fn need_in_lines(need: &Need) -> String {
 /// The files that a need is about.
 pub(super) fn files_of(need: &Need) -> &[PathBuf] {
     match &need.why {
-        Why::Files(files) | Why::Configs(files) | Why::Unreadable(files) => files,
+        NeedReason::Files(files) | NeedReason::Configs(files) | NeedReason::Unreadable(files) => {
+            files
+        }
         _ => &[],
     }
 }
@@ -107,49 +111,49 @@ pub(super) fn files_of(need: &Need) -> &[PathBuf] {
 pub(super) fn message(need: &Need) -> String {
     let place = in_words(&need.place);
     match &need.why {
-        Why::Files(_) => format!("{place} has files that are encrypted for it"),
-        Why::Configs(_) => format!("{place} has rules that name it"),
-        Why::Unreadable(files) if *files == [Path::new("")] => {
+        NeedReason::Files(_) => format!("{place} has files that are encrypted for it"),
+        NeedReason::Configs(_) => format!("{place} has rules that name it"),
+        NeedReason::Unreadable(files) if *files == [Path::new("")] => {
             format!("{place} is not complete in this clone, and may need it")
         }
-        Why::Unreadable(_) => {
+        NeedReason::Unreadable(_) => {
             format!("{place} has files that cannot be read and may be encrypted for it")
         }
-        Why::NotInClone => format!("{place} is not in this clone"),
-        Why::NotACommit => format!("{place} is not a commit of Git"),
-        Why::MayNotList => {
+        NeedReason::NotInClone => format!("{place} is not in this clone"),
+        NeedReason::NotACommit => format!("{place} is not a commit of Git"),
+        NeedReason::MayNotList => {
             "kb is not allowed to list Kustomizations, so it cannot tell what is deployed"
                 .to_owned()
         }
-        Why::Failed(reason) => format!("{place} cannot be searched: {reason}"),
-        Why::NothingForCluster => {
+        NeedReason::Failed(reason) => format!("{place} cannot be searched: {reason}"),
+        NeedReason::NothingForCluster => {
             "nothing in this repository is for this cluster, so kb cannot tell what needs its keys"
                 .to_owned()
         }
-        Why::UnknownRecipient => {
+        NeedReason::UnknownRecipient => {
             "kb cannot compute its public key, so it cannot tell what is encrypted for it"
                 .to_owned()
         }
     }
 }
 
-fn in_words(place: &Place) -> String {
+fn in_words(place: &NeededAt) -> String {
     let short = |commit: &str| commit.get(..SHORT).unwrap_or(commit).to_owned();
     match place {
-        Place::WorkingTree => "the working tree".to_owned(),
-        Place::Staged => "the index".to_owned(),
-        Place::Head(commit) => format!("HEAD ({})", short(commit)),
-        Place::Upstream(name, commit) => format!("the upstream {name} ({})", short(commit)),
-        Place::DefaultBranch(name, commit) => format!("{name} ({})", short(commit)),
-        Place::Worktree(path) => format!("the worktree {}", one_line(path)),
-        Place::WorktreeHead(path, commit) => {
+        NeededAt::WorkingTree => "the working tree".to_owned(),
+        NeededAt::Staged => "the index".to_owned(),
+        NeededAt::Head(commit) => format!("HEAD ({})", short(commit)),
+        NeededAt::Upstream(name, commit) => format!("the upstream {name} ({})", short(commit)),
+        NeededAt::DefaultBranch(name, commit) => format!("{name} ({})", short(commit)),
+        NeededAt::Worktree(path) => format!("the worktree {}", one_line(path)),
+        NeededAt::WorktreeHead(path, commit) => {
             format!(
                 "HEAD of the worktree {} ({})",
                 one_line(path),
                 short(commit)
             )
         }
-        Place::Deployed {
+        NeededAt::Deployed {
             revision,
             said,
             used_by,
@@ -160,13 +164,13 @@ fn in_words(place: &Place) -> String {
                 .map(|commit| format!(", by --deployed {commit}"));
             format!("{revision} of {users}{}", said.unwrap_or_default())
         }
-        Place::Kustomizations => "the list of Kustomizations".to_owned(),
-        Place::Secret => "the Secret".to_owned(),
-        Place::Drafts => "the list of drafts".to_owned(),
+        NeededAt::Kustomizations => "the list of Kustomizations".to_owned(),
+        NeededAt::Secret => "the Secret".to_owned(),
+        NeededAt::Drafts => "the list of drafts".to_owned(),
     }
 }
 
-fn warn(context: &Context, remarks: &Remarks) {
+fn warn(context: &Context, remarks: &PruneRemarks) {
     let report = &context.report;
     let text = |text: &str| Some(Hint::Text(text.to_owned()));
     if remarks.no_flux {
@@ -290,54 +294,58 @@ pub(super) fn refusal(plan: &Plan, is_dropped: bool) -> Result<(), Failure> {
 }
 
 /// The names of checks, in their order.
-fn names_of(checks: BTreeSet<Check>, separator: &str) -> String {
-    let names: Vec<&str> = checks.into_iter().map(Check::name).collect();
+fn names_of(checks: BTreeSet<PruneCheck>, separator: &str) -> String {
+    let names: Vec<&str> = checks.into_iter().map(PruneCheck::name).collect();
     names.join(separator)
 }
 
 fn hints_for(need: &Need) -> Option<Hint> {
     let text = |text: &str| Some(Hint::Text(text.to_owned()));
     match (&need.why, &need.place) {
-        (Why::NothingForCluster, _) => {
+        (NeedReason::NothingForCluster, _) => {
             text("cd to the repository of the cluster; --context chooses another cluster")
         }
-        (Why::Files(_) | Why::Configs(_), Place::WorkingTree) => Some(Hint::command(
-            "to move files and rules to the current key:",
-            use_existing(),
-        )),
-        (Why::Files(_), Place::Deployed { .. }) => {
+        (NeedReason::Files(_) | NeedReason::Configs(_), NeededAt::WorkingTree) => {
+            Some(Hint::command(
+                "to move files and rules to the current key:",
+                use_existing(),
+            ))
+        }
+        (NeedReason::Files(_), NeededAt::Deployed { .. }) => {
             text("commit and push, and wait until Flux has applied it: flux get kustomizations -A")
         }
-        (Why::Files(_), Place::Head(_) | Place::Staged) => {
+        (NeedReason::Files(_), NeededAt::Head(_) | NeededAt::Staged) => {
             text("commit the files that are encrypted for the current key: git add, git commit")
         }
-        (Why::Files(_), Place::Drafts) => Some(Hint::command(
+        (NeedReason::Files(_), NeededAt::Drafts) => Some(Hint::command(
             "to see the drafts, and how to save or discard each:",
             kb("k secrets drafts"),
         )),
-        (Why::Files(_), Place::Upstream(..) | Place::DefaultBranch(..)) => text(
+        (NeedReason::Files(_), NeededAt::Upstream(..) | NeededAt::DefaultBranch(..)) => text(
             "push the files that are encrypted for the current key: git push; if they were pushed: git fetch",
         ),
-        (Why::Files(_) | Why::Configs(_), _) => text(
+        (NeedReason::Files(_) | NeedReason::Configs(_), _) => text(
             "check out a commit in that worktree whose files are encrypted for the current key, or remove the worktree: git worktree remove PATH",
         ),
-        (Why::Unreadable(_), _) => {
+        (NeedReason::Unreadable(_), _) => {
             text("--skip PATH leaves out a path that has no files of this cluster, in commits too")
         }
-        (Why::NotInClone, _) => text("to get that revision, so that kb can search it: git fetch"),
-        (Why::NotACommit, Place::Deployed { used_by, .. }) => {
+        (NeedReason::NotInClone, _) => {
+            text("to get that revision, so that kb can search it: git fetch")
+        }
+        (NeedReason::NotACommit, NeededAt::Deployed { used_by, .. }) => {
             let name = used_by.first().map_or("NAMESPACE/NAME", String::as_str);
             Some(Hint::command(
                 "if you know the commit that it was made of:",
                 kb("k secrets prune").option("--deployed", format!("{name}=COMMIT")),
             ))
         }
-        (Why::MayNotList, _) => text(
+        (NeedReason::MayNotList, _) => text(
             "ask for a ClusterRole with the verb list on kustomizations.kustomize.toolkit.fluxcd.io",
         ),
-        (Why::UnknownRecipient, _) => {
+        (NeedReason::UnknownRecipient, _) => {
             text("to list the files that are encrypted for such a key: grep -rl age1pq .")
         }
-        (Why::NotACommit | Why::Failed(_), _) => None,
+        (NeedReason::NotACommit | NeedReason::Failed(_), _) => None,
     }
 }

@@ -14,9 +14,9 @@ use crate::cli::context::Context;
 use crate::cli::examples;
 use crate::cli::failure::Failure;
 use crate::cli::options::OutputFormat;
-use crate::core::audit::{self, Audit, Depth, Look};
-use crate::core::cluster::Target;
-use crate::core::status::{self, Status as Found};
+use crate::core::audit::{self, Audit, AuditOptions, Depth};
+use crate::core::cluster::ClusterTarget;
+use crate::core::status::{self, StatusReport as Found};
 
 /// Say whether the cluster's key, .sops.yaml, the files and Flux match
 ///
@@ -40,7 +40,7 @@ pub struct Status {
 
 /// What was found, in words.
 struct Report<'a> {
-    target: &'a Target,
+    target: &'a ClusterTarget,
     secret: String,
     audit: &'a Audit,
     found: &'a Found,
@@ -68,14 +68,14 @@ impl Status {
         let skip = context.skipped(&self.skip, std::slice::from_ref(&root))?;
         let sops = context.find_sops()?;
         let cluster = context.connect()?;
-        let look = Look {
+        let look = AuditOptions {
             depth: Depth::All,
             skip: &skip,
             named: named.as_ref(),
             ignores: !self.no_ignore,
         };
         let audit = audit::working_tree(look, &root, git.as_ref(), &[])?;
-        let request = status::Request {
+        let request = status::StatusRequest {
             secret: context.common.secret(),
             root,
             audit: &audit,

@@ -8,7 +8,7 @@ use std::path::Path;
 use styles::STYLES;
 
 use super::*;
-use crate::core::sops_config::{Paths, SopsConfig, Target, choose};
+use crate::core::sops_config::{PathForm, RuleSelector, SopsConfig, choose};
 
 const OLD: &str = "age1qnaey0n40qcxfgazaa63v2ec50f2mhqnejch27r5rkj5mtpwge4shesgnr";
 const NEW: &str = "age1pjry9dmuth406n803zxa5xkycc7xwjtvu70eyclenvv9s0098v5spyaend";
@@ -22,7 +22,7 @@ fn config(text: &str) -> SopsConfig {
     SopsConfig::from_bytes(Path::new(".sops.yaml"), text.into_bytes()).expect("a config")
 }
 
-fn put(text: &str, place: &Place) -> Result<String, EditError> {
+fn put(text: &str, place: &InsertAt) -> Result<String, ConfigEditError> {
     let recipient = NEW.parse().expect("a recipient");
     let after = config(text).with(place, &recipient)?;
     Ok(after
@@ -32,13 +32,13 @@ fn put(text: &str, place: &Place) -> Result<String, EditError> {
         .replace(OTHER, "OTHER"))
 }
 
-fn instead_of_old() -> Place {
-    Place::InsteadOf(OLD.parse().expect("a recipient"))
+fn instead_of_old() -> InsertAt {
+    InsertAt::InsteadOf(OLD.parse().expect("a recipient"))
 }
 
 /// Where it is evident.
 fn edited(text: &str) -> String {
-    let place = choose(&config(text), &Target::Evident, Paths::Relative).expect(text);
+    let place = choose(&config(text), &RuleSelector::Evident, PathForm::Relative).expect(text);
     put(text, &place.place).expect(text)
 }
 
@@ -149,19 +149,19 @@ fn json_style_stays_json() {
     let result = put(many, &instead_of_old());
     assert_eq!(result, Ok(many.replace("OLD", "NEW")));
     let error = put(many, &new_rule(1)).expect_err("brackets");
-    let EditError::Form { rule, .. } = error else {
+    let ConfigEditError::Form { rule, .. } = error else {
         panic!("{error}");
     };
     let rule = rule.expect("a rule to paste");
     // With it, init goes on.
     let pasted = many.replace("\n  ]", &format!(",\n    {rule}\n  ]"));
     assert_eq!(
-        put(&pasted, &Place::Rule(1)),
+        put(&pasted, &InsertAt::Rule(1)),
         Ok(pasted.replace("<key>", "NEW"))
     );
 }
 
-fn snapshot(place: &Place) -> String {
+fn snapshot(place: &InsertAt) -> String {
     let mut text = String::new();
     for (style, before) in STYLES {
         let before = before.replace("AGAIN", "ssh-ed25519 AAAA me");
@@ -189,16 +189,16 @@ fn another_recipient_in_the_place_of_one_in_every_style() {
 
 #[test]
 fn a_key_beside_those_of_the_first_rule_in_every_style() {
-    insta::assert_snapshot!(snapshot(&Place::Beside(0)));
+    insta::assert_snapshot!(snapshot(&InsertAt::Beside(0)));
 }
 
 #[test]
 fn a_key_for_the_second_rule_in_every_style() {
-    insta::assert_snapshot!(snapshot(&Place::Rule(1)));
+    insta::assert_snapshot!(snapshot(&InsertAt::Rule(1)));
 }
 
-fn new_rule(before: usize) -> Place {
-    Place::NewRule {
+fn new_rule(before: usize) -> InsertAt {
+    InsertAt::NewRule {
         before,
         path_regex: "^new/".to_owned(),
     }
@@ -287,7 +287,7 @@ fn corners_of_lists_that_lose_a_recipient() {
 /// The same for keys that are put in.
 #[test]
 fn corners_of_places_that_get_a_key() {
-    let (rule_0, beside_0) = (Place::Rule(0), Place::Beside(0));
+    let (rule_0, beside_0) = (InsertAt::Rule(0), InsertAt::Beside(0));
     for (before, place, after) in [
         (
             "creation_rules:\n  - key_groups:\n      - age: ~\n",
@@ -414,7 +414,7 @@ fn a_recipient_in_another_place_is_left_alone() {
 
 #[test]
 fn forms_that_are_not_edited_are_named_with_their_place() {
-    let rule_0 = Place::Rule(0);
+    let rule_0 = InsertAt::Rule(0);
     for (text, place, words) in [
         (
             "creation_rules:\n  - age: <a>, <b>\n",
@@ -438,12 +438,12 @@ fn forms_that_are_not_edited_are_named_with_their_place() {
         ),
         (
             "creation_rules:\n  - key_groups:\n      - age: [OLD]\n      - age: [OTHER]\n",
-            &Place::Beside(0),
+            &InsertAt::Beside(0),
             ".sops.yaml:3:9: kb cannot put a key into one of several key groups",
         ),
         (
             "d: &d {age: OLD}\ncreation_rules:\n  - <<: *d\n",
-            &Place::Beside(0),
+            &InsertAt::Beside(0),
             ".sops.yaml:3:5: kb cannot put a key into a rule whose keys are merged in",
         ),
         (
@@ -458,7 +458,7 @@ fn forms_that_are_not_edited_are_named_with_their_place() {
         ),
         (
             "creation_rules:\n  - age: [OLD,\n      OTHER]\n",
-            &Place::Beside(0),
+            &InsertAt::Beside(0),
             ".sops.yaml:2:10: kb cannot put a key into brackets over several lines",
         ),
         (

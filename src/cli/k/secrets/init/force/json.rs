@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::origin::Sources;
 use crate::core::cluster::Cluster;
-use crate::core::reencrypt::By;
+use crate::core::reencrypt::EngineKind;
 use crate::core::rotate::{Prepared, Step};
 
 /// Goes up when a field is taken away or changes its meaning.
@@ -92,7 +92,7 @@ pub(super) fn plan<'a>(
     prepared: &'a Prepared,
 ) -> impl Serialize + 'a {
     let plan = prepared.plan();
-    let made_by: HashMap<&Path, By> = prepared.made_by().collect();
+    let made_by: HashMap<&Path, EngineKind> = prepared.made_by().collect();
     let step = |step| StepAsJson::new(step, &made_by);
     let target = cluster.target();
     let is_known = plan.is_resumed() || plan.is_imported();
@@ -135,15 +135,15 @@ pub(super) fn plan<'a>(
 }
 
 impl StepAsJson {
-    fn new(step: Step, made_by: &HashMap<&Path, By>) -> Self {
+    fn new(step: Step, made_by: &HashMap<&Path, EngineKind>) -> Self {
         match step {
             Step::AddKey(secret) => Self::AddKey {
                 secret: secret.to_string(),
             },
             Step::Reencrypt(file) => {
                 let (engine, reason) = match made_by.get(&*file.path) {
-                    Some(By::Kb) => (Some("native"), None),
-                    Some(By::Sops(reason)) => (Some("sops"), *reason),
+                    Some(EngineKind::Kb) => (Some("native"), None),
+                    Some(EngineKind::Sops(reason)) => (Some("sops"), *reason),
                     // Someone else has moved it meanwhile.
                     None => (None, None),
                 };

@@ -25,11 +25,11 @@ use crate::cli::servers::ask_about;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::NEXT_ENTRY;
 use crate::core::init::KeySource;
-use crate::core::reencrypt::{Choice, Consent, Goal, Stage, Tree};
+use crate::core::reencrypt::{Consent, EngineChoice, NewRecipients, RepositoryFiles, Stage};
 use crate::core::replace::{self, ReplaceError, TreeLock};
 use crate::core::repository::ConfigLocation;
 use crate::core::rotate::{
-    self, CopyPolicy, NewKey, Plan, Point, Refusal, Request, Rotation, Unfinished,
+    self, CopyPolicy, NewKey, Point, Refusal, RotateRequest, Rotation, RotationPlan, Unfinished,
 };
 use crate::core::sops::Sops;
 use crate::core::sops_config::SopsConfig;
@@ -136,11 +136,11 @@ impl Force {
     }
 
     /// What re-encrypts the files.
-    pub(super) fn engine<'a>(&self, sops: Option<&'a Sops>) -> Choice<'a> {
+    pub(super) fn engine<'a>(&self, sops: Option<&'a Sops>) -> EngineChoice<'a> {
         match (self.engine, sops) {
-            (Engine::Native, _) | (_, None) => Choice::Native,
-            (Engine::Auto, Some(sops)) => Choice::Auto(sops),
-            (Engine::Sops, Some(sops)) => Choice::Sops(sops),
+            (Engine::Native, _) | (_, None) => EngineChoice::Native,
+            (Engine::Auto, Some(sops)) => EngineChoice::Auto(sops),
+            (Engine::Sops, Some(sops)) => EngineChoice::Sops(sops),
         }
     }
 
@@ -150,10 +150,10 @@ impl Force {
         &self,
         context: &Context,
         location: &ConfigLocation,
-    ) -> Result<Tree, Failure> {
+    ) -> Result<RepositoryFiles, Failure> {
         let skip = context.skipped(&self.skip, &location.roots)?;
         let (_, git) = context.repository();
-        Ok(Tree {
+        Ok(RepositoryFiles {
             roots: location.roots.clone(),
             config: location.path.clone(),
             named: context.found_config(),
@@ -209,7 +209,7 @@ impl Task<'_> {
             KeySource::Import(identity) => (NewKey::Import(identity.clone()), Some(identity)),
             KeySource::Generate | KeySource::Existing => (NewKey::Generate, None),
         };
-        let mut request = Request {
+        let mut request = RotateRequest {
             secret: self.context.common.secret(),
             tree,
             key,
@@ -250,7 +250,7 @@ impl Task<'_> {
                 None => KeySource::Generate,
             }));
         };
-        let plan = |situation, request: &Request| {
+        let plan = |situation, request: &RotateRequest| {
             rotate::plan(situation, request).map_err(|refusal| self.refused(refusal))
         };
         let mut made = plan(situation, &request)?;
@@ -281,7 +281,7 @@ impl Task<'_> {
         refusal.into()
     }
 
-    fn rotate(&self, mut plan: Plan, request: &Request) -> Result<(), Failure> {
+    fn rotate(&self, mut plan: RotationPlan, request: &RotateRequest) -> Result<(), Failure> {
         let context = self.context;
         let pause = |stage: Stage, done: usize| {
             if stage == Stage::Replacing {
@@ -308,7 +308,7 @@ impl Task<'_> {
         let plan = prepared.plan();
         let targets = &plan.targets;
         let mut left = LeftBehind::new(
-            Goal::ReplaceKey,
+            NewRecipients::ReplaceKey,
             self.dry_run,
             &targets.files,
             &targets.unread,
@@ -349,7 +349,7 @@ impl Task<'_> {
 
     /// Where nobody is there to be asked, and the configs name several clusters, makes sure
     /// that this one is meant: the current context is what some other program has left.
-    fn check_cluster_is_meant(&self, plan: &Plan) -> Result<(), Failure> {
+    fn check_cluster_is_meant(&self, plan: &RotationPlan) -> Result<(), Failure> {
         let others = &plan.remarks.other_clusters;
         let can_tell = self.dry_run || self.yes || self.asks() || self.sources.has_typed_context();
         if can_tell || others.is_none() {
@@ -370,7 +370,7 @@ impl Task<'_> {
     }
 
     /// Where nobody is there to ask, the option was the answer.
-    fn is_confirmed(&self, plan: &Plan) -> bool {
+    fn is_confirmed(&self, plan: &RotationPlan) -> bool {
         if !self.asks() {
             return true;
         }

@@ -12,8 +12,8 @@ use crate::cli::origin::Sources;
 use crate::cli::readers::change_lines;
 use crate::core::cluster::Cluster;
 use crate::core::flux_secret::SecretCopy;
-use crate::core::reencrypt::{By, Replaced};
-use crate::core::rotate::{Done, Plan};
+use crate::core::reencrypt::{EngineKind, Replaced};
+use crate::core::rotate::{Done, RotationPlan};
 
 /// So many files are named, unless `--verbose`.
 const SHOWN: usize = 10;
@@ -22,7 +22,7 @@ pub(super) fn plan(
     context: &Context,
     cluster: &Cluster,
     sources: &Sources,
-    plan: &Plan,
+    plan: &RotationPlan,
     dry_run: bool,
 ) {
     let target = cluster.target();
@@ -96,7 +96,7 @@ pub(super) fn plan(
     remarks(context, plan);
 }
 
-fn remarks(context: &Context, plan: &Plan) {
+fn remarks(context: &Context, plan: &RotationPlan) {
     let report = &context.report;
     let remarks = &plan.remarks;
     context.warn_of_bad_lines(&remarks.bad_lines);
@@ -196,9 +196,12 @@ pub(in super::super) fn number_of_files(count: usize) -> String {
 }
 
 /// Which files were left to sops, and why.
-pub(super) fn left_to_sops<'p>(context: &Context, made_by: impl Iterator<Item = (&'p Path, By)>) {
+pub(super) fn left_to_sops<'p>(
+    context: &Context,
+    made_by: impl Iterator<Item = (&'p Path, EngineKind)>,
+) {
     for (path, by) in made_by {
-        if let By::Sops(Some(why)) = by {
+        if let EngineKind::Sops(Some(why)) = by {
             let text = format!("left to sops: {}: {why}", one_line(path));
             context.report.detail(&text);
         }

@@ -6,8 +6,8 @@ use crate::cli::message::hints::{describe, import};
 use crate::cli::message::safe_text::one_line;
 use crate::core::cluster::SecretName;
 use crate::core::conflict;
-use crate::core::kustomize::Fault;
-use crate::core::status::{FluxProblem, Pending, Status};
+use crate::core::kustomize::BuildFault;
+use crate::core::status::{FluxProblem, Pending, StatusReport};
 
 pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
     match problem {
@@ -134,23 +134,23 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
             "not-built",
             kustomization.clone(),
             match fault {
-                Fault::Conflict { file, line } => format!(
+                BuildFault::Conflict { file, line } => format!(
                     "{}:{line} has {}, so the build fails",
                     one_line(file),
                     conflict::FOUND
                 ),
-                Fault::NotParsed {
+                BuildFault::NotParsed {
                     file,
                     place: (line, column),
                 } => format!("{}:{line}:{column} cannot be parsed, so the build fails", one_line(file)),
-                Fault::WrongType { file, field } => format!(
+                BuildFault::WrongType { file, field } => format!(
                     "in {} the field {field} has the wrong type, so the build fails",
                     one_line(file)
                 ),
-                Fault::Empty { file } => {
+                BuildFault::Empty { file } => {
                     format!("{} is empty, so the build fails", one_line(file))
                 }
-                Fault::Several {
+                BuildFault::Several {
                     files: [first, second],
                 } => format!(
                     "{} and {} are in one directory, so the build fails",
@@ -162,11 +162,11 @@ pub(super) fn of_flux(ours: &SecretName, problem: &FluxProblem) -> Finding {
         .hint(format!(
             "to see what kustomize says: kubectl kustomize {}",
             word(match fault {
-                Fault::Conflict { file, .. }
-                | Fault::NotParsed { file, .. }
-                | Fault::WrongType { file, .. }
-                | Fault::Empty { file }
-                | Fault::Several { files: [file, _] } => file.parent().unwrap_or(file),
+                BuildFault::Conflict { file, .. }
+                | BuildFault::NotParsed { file, .. }
+                | BuildFault::WrongType { file, .. }
+                | BuildFault::Empty { file }
+                | BuildFault::Several { files: [file, _] } => file.parent().unwrap_or(file),
             })
         )),
         FluxProblem::Failed {
@@ -191,7 +191,7 @@ fn name_of_secret(ours: &SecretName) -> String {
 }
 
 /// The controllers, in a line each.
-pub(super) fn controller_facts(found: &Status) -> Vec<String> {
+pub(super) fn controller_facts(found: &StatusReport) -> Vec<String> {
     let Some(controllers) = &found.controllers else {
         return vec!["kustomize-controller: cannot tell, kb may not list Deployments".to_owned()];
     };

@@ -9,16 +9,16 @@ use super::Section;
 use crate::cli::k::secrets::finding::{self, Finding, SopsCommand};
 use crate::cli::message::safe_text::one_line;
 use crate::core::audit::Audit;
-use crate::core::cluster::{SecretName, Target};
+use crate::core::cluster::{ClusterTarget, SecretName};
 use crate::core::sops_config::SopsConfig;
-use crate::core::status::Status;
+use crate::core::status::StatusReport;
 
 /// The parts of the screen.
 pub(super) fn sections(
     secret: &SecretName,
-    target: &Target,
+    target: &ClusterTarget,
     audit: &Audit,
-    found: &mut Status,
+    found: &mut StatusReport,
     sops: &SopsCommand,
 ) -> [Section; 4] {
     let config = finding::broken_configs(audit)
@@ -70,7 +70,7 @@ pub(super) fn sections(
     ]
 }
 
-fn cluster_facts(secret: &SecretName, target: &Target, found: &Status) -> Vec<String> {
+fn cluster_facts(secret: &SecretName, target: &ClusterTarget, found: &StatusReport) -> Vec<String> {
     let mut facts = vec![
         format!("context \"{}\" ({})", target.context, target.server()),
         format!("Secret {secret}"),
@@ -86,7 +86,7 @@ fn cluster_facts(secret: &SecretName, target: &Target, found: &Status) -> Vec<St
     facts
 }
 
-fn flux_facts(found: &Status) -> Vec<String> {
+fn flux_facts(found: &StatusReport) -> Vec<String> {
     let kustomizations = match found.kustomizations {
         _ if found.flux_unseen => "kb may not list Kustomizations".to_owned(),
         None => return vec!["the cluster knows no Kustomizations".to_owned()],
@@ -108,7 +108,7 @@ fn config_fact(config: &SopsConfig) -> String {
 }
 
 /// What is worth knowing, and no problem.
-pub(super) fn remarks(audit: &Audit, found: &Status, sops: &SopsCommand) -> Vec<String> {
+pub(super) fn remarks(audit: &Audit, found: &StatusReport, sops: &SopsCommand) -> Vec<String> {
     let copies = found.copies_unseen.then(|| {
         "kb may not list Secrets of other namespaces: of copies it sees those that Kustomizations name".to_owned()
     });
@@ -130,7 +130,7 @@ pub(super) fn remarks(audit: &Audit, found: &Status, sops: &SopsCommand) -> Vec<
 }
 
 /// What could not be looked at.
-pub(super) fn unseen(audit: &Audit, found: &Status) -> Vec<Finding> {
+pub(super) fn unseen(audit: &Audit, found: &StatusReport) -> Vec<Finding> {
     let flux = found.flux_unseen.then(|| {
         Finding::new("flux-unseen", "", "kb may not list Kustomizations, and so does not know how Flux fares").hint(
             "ask for a ClusterRole with the verb list on kustomizations.kustomize.toolkit.fluxcd.io",
