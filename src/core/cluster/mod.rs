@@ -38,6 +38,8 @@ pub use error::{ClusterError, Request};
 pub use exec_plugin::{PluginError, PluginFailure};
 pub use kubeconfig::{ContextChoice, Exposure, KubeconfigError, KubeconfigSource, Target};
 pub use kustomization::{GIT_SOURCE, Kustomization, Source};
+#[cfg(feature = "internals")]
+pub use proxy::of_environment;
 pub use proxy::{ProxyError, ProxyVariables};
 pub use stored_secret::StoredSecret;
 
