@@ -34,6 +34,7 @@ mod init_rules;
 mod kubeconfigs;
 mod limits;
 mod programs;
+mod proxy_variables;
 mod prune;
 mod rotate;
 mod rule_matching;

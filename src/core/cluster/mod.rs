@@ -38,6 +38,8 @@ pub use error::{ApiRequest, ClusterError};
 pub use exec_plugin::{PluginError, PluginFailure};
 pub use kubeconfig::{ClusterTarget, ContextChoice, Exposure, KubeconfigError, KubeconfigSource};
 pub use kustomization::{GIT_SOURCE, Kustomization, SourceRef};
+#[cfg(feature = "internals")]
+pub use proxy::of_environment;
 pub use proxy::{ProxyError, ProxyVariables};
 pub use stored_secret::StoredSecret;
 

@@ -4,9 +4,6 @@
 //! as Go reads it (`golang.org/x/net/http/httpproxy`). kube would read the process
 //! environment, and compare `NO_PROXY` with the proxy's address instead of the server's.
 
-#[cfg(test)]
-mod tests;
-
 use std::net::IpAddr;
 
 use http::Uri;
@@ -58,10 +55,7 @@ pub(super) fn of_kubeconfig(url: &str) -> Option<Uri> {
 ///
 /// # Errors
 /// [`ProxyError`], if the server is to be reached through a proxy that cannot be used.
-pub(super) fn of_environment(
-    server: &Uri,
-    variables: &ProxyVariables,
-) -> Result<Option<Uri>, ProxyError> {
+pub fn of_environment(server: &Uri, variables: &ProxyVariables) -> Result<Option<Uri>, ProxyError> {
     let is_https = server.scheme() == Some(&Scheme::HTTPS);
     let (variable, url) = match is_https {
         true => ("HTTPS_PROXY", &variables.https),

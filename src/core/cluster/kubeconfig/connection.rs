@@ -207,7 +207,7 @@ fn without_user(server: &Uri) -> Uri {
 }
 
 /// The user and the password in a URL.
-pub(in crate::core::cluster) fn user_in(url: &Uri) -> Option<(String, SecretString)> {
+pub fn user_in(url: &Uri) -> Option<(String, SecretString)> {
     let (user, _) = url.authority()?.as_str().rsplit_once('@')?;
     let (name, password) = user.split_once(':').unwrap_or((user, ""));
     let decode = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();

@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use kube::config::Config;
 
 use super::proxy::{self, ProxyVariables};
-pub(super) use connection::user_in;
+pub use connection::user_in;
 pub use error::KubeconfigError;
 pub(super) use file::Exec;
 use file::{KubeconfigFile, NamedEntry};

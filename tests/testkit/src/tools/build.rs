@@ -53,7 +53,7 @@ pub(super) fn build(tool: Tool, module: &Path, target: &Path, count: &str) -> Pa
         .unwrap_or_else(|error| panic!("{}: {error}", cache.display()));
     let built = staging.path().join(recipe.binary);
     say(&format!(
-        "building {count}: {}, about {} on two cores, into {}",
+        "building {} with Go ({count}, about {} on two cores) into {}",
         recipe.binary,
         recipe.cold_build,
         folder.display()

@@ -1,16 +1,16 @@
-//! Questions about proxies, put to kb and to Go.
+//! The proxy variables of the environment mean to kb what they mean to Go.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 
 use fastrand::Rng;
+use http::Uri;
+use kb::core::cluster::kubeconfig::user_in;
+use kb::core::cluster::{ProxyError, ProxyVariables, of_environment};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use testkit::generated::cases;
-
-use super::*;
-use crate::core::cluster::kubeconfig::user_in;
 
 /// How many cases, of so many questions each.
 const CASES: u64 = 60;
@@ -147,7 +147,6 @@ fn no_proxy(rng: &mut Rng) -> String {
 struct Judge(Mutex<(Child, BufReader<ChildStdout>)>);
 
 impl Judge {
-    #[expect(clippy::disallowed_methods, reason = "the judge is a program")]
     fn start() -> Self {
         let mut command = Command::new(testkit::Tools::proxy());
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -195,7 +194,7 @@ fn of_kb(proxy: &Uri) -> Value {
     let (user, password) = user_in(proxy).unwrap_or_default();
     json!({
         "Scheme": proxy.scheme_str(),
-        "Host": host(proxy),
+        "Host": proxy.host().unwrap_or_default().trim_matches(['[', ']']),
         "Port": proxy.port_u16().map(|port| port.to_string()),
         "User": user,
         "Password": password.expose_secret(),
