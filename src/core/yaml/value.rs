@@ -103,7 +103,8 @@ impl<'t> Document<'t> {
         self.unfolded(EqualKeys::LastCounts, effort)
     }
 
-    /// A node of the document as plain data, as [`Self::to_value_as_go`].
+    /// A node of the document as plain data, as [`Self::to_value_as_go`] and as go-yaml 2
+    /// reads it into any type: `yes` is true.
     ///
     /// # Errors
     /// As for [`Self::to_value_as_go`].
@@ -112,13 +113,13 @@ impl<'t> Document<'t> {
         node: &Node<'t>,
         effort: &Effort,
     ) -> Result<Value, NotParsed> {
-        self.unfolded_node(node, EqualKeys::LastCounts, effort)
+        self.unfolded_node(node, EqualKeys::LastCounts, true, effort)
     }
 
     fn unfolded(&self, equal_keys: EqualKeys, effort: &Effort) -> Result<Value, NotParsed> {
         let root = self.root.as_ref();
         root.map_or(Ok(Value::Null), |root| {
-            self.unfolded_node(root, equal_keys, effort)
+            self.unfolded_node(root, equal_keys, false, effort)
         })
     }
 
@@ -126,11 +127,13 @@ impl<'t> Document<'t> {
         &self,
         node: &Node<'t>,
         equal_keys: EqualKeys,
+        old_booleans: bool,
         effort: &Effort,
     ) -> Result<Value, NotParsed> {
         let mut unfolding = Unfolding {
             document: self,
             equal_keys,
+            old_booleans,
             effort,
             depth: 0,
         };
@@ -149,6 +152,8 @@ enum EqualKeys {
 struct Unfolding<'d, 't> {
     document: &'d Document<'t>,
     equal_keys: EqualKeys,
+    /// Whether YAML 1.1's other words for true and false count.
+    old_booleans: bool,
     effort: &'d Effort,
     depth: usize,
 }
@@ -157,7 +162,10 @@ impl<'d, 't> Unfolding<'d, 't> {
     fn value(&mut self, node: &'d Node<'t>) -> Result<Value, NotParsed> {
         self.deeper(node)?;
         let value = match &node.kind {
-            NodeKind::Scalar { .. } => scalar_value(node),
+            NodeKind::Scalar { .. } => {
+                let old = node.old_boolean().filter(|_| self.old_booleans);
+                old.map_or_else(|| scalar_value(node), Value::Bool)
+            }
             NodeKind::Sequence { items, .. } => {
                 let items = items.iter().map(|item| self.value(item));
                 Value::Array(items.collect::<Result<_, _>>()?)
