@@ -9,7 +9,7 @@ pub fn one_line(path: &Path) -> String {
     path.display().to_string().replace('\n', "\\n")
 }
 
-/// Text that neither moves the cursor, nor hides what stands there, nor holds
+/// Text that neither moves the cursor, nor hides what is there, nor holds
 /// a private key. Line ends stay.
 pub fn safe(text: &str) -> String {
     let text = without_private_keys(text);
@@ -51,7 +51,7 @@ pub fn without_private_keys(text: &str) -> String {
     out
 }
 
-/// Whether a private key stands in the text.
+/// Whether the text contains a private key.
 pub fn holds_private_key(text: &str) -> bool {
     let mut starts = text.char_indices().map(|(at, _)| at);
     starts.any(|at| private_key_at(&text[at..]).is_some())

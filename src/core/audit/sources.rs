@@ -408,7 +408,7 @@ fn rules(
         let config = load(&named.path).unwrap_or_else(|| SopsConfig::load(&named.path));
         return Rules::named(config, named.base, paths);
     }
-    // Most files are behind one of the same directory.
+    // Most files follow one of the same directory.
     let mut directories: Vec<&Path> = files.iter().filter_map(|path| path.parent()).collect();
     directories.dedup_by(|a, b| a.as_os_str() == b.as_os_str());
     let directories: BTreeSet<&Path> = directories.into_iter().collect();

@@ -53,7 +53,7 @@ const OBJECTS: [&str; 2] = [
     "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations",
 ];
 
-/// What differs from run to run everywhere, and what stands in its place.
+/// What differs from run to run everywhere, and what replaces it.
 const VARIABLE: [(&str, &str); 6] = [
     ("AGE-SECRET-KEY-1[A-Z0-9]{58}", "AGE-SECRET-KEY-1…"),
     (r"data:[^,]*,iv:[^,]*,tag:[^,]*,", "data:…,iv:…,tag:…,"),
@@ -68,7 +68,7 @@ const VARIABLE: [(&str, &str); 6] = [
 /// A page's repository, and what differs from run to run in it.
 struct Story {
     world: World,
-    /// Texts, longest first, and what stands in their place.
+    /// Texts, longest first, and what replaces them.
     texts: Vec<(String, String)>,
     /// Recipients in the order in which they were shown.
     recipients: Vec<String>,

@@ -68,7 +68,7 @@ const WORDED: [&str; 4] = ["id", "path", "scope", "scopes"];
 const LOCATIONS: [&str; 3] = ["endpoint", "uri", "url"];
 /// Host names that mean nothing elsewhere (RFC 6762, RFC 6761 and ICANN).
 const LOCAL: [&str; 3] = ["internal", "local", "localhost"];
-/// Words with digits that stand in examples.
+/// Words with digits that are used in examples.
 const EXAMPLE_WORDS: [&str; 4] = ["base32", "base64", "sha256", "sha512"];
 /// What public keys of OpenSSH begin with.
 const SSH_KEYS: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
